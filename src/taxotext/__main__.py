@@ -1,0 +1,5 @@
+"""``python -m taxotext`` is the command ``taxotext``."""
+
+from taxotext.cli import main
+
+main()
