@@ -1,0 +1,96 @@
+"""Text files of labels: UTF-8 with or without a byte order mark, gzip by suffix, line numbers kept."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from taxotext.errors import TaxonomyError
+
+_MARK = b"\xef\xbb\xbf"
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of ``path``, unpacked when its name ends in ``.gz``, without a byte order mark.
+
+    Raises:
+        TaxonomyError: when it is missing, a folder, unreadable, a damaged gzip file, or empty.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise TaxonomyError(f"The file {path} does not exist; check the path.") from None
+    except IsADirectoryError:
+        raise TaxonomyError(f"{path} is a folder; name the file in it.") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TaxonomyError(f"{path} is not a sound gzip file ({error}); pack it again or drop '.gz'.") from error
+    except OSError as error:
+        raise TaxonomyError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = content.removeprefix(_MARK)
+    if not content.strip():
+        raise TaxonomyError(f"{path} is empty; a taxonomy needs at least one label.")
+    return content
+
+
+def split_lines(content: bytes, path: Path, problems: list[str]) -> Iterator[tuple[str, str]]:
+    r"""(line, ``"file:number"``) of each line that is not blank; only ``\n`` and ``\r\n`` end a line.
+
+    Lines that are not UTF-8 are added to ``problems`` and left out.
+    """
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        line = line.removesuffix(b"\r")
+        if not line.strip(b" "):
+            continue
+        try:
+            yield line.decode("utf-8"), f"{path}:{number}"
+        except UnicodeDecodeError as error:
+            problems.append(f"{path}:{number}: {_not_utf8(error)}")
+
+
+def decode(content: bytes, path: Path) -> str:
+    """The whole content as text.
+
+    Raises:
+        TaxonomyError: naming the first line that is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise TaxonomyError(f"{path}:{number}: {_not_utf8(error)}.") from None
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    byte = error.object[error.start]
+    return f"byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; save the file in the encoding UTF-8"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, packed when the name ends in ``.gz``; the file appears whole or not at all.
+
+    Raises:
+        TaxonomyError: when the folder is missing or cannot be written.
+    """
+    content = text.encode("utf-8")
+    if path.suffix == ".gz":
+        content = gzip.compress(content, mtime=0)  # no time stamp: equal content gives equal files
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise TaxonomyError(f"{path} cannot be written: {error.strerror or error}; check the folder.") from error

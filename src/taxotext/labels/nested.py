@@ -1,0 +1,323 @@
+"""Nested taxonomies in JSON and YAML: mappings and lists inside each other, walked with their key paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from taxotext.errors import TaxonomyError, nearest
+from taxotext.labels import building
+from taxotext.labels.taxonomy import Taxonomy
+
+_OBJECT_KEYS = ("id", "name", "children")
+_TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
+
+
+class _Mapping(NamedTuple):
+    """A mapping as written: pairs in order, duplicates included, with the line of each key (None in JSON)."""
+
+    pairs: list[tuple[Any, Any, int | None]]
+
+    def has(self, key: str) -> bool:
+        return any(found == key for found, _, _ in self.pairs)
+
+
+class _Sequence(NamedTuple):
+    """A YAML list: items with their lines; JSON lists stay lists."""
+
+    items: list[tuple[Any, int]]
+
+
+class _Odd(NamedTuple):
+    """A YAML value that is no text, mapping, list or null, as it was written."""
+
+    written: str
+    kind: str
+
+
+class _Entry(NamedTuple):
+    """One label met in the file, the value that holds its children, and where both are."""
+
+    id: Any
+    name: Any
+    children: Any
+    path: str
+    line: int | None
+    below: str
+    """Key path of the children."""
+
+
+def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
+    """The parts of a nested taxonomy.
+
+    Raises:
+        TaxonomyError: with the key path (and the line in YAML) of each problem.
+    """
+    top = _parse_yaml(text, path) if as_yaml else _parse_json(text, path)
+    if isinstance(top, _Mapping) and _is_saved(top):
+        return building.from_dict(json.loads(text), source=str(path))
+    return _Walk(path).parts(top)
+
+
+def is_yaml_name(path: Path) -> bool:
+    """Whether the file name says YAML (``.yaml`` or ``.yml``, perhaps with ``.gz``)."""
+    return path.name.removesuffix(".gz").endswith((".yaml", ".yml"))
+
+
+def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """The taxonomy as a list of ``{"id", "name", "children"}``; keys without content are left out.
+
+    A label with several parents stands below each of them, its children only below the first.
+    """
+    seen: set[int] = set()
+    top: list[dict[str, Any]] = []
+    stack = [(int(root), top) for root in taxonomy.roots[::-1]]
+    while stack:
+        node, siblings = stack.pop()
+        entry: dict[str, Any] = {"id": taxonomy.ids[node]}
+        siblings.append(entry)
+        if node in seen:
+            continue
+        seen.add(node)
+        if taxonomy.names[node] is not None:
+            entry["name"] = taxonomy.names[node]
+        children = taxonomy.children(node).tolist()
+        if children:
+            entry["children"] = []
+            stack.extend((child, entry["children"]) for child in reversed(children))
+    return top
+
+
+def dump_nested(taxonomy: Taxonomy, path: Path) -> str:
+    """The text of a nested file, YAML or JSON by the name of ``path``.
+
+    Raises:
+        TaxonomyError: when the taxonomy is too deep for a nested file.
+    """
+    content = nested_content(taxonomy)
+    try:
+        if is_yaml_name(path):
+            return _dump_yaml(content)
+        return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    except RecursionError:
+        raise TaxonomyError(
+            f"A taxonomy of depth {taxonomy.depth} is too deep for the nested file {path}; use format='edges'."
+        ) from None
+
+
+def _dump_yaml(content: Any) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Strings with a line break that only Unicode knows go into double quotes: YAML would fold them."""
+
+    def text(dumper: Any, value: str) -> Any:
+        style = '"' if any(sign in value for sign in "\x85\u2028\u2029") else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    return str(yaml.dump(content, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=1_000_000))
+
+
+def _is_saved(top: _Mapping) -> bool:
+    """Whether this is the form of ``Taxonomy.to_dict`` (a model folder's taxonomy.json), not nested."""
+    if len(top.pairs) != 1 or top.pairs[0][0] != "labels" or not isinstance(top.pairs[0][1], list):
+        return False
+    entries = top.pairs[0][1]
+    return bool(entries) and all(
+        isinstance(entry, _Mapping) and entry.has("id") and entry.has("parents") for entry in entries
+    )
+
+
+class _Walk:
+    """Collects edges, names and problems, label by label in the order of the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path
+        self.problems: list[str] = []
+        self.edges: dict[tuple[str | None, str], str] = {}
+        self.names: dict[str, building.Name] = {}
+        self.stack: list[tuple[str | None, _Entry]] = []
+
+    def parts(self, top: Any) -> building.Parts:
+        self._push(None, top, "$", None)
+        if not self.stack and not self.problems:
+            raise TaxonomyError(f"{self.file} holds no labels; a taxonomy needs at least one.")
+        while self.stack:
+            parent, entry = self.stack.pop()
+            if isinstance(entry.id, _Odd):
+                self._wrong(entry.path, entry.line, entry.id, "a label (text)")
+                continue
+            if problem := building.id_problem(entry.id):
+                self._report(entry.path, entry.line, problem)
+                continue
+            # a label written out below several parents repeats its own edges: that is no mistake
+            self.edges.setdefault((parent, entry.id), self._place(entry.path, entry.line))
+            self._add_name(entry)
+            self._push(entry.id, entry.children, entry.below, entry.line)
+        return building.build(
+            list(self.edges),
+            names=self.names.values(),
+            where=list(self.edges.values()),
+            source=str(self.file),
+            problems=self.problems,
+        )
+
+    def _push(self, parent: str | None, value: Any, path: str, line: int | None) -> None:
+        """Put the labels that ``value`` holds on the stack, the first on top."""
+        if isinstance(value, _Mapping):
+            entries = self._keyed(value, path)
+        elif isinstance(value, list | _Sequence):
+            entries = [
+                entry for i, (item, at) in enumerate(_items(value)) for entry in self._listed(item, f"{path}[{i}]", at)
+            ]
+        elif value is None and path != "$":
+            return
+        else:
+            self._wrong(path, line, value, "a mapping, a list or nothing (null)")
+            return
+        met: set[str] = set()
+        for entry in entries:
+            if not isinstance(entry.id, str):
+                continue
+            if entry.id in met:
+                self._report(entry.path, entry.line, f"{entry.id!r} stands here twice; remove one")
+            met.add(entry.id)
+        self.stack.extend((parent, entry) for entry in reversed(entries))
+
+    def _keyed(self, value: _Mapping, path: str) -> list[_Entry]:
+        return [_Entry(key, None, inner, step := f"{path}{_step(key)}", line, step) for key, inner, line in value.pairs]
+
+    def _listed(self, item: Any, path: str, line: int | None) -> list[_Entry]:
+        """The labels of one item of a list: text, an object with an id, or a mapping of names."""
+        if isinstance(item, str):
+            return [_Entry(item, None, None, path, line, path)]
+        if not isinstance(item, _Mapping):
+            self._wrong(path, line, item, "a label (text) or a mapping")
+            return []
+        if not item.has("id") and not all(key in _OBJECT_KEYS for key, _, _ in item.pairs):
+            return self._keyed(item, path)
+        found: dict[str, Any] = {}
+        for key, inner, at in item.pairs:
+            if key not in _OBJECT_KEYS:
+                hint = nearest(str(key), _OBJECT_KEYS)
+                self._report(path, at, f"unknown key {key!r}; an object has {', '.join(_OBJECT_KEYS)}.{hint}")
+            elif key in found:
+                self._report(path, at, f"the key {key!r} stands here twice; remove one")
+            else:
+                found[key] = inner
+        if "id" not in found:
+            self._report(path, line, "an object without 'id'; add the id of the label")
+            return []
+        return [_Entry(found["id"], found.get("name"), found.get("children"), path, line, f"{path}.children")]
+
+    def _add_name(self, entry: _Entry) -> None:
+        if entry.name is None:
+            return
+        place = self._place(f"{entry.path}.name", entry.line)
+        if not isinstance(entry.name, str):
+            self._wrong(f"{entry.path}.name", entry.line, entry.name, "text")
+            return
+        first = self.names.setdefault(entry.id, building.Name(entry.id, entry.name, place))
+        if first.name != entry.name:
+            self.problems.append(
+                f"{place}: {entry.id!r} has the name {entry.name!r} here and {first.name!r} at {first.where}; keep one"
+            )
+
+    def _wrong(self, path: str, line: int | None, value: Any, expected: str) -> None:
+        if isinstance(value, _Odd):
+            found = f"the {value.kind} {value.written}; put text that looks like one in quotes"
+        elif isinstance(value, _Mapping):
+            found = "a mapping"
+        elif isinstance(value, str):
+            found = f"the text {value!r:.80}; for a single child write a list"
+        else:
+            kinds = {list: "a list", _Sequence: "a list", type(None): "nothing (null)"}
+            found = kinds.get(type(value)) or json.dumps(value)
+        self._report(path, line, f"expected {expected}, found {found}")
+
+    def _report(self, path: str, line: int | None, problem: str) -> None:
+        self.problems.append(f"{self._place(path, line)}: {problem}")
+
+    def _place(self, path: str, line: int | None) -> str:
+        return f"{self.file} at {path}" if line is None else f"{self.file}:{line} at {path}"
+
+
+def _items(value: list[Any] | _Sequence) -> list[tuple[Any, int | None]]:
+    return [(item, None) for item in value] if isinstance(value, list) else [*value.items]
+
+
+def _step(key: Any) -> str:
+    if isinstance(key, _Odd):
+        key = key.written
+    return f".{key}" if re.fullmatch(r"\w+", str(key)) else f"[{json.dumps(str(key), ensure_ascii=False)}]"
+
+
+def _parse_json(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: _Mapping([(key, value, None) for key, value in pairs]))
+    except json.JSONDecodeError as error:
+        raise TaxonomyError(
+            f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}; mend the file."
+        ) from None
+    except ValueError as error:
+        raise TaxonomyError(f"{path}: not JSON: {error}; mend the file.") from None
+    except RecursionError:
+        raise TaxonomyError(_TOO_DEEP.format(path=path)) from None
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    import yaml
+
+    # Events, not values: they keep lines and duplicate keys, construct nothing that the file asks for, and
+    # need no recursion (the composer in C crashes the process on a deeply nested file).
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _from_events(yaml.parse(text, Loader=loader), path)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise TaxonomyError(f"{path}{line}: not YAML: {error.problem or error.context}; mend the file.") from None
+    except yaml.YAMLError as error:
+        raise TaxonomyError(f"{path}: not YAML: {' '.join(str(error).split())}; mend the file.") from None
+    except RecursionError:
+        raise TaxonomyError(_TOO_DEEP.format(path=path)) from None
+
+
+def _from_events(events: Any, path: Path) -> Any:
+    import yaml
+
+    resolve: Any = yaml.resolver.Resolver().resolve
+    top: list[tuple[Any, int]] = []  # the values of the documents
+    open_lists = [top]  # the lists of values now being filled, the innermost last
+    starts: list[Any] = []
+    value: Any
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            # an alias could make the tree endless or exponentially large; naming the label again says the
+            # same
+            raise TaxonomyError(
+                f"{path}:{line}: the alias *{event.anchor} is not supported; write the id of the label again instead."
+            )
+        if isinstance(event, yaml.DocumentStartEvent) and top:
+            raise TaxonomyError(f"{path}:{line}: a second YAML document begins; keep one taxonomy a file.")
+        if isinstance(event, yaml.ScalarEvent):
+            tag: str = event.tag or resolve(yaml.ScalarNode, event.value, event.implicit)
+            kind = tag.rsplit(":", 1)[-1]
+            value = {"str": event.value, "!": event.value, "null": None}.get(kind, _Odd(event.value, kind))
+            open_lists[-1].append((value, line))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_lists.append([])
+            starts.append(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            items = open_lists.pop()
+            start = starts.pop()
+            value = _Sequence(items)
+            if isinstance(start, yaml.MappingStartEvent):
+                pairs = zip(items[::2], items[1::2], strict=True)
+                value = _Mapping([(key, inner, at) for (key, at), (inner, _) in pairs])
+            open_lists[-1].append((value, start.start_mark.line + 1))
+    return top[0][0] if top else None

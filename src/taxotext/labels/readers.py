@@ -1,0 +1,213 @@
+"""Readers of taxonomies and display names: edges, paths, nested JSON and YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from taxotext.errors import ConfigError, TaxonomyError, nearest
+from taxotext.labels import building, files, nested
+from taxotext.labels.taxonomy import Taxonomy
+
+TaxonomyFormat = Literal["edges", "paths", "nested"]
+TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
+"""The formats of taxonomy files."""
+
+ROOT = "Root"
+"""The literal that stands for the artificial root in files of edges."""
+
+
+def read_taxonomy(
+    path: Path | str,
+    format: str | None = None,
+    separator: str = "/",
+    *,
+    names: Path | str | None = None,
+) -> Taxonomy:
+    """Read a taxonomy from a file (UTF-8; unpacked when the name ends in ``.gz``).
+
+    Formats:
+        ``edges``: a line ``parent<TAB>child`` for each edge, top-level labels below the literal ``Root``.
+        ``paths``: a line for each label, its path from the top; see :func:`taxonomy_from_paths`.
+        ``nested``: JSON or YAML, a mapping of labels to their children (mapping, list or null) or a list of
+            objects ``{"id", "name", "children"}``; also the ``taxonomy.json`` of a model folder.
+
+    Args:
+        path: the file.
+        format: one of :data:`TAXONOMY_FORMATS`; None guesses from the suffix (``.json``, ``.yaml``, ``.yml``:
+            nested) and else from the content (a TAB: edges; a leading ``{`` or ``[``: nested; else paths).
+        separator: between the labels of a path.
+        names: a file of display names, ``id<TAB>name``.
+
+    Raises:
+        TaxonomyError: listing all problems with their lines or key paths.
+        ConfigError: for an unknown format or an empty separator.
+    """
+    path = Path(path)
+    if format is not None:
+        check_format(format)
+    content = files.read_bytes(path)
+    kind = format or _guess(path, content)
+    rows = _name_rows(Path(names)) if names is not None else []
+    if kind == "nested":
+        as_yaml = nested.is_yaml_name(path)
+        taxonomy = Taxonomy(*nested.read_nested(files.decode(content, path), path, as_yaml=as_yaml))
+    elif kind == "paths":
+        taxonomy = _read_paths(path, content, separator)
+    else:
+        taxonomy = _read_edges(path, content)
+    if names is None:
+        return taxonomy
+    parts = building.build([], labels=taxonomy.ids, names=rows, source=str(names))
+    return Taxonomy(taxonomy.ids, parts.names, taxonomy.edge_index)
+
+
+def read_names(path: Path | str) -> dict[str, str]:
+    """Read display names, a line ``id<TAB>name`` for each label; the name may be empty (no name).
+
+    Raises:
+        TaxonomyError: listing malformed lines and ids that are named twice.
+    """
+    return {row.id: row.name or "" for row in _name_rows(Path(path))}
+
+
+def taxonomy_from_paths(labels: Iterable[str], separator: str = "/", *, where: Sequence[str] | None = None) -> Taxonomy:
+    """A taxonomy from labels that are paths: ``a/b/c`` lies below ``a/b``, and that below ``a``.
+
+    The id of a label is its full path, since names repeat below different parents; its last segment is the
+    display name. Labels that only begin a path are added.
+
+    Args:
+        labels: paths, each once.
+        separator: between the segments, such as ``"/"``, ``" > "`` or ``"--"``.
+        where: for each path the place it was read from, for the error.
+
+    Raises:
+        TaxonomyError: listing empty segments, segments with outer white space and duplicates.
+        ConfigError: for an empty separator.
+
+    >>> taxonomy = taxonomy_from_paths(["arts/music", "science"])
+    >>> taxonomy.ids, taxonomy.names
+    (('arts', 'arts/music', 'science'), ('arts', 'music', 'science'))
+    """
+    return _from_paths(labels, separator, where, None, [])
+
+
+def check_format(format: str) -> None:
+    """Raise a ConfigError when ``format`` is none of :data:`TAXONOMY_FORMATS`."""
+    if format not in TAXONOMY_FORMATS:
+        hint = nearest(str(format), TAXONOMY_FORMATS)
+        raise ConfigError(f"Unknown taxonomy format {format!r}; use one of {', '.join(TAXONOMY_FORMATS)}.{hint}")
+
+
+def format_of_name(path: Path) -> str | None:
+    """The format that the suffix of a file stands for, None when it says nothing."""
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".json") or nested.is_yaml_name(path):
+        return "nested"
+    return "edges" if name.endswith(".tsv") else "paths" if name.endswith(".paths") else None
+
+
+def _guess(path: Path, content: bytes) -> str:
+    found = format_of_name(path)
+    if found == "edges" and b"\t" not in content:
+        raise TaxonomyError(
+            f"{path} has no TAB in it: not a file of edges (parent<TAB>child); "
+            "separate the columns with a TAB, "
+            "or pass format='paths' when each line is the path of a label."
+        )
+    if found is not None:
+        return found
+    if content.lstrip()[:1] in (b"{", b"["):
+        return "nested"
+    return "edges" if b"\t" in content else "paths"
+
+
+def _read_edges(path: Path, content: bytes) -> Taxonomy:
+    problems: list[str] = []
+    edges: list[tuple[str | None, str]] = []
+    where: list[str] = []
+    for line, place in files.split_lines(content, path, problems):
+        columns = line.split("\t")
+        if len(columns) != 2:
+            count = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+            problems.append(f"{place}: {count} in {line!r:.80}; write parent<TAB>child, one child a line")
+        elif columns[1] == ROOT:
+            problems.append(f"{place}: {ROOT!r} is the artificial root and cannot be a child; rename the label")
+        else:
+            edges.append((None if columns[0] == ROOT else columns[0], columns[1]))
+            where.append(place)
+    return Taxonomy(*building.build(edges, where=where, source=str(path), problems=problems))
+
+
+def _read_paths(path: Path, content: bytes, separator: str) -> Taxonomy:
+    problems: list[str] = []
+    lines = list(files.split_lines(content, path, problems))
+    return _from_paths([line for line, _ in lines], separator, [place for _, place in lines], str(path), problems)
+
+
+def _from_paths(
+    labels: Iterable[str],
+    separator: str,
+    where: Sequence[str] | None,
+    source: str | None,
+    problems: list[str],
+) -> Taxonomy:
+    if not separator:
+        raise ConfigError("The separator of paths is empty; give one, such as '/'.")
+    first: dict[str, str] = {}
+    edges: dict[tuple[str | None, str], str] = {}
+    names: dict[str, building.Name] = {}
+    for number, label in enumerate(labels):
+        place = where[number] if where is not None else f"label {number + 1}"
+        problem = building.id_problem(label) or _path_problem(label, separator)
+        if problem:
+            problems.append(f"{place}: {problem}")
+        elif label in first:
+            problems.append(f"{place}: the path {label!r} is a duplicate (first at {first[label]}); remove one")
+        else:
+            first[label] = place
+            parent: str | None = None
+            for segment in label.split(separator):
+                child = segment if parent is None else f"{parent}{separator}{segment}"
+                edges.setdefault((parent, child), place)
+                names.setdefault(child, building.Name(child, segment, place))
+                parent = child
+    parts = building.build(
+        list(edges), names=names.values(), where=list(edges.values()), source=source, problems=problems
+    )
+    return Taxonomy(*parts)
+
+
+def _path_problem(label: str, separator: str) -> str | None:
+    for segment in label.split(separator):
+        if not segment:
+            return f"the path {label!r} has an empty segment between separators {separator!r}; remove or fill it"
+        if segment != segment.strip():
+            return (
+                f"the segment {segment!r} of the path {label!r} begins or ends with white space; "
+                f"remove it or make it part of the separator (now {separator!r})"
+            )
+    return None
+
+
+def _name_rows(path: Path) -> list[building.Name]:
+    problems: list[str] = []
+    rows: dict[str, building.Name] = {}
+    for line, place in files.split_lines(files.read_bytes(path), path, problems):
+        columns = line.split("\t")
+        if len(columns) != 2:
+            count = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+            problems.append(f"{place}: {count} in {line!r:.80}; write id<TAB>name")
+        elif problem := building.id_problem(columns[0]):
+            problems.append(f"{place}: {problem}")
+        elif columns[0] in rows:
+            first = rows[columns[0]].where
+            problems.append(f"{place}: the id {columns[0]!r} is named twice (first at {first}); remove one")
+        else:
+            rows[columns[0]] = building.Name(columns[0], columns[1], place)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise TaxonomyError(f"The names file {path} has {count}:", problems)
+    return list(rows.values())

@@ -1,0 +1,120 @@
+"""Writers of taxonomies and display names, the counterpart of the readers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from taxotext.errors import ConfigError, TaxonomyError
+from taxotext.labels import building, files, nested
+from taxotext.labels.readers import ROOT, check_format, format_of_name
+from taxotext.labels.taxonomy import Taxonomy
+
+logger = logging.getLogger("taxotext")
+
+
+def write_taxonomy(taxonomy: Taxonomy, path: Path | str, format: str | None = None, separator: str = "/") -> None:
+    """Write a taxonomy so that :func:`~taxotext.labels.read_taxonomy` reads the same labels and edges.
+
+    ``edges`` and ``paths`` keep the order of the labels when each label comes after at least one of its
+    parents (as in every taxonomy read from paths); ``nested`` files are in depth-first order.
+    ``Taxonomy.to_dict`` keeps any order. Display names are kept by ``nested``; for ``edges`` write them
+    beside it with :func:`write_names`.
+
+    Args:
+        taxonomy: what to write.
+        path: the file; packed when its name ends in ``.gz``.
+        format: one of ``edges``, ``paths``, ``nested`` (YAML when the name says so, else JSON); None follows
+            the suffix (``.tsv``, ``.paths``, ``.json``, ``.yaml``, ``.yml``).
+        separator: for ``paths``.
+
+    Raises:
+        TaxonomyError: when the taxonomy has no form in this format, is empty, or the file cannot be written.
+        ConfigError: for an unknown format or a suffix that stands for none.
+    """
+    path = Path(path)
+    format = format or format_of_name(path)
+    if format is None:
+        raise ConfigError(
+            f"The name of {path} does not say which format to write; use .tsv, .paths, .json or .yaml, or pass format."
+        )
+    check_format(format)
+    if not len(taxonomy):
+        raise TaxonomyError(f"The taxonomy has no labels; nothing to write to {path}.")
+    if format == "nested":
+        text = nested.dump_nested(taxonomy, path)
+    elif format == "paths":
+        text = _paths(taxonomy, path, separator)
+    else:
+        text = _edges(taxonomy, path)
+    files.write_text(path, text)
+
+
+def write_names(names: Taxonomy | Mapping[str, str], path: Path | str) -> None:
+    """Write display names, a line ``id<TAB>name`` each; a label without a name gets an empty one.
+
+    Raises:
+        TaxonomyError: when an id or a name cannot stand on a line, or the file cannot be written.
+    """
+    path = Path(path)
+    rows = (
+        [(label, name or "") for label, name in zip(names.ids, names.names, strict=True)]
+        if isinstance(names, Taxonomy)
+        else [(label, building.tidy_name(name) or "") for label, name in names.items()]
+    )
+    problems = [problem for label, _ in rows if (problem := building.id_problem(label))]
+    if problems:
+        raise TaxonomyError(f"The names cannot be written to {path}:", problems)
+    files.write_text(path, "".join(f"{label}\t{name}\n" for label, name in rows))
+
+
+def _edges(taxonomy: Taxonomy, path: Path) -> str:
+    if ROOT in taxonomy:
+        raise TaxonomyError(
+            f"The label {ROOT!r} cannot be written to {path}: files of edges use it for the artificial root; "
+            "rename the label or use format='nested'."
+        )
+    if taxonomy.has_names:
+        logger.info("%s: display names are not part of a file of edges; write_names keeps them", path)
+    parents, children = taxonomy.edge_index
+    pairs = [
+        *((-1, int(root)) for root in taxonomy.roots),
+        *zip(parents.tolist(), children.tolist(), strict=True),
+    ]
+    # a line stands where the later of its labels is introduced, so that reading meets the labels in their
+    # order; the line that introduces it by a parent goes before its edges to children that are already known
+    pairs.sort(key=lambda pair: (max(pair), pair[1] != max(pair), min(pair)))
+    ids = taxonomy.ids
+    return "".join(f"{ROOT if above < 0 else ids[above]}\t{ids[below]}\n" for above, below in pairs)
+
+
+def _paths(taxonomy: Taxonomy, path: Path, separator: str) -> str:
+    if not separator:
+        raise ConfigError("The separator of paths is empty; give one, such as '/'.")
+    problems = []
+    changed = 0
+    for i, label in enumerate(taxonomy.ids):
+        above = [taxonomy.ids[p] for p in taxonomy.parents(i)]
+        *before, segment = segments = label.split(separator)
+        expected = separator.join(before)
+        if len(above) > 1:
+            problems.append(f"{label!r} has {len(above)} parents: {', '.join(map(repr, above))}")
+        elif (above[0] if above else "") != expected:
+            problems.append(
+                f"{label!r} is not the path of its parent {above[0]!r} and a name"
+                if above
+                else f"{label!r} is a top-level label but looks like a path below {expected!r}"
+            )
+        elif not all(part and part == part.strip() for part in segments):
+            problems.append(f"{label!r} has an empty segment or one with outer white space")
+        changed += taxonomy.names[i] not in (None, segment)
+    if problems:
+        raise TaxonomyError(
+            f"The taxonomy cannot be written to {path} as paths separated by {separator!r}; "
+            "use format='edges' or format='nested':",
+            problems,
+        )
+    if changed:
+        logger.info("%s: %d display name(s) differ from the last segment and are not kept", path, changed)
+    return "".join(f"{label}\n" for label in taxonomy.ids)

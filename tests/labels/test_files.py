@@ -1,0 +1,473 @@
+"""Readers and writers: formats, round trips, and every mistake with its line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taxotext.errors import ConfigError, TaxonomyError
+from taxotext.labels import (
+    Taxonomy,
+    read_names,
+    read_taxonomy,
+    taxonomy_from_paths,
+    write_names,
+    write_taxonomy,
+)
+
+EDGES = [(None, "a b"), ("a b", "c"), (None, "d"), ("c", "x"), ("d", "x"), ("x", "y")]
+TAXONOMY = Taxonomy.from_edges(EDGES, names={"c": "Gamma", "y": "Ypsilon"})
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def problems(path: Path, *arguments: object, **named: object) -> list[str]:
+    """The problems of a file, the folder of the file left out."""
+    with pytest.raises(TaxonomyError) as caught:
+        read_taxonomy(path, *arguments, **named)
+    listed = caught.value.problems or [caught.value.message]
+    return [problem.replace(f"{path.parent}/", "") for problem in listed]
+
+
+def same_graph(left: Taxonomy, right: Taxonomy) -> bool:
+    """Equal but for the order of the labels."""
+    contents = [sorted(t.to_dict()["labels"], key=lambda entry: entry["id"]) for t in (left, right)]
+    for entry in contents[0] + contents[1]:
+        entry["parents"].sort()
+    return contents[0] == contents[1]
+
+
+# Edges
+
+
+def test_edges_are_read_with_their_spaces_and_any_line_end(write):
+    path = write("h.tsv", b"\xef\xbb\xbfRoot\ta b\r\na b\tc\r\n\nRoot\td\nc\tx\nd\tx\nx\ty")
+    assert read_taxonomy(path) == Taxonomy.from_edges(EDGES)
+
+
+def test_lines_end_only_at_a_line_feed(write):
+    odd = "a\u2028b\x0bc\x85d"
+    assert read_taxonomy(write("h.tsv", f"Root\t{odd}\n")).ids == (odd,)
+
+
+def test_gzip_is_unpacked_by_suffix(write):
+    assert read_taxonomy(write("h.tsv.gz", gzip.compress(b"Root\ta\n"))).ids == ("a",)
+    assert "i.tsv.gz is not a sound gzip file" in problems(write("i.tsv.gz", b"Root\ta\n"))[0]
+    assert "is not a sound gzip file" in problems(write("j.tsv.gz", gzip.compress(b"Root\ta\n")[:-3]))[0]
+
+
+def test_all_mistakes_of_a_file_of_edges_are_reported_at_once(write):
+    lines = [
+        b"Root\ta", b"a\tb\tc", b"lonely", b"X\tb", b"a\tb", b"a\tb", b"a\ta", b"a\tRoot", b"a\t c", b"a\t",
+        b"a\t\xff", b"p\tq", b"q\tp", b"Root\ta",
+    ]  # fmt: skip
+    assert problems(write("h.tsv", b"\n".join(lines))) == [
+        "h.tsv:2: 3 columns in 'a\\tb\\tc'; write parent<TAB>child, one child a line",
+        "h.tsv:3: 1 column in 'lonely'; write parent<TAB>child, one child a line",
+        "h.tsv:8: 'Root' is the artificial root and cannot be a child; rename the label",
+        "h.tsv:11: byte 0xff at column 3 is not UTF-8; save the file in the encoding UTF-8",
+        "h.tsv:6: the edge 'a' -> 'b' is a duplicate (first at h.tsv:5); remove one",
+        "h.tsv:7: 'a' is its own parent; remove the edge",
+        "h.tsv:9: the label ' c' begins or ends with white space; remove it",
+        "h.tsv:10: a label is empty; give it an id",
+        "h.tsv:14: 'a' is put at the top level again (first at h.tsv:1); remove one",
+        "h.tsv:4: 'X' is used as a parent but is never declared; add the line 'Root<TAB>X'",
+        "h.tsv:12: the labels form a cycle: 'p' -> 'q' -> 'p' (h.tsv:12, h.tsv:13); remove one of these edges",
+    ]
+
+
+def test_the_error_names_the_file_and_counts_the_problems(write):
+    path = write("h.tsv", "Root\ta\na\ta\n")
+    with pytest.raises(TaxonomyError) as caught:
+        read_taxonomy(path)
+    expected = f"The taxonomy {path} has 1 problem:\n  - {path}:2: 'a' is its own parent; remove the edge"
+    assert str(caught.value) == expected
+
+
+def test_missing_empty_and_other_unreadable_files(write, tmp_path):
+    assert "does not exist" in problems(tmp_path / "none.tsv")[0]
+    assert "is a folder" in problems(tmp_path)[0]
+    assert "is empty" in problems(write("e.tsv", ""))[0]
+    assert "is empty" in problems(write("e.json", b"\xef\xbb\xbf \n"))[0]
+    assert "e.json:2: byte 0xe9" in problems(write("e.json", b'{\n"\xe9": null}'))[0]
+
+
+# Format
+
+
+def test_the_format_is_guessed_from_suffix_and_content(write):
+    assert read_taxonomy(write("a.txt", "Root\ta\n")).ids == ("a",)
+    assert read_taxonomy(write("b.txt", "a/b\n")).ids == ("a", "a/b")
+    assert read_taxonomy(write("c.taxonomy", ' {"a": ["b"]}')).ids == ("a", "b")
+    assert read_taxonomy(write("d.yml", "a: [b]")).ids == ("a", "b")
+    assert read_taxonomy(write("e.tsv", "a/b\n"), "paths").ids == ("a", "a/b")
+    assert "has no TAB in it" in problems(write("f.tsv", "a/b\n"))[0]
+
+
+def test_an_unknown_format_is_answered_with_the_nearest(write):
+    with pytest.raises(ConfigError, match=r"Unknown taxonomy format 'edge'; .* Did you mean 'edges'"):
+        read_taxonomy(write("a.tsv", "Root\ta\n"), "edge")
+    with pytest.raises(ConfigError, match="does not say which format to write"):
+        write_taxonomy(TAXONOMY, "taxonomy.dat")
+
+
+# Paths
+
+
+def test_paths_become_ids_and_their_last_segments_names(write):
+    taxonomy = read_taxonomy(write("p.txt", "arts/music/theory\nphysics/theory\narts\n"))
+    assert taxonomy.ids == ("arts", "arts/music", "arts/music/theory", "physics", "physics/theory")
+    assert taxonomy.names == ("arts", "music", "theory", "physics", "theory")
+    assert taxonomy.levels.tolist() == [1, 2, 3, 1, 2]
+
+
+def test_paths_with_another_separator(write):
+    assert read_taxonomy(write("p.txt", "a > b/c\n"), separator=" > ").ids == ("a", "a > b/c")
+    assert taxonomy_from_paths(["a--b"], "--").names == ("a", "b")
+    with pytest.raises(ConfigError, match="separator of paths is empty"):
+        taxonomy_from_paths(["a"], "")
+
+
+def test_mistakes_in_paths_are_reported_at_once(write):
+    assert problems(write("p.txt", "a/b\n/a\na//b\na / b\na/b\n c\n")) == [
+        "p.txt:2: the path '/a' has an empty segment between separators '/'; remove or fill it",
+        "p.txt:3: the path 'a//b' has an empty segment between separators '/'; remove or fill it",
+        "p.txt:4: the segment 'a ' of the path 'a / b' begins or ends with white space; "
+        "remove it or make it part of the separator (now '/')",
+        "p.txt:5: the path 'a/b' is a duplicate (first at p.txt:1); remove one",
+        "p.txt:6: the label ' c' begins or ends with white space; remove it",
+    ]
+    with pytest.raises(TaxonomyError, match="label 2: the path 'a' is a duplicate"):
+        taxonomy_from_paths(["a", "a"])
+
+
+def test_a_graph_cannot_be_written_as_paths(tmp_path):
+    with pytest.raises(TaxonomyError) as caught:
+        write_taxonomy(TAXONOMY, tmp_path / "t.paths")
+    assert caught.value.problems[:2] == (
+        "'c' is not the path of its parent 'a b' and a name",
+        "'x' has 2 parents: 'c', 'd'",
+    )
+    with pytest.raises(TaxonomyError, match="'a/b' is a top-level label but looks like a path below 'a'"):
+        write_taxonomy(Taxonomy.flat(["a/b"]), tmp_path / "t.paths")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Nested
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"a": {"b": {"c": null}, "d": []}}',
+        '{"a": {"b": ["c"], "d": null}}',
+        '{"a": [{"b": ["c"]}, "d"]}',
+        '[{"id": "a", "children": [{"id": "b", "children": ["c"]}, {"id": "d", "children": null}]}]',
+        '[{"id": "a", "children": {"b": {"c": {}}, "d": null}}]',
+    ],
+)
+def test_the_ways_to_nest(write, content):
+    expected = Taxonomy.from_edges([(None, "a"), ("a", "b"), ("b", "c"), ("a", "d")])
+    assert read_taxonomy(write("t.json", content)) == expected
+    assert read_taxonomy(write("t.yaml", content)) == expected  # JSON is YAML too
+
+
+def test_yaml_in_block_style(write):
+    text = "a:\n  b:\n    - c\n    - id: e\n      name: Epsilon\n  d:\nf: ~\n"
+    taxonomy = read_taxonomy(write("t.yaml", text))
+    assert taxonomy.ids == ("a", "b", "c", "e", "d", "f")
+    assert taxonomy.names[3] == "Epsilon"
+
+
+def test_a_label_nested_twice_has_two_parents(write):
+    taxonomy = read_taxonomy(write("t.json", '{"a": {"x": ["y"]}, "b": {"x": ["y"]}, "c": ["x"]}'))
+    assert [taxonomy.ids[p] for p in taxonomy.parents(taxonomy.index("x"))] == ["a", "b", "c"]
+    assert taxonomy.parents(taxonomy.index("y")).size == 1
+
+
+def test_a_saved_dictionary_is_read_too(write):
+    assert read_taxonomy(write("taxonomy.json", json.dumps(TAXONOMY.to_dict()))) == TAXONOMY
+    broken = {"labels": [{"id": "a", "parents": ["q"]}]}
+    assert "'q' is used as a parent" in problems(write("taxonomy.json", json.dumps(broken)))[0]
+
+
+def test_mistakes_in_json_are_reported_by_key_path(write):
+    content = """{"a": {"b": 5, "b": null, "c d": "e"},
+      "f": [{"id": "g", "nam": "G"}, {"name": "H"}, 7, null, {"id": 8}, {"id": "i", "name": ["I"]}],
+      "j": {"j": null}, " k": true, "l": ["m", "m"]}"""
+    assert problems(write("t.json", content)) == [
+        "t.json at $.a.b: 'b' stands here twice; remove one",
+        "t.json at $.a.b: expected a mapping, a list or nothing (null), found 5",
+        "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
+        "for a single child write a list",
+        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, children. Did you mean 'name'?",
+        "t.json at $.f[1]: an object without 'id'; add the id of the label",
+        "t.json at $.f[2]: expected a label (text) or a mapping, found 7",
+        "t.json at $.f[3]: expected a label (text) or a mapping, found nothing (null)",
+        "t.json at $.f[4]: the label 8 is not text; write it as a string",
+        "t.json at $.f[5].name: expected text, found a list",
+        "t.json at $[\" k\"]: the label ' k' begins or ends with white space; remove it",
+        "t.json at $.l[1]: 'm' stands here twice; remove one",
+        "t.json at $.j.j: 'j' is its own parent; remove the edge",
+    ]
+
+
+def test_mistakes_in_yaml_have_lines_too(write):
+    content = "a:\n  b:\n  no:\n  2019:\n  b:\n- c\n"
+    assert problems(write("t.yaml", content))[0].startswith("t.yaml:6: not YAML: ")
+    assert problems(write("t.yaml", content[:-4])) == [
+        "t.yaml:5 at $.a.b: 'b' stands here twice; remove one",
+        "t.yaml:3 at $.a.no: expected a label (text), found the bool no; put text that looks like one in quotes",
+        "t.yaml:4 at $.a.2019: expected a label (text), found the int 2019; put text that looks like one in quotes",
+    ]
+    assert read_taxonomy(write("t.yaml", "a:\n  'no':\n  '2019':\n")).ids == ("a", "no", "2019")
+
+
+def test_a_cycle_in_a_nested_file_is_reported(write):
+    assert problems(write("t.json", '{"a": {"b": {"a": null}}}')) == [
+        "t.json at $.a.b: the labels form a cycle: 'a' -> 'b' -> 'a' (t.json at $.a.b, t.json at $.a.b.a); "
+        "remove one of these edges"
+    ]
+
+
+def test_two_names_for_one_label_are_reported(write):
+    content = '[{"id": "a", "name": "A"}, {"id": "b", "children": [{"id": "a", "name": "B"}]}]'
+    assert problems(write("t.json", content)) == [
+        "t.json at $[1].children[0].name: 'a' has the name 'B' here and 'A' at t.json at $[0].name; keep one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("t.json", '{"a": }', "t.json:1: not JSON: Expecting value at column 7"),
+        ("t.json", "5", "t.json at $: expected a mapping, a list"),
+        ("t.json", "{}", "holds no labels"),
+        ("t.json", "[" * 100_000, "nested too deeply"),
+        ("t.json", "[" + "9" * 5000 + "]", "not JSON"),
+        ("t.yaml", "a: &x [b]\nc: *x\n", "t.yaml:2: the alias *x is not supported"),
+        ("t.yaml", "a: &x [*x]\n", "t.yaml:1: the alias *x is not supported"),
+        ("t.yaml", "a:\n---\nb:\n", "t.yaml:2: a second YAML document begins"),
+        ("t.yaml", "# nothing\n", "expected a mapping, a list"),
+        ("t.yaml", "a: \x00\n", "not YAML"),
+        ("t.yaml", "[" * 5_000, "not YAML"),
+        ("t.yaml", "a: !!python/object/apply:os.system [b]", None),
+        ("t.yaml", "? [a]\n: b\n", "is not text"),
+    ],
+)  # fmt: skip
+def test_odd_nested_files_are_refused_with_a_sentence(write, name, content, expected):
+    path = write(name, content)
+    if expected is None:  # tags of objects mean nothing here
+        assert read_taxonomy(path).ids == ("a", "b")
+    else:
+        assert expected in problems(path)[0]
+
+
+def test_a_deep_yaml_file_is_read_but_too_deep_a_taxonomy_is_not_written_nested(write, tmp_path):
+    taxonomy = read_taxonomy(write("t.yaml", "{a: " + "".join(f"{{b{i}: " for i in range(3000)) + "}" * 3001))
+    assert taxonomy.depth == 3001
+    for name in ("o.json", "o.yaml"):
+        with pytest.raises(TaxonomyError, match="too deep for the nested file"):
+            write_taxonomy(taxonomy, tmp_path / name)
+
+
+# Names
+
+
+def test_names_are_read_and_may_be_empty_or_repeat(write):
+    path = write("labels.tsv", "a b\tAlpha\nc\t\nd\tAlpha\n")
+    assert read_names(path) == {"a b": "Alpha", "c": "", "d": "Alpha"}
+    taxonomy = read_taxonomy(write("h.tsv", "Root\ta b\na b\tc\nRoot\td\n"), names=path)
+    assert taxonomy.names == ("Alpha", None, "Alpha")
+
+
+def test_mistakes_in_names_are_reported(write):
+    path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\nc\td\te\n d\tDelta\n")
+    with pytest.raises(TaxonomyError) as caught:
+        read_names(path)
+    assert [problem.replace(f"{path.parent}/", "") for problem in caught.value.problems] == [
+        "labels.tsv:2: 1 column in 'b'; write id<TAB>name",
+        "labels.tsv:3: the id 'a' is named twice (first at labels.tsv:1); remove one",
+        "labels.tsv:4: 3 columns in 'c\\td\\te'; write id<TAB>name",
+        "labels.tsv:5: the label ' d' begins or ends with white space; remove it",
+    ]
+
+
+def test_names_of_absent_labels_are_reported_with_their_line(write):
+    names = write("labels.tsv", "a\tAlpha\nq\tQuebec\n")
+    assert problems(write("h.tsv", "Root\ta\n"), names=names) == [
+        "labels.tsv:2: 'q' has the name 'Quebec' but is not a label of the taxonomy; remove the name or add the label"
+    ]
+
+
+def test_names_are_written_and_read_again(tmp_path):
+    path = tmp_path / "labels.tsv.gz"
+    write_names(TAXONOMY, path)
+    assert read_names(path) == {"a b": "", "c": "Gamma", "d": "", "x": "", "y": "Ypsilon"}
+    write_names({"a": " Al\tpha\n"}, path)
+    assert read_names(path) == {"a": "Al pha"}
+    with pytest.raises(TaxonomyError, match="a label is empty"):
+        write_names({"": "x"}, path)
+
+
+# Round trips
+
+
+def test_edges_and_names_make_a_round_trip_with_order(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="taxotext"):
+        write_taxonomy(TAXONOMY, tmp_path / "h.tsv")
+    assert "display names are not part of a file of edges" in caplog.text
+    write_names(TAXONOMY, tmp_path / "labels.tsv")
+    assert read_taxonomy(tmp_path / "h.tsv", names=tmp_path / "labels.tsv") == TAXONOMY
+
+
+def test_root_as_a_label_has_no_form_in_a_file_of_edges(tmp_path):
+    with pytest.raises(TaxonomyError, match="'Root' cannot be written"):
+        write_taxonomy(Taxonomy.flat(["Root", "Stem"]), tmp_path / "h.tsv")
+    write_taxonomy(Taxonomy.flat(["Root", "Stem"]), tmp_path / "h.json")
+    assert read_taxonomy(tmp_path / "h.json").ids == ("Root", "Stem")
+
+
+def test_nothing_is_written_for_no_labels_or_into_a_missing_folder(tmp_path):
+    with pytest.raises(TaxonomyError, match="has no labels"):
+        write_taxonomy(Taxonomy.flat([]), tmp_path / "h.tsv")
+    with pytest.raises(TaxonomyError, match="cannot be written: No such file"):
+        write_taxonomy(TAXONOMY, tmp_path / "none" / "h.tsv")
+
+
+def test_equal_taxonomies_give_equal_gzip_files(tmp_path):
+    for name in ("a.json.gz", "b.json.gz"):
+        write_taxonomy(TAXONOMY, tmp_path / name)
+    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.json.gz", "b.json.gz"]
+
+
+label_ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1).filter(
+    lambda text: text == text.strip() and text != "Root"
+)
+
+
+@st.composite
+def taxonomies(draw: st.DrawFn) -> Taxonomy:
+    """Random graphs over odd ids; each label comes after its parents."""
+    ids = draw(st.lists(label_ids, min_size=1, max_size=7, unique=True))
+    edges: list[tuple[str | None, str]] = []
+    for i, label in enumerate(ids):
+        parents = draw(st.sets(st.sampled_from(ids[:i]), max_size=3)) if i else set()
+        edges += [(parent, label) for parent in sorted(parents)] or [(None, label)]
+    named = draw(st.dictionaries(st.sampled_from(ids), label_ids, max_size=4))
+    return Taxonomy.from_edges(edges, names=named)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".tsv.gz", ".json", ".yaml", ".json.gz"])
+@given(taxonomy=taxonomies())
+@settings(max_examples=40, deadline=None)
+def test_every_format_makes_a_round_trip(tmp_path_factory, suffix, taxonomy):
+    folder = tmp_path_factory.mktemp("trip")
+    write_taxonomy(taxonomy, folder / f"t{suffix}")
+    if "tsv" in suffix:
+        write_names(taxonomy, folder / "names")
+        assert read_taxonomy(folder / f"t{suffix}", names=folder / "names") == taxonomy
+    else:
+        assert same_graph(read_taxonomy(folder / f"t{suffix}"), taxonomy)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b c", "é", "1"]), min_size=1, max_size=4).map(tuple),
+        unique=True,
+        min_size=1,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_paths_make_a_round_trip(tmp_path_factory, paths):
+    path = tmp_path_factory.mktemp("trip") / "t.paths"
+    taxonomy = taxonomy_from_paths(["--".join(segments) for segments in paths], "--")
+    assert {len(label.split("--")) for label in taxonomy.ids} == set(taxonomy.levels.tolist())
+    write_taxonomy(taxonomy, path, separator="--")
+    assert read_taxonomy(path, separator="--") == taxonomy
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_no_bytes_make_a_reader_fail_with_anything_but_a_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzz"
+    path.write_bytes(content)
+    for suffix, format in (
+        (".tsv", "edges"),
+        (".txt", "paths"),
+        (".json", None),
+        (".yaml", None),
+        (".gz", None),
+    ):
+        path.with_suffix(suffix).write_bytes(content)
+        try:
+            read_taxonomy(path.with_suffix(suffix), format)
+        except TaxonomyError as error:
+            assert str(path.parent) in str(error)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["a", "b", "id", "name"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "id", "name", "children"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+@settings(max_examples=150, deadline=None)
+def test_no_json_value_makes_the_reader_fail_with_anything_but_a_sentence(tmp_path_factory, value):
+    for suffix in (".json", ".yaml"):
+        path = tmp_path_factory.getbasetemp() / f"value{suffix}"
+        path.write_text(json.dumps(value))
+        try:
+            read_taxonomy(path)
+        except TaxonomyError as error:
+            assert str(path) in str(error)
+
+
+def test_line_breaks_that_only_unicode_knows_survive_yaml(tmp_path):
+    taxonomy = Taxonomy.flat(["a\x85b", "c\u2028d e\u2029 f"])
+    write_taxonomy(taxonomy, tmp_path / "t.yaml")
+    assert read_taxonomy(tmp_path / "t.yaml") == taxonomy
+
+
+# Real files
+
+
+@pytest.mark.parametrize("format", ["tsv", "json", "yaml"])
+def test_a_real_hierarchy_makes_a_round_trip(real_data, tmp_path, format):
+    taxonomy = read_taxonomy(real_data("hierarchies/stw-economics.tsv"))
+    write_taxonomy(taxonomy, tmp_path / f"t.{format}")
+    assert same_graph(read_taxonomy(tmp_path / f"t.{format}"), taxonomy)
+
+
+def test_real_names_are_read_with_their_empty_ones(real_data):
+    names = read_names(real_data("tibkat-gnd-en/labels.tsv"))
+    assert names["gnd:1022023535"] == ""
+    assert len(names) > 20_000
+    taxonomy = Taxonomy.flat(names, names)
+    assert taxonomy.names[taxonomy.index("gnd:1022023535")] is None
+
+
+def test_real_labels_that_are_paths_make_a_tree(real_data):
+    hierarchy = read_taxonomy(real_data("chemical-exposure/hierarchy.tsv"))
+    derived = taxonomy_from_paths(hierarchy.ids, "--")
+    assert same_graph(derived.with_names({}), hierarchy)
