@@ -1,0 +1,67 @@
+"""Corpora: reading, checking, splitting and writing texts with label sets.
+
+Names are imported when they are first used, so that ``import taxotext.data`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taxotext.data.checks import Finding, check_corpus
+    from taxotext.data.columns import Columns, Document, ReadReport
+    from taxotext.data.corpus import UNKNOWN_POLICIES, Corpus, read_corpus
+    from taxotext.data.readers import BAD_LINE_POLICIES, read_documents
+    from taxotext.data.sources import FORMATS
+    from taxotext.data.splits import k_folds, split_fraction, split_grouped, split_stratified
+    from taxotext.data.stats import CorpusStatistics, corpus_statistics
+    from taxotext.data.words import count_words
+    from taxotext.data.writers import write_corpus, write_csv, write_jsonl
+
+_HOMES = {
+    "columns": ("Columns", "Document", "ReadReport"),
+    "corpus": ("Corpus", "UNKNOWN_POLICIES", "read_corpus"),
+    "readers": ("BAD_LINE_POLICIES", "read_documents"),
+    "sources": ("FORMATS",),
+    "splits": ("k_folds", "split_fraction", "split_grouped", "split_stratified"),
+    "checks": ("Finding", "check_corpus"),
+    "stats": ("CorpusStatistics", "corpus_statistics"),
+    "words": ("count_words",),
+    "writers": ("write_corpus", "write_csv", "write_jsonl"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BAD_LINE_POLICIES",
+    "FORMATS",
+    "UNKNOWN_POLICIES",
+    "Columns",
+    "Corpus",
+    "CorpusStatistics",
+    "Document",
+    "Finding",
+    "ReadReport",
+    "check_corpus",
+    "corpus_statistics",
+    "count_words",
+    "k_folds",
+    "read_corpus",
+    "read_documents",
+    "split_fraction",
+    "split_grouped",
+    "split_stratified",
+    "write_corpus",
+    "write_csv",
+    "write_jsonl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,85 @@
+"""Batches of documents of similar length, padded to the longest of the batch only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from taxotext.data.windows import Windows
+
+POOL = 64
+"""Batches that are sorted by length together: more means less padding, less means more randomness."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B documents as W >= B windows of T tokens.
+
+    Attributes:
+        documents: int64 (B,), which documents of the corpus.
+        ids: int64 (W, T), padded with the tokenizer's padding id.
+        mask: bool (W, T), True on tokens.
+        owner: int64 (W,), position in the batch (0..B-1) of the document that a window belongs to.
+        targets: float32 (B, N) or None.
+        weights: float32 (B,) or None.
+    """
+
+    documents: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    owner: NDArray[np.int64]
+    targets: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
+
+
+def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Batches of one training epoch: each document once, similar lengths together, in random order.
+
+    The plan is a function of its arguments alone, so a resumed run finds the same batches again.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(costs))
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), batch_size * POOL):
+        pool = order[start : start + batch_size * POOL]
+        pool = pool[np.argsort(costs[pool], kind="stable")]
+        batches.extend(pool[at : at + batch_size] for at in range(0, len(pool), batch_size))
+    return [batches[at] for at in rng.permutation(len(batches))]
+
+
+def sorted_plan(costs: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Batches for scoring: longest first, so that a lack of memory shows at once; the caller undoes the order."""
+    order = np.argsort(-costs, kind="stable")
+    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+
+
+def make_batch(
+    windows: Windows,
+    documents: NDArray[np.int64],
+    pad_id: int,
+    targets: csr_array | None = None,
+    weights: NDArray[np.float32] | None = None,
+) -> Batch:
+    """Gather ``documents`` of a corpus into one padded batch."""
+    counts = windows.first[documents + 1] - windows.first[documents]
+    owner = np.repeat(np.arange(len(documents)), counts)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = np.repeat(windows.first[documents], counts) + within
+    starts, lengths = windows.tokens.offsets[rows], windows.tokens.lengths[rows]
+    width = int(lengths.max())
+    positions = np.arange(width)
+    mask = positions < lengths[:, None]
+    # Padding positions are read at the start of their row and overwritten below: no index leaves the array.
+    ids = windows.tokens.values[starts[:, None] + np.where(mask, positions, 0)].astype(np.int64)
+    ids[~mask] = pad_id
+    return Batch(
+        documents=documents,
+        ids=ids,
+        mask=mask,
+        owner=owner,
+        targets=None if targets is None else targets[documents].toarray().astype(np.float32),
+        weights=None if weights is None else weights[documents],
+    )

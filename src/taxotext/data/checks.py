@@ -1,0 +1,266 @@
+"""What a careful person would look into before training on a corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from taxotext.data.corpus import Corpus
+from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
+from taxotext.data.words import count_words
+
+FEW_DOCUMENTS = 5
+"""A label with fewer documents is reported as rare."""
+SHORT_WORDS = 3
+"""A text with fewer words is reported as short."""
+
+Level = Literal["error", "warning", "info"]
+_ORDER = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: how serious it is, and the sentence."""
+
+    level: Level
+    sentence: str
+
+
+def check_corpus(
+    corpus: Corpus,
+    other: Corpus | None = None,
+    *,
+    token_counter: Callable[[Sequence[str]], npt.NDArray[Any]] | None = None,
+    max_tokens: int | None = None,
+    statistics: CorpusStatistics | None = None,
+) -> list[Finding]:
+    """Return the findings, the serious ones first.
+
+    Args:
+        corpus: the corpus to train on.
+        other: the corpus to test or validate on; shared texts and labels unseen in training are reported.
+        token_counter: as in :func:`~taxotext.data.corpus_statistics`, to report texts that will be cut.
+        max_tokens: the length at which they will be cut.
+        statistics: those of the same corpora, if they were computed already.
+
+    ``error`` is what makes training useless, ``warning`` what to look into, ``info`` what to know. Document
+    numbers in sentences are counted from 1.
+    """
+    facts = statistics or corpus_statistics(corpus, token_counter=token_counter, max_tokens=max_tokens, other=other)
+    found = [
+        *_label_findings(corpus, facts),
+        *_structure_findings(corpus, facts),
+        *_text_findings(corpus, facts),
+        *_reading_findings(corpus),
+        *_overlap_findings(corpus, facts, other),
+    ]
+    return sorted(found, key=lambda finding: _ORDER.index(finding.level))
+
+
+def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
+    total = facts.documents
+    empty = facts.documents_without_labels
+    if empty == total:
+        yield Finding("error", f"No document of {corpus.source} has a label; check which field holds the labels.")
+        return
+    if facts.labels_used == 1:
+        yield Finding("error", "All documents with labels have the same single label; there is nothing to tell apart.")
+    if empty:
+        level: Level = "warning" if empty > total / 2 else "info"
+        yield Finding(
+            level,
+            f"{_count(empty, 'document has', 'documents have')} no label ({empty / total:.1%}); they are kept.",
+        )
+    frequency = label_frequency(corpus)
+    rare = np.flatnonzero((frequency > 0) & (frequency < FEW_DOCUMENTS))
+    if rare.size:
+        rare = rare[np.argsort(frequency[rare], kind="stable")]
+        shown = [f"{corpus.taxonomy.ids[i]} ({frequency[i]})" for i in rare[:5].tolist()]
+        yield Finding(
+            "warning",
+            f"{_count(rare.size, 'label has', 'labels have')} fewer than {FEW_DOCUMENTS} documents: "
+            f"{_some(shown, rare.size)}; add documents, merge them into their parent, or expect them to be "
+            "missed.",
+        )
+    if facts.labels_unused:
+        unused = np.flatnonzero(frequency == 0)
+        shown = [corpus.taxonomy.ids[i] for i in unused[:5].tolist()]
+        yield Finding(
+            "info",
+            f"{_count(unused.size, 'label', 'labels')} of the taxonomy "
+            f"{'has' if unused.size == 1 else 'have'} no document: {_some(shown, unused.size)}; they cannot "
+            "be learned from these data.",
+        )
+    everywhere = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency == total).tolist()] if total > 1 else []
+    if everywhere and facts.labels_used > 1:
+        yield Finding(
+            "info",
+            f"Every document has {_some(everywhere[:5], len(everywhere))}; such a label says nothing about a document.",
+        )
+    yield from _alike(corpus, frequency)
+
+
+def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding]:
+    used = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency).tolist()] + list(corpus.unknown_labels)
+    folded: dict[str, list[str]] = {}
+    for label in used:
+        folded.setdefault(" ".join(label.casefold().split()), []).append(label)
+    groups = [labels for labels in folded.values() if len(labels) > 1]
+    if groups:
+        shown = [" / ".join(repr(label) for label in labels) for labels in groups[:5]]
+        yield Finding(
+            "warning",
+            f"{_count(len(groups), 'group of labels differs', 'groups of labels differ')} only in case or "
+            f"spaces: {_some(shown, len(groups))}; if they mean the same, write them alike.",
+        )
+
+
+def _structure_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
+    violations = facts.closure_violations
+    if violations is not None and violations["pairs"]:
+        yield Finding(
+            "warning",
+            f"{_count(violations['documents'], 'document has', 'documents have')} labels without all of "
+            f"their ancestors ({violations['pairs']:,} labels); read the corpus with closure='ancestors' to "
+            "add them, or leave them out on purpose.",
+        )
+    if facts.labels_added:
+        yield Finding(
+            "info",
+            f"{facts.labels_added:,} ancestors of labels were added to the label sets (closure policy).",
+        )
+    if facts.labels_removed:
+        yield Finding("info", f"{facts.labels_removed:,} ancestors were removed from the label sets (closure policy).")
+
+
+def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
+    duplicates = facts.duplicates
+    if duplicates.texts:
+        yield Finding(
+            "warning" if duplicates.copies > facts.documents / 100 else "info",
+            f"{_count(duplicates.texts, 'text occurs', 'texts occur')} more than once ({duplicates.copies:,} "
+            f"surplus documents), for example in documents {_and(duplicates.examples[0])}; remove the "
+            "copies, or keep them in one part of a split by giving them a group.",
+        )
+    if duplicates.texts_with_different_labels:
+        differing = duplicates.texts_with_different_labels
+        yield Finding(
+            "warning",
+            f"{_count(differing, 'text that occurs', 'texts that occur')} more than once "
+            f"{'has' if differing == 1 else 'have'} different labels, for example documents "
+            f"{_and(duplicates.examples[0])}; decide which labels are right.",
+        )
+    short = [number for number, text in enumerate(corpus.texts, 1) if _is_short(text)]
+    if short:
+        yield Finding(
+            "warning" if len(short) > facts.documents / 100 else "info",
+            f"{_count(len(short), 'text has', 'texts have')} fewer than {SHORT_WORDS} words (number "
+            f"{_some([str(number) for number in short[:5]], len(short))}); check that the text field is the "
+            "right one.",
+        )
+    damaged = [number for number, text in enumerate(corpus.texts, 1) if "\ufffd" in text]
+    if damaged:
+        yield Finding(
+            "warning",
+            f"{_count(len(damaged), 'text has', 'texts have')} the replacement character U+FFFD (number "
+            f"{_some([str(number) for number in damaged[:5]], len(damaged))}); fetch the data again, they "
+            "were decoded wrongly once.",
+        )
+    if facts.tokens is not None and facts.tokens.cut_texts:
+        yield Finding(
+            "warning" if (facts.tokens.cut_share or 0) > 0.05 else "info",
+            f"{_count(facts.tokens.cut_texts, 'text is', 'texts are')} longer than {facts.tokens.max_tokens} "
+            f"tokens ({facts.tokens.cut_share:.1%}); choose how long texts are treated.",
+        )
+
+
+def _is_short(text: str) -> bool:
+    # Counting words is slow for long texts, and a long text has enough of them.
+    return len(text) < 200 and count_words(text) < SHORT_WORDS
+
+
+def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
+    report = corpus.report
+    if report.skipped_count:
+        yield Finding(
+            "warning",
+            f"{_count(report.skipped_count, 'line was', 'lines were')} skipped while reading; the first one: "
+            f"{report.skipped[0]}.",
+        )
+    if report.unknown_labels:
+        shown = [repr(label) for label in sorted(report.unknown_labels, key=lambda x: -report.unknown_labels[x])[:5]]
+        many = len(report.unknown_labels)
+        yield Finding(
+            "warning",
+            f"{_count(many, 'label is', 'labels are')} not in the taxonomy: {_some(shown, many)}; they "
+            f"{'count as misses' if corpus.unknown_labels else 'were removed'}.",
+        )
+    if report.duplicate_labels:
+        yield Finding("info", f"{report.duplicate_labels:,} labels stood twice in one document and were removed.")
+    if report.trimmed_labels:
+        yield Finding("info", f"{report.trimmed_labels:,} labels had white space around them, which was removed.")
+    if corpus.ids is not None:
+        repeated = [key for key, count in Counter(corpus.ids).items() if key is not None and count > 1]
+        if repeated:
+            shown = [repr(key) for key in repeated[:5]]
+            yield Finding(
+                "warning",
+                f"{_count(len(repeated), 'document id occurs', 'document ids occur')} more than once: "
+                f"{_some(shown, len(repeated))}; give each document an id of its own.",
+            )
+
+
+def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | None) -> Iterable[Finding]:
+    overlap = facts.overlap
+    if overlap is None:
+        return
+    if overlap.documents:
+        here, there = overlap.examples[0]
+        yield Finding(
+            "warning",
+            f"{_count(overlap.documents, 'text', 'texts')} of {corpus.source} ({overlap.share:.1%}) "
+            f"{'is' if overlap.documents == 1 else 'are'} also in {overlap.source}, for example document "
+            f"{here} here and {there} there; results on {overlap.source} will be too good, remove them from "
+            "one of the two.",
+        )
+    if overlap.documents_with_different_labels:
+        yield Finding(
+            "warning",
+            f"{_count(overlap.documents_with_different_labels, 'shared text has', 'shared texts have')} "
+            f"different labels in {corpus.source} and {overlap.source}; decide which labels are right.",
+        )
+    unseen = overlap.labels_only_there
+    if unseen:
+        documents = overlap.documents_there_with_unseen_labels
+        yield Finding(
+            "warning",
+            f"{_count(len(unseen), 'label', 'labels')} of {overlap.source} never "
+            f"{'occurs' if len(unseen) == 1 else 'occur'} in {corpus.source} and cannot be learned: "
+            f"{_some(list(unseen[:5]), len(unseen))} (in {_count(documents, 'document', 'documents')}).",
+        )
+    if other is not None and not other.taxonomy.is_flat and other.taxonomy != corpus.taxonomy:
+        yield Finding("error", f"{corpus.source} and {overlap.source} were read with different taxonomies; use one.")
+    if other is not None and other.closure != corpus.closure:
+        yield Finding(
+            "warning",
+            f"{corpus.source} was read with closure={corpus.closure!r} and {overlap.source} with "
+            f"{other.closure!r}; results would compare different label sets.",
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _some(shown: Sequence[str], total: int) -> str:
+    return ", ".join(shown) + (f" and {total - len(shown):,} more" if total > len(shown) else "")
+
+
+def _and(numbers: Sequence[int]) -> str:
+    words = [str(number) for number in numbers[:5]]
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

@@ -1,0 +1,436 @@
+"""The corpus: texts, label sets as a sparse matrix over a taxonomy, and the optional columns."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
+from taxotext.data.readers import read_documents
+from taxotext.data.sources import source_name
+from taxotext.errors import ConfigError, DataError, LabelError, nearest
+from taxotext.labels import CLOSURE_POLICIES, Taxonomy
+
+if TYPE_CHECKING:
+    BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
+
+logger = logging.getLogger("taxotext")
+
+UNKNOWN_POLICIES = ("error", "drop", "count")
+"""What to do with labels that the taxonomy lacks: refuse, remove and count, or keep as extra columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """D documents with their label sets, immutable; made with :func:`read_corpus` or a ``from_...`` method.
+
+    Attributes:
+        texts: D texts.
+        targets: bool CSR (D, N + U): the label sets after the closure policy; row indices are sorted. The
+            last U columns belong to ``unknown_labels``.
+        taxonomy: the N labels and their structure.
+        unknown_labels: U labels that the data have and the taxonomy lacks, sorted; only with
+            ``unknown="count"``.
+        ids: the ids of the documents, or None when no document has one.
+        weights: float32 (D,), or None when all weigh 1.
+        groups: the groups of the documents, or None when no document has one.
+        metadata: the other fields of each document, or None when there are none.
+        closure: the closure policy that was applied (``ancestors``, ``as_given``, ``leaves``).
+        source: the file it was read from, or ``memory``.
+        report: the account of the reading; a subset keeps that of the whole.
+
+    >>> corpus = Corpus.from_lists(["Cats purr.", "Rain."], [["animals"], []])
+    >>> corpus.label_lists()
+    [['animals'], []]
+    """
+
+    texts: Sequence[str]
+    targets: BoolMatrix
+    taxonomy: Taxonomy
+    unknown_labels: tuple[str, ...] = ()
+    ids: tuple[str | None, ...] | None = None
+    weights: npt.NDArray[np.float32] | None = None
+    groups: tuple[str | None, ...] | None = None
+    metadata: tuple[Mapping[str, Any], ...] | None = None
+    closure: str = "as_given"
+    source: str = "memory"
+    report: ReadReport = field(default_factory=ReadReport)
+
+    @classmethod
+    def from_documents(
+        cls,
+        documents: Iterable[Document],
+        taxonomy: Taxonomy | None = None,
+        *,
+        closure: str | None = None,
+        unknown: str = "error",
+        source: str = "memory",
+        report: ReadReport | None = None,
+    ) -> Corpus:
+        """Gather documents, for example those of :func:`read_documents`.
+
+        Args:
+            documents: drawn once.
+            taxonomy: None: the labels of the documents, sorted, without structure.
+            closure: what is done to each label set (see :data:`taxotext.labels.CLOSURE_POLICIES`); None:
+                ``ancestors`` when the taxonomy has edges, else ``as_given``.
+            unknown: what is done with labels that the taxonomy lacks: ``error``, ``drop`` or ``count`` (extra
+                columns).
+            source: the name of the corpus.
+            report: the report that ``read_documents`` fills; counts of this step are added to it.
+
+        Raises:
+            DataError: no documents, or unknown labels (each with its first place and the nearest known
+                label).
+            ConfigError: an impossible setting.
+        """
+        _check_policies(closure, unknown)
+        report = ReadReport() if report is None else report
+        texts: list[str] = []
+        ids: list[str | None] = []
+        weights: list[float] = []
+        groups: list[str | None] = []
+        metadata: list[Mapping[str, Any]] = []
+        sets = _LabelSets()
+        known = _positions(taxonomy)
+        for document in documents:
+            texts.append(document.text)
+            ids.append(document.id)
+            weights.append(document.weight)
+            groups.append(document.group)
+            metadata.append(document.metadata)
+            report.duplicate_labels += sets.add(document.labels, document.where, known)
+        if not texts:
+            raise DataError(f"{source}: there are no documents; a corpus needs at least one")
+        return _assemble(
+            texts,
+            sets,
+            taxonomy,
+            closure=closure,
+            unknown=unknown,
+            report=report,
+            optional={
+                "ids": tuple(ids) if any(value is not None for value in ids) else None,
+                "weights": np.asarray(weights, dtype=np.float32) if any(value != 1.0 for value in weights) else None,
+                "groups": tuple(groups) if any(value is not None for value in groups) else None,
+                "metadata": tuple(metadata) if any(metadata) else None,
+                "source": source,
+            },
+        )
+
+    @classmethod
+    def from_lists(
+        cls,
+        texts: Iterable[str],
+        labels: Any = None,
+        taxonomy: Taxonomy | None = None,
+        *,
+        label_ids: Sequence[str] | None = None,
+        ids: Iterable[str | None] | None = None,
+        weights: Iterable[float] | None = None,
+        groups: Iterable[str | None] | None = None,
+        metadata: Iterable[Mapping[str, Any]] | None = None,
+        closure: str | None = None,
+        unknown: str = "error",
+        source: str = "memory",
+    ) -> Corpus:
+        """Make a corpus of Python values.
+
+        Args:
+            texts: D strings (list, array, column of a data frame).
+            labels: D lists (or sets, tuples) of label ids; or an indicator matrix (D, L) of 0 and 1, an array
+                or sparse;
+                None: no document has a label.
+            taxonomy: None: the label ids, sorted, without structure; for a matrix, its columns in their
+                order.
+            label_ids: the L ids of the columns of a matrix. Without them they are those of the taxonomy, or
+                else the column numbers from 0 as strings. With lists and no taxonomy: the whole label set, in
+                this order.
+            ids: D document ids or None; whole numbers become strings.
+            weights: D finite numbers, 0 or more.
+            groups: D groups, strings or whole numbers; None: a group of its own.
+            metadata: D mappings.
+            closure: as in :meth:`from_documents`.
+            unknown: as in :meth:`from_documents`.
+            source: the name of the corpus.
+
+        Raises:
+            DataError: values of a wrong type, shape or number, listing the first places; unknown labels.
+            ConfigError: an impossible setting.
+        """
+        from taxotext.data import lists
+
+        _check_policies(closure, unknown)
+        checked = lists.check_texts(texts)
+        count = len(checked)
+        report = ReadReport()
+        sets = _LabelSets()
+        if lists.is_matrix(labels):
+            matrix, columns = lists.check_indicator(labels, label_ids, taxonomy, count)
+            taxonomy = Taxonomy.flat(columns) if taxonomy is None else taxonomy
+            known = _positions(taxonomy)
+            for row in range(count):
+                chosen = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
+                sets.add([columns[column] for column in chosen], f"document {row}", known)
+        else:
+            if label_ids is not None:
+                taxonomy = lists.flat_from_ids(label_ids, taxonomy)
+            known = _positions(taxonomy)
+            for row, label_set in enumerate(lists.check_label_lists(labels, count, report)):
+                report.duplicate_labels += sets.add(label_set, f"document {row}", known)
+        return _assemble(
+            checked,
+            sets,
+            taxonomy,
+            closure=closure,
+            unknown=unknown,
+            report=report,
+            optional={
+                "ids": lists.check_names(ids, "ids", count),
+                "weights": lists.check_weights(weights, count),
+                "groups": lists.check_names(groups, "groups", count),
+                "metadata": lists.check_metadata(metadata, count),
+                "source": source,
+            },
+        )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        unknown = f" and {len(self.unknown_labels)} unknown" if self.unknown_labels else ""
+        size = f"{len(self)} documents, {len(self.taxonomy)} labels{unknown}"
+        return f"Corpus({size}, {self.closure}, {self.source!r})"
+
+    @property
+    def known_targets(self) -> BoolMatrix:
+        """Bool CSR (D, N): the label sets without unknown labels."""
+        if not self.unknown_labels:
+            return self.targets
+        return self.targets[:, : len(self.taxonomy)]
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """The ids of the columns of ``targets``: those of the taxonomy, then the unknown labels."""
+        return self.taxonomy.ids + self.unknown_labels
+
+    def label_lists(self) -> list[list[str]]:
+        """Return the label ids of each document, unknown ones included, in the order of the columns."""
+        columns = self.label_ids
+        indptr, indices = self.targets.indptr.tolist(), self.targets.indices.tolist()
+        return [[columns[i] for i in indices[indptr[row] : indptr[row + 1]]] for row in range(len(self))]
+
+    def subset(self, indices: npt.ArrayLike) -> Corpus:
+        """Return the documents at these indices, with all columns.
+
+        Args:
+            indices: numbers from 0, in the wanted order; or a bool mask of length D.
+
+        Raises:
+            DataError: an index outside the corpus.
+        """
+        rows = np.asarray(indices)
+        if rows.dtype == np.bool_ and rows.shape == (len(self),):
+            rows = np.flatnonzero(rows)
+        if rows.size == 0:
+            rows = rows.astype(np.int64).reshape(-1)
+        if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+            raise DataError(f"a subset is given by whole numbers in one row, not by {rows.dtype} of shape {rows.shape}")
+        outside = rows[(rows < 0) | (rows >= len(self))]
+        if outside.size:
+            raise DataError(
+                f"the index {int(outside[0])} is outside the corpus of {len(self):,} documents (0 is the first)"
+            )
+        chosen = rows.tolist()
+        return replace(
+            self,
+            texts=tuple(self.texts[i] for i in chosen),
+            targets=self.targets[rows],
+            ids=None if self.ids is None else tuple(self.ids[i] for i in chosen),
+            weights=None if self.weights is None else self.weights[rows],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
+            metadata=None if self.metadata is None else tuple(self.metadata[i] for i in chosen),
+        )
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of texts, label sets and document ids.
+
+        Label sets count as ids, in any order of the taxonomy.
+
+        It is the same for the same documents in the same order, on any machine.
+        """
+        digest = hashlib.sha256()
+
+        def add(value: str) -> None:
+            encoded = value.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+
+        for row, (text, labels) in enumerate(zip(self.texts, self.label_lists(), strict=True)):
+            add(text)
+            digest.update(len(labels).to_bytes(8, "little"))
+            for label in sorted(labels):
+                add(label)
+            document_id = None if self.ids is None else self.ids[row]
+            digest.update(b"\0" if document_id is None else b"\1")
+            add(document_id or "")
+        return digest.hexdigest()
+
+
+def read_corpus(
+    path: Path | str | BinaryIO,
+    taxonomy: Taxonomy | None = None,
+    columns: Columns = DEFAULT_COLUMNS,
+    *,
+    closure: str | None = None,
+    unknown: str = "error",
+    on_bad_line: str = "error",
+    format: str | None = None,
+    labelled: bool = True,
+) -> Corpus:
+    """Read a whole corpus.
+
+    Settings and errors are those of :func:`read_documents` and :meth:`Corpus.from_documents`.
+    """
+    _check_policies(closure, unknown)
+    report = ReadReport()
+    documents = read_documents(path, columns, format=format, on_bad_line=on_bad_line, labelled=labelled, report=report)
+    return Corpus.from_documents(
+        documents, taxonomy, closure=closure, unknown=unknown, source=source_name(path), report=report
+    )
+
+
+class _LabelSets:
+    """Label sets while they are gathered: numbers over a vocabulary in the order of first appearance."""
+
+    def __init__(self) -> None:
+        self.vocabulary: dict[str, int] = {}
+        self.first_place: dict[int, str] = {}
+        self.indices: list[int] = []
+        self.indptr: list[int] = [0]
+
+    def add(self, labels: Iterable[str], where: str, known: Mapping[str, int] | None) -> int:
+        """Add the set of one document and return how many duplicates were in it."""
+        vocabulary = self.vocabulary
+        given = list(labels)
+        unique = dict.fromkeys(given)
+        for label in unique:
+            number = vocabulary.get(label)
+            if number is None:
+                number = vocabulary[label] = len(vocabulary)
+                if known is not None and label not in known:
+                    self.first_place[number] = where
+            self.indices.append(number)
+        self.indptr.append(len(self.indices))
+        return len(given) - len(unique)
+
+
+def _check_policies(closure: str | None, unknown: str) -> None:
+    if unknown not in UNKNOWN_POLICIES:
+        hint = nearest(str(unknown), UNKNOWN_POLICIES)
+        raise ConfigError(f"unknown is {unknown!r}; choose one of {', '.join(UNKNOWN_POLICIES)}.{hint}")
+    if closure is not None and closure not in CLOSURE_POLICIES:
+        hint = nearest(str(closure), CLOSURE_POLICIES)
+        raise ConfigError(f"closure is {closure!r}; choose one of {', '.join(CLOSURE_POLICIES)}.{hint}")
+
+
+def _positions(taxonomy: Taxonomy | None) -> dict[str, int] | None:
+    return None if taxonomy is None else {label: i for i, label in enumerate(taxonomy.ids)}
+
+
+def _assemble(
+    texts: Sequence[str],
+    sets: _LabelSets,
+    taxonomy: Taxonomy | None,
+    *,
+    closure: str | None,
+    unknown: str,
+    report: ReadReport,
+    optional: dict[str, Any],
+) -> Corpus:
+    source = optional["source"]
+    words = list(sets.vocabulary)
+    if taxonomy is None:
+        taxonomy = Taxonomy.flat(sorted(words))
+    known = cast("dict[str, int]", _positions(taxonomy))
+    indices = np.asarray(sets.indices, dtype=np.int64)
+    indptr = np.asarray(sets.indptr, dtype=np.int64)
+    missing = sorted(word for word in words if word not in known)
+    if missing:
+        counts = np.bincount(indices, minlength=len(words))
+        report.unknown_labels = {word: int(counts[sets.vocabulary[word]]) for word in missing}
+        if unknown == "error":
+            raise _unknown_error(sets, report.unknown_labels, taxonomy, source)
+        logger.warning(
+            "%s: %d unknown label(s), used %d times, which the taxonomy lacks: %s",
+            source,
+            len(missing),
+            sum(report.unknown_labels.values()),
+            "removed" if unknown == "drop" else "kept as labels that nothing can predict",
+        )
+    # A number for each word of the vocabulary: its column, or -1 for a label that is dropped.
+    column_of = np.asarray([known.get(word, -1) for word in words], dtype=np.int64)
+    kept = () if unknown == "drop" else tuple(missing)
+    for number, word in enumerate(kept):
+        column_of[sets.vocabulary[word]] = len(taxonomy) + number
+    columns = column_of[indices] if len(words) else indices
+    rows = np.repeat(np.arange(len(texts)), np.diff(indptr))[columns >= 0]
+    columns = columns[columns >= 0]
+    shape = (len(texts), len(taxonomy) + len(kept))
+    given: BoolMatrix = sparse.csr_array((np.ones(len(columns), dtype=np.bool_), (rows, columns)), shape=shape)
+    given.sort_indices()
+    report.documents = len(texts)
+    report.empty_label_sets = int(np.count_nonzero(np.diff(given.indptr) == 0))
+    policy = closure or ("as_given" if taxonomy.is_flat else "ancestors")
+    targets = _apply_policy(given, taxonomy, policy)
+    change = targets.nnz - given.nnz
+    report.labels_added, report.labels_removed = max(change, 0), max(-change, 0)
+    if change:
+        logger.info("%s: the closure policy %r changed the number of labels by %+d", source, policy, change)
+    return Corpus(
+        texts=tuple(texts),
+        targets=targets,
+        taxonomy=taxonomy,
+        unknown_labels=kept,
+        closure=policy,
+        report=report,
+        **optional,
+    )
+
+
+def _apply_policy(given: BoolMatrix, taxonomy: Taxonomy, policy: str) -> BoolMatrix:
+    if given.shape[1] == len(taxonomy):
+        return taxonomy.apply_policy(given, policy)
+    known = taxonomy.apply_policy(given[:, : len(taxonomy)], policy)
+    stacked: BoolMatrix = sparse.hstack([known, given[:, len(taxonomy) :]], format="csr", dtype=np.bool_)
+    stacked.sort_indices()
+    return stacked
+
+
+def _unknown_error(sets: _LabelSets, counts: Mapping[str, int], taxonomy: Taxonomy, source: str) -> DataError:
+    problems: list[str] = []
+    for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        hint = ""
+        if len(problems) < 20:  # the search for the nearest label is slow in large taxonomies, and no more are shown
+            try:
+                taxonomy.index(label)
+            except LabelError as error:
+                _, mark, nearest_label = str(error).partition("Did you mean")
+                hint = f" {mark}{nearest_label}" if mark else ""
+        documents = "1 document" if count == 1 else f"{count:,} documents"
+        problems.append(f"{sets.first_place[sets.vocabulary[label]]}: {label!r} (in {documents}).{hint}")
+    many = "1 label is" if len(counts) == 1 else f"{len(counts):,} labels are"
+    return DataError(
+        f"{source}: {many} not in the taxonomy of {len(taxonomy):,} labels; add them to the taxonomy, "
+        "correct the data, or set unknown='drop' (remove them) or unknown='count' (keep them as misses in an "
+        "evaluation)",
+        problems,
+    )

@@ -1,0 +1,191 @@
+"""Checks of Python values that become a corpus: each fault as a sentence with its place."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from taxotext.data.columns import ReadReport
+from taxotext.data.records import LARGEST_WEIGHT, kind, short
+from taxotext.errors import DataError
+from taxotext.labels import Taxonomy
+from taxotext.labels.building import id_problem
+
+if TYPE_CHECKING:
+    BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check_texts(texts: Iterable[str]) -> list[str]:
+    """Return the texts as a list; DataError unless they are strings with something in them."""
+    values = _listed(texts, "texts", "a list of strings")
+    if not values:
+        raise DataError("texts is empty; a corpus needs at least one document")
+    problems = []
+    for i, value in enumerate(values):
+        if not isinstance(value, str):
+            problems.append(f"texts[{i}] must be a string, found {kind(value)}: {short(value)}")
+        elif not value.strip():
+            problems.append(f"texts[{i}] is empty; give a text or leave the document out")
+        elif _SURROGATE.search(value):
+            problems.append(f"texts[{i}] has half a character (a lone surrogate): {short(value)}; decode it anew")
+        elif "\0" in value:
+            problems.append(f"texts[{i}] holds a NUL character (U+0000): {short(value)}; remove it")
+    _refuse(problems, f"{len(problems):,} of {len(values):,} texts cannot be used")
+    return [str(value) for value in values]  # plain strings, also of numpy's own kind
+
+
+def is_matrix(labels: object) -> bool:
+    """Tell whether labels are an indicator matrix rather than lists of ids."""
+    return sparse.issparse(labels) or (isinstance(labels, np.ndarray) and labels.ndim == 2)
+
+
+def check_indicator(
+    labels: Any, label_ids: Sequence[str] | None, taxonomy: Taxonomy | None, count: int
+) -> tuple[BoolMatrix, list[str]]:
+    """Return the indicator matrix as bool CSR (count, L) and the L ids of its columns."""
+    if labels.ndim != 2:
+        raise DataError(f"labels is a sparse array of {labels.ndim} dimension; give a matrix (documents, labels)")
+    if labels.dtype.kind not in "biuf":
+        raise DataError(f"labels is a matrix of {labels.dtype}; give one of 0 and 1, or lists of label ids")
+    if labels.shape[0] != count:
+        raise DataError(f"texts has {count:,} entries and labels has {labels.shape[0]:,} rows; give one row a document")
+    entries = cast("Any", sparse.coo_array(labels))
+    wrong = np.flatnonzero((entries.data != 0) & (entries.data != 1))  # NaN differs from both
+    if wrong.size:
+        row, column = int(entries.row[wrong[0]]), int(entries.col[wrong[0]])
+        raise DataError(
+            f"labels[{row}, {column}] is {entries.data[wrong[0]]}; an indicator matrix has 0 and 1 only "
+            f"({wrong.size:,} entries have something else)"
+        )
+    matrix: BoolMatrix = sparse.csr_array(entries.astype(np.bool_))
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    width = int(matrix.shape[1])
+    if label_ids is not None:
+        columns = _check_ids(label_ids)
+        owner = "label_ids"
+    elif taxonomy is not None:
+        columns, owner = list(taxonomy.ids), "the taxonomy"
+    else:
+        columns, owner = [str(i) for i in range(width)], "labels"
+    if len(columns) != width:
+        raise DataError(f"labels has {width:,} columns and {owner} has {len(columns):,} labels; they must be as many")
+    return matrix, columns
+
+
+def flat_from_ids(label_ids: Sequence[str], taxonomy: Taxonomy | None) -> Taxonomy:
+    """Return the label set that ``label_ids`` names beside lists of ids."""
+    if taxonomy is not None:
+        raise DataError("label_ids names the columns of a matrix; with lists of ids and a taxonomy leave it out")
+    return Taxonomy.flat(_check_ids(label_ids))
+
+
+def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[str]]:
+    """Return one list of label ids for each document.
+
+    White space around them is dropped and counted in the report.
+    """
+    if labels is None:
+        return [[] for _ in range(count)]
+    values = _listed(labels, "labels", "one list of label ids for each document")
+    _same_length(values, "labels", count)
+    problems: list[str] = []
+    result: list[list[str]] = []
+    for i, value in enumerate(values):
+        if isinstance(value, str):
+            problems.append(f"labels[{i}] is the string {short(value)}; write a list of label ids, [{short(value)}]")
+            continue
+        if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
+            problems.append(f"labels[{i}] must be a list of label ids, found {kind(value)}: {short(value)}")
+            continue
+        # A set has no order of its own that would be the same in the next process.
+        chosen = sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
+        trimmed = [str(label).strip() if isinstance(label, str) else label for label in chosen]
+        problem = next((problem for problem in map(id_problem, trimmed) if problem is not None), None)
+        if problem is not None:
+            problems.append(f"labels[{i}]: {problem}")
+            continue
+        report.trimmed_labels += sum(map(operator.ne, chosen, trimmed))
+        result.append(trimmed)
+    _refuse(problems, f"{len(problems):,} of {count:,} label sets cannot be used")
+    return result
+
+
+def check_names(names: Iterable[Any] | None, what: str, count: int) -> tuple[str | None, ...] | None:
+    """Return ids or groups as strings or None."""
+    if names is None:
+        return None
+    values = _listed(names, what, "one string for each document")
+    _same_length(values, what, count)
+    problems = []
+    for i, value in enumerate(values):
+        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int, np.integer))):
+            problems.append(
+                f"{what}[{i}] must be a string, a whole number or None, found {kind(value)}: {short(value)}"
+            )
+    _refuse(problems, f"{len(problems):,} of {count:,} {what} cannot be used")
+    return tuple(None if value is None or value == "" else str(value) for value in values)
+
+
+def check_weights(weights: Iterable[float] | None, count: int) -> npt.NDArray[np.float32] | None:
+    """Return the weights as float32 (count,)."""
+    if weights is None:
+        return None
+    values = _listed(weights, "weights", "one number for each document")
+    _same_length(values, "weights", count)
+    problems = []
+    for i, value in enumerate(values):
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if not number or not np.isfinite(value) or value < 0 or value > LARGEST_WEIGHT:
+            problems.append(f"weights[{i}] must be a finite number, 0 or more, found {short(value)}")
+    _refuse(problems, f"{len(problems):,} of {count:,} weights cannot be used")
+    return np.asarray(values, dtype=np.float32)
+
+
+def check_metadata(metadata: Iterable[Mapping[str, Any]] | None, count: int) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the metadata as a tuple of mappings."""
+    if metadata is None:
+        return None
+    values = _listed(metadata, "metadata", "one mapping for each document")
+    _same_length(values, "metadata", count)
+    for i, value in enumerate(values):
+        if not isinstance(value, Mapping):
+            raise DataError(f"metadata[{i}] must be a mapping of field names to values, found {kind(value)}")
+    return tuple(values)
+
+
+def _check_ids(label_ids: Sequence[str]) -> list[str]:
+    ids = _listed(label_ids, "label_ids", "a list of strings")
+    problems = [f"label_ids[{i}]: {problem}" for i, label in enumerate(ids) if (problem := id_problem(label))]
+    first: dict[Any, int] = {}
+    for i, label in enumerate(ids):
+        if isinstance(label, str) and first.setdefault(label, i) != i:
+            problems.append(f"label_ids[{i}]: {label!r} is there already at label_ids[{first[label]}]; name it once")
+    _refuse(problems, f"{len(problems):,} of {len(ids):,} label_ids cannot be used")
+    return [str(label) for label in ids]
+
+
+def _listed(values: Any, what: str, wanted: str) -> list[Any]:
+    if isinstance(values, (str, bytes)):
+        raise DataError(f"{what} is the one string {short(values)}; give {wanted}")
+    if isinstance(values, Mapping) or not isinstance(values, Iterable):
+        raise DataError(f"{what} must be {wanted}, found {kind(values)}")
+    return list(values)
+
+
+def _same_length(values: Sequence[Any], what: str, count: int) -> None:
+    if len(values) != count:
+        raise DataError(f"texts has {count:,} entries and {what} has {len(values):,}; give one for each text")
+
+
+def _refuse(problems: Sequence[str], message: str) -> None:
+    if problems:
+        raise DataError(f"{message}; mend them", problems)

@@ -1,0 +1,273 @@
+"""From the fields of one record to a document, or to the reason why it is none."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from taxotext.data.columns import Columns, Document, ReadReport
+from taxotext.errors import DataError, nearest
+from taxotext.labels.building import id_problem
+
+LARGEST_WEIGHT = 3.4e38
+"""Weights are kept as 32-bit floats; beyond this they would become infinite."""
+
+
+class BadRecordError(Exception):
+    """The reason why one record is no document; the reader adds the file and the line."""
+
+
+def short(value: object, limit: int = 60) -> str:
+    """Return the value as it stands in a sentence: its ``repr``, cut."""
+    text = repr(value[: limit + 1] if isinstance(value, str) else value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def kind(value: object) -> str:
+    """Name the JSON type of a value.
+
+    >>> kind([1]), kind(None), kind(True)
+    ('a list', 'null', 'a truth value')
+    """
+    if value is None:
+        return "null"
+    for types, name in (
+        (bool, "a truth value"),
+        ((int, float), "a number"),
+        (str, "a string"),
+        (list, "a list"),
+        (dict, "an object"),
+    ):
+        if isinstance(value, types):
+            return name
+    return f"a {type(value).__name__}"
+
+
+class RecordParser:
+    """Turns records of one file into documents.
+
+    Args:
+        columns: which field is what.
+        labelled: whether the label field is read; if not, it is passed through like any other field.
+        cells: for CSV, how to cut a label cell; ``None`` for JSON, where labels are lists.
+        report: counts duplicate labels and empty label sets.
+    """
+
+    def __init__(self, columns: Columns, labelled: bool, cells: LabelCells | None, report: ReadReport) -> None:
+        self._columns = columns
+        self._labelled = labelled
+        self._cells = cells
+        self._report = report
+        named = [*columns.text, columns.id, columns.weight, columns.group]
+        self._roles = frozenset([*named, columns.labels] if labelled else named)
+
+    def document(self, record: Mapping[str, Any], where: str) -> Document:
+        """Return the document; BadRecordError with the reason when there is none in the record."""
+        columns = self._columns
+        text = self._text(record)
+        labels, duplicates = self._labels(record, where) if self._labelled else ((), 0)
+        optional = columns.id == "id"
+        document = Document(
+            text=text,
+            labels=labels,
+            id=self._name(record, columns.id, optional),
+            weight=1.0 if columns.weight is None else self._weight(_get(record, columns.weight)),
+            group=None if columns.group is None else self._name(record, columns.group, optional=False),
+            metadata={name: value for name, value in record.items() if name not in self._roles},
+            where=where,
+        )
+        self._report.duplicate_labels += duplicates
+        self._report.empty_label_sets += not labels
+        return document
+
+    def _text(self, record: Mapping[str, Any]) -> str:
+        names = self._columns.text
+        pieces = []
+        for name in names:
+            value = _get(record, name)
+            if value is None and len(names) > 1:
+                continue
+            if not isinstance(value, str):
+                raise BadRecordError(f"the field {name!r} must be a string, found {kind(value)}: {short(value)}")
+            pieces.append(value)
+        if len(names) > 1:
+            pieces = [piece for piece in pieces if piece.strip()]
+        text = self._columns.text_join.join(pieces)
+        if not text.strip():
+            fields = " and ".join(repr(name) for name in names)
+            raise BadRecordError(f"the text is empty (field {fields}); give a text or leave the document out")
+        if "\0" in text:
+            raise BadRecordError("the text holds a NUL character (U+0000); remove it")
+        return text
+
+    def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
+        name = self._columns.labels
+        value = _get(record, name)
+        if self._cells is not None:
+            value = self._cells.split(value, where)
+        if isinstance(value, str):
+            raise BadRecordError(
+                f"the field {name!r} is the string {short(value)}; write a list of strings, [{short(value)}]"
+            )
+        if not isinstance(value, list):
+            raise BadRecordError(f"the field {name!r} must be a list of strings, found {kind(value)}: {short(value)}")
+        labels = [check_label(label, name) for label in value]
+        unique = dict.fromkeys(labels)
+        self._report.trimmed_labels += sum(map(operator.ne, labels, value))
+        return tuple(unique), len(value) - len(unique)
+
+    def _name(self, record: Mapping[str, Any], name: str, optional: bool) -> str | None:
+        value = record.get(name) if optional else _get(record, name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str):
+            raise BadRecordError(
+                f"the field {name!r} must be a string or a whole number, found {kind(value)}: {short(value)}"
+            )
+        if "\0" in value:
+            raise BadRecordError(f"the field {name!r} holds a NUL character (U+0000); remove it")
+        return value
+
+    def _weight(self, value: object) -> float:
+        name = self._columns.weight
+        number = value
+        if self._cells is not None and isinstance(value, str):
+            try:
+                number = float(value)
+            except ValueError:
+                number = None
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise BadRecordError(f"the weight (field {name!r}) must be a number, found {short(value)}")
+        if not math.isfinite(number) or number < 0 or number > LARGEST_WEIGHT:
+            raise BadRecordError(
+                f"the weight (field {name!r}) must be a finite number, 0 or more, found {short(value)}"
+            )
+        return float(number)
+
+
+class LabelCells:
+    """Cuts the label cells of a CSV file.
+
+    Without a separator given, one is guessed: from the first rows (:meth:`guess`), and from later rows while
+    no cell has shown one. A doubt is a DataError at once, also when bad lines are skipped: every row would be
+    read differently.
+    """
+
+    def __init__(self, column: str, separator: str | None, report: ReadReport) -> None:
+        self._column = column
+        self._given = separator is not None
+        self._separator = separator
+        self._report = report
+
+    def guess(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Look at the (cell, where) of the first rows before any of them is cut."""
+        if self._given:
+            return
+        first: dict[str, tuple[str, str]] = {}
+        for cell, where in cells:
+            if not cell.lstrip().startswith("["):
+                for mark in ";|,":
+                    if mark in cell:
+                        first.setdefault(mark, (cell, where))
+        if ";" in first and "|" in first:
+            raise self._doubt(*first["|"])
+        for mark in ";|":
+            if mark in first:
+                self._adopt(mark)
+                return
+        if "," in first:
+            raise self._comma(*first[","])
+
+    def split(self, cell: object, where: str) -> list[Any]:
+        """Return the labels of one cell; an empty cell has none."""
+        text = str(cell)
+        if not text.strip():
+            return []
+        if not self._given:
+            if text.lstrip().startswith("["):
+                return self._json(text)
+            self._check(text, where)
+        if not self._separator:
+            return [text.strip()]
+        labels = [label.strip() for label in text.split(self._separator)]
+        if "" in labels:
+            raise BadRecordError(
+                f"the column {self._column!r} has an empty label between (or beside) the separators "
+                f"{self._separator!r}: {short(text)}; remove the separator that is too many"
+            )
+        return labels
+
+    def _check(self, text: str, where: str) -> None:
+        marks = [mark for mark in ";|" if mark in text]
+        if len(marks) == 2 or (marks and self._separator not in (None, marks[0])):
+            raise self._doubt(text, where)
+        if marks and self._separator is None:
+            self._adopt(marks[0])
+        elif self._separator is None and "," in text:
+            raise self._comma(text, where)
+
+    def _adopt(self, mark: str) -> None:
+        self._separator = mark
+        self._report.label_separator = mark
+
+    def _json(self, text: str) -> list[Any]:
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise BadRecordError(
+                f"the column {self._column!r} begins like a JSON list but is none ({error.msg}): "
+                f"{short(text)}; mend it, or give label_separator if the bracket belongs to a label"
+            ) from error
+        if not isinstance(value, list):  # cannot happen for a value that begins with "[", but costs nothing
+            raise BadRecordError(f"the column {self._column!r} must hold a JSON list, found {kind(value)}")
+        return value
+
+    def _doubt(self, cell: str, where: str) -> DataError:
+        return DataError(
+            f"{where}: the column {self._column!r} has ';' and '|' in its cells ({short(cell)}), so it is "
+            "not clear which one separates labels; give label_separator (';' or '|')"
+        )
+
+    def _comma(self, cell: str, where: str) -> DataError:
+        return DataError(
+            f"{where}: the column {self._column!r} has a comma in {short(cell)}, which may separate labels "
+            "or belong to one; give label_separator=',' to split there, or label_separator='' if each cell "
+            "is one label"
+        )
+
+
+def check_label(label: object, name: str) -> str:
+    """Return the label without white space around it; BadRecordError when it cannot be a label."""
+    if not isinstance(label, str):
+        hint = f'; write "{label}"' if isinstance(label, int) and not isinstance(label, bool) else ""
+        raise BadRecordError(
+            f"the field {name!r} must be a list of strings, found {kind(label)} in it: {short(label)}{hint}"
+        )
+    if not label.strip():
+        raise BadRecordError(f"the field {name!r} has an empty label; remove it (an empty list means: no labels)")
+    if "\0" in label:
+        raise BadRecordError(f"the field {name!r} has a label with a NUL character (U+0000): {short(label)}; remove it")
+    label = label.strip()
+    problem = id_problem(label)
+    if problem is not None:
+        raise BadRecordError(f"in the field {name!r}, {problem}")
+    return label
+
+
+def _get(record: Mapping[str, Any], name: str) -> Any:
+    try:
+        return record[name]
+    except KeyError:
+        raise BadRecordError(missing_field(name, list(record))) from None
+
+
+def missing_field(name: str, present: Sequence[str]) -> str:
+    """Return the sentence for a field that is not there."""
+    found = ", ".join(short(field) for field in present[:10]) + (", ..." if len(present) > 10 else "")
+    return f"there is no field {name!r}, only {found or 'none at all'}.{nearest(name, present)}"

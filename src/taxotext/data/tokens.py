@@ -1,0 +1,171 @@
+"""One tokenizer interface on the ``tokenizers`` library: sub-words of an encoder, or words learned from the texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxotext.errors import ModelFolderError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+CHUNK = 1024
+"""Texts that are handed to the tokenizer at a time: enough to keep its threads busy, little to hold."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths, end to end.
+
+    Attributes:
+        values: int32, all rows one after the other.
+        offsets: int64 (rows + 1,); row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    """
+
+    values: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Sequence[int] | NDArray[np.int32]]) -> Self:
+        """Join ``rows``."""
+        arrays = [np.asarray(row, dtype=np.int32) for row in rows]
+        offsets = np.zeros(len(arrays) + 1, dtype=np.int64)
+        np.cumsum([len(array) for array in arrays], out=offsets[1:])
+        return cls(np.concatenate(arrays) if arrays else np.empty(0, np.int32), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each row (rows,)."""
+        return np.diff(self.offsets)
+
+
+class TextTokenizer:
+    """Texts to token ids, without special tokens; ``prefix`` and ``suffix`` are what the encoder wants around them.
+
+    Args:
+        tokenizer: a ``tokenizers.Tokenizer`` whose padding token is set.
+
+    Raises:
+        ModelFolderError: when the tokenizer has no padding token.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # The tokenizer is changed below (no truncation, no padding): work on a copy of its own.
+        tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        padding = tokenizer.padding
+        if padding is None:
+            raise ModelFolderError("The tokenizer names no padding token; set one before it is used here.")
+        self.pad_id: int = padding["pad_id"]
+        self._pad_token: str = padding["pad_token"]
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        example = tokenizer.encode("a")
+        inside = [position for position, special in enumerate(example.special_tokens_mask) if not special]
+        first, last = (inside[0], inside[-1]) if inside else (len(example.ids), len(example.ids))
+        self.prefix: tuple[int, ...] = tuple(example.ids[:first])
+        self.suffix: tuple[int, ...] = tuple(example.ids[last + 1 :])
+        unknown = getattr(tokenizer.model, "unk_token", None)
+        self.unknown_id = tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a ``tokenizer.json`` that :meth:`save` wrote.
+
+        Raises:
+            ModelFolderError: when the file is missing or no tokenizer.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        except ModelFolderError:
+            raise
+        except OSError:
+            raise ModelFolderError(f"{path}: the tokenizer is missing; save the model again.") from None
+        except Exception as error:  # the library raises bare Exception for every kind of damage
+            raise ModelFolderError(f"{path}: is not a tokenizer ({error}); save the model again.") from None
+
+    @classmethod
+    def learn_words(
+        cls, texts: Iterable[str], *, size: int = 50_000, min_count: int = 2, lowercase: bool = True
+    ) -> Self:
+        """Learn a vocabulary of whole words from ``texts`` (the training split only).
+
+        Words are split at white space and punctuation after NFC; Chinese characters and kana stand alone.
+
+        Args:
+            texts: the training texts.
+            size: words kept, most frequent first, ``[PAD]`` and ``[UNK]`` included.
+            min_count: rarer words become ``[UNK]``.
+            lowercase: fold case first.
+        """
+        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+        tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+        steps = [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
+        tokenizer.normalizer = normalizers.Sequence(steps)
+        lone = Regex(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.WhitespaceSplit(),
+                pre_tokenizers.Punctuation(),
+                pre_tokenizers.Split(lone, "isolated"),
+            ]
+        )
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=size, min_frequency=min_count, special_tokens=["[PAD]", "[UNK]"], show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
+        return cls(tokenizer)
+
+    def save(self, path: Path) -> None:
+        """Write ``tokenizer.json``, the padding token included."""
+        copy = type(self._tokenizer).from_str(self._tokenizer.to_str())
+        copy.enable_padding(pad_id=self.pad_id, pad_token=self._pad_token)
+        path.write_text(copy.to_str(), encoding="utf-8")
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def specials(self) -> int:
+        """Number of tokens that the encoder wants around a text."""
+        return len(self.prefix) + len(self.suffix)
+
+    def tokens(self, text: str) -> list[str]:
+        """Return the pieces of one text, for people to look at."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """Token ids of each text, without special tokens, uncut.
+
+        A text of which nothing is left (control characters only, say) becomes one unknown token, so that
+        every document has something to attend to.
+        """
+        # The library warns when a process forks after its threads ran; nothing here forks.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+        rows: list[NDArray[np.int32]] = []
+        empty = np.asarray([self.pad_id if self.unknown_id is None else self.unknown_id], dtype=np.int32)
+        for start in range(0, len(texts), CHUNK):
+            batch = self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK]), add_special_tokens=False)
+            rows.extend(np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch)
+        return Ragged.from_rows(rows)
+
+    def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens of each text, special tokens included (documents,)."""
+        return self.encode(texts).lengths + self.specials

@@ -1,0 +1,117 @@
+"""What a check of a corpus finds."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from taxotext.data import Corpus, check_corpus, read_corpus
+from taxotext.labels import Taxonomy
+
+TREE = Taxonomy.from_edges([(None, "a"), ("a", "b"), (None, "d")])
+
+
+def sentences(*corpora: Corpus, **settings: object) -> dict[str, str]:
+    """Sentence -> level."""
+    return {finding.sentence: finding.level for finding in check_corpus(*corpora, **settings)}  # type: ignore[arg-type]
+
+
+def good(documents: int = 20) -> Corpus:
+    labels = [["x"] if i % 2 else ["y"] for i in range(documents)]
+    return Corpus.from_lists([f"a good text number {i}" for i in range(documents)], labels)
+
+
+def test_a_good_corpus_has_no_findings() -> None:
+    assert check_corpus(good()) == []
+
+
+def test_a_corpus_without_labels_is_an_error() -> None:
+    found = check_corpus(Corpus.from_lists(["a b c", "d e f"], source="c.csv"))
+    assert [(finding.level, finding.sentence) for finding in found] == [
+        ("error", "No document of c.csv has a label; check which field holds the labels.")
+    ]
+
+
+def test_a_single_label_is_an_error() -> None:
+    found = sentences(Corpus.from_lists(["a b c", "d e f"], [["x"], []]))
+    assert found["All documents with labels have the same single label; there is nothing to tell apart."] == "error"
+    assert found["1 document has no label (50.0%); they are kept."] == "info"
+
+
+def test_rare_unused_and_universal_labels_are_named() -> None:
+    labels = [["all", "x" if i < 8 else "y"] for i in range(12)]
+    corpus = Corpus.from_lists([f"a b c {i}" for i in range(12)], labels, Taxonomy.flat(["x", "y", "all", "z"]))
+    found = sentences(corpus)
+    assert (
+        found[
+            "1 label has fewer than 5 documents: y (4); add documents, merge them into their parent, or "
+            "expect them to be missed."
+        ]
+        == "warning"
+    )
+    assert found["1 label of the taxonomy has no document: z; they cannot be learned from these data."] == "info"
+    assert found["Every document has all; such a label says nothing about a document."] == "info"
+
+
+def test_labels_that_differ_in_case_only_are_named() -> None:
+    corpus = Corpus.from_lists(["a b c", "d e f"], [["Sport"], ["sport"]])
+    assert any("differs only in case or spaces: 'Sport' / 'sport'" in sentence for sentence in sentences(corpus))
+
+
+def test_closure_is_reported() -> None:
+    given = Corpus.from_lists(["a b c", "d e f"], [["b"], ["d"]], TREE, closure="as_given")
+    assert any("1 document has labels without all of their ancestors (1 labels)" in s for s in sentences(given))
+    closed = Corpus.from_lists(["a b c", "d e f"], [["b"], ["d"]], TREE)
+    assert "1 ancestors of labels were added to the label sets (closure policy)." in sentences(closed)
+
+
+def test_duplicates_short_and_damaged_texts_are_reported() -> None:
+    corpus = Corpus.from_lists(["a b c", "a  b c", "hm", "caf\ufffd is closed"], [["x"], ["y"], ["x"], ["y"]])
+    found = " ".join(sentences(corpus))
+    assert "1 text occurs more than once (1 surplus documents), for example in documents 1 and 2" in found
+    assert "1 text that occurs more than once has different labels, for example documents 1 and 2" in found
+    assert "1 text has fewer than 3 words (number 3)" in found
+    assert "1 text has the replacement character U+FFFD (number 4)" in found
+
+
+def test_texts_that_will_be_cut_are_reported() -> None:
+    found = sentences(good(), token_counter=lambda texts: np.arange(len(texts)), max_tokens=14)
+    assert found["5 texts are longer than 14 tokens (25.0%); choose how long texts are treated."] == "warning"
+
+
+def test_what_was_changed_while_reading_is_reported(tmp_path: Path, caplog: object) -> None:
+    lines = [{"text": f"a b c {i}", "labels": [" b", "d", "d"], "id": "same"} for i in range(6)]
+    content = "".join(json.dumps(line) + "\n" for line in lines) + "{\n"
+    content += json.dumps({"text": "one two three", "labels": ["stone"]})
+    (tmp_path / "c.jsonl").write_text(content)
+    logging.getLogger("taxotext").setLevel(logging.ERROR)
+    corpus = read_corpus(tmp_path / "c.jsonl", TREE, unknown="drop", on_bad_line="skip")
+    logging.getLogger("taxotext").setLevel(logging.NOTSET)
+    found = " ".join(sentences(corpus))
+    assert "1 line was skipped while reading; the first one: " in found
+    assert "c.jsonl:7: this is not valid JSON" in found
+    assert "1 label is not in the taxonomy: 'stone'; they were removed." in found
+    assert "6 labels stood twice in one document" in found
+    assert "6 labels had white space around them" in found
+    assert "1 document id occurs more than once: 'same'" in found
+
+
+def test_leaks_and_unseen_labels_between_two_parts_are_reported() -> None:
+    train = good()
+    test = Corpus.from_lists(["a good text number 3", "new text here"], [["y"], ["z"]], source="test.csv")
+    found = " ".join(sentences(train, test))
+    assert "1 text of memory (5.0%) is also in test.csv, for example document 4 here and 1 there" in found
+    assert "1 shared text has different labels in memory and test.csv" in found
+    assert "1 label of test.csv never occurs in memory and cannot be learned: z (in 1 document)." in found
+
+
+def test_different_taxonomies_and_policies_are_reported() -> None:
+    train = Corpus.from_lists(["a b c", "d e f"], [["b"], ["d"]], TREE)
+    other = Corpus.from_lists(["x y z"], [["a"]], Taxonomy.from_edges([(None, "a"), ("a", "q")]), closure="as_given")
+    found = check_corpus(train, other)
+    assert found[0].level == "error"
+    assert "different taxonomies" in found[0].sentence
+    assert any("read with closure='ancestors'" in finding.sentence for finding in found)
