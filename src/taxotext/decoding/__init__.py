@@ -1,0 +1,25 @@
+"""Scores to label sets: thresholds, top-k, consistency with the taxonomy, and tuning of the thresholds.
+
+numpy and scipy only: a decoder is tested, and used on stored scores, without torch.
+"""
+
+from taxotext.decoding.consistency import Propagation
+from taxotext.decoding.decoder import Decoder
+from taxotext.decoding.predictions import Predictions
+from taxotext.decoding.ranking import top_k
+from taxotext.decoding.settings import Consistency, Decoding
+from taxotext.decoding.tuning import SHRINK, SHRINK_GRID, TuningReport, sparse_scores, tune
+
+__all__ = [
+    "SHRINK",
+    "SHRINK_GRID",
+    "Consistency",
+    "Decoder",
+    "Decoding",
+    "Predictions",
+    "Propagation",
+    "TuningReport",
+    "sparse_scores",
+    "top_k",
+    "tune",
+]

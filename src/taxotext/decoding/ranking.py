@@ -1,0 +1,66 @@
+"""The k best labels of each document, with ties decided the same way every time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CELLS_AT_ONCE = 1 << 24
+"""Scores that are partitioned together; bounds the working copies to a few times 64 MB."""
+
+
+def top_k(scores: NDArray[np.floating[Any]], k: int) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
+    """Return the k best labels of each row, best first; equal scores go by the smaller label index.
+
+    Time is linear in the number of labels (a partition, not a sort); labels tied at the k-th place are chosen
+    by index, not by chance.
+
+    Args:
+        scores: (B, N) float, finite or infinite.
+        k: at least 1. With k > N the lists are padded with label -1 and score -inf.
+
+    Returns:
+        Label indexes (B, k) int32 and their scores (B, k) of the type of ``scores``.
+
+    Raises:
+        ValueError: ``scores`` is not a float matrix, holds NaN, or k < 1.
+
+    >>> ids, best = top_k(np.array([[0.2, 0.9, 0.2, 0.1]]), 2)
+    >>> ids.tolist(), best.tolist()
+    ([[1, 0]], [[0.9, 0.2]])
+    """
+    block = np.asarray(scores)
+    if block.ndim != 2 or not np.issubdtype(block.dtype, np.floating):
+        raise ValueError(f"scores has shape {block.shape} and type {block.dtype}; floats (B, N) are needed")
+    if k < 1:
+        raise ValueError(f"k is {k}; at least 1 is needed")
+    rows, labels = block.shape
+    ids = np.full((rows, k), -1, dtype=np.int32)
+    best = np.full((rows, k), -np.inf, dtype=block.dtype)
+    kept = min(k, labels)
+    if kept == 0:
+        return ids, best
+    step = max(1, _CELLS_AT_ONCE // labels)
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        ids[part, :kept], best[part, :kept] = _top_k_of_part(block[part], kept)
+    return ids, best
+
+
+def _top_k_of_part(block: NDArray[np.floating[Any]], k: int) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
+    if np.isnan(block.max(axis=1)).any():  # max carries NaN along
+        raise ValueError("scores holds NaN: a model has diverged, or a score is missing")
+    labels = block.shape[1]
+    last = np.partition(block, labels - k, axis=1)[:, labels - k, None]  # (B, 1) the k-th best score
+    above, level = block > last, block == last
+    wanted = k - above.sum(axis=1)  # (B,) how many of the tied labels fit
+    crowded = level.sum(axis=1) > wanted
+    if crowded.any():
+        some = level[crowded]
+        level[crowded] = some & (np.cumsum(some, axis=1) <= wanted[crowded, None])
+    columns = np.nonzero(above | level)[1].reshape(block.shape[0], k)  # k of each row, ascending
+    values = np.take_along_axis(block, columns, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1).astype(np.int32), np.take_along_axis(values, order, axis=1)

@@ -1,0 +1,111 @@
+"""How scores become label sets: the settings kept in ``decoding.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from taxotext.settings import Settings, parse_settings
+
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+Consistency = Literal["none", "up", "down"]
+
+
+class Decoding(Settings):
+    """How a decoder turns the probabilities of all labels into a label set.
+
+    A label passes when its probability is **greater than** its threshold (a probability equal to it does not
+    pass). The threshold of a label is its own in ``label_thresholds``, else that of its level, else
+    ``threshold``. :class:`~taxotext.decoding.Decoder` documents the order in which the settings act.
+
+    Build one with :meth:`from_dict` where the values come from a user: it reports all problems in one
+    ``ConfigError``. The constructor raises pydantic's ``ValidationError`` (a ``ValueError``) with the same
+    sentences.
+
+    >>> Decoding().threshold
+    0.5
+    >>> Decoding.from_dict({"threshold": 1.5, "topk": 3})
+    Traceback (most recent call last):
+    ...
+    taxotext.errors.ConfigError: decoding: 2 problems in the configuration.
+      - threshold: input should be less than 1 (got 1.5).
+      - topk: unknown key. Did you mean 'top_k'?
+    """
+
+    threshold: Threshold | None = Field(
+        default=0.5,
+        description="a label is answered when its probability is greater; null: top_k alone decides",
+    )
+    level_thresholds: tuple[Threshold, ...] | None = Field(
+        default=None,
+        description="one threshold for each level of the taxonomy, top level first; replaces threshold",
+    )
+    label_thresholds: dict[str, Threshold] = Field(
+        default_factory=dict, description="thresholds of single labels by id; stronger than the other two"
+    )
+    top_k: int | None = Field(default=None, ge=1, description="answer at most this many labels, the best ones")
+    never_empty: bool = Field(default=False, description="answer the best label when none passes")
+    include: tuple[str, ...] | None = Field(default=None, description="only these label ids may be answered; null: all")
+    exclude: tuple[str, ...] = Field(default=(), description="these label ids are never answered")
+    consistency: Consistency = Field(
+        default="none",
+        description="none; up: no label scores below its descendants; down: none scores above its ancestors",
+    )
+    tuned_on: str | None = Field(
+        default=None, description="the data that the thresholds were tuned on; null: not tuned"
+    )
+    metric: str | None = Field(default=None, description="the metric that the thresholds were tuned for")
+
+    @field_validator("threshold", "top_k", mode="before")
+    @classmethod
+    def _no_bool(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("a number is needed, not true or false")
+        return value
+
+    @field_validator("level_thresholds")
+    @classmethod
+    def _some_levels(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and not value:
+            raise ValueError("is empty: give one threshold for each level, or null")
+        return value
+
+    @field_validator("include")
+    @classmethod
+    def _some_included(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and not value:
+            raise ValueError("is empty: nothing could be answered; name labels, or null for all")
+        return value
+
+    @field_validator("exclude")
+    @classmethod
+    def _not_both(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        both = sorted(set(value) & set(info.data.get("include") or ()))
+        if both:
+            raise ValueError(f"{both[0]!r} is in include and in exclude: keep it in one of them")
+        return value
+
+    @model_validator(mode="after")
+    def _something_decides(self) -> Decoding:
+        if self.threshold is None and self.level_thresholds is None and self.top_k is None:
+            raise ValueError("nothing decides what is answered: set threshold, level_thresholds or top_k")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values, all keys present."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "decoding") -> Decoding:
+        """Return the settings of a mapping such as :meth:`to_dict` gives; missing keys take their defaults.
+
+        Args:
+            values: setting by key.
+            where: what to call the place (a file name) in an error.
+
+        Raises:
+            ConfigError: one sentence for each key that is unknown or has an impossible value.
+        """
+        return parse_settings(cls, values, where)

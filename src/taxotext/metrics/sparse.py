@@ -1,0 +1,157 @@
+"""Label sets as sparse matrices: the checks and the few operations that the metrics and the decoders share.
+
+A set matrix is a ``csr_array`` of bool, shape (documents, labels), True where the document carries the label.
+Nothing here ever makes a dense (documents, labels) or (labels, labels) array.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, eye_array, issparse
+
+Sets: TypeAlias = "csr_array[np.bool_, tuple[int, int]]"
+"""Label sets, (documents, labels) bool, CSR."""
+IntArray: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+_EXPANDED_PAIRS = 1 << 22
+"""How many (document, label, ancestor) triples :func:`violations` looks at together (~150 MB)."""
+
+
+def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
+    """Return ``given`` as a canonical set matrix: CSR, bool, sorted indices, no duplicates, no stored False.
+
+    The input is never changed; it is returned itself when it already is canonical.
+
+    Args:
+        given: sparse (D, L) matrix or array of numbers or bools; non-zero means "carries the label".
+        name: what to call it in an error.
+        labels: the number of columns it must have.
+
+    Raises:
+        ValueError: it is not sparse, not two-dimensional, or has another number of columns.
+    """
+    matrix: Any = given
+    if not issparse(given):
+        raise ValueError(f"{name} is a {type(matrix).__name__}; a scipy sparse array (documents, labels) is needed")
+    if len(matrix.shape) != 2:
+        raise ValueError(f"{name} has shape {matrix.shape}; two dimensions (documents, labels) are needed")
+    if labels is not None and matrix.shape[1] != labels:
+        raise ValueError(f"{name} has {matrix.shape[1]} label columns, not {labels}")
+    sets: Any = csr_array(matrix)
+    if not sets.has_canonical_format:
+        sets = sets.copy()
+        sets.sum_duplicates()
+    if sets.dtype != np.bool_:
+        sets = sets.astype(np.bool_)
+    if not sets.data.all():
+        sets = sets.copy()
+        sets.eliminate_zeros()
+    return cast(Sets, sets)
+
+
+def widen(sets: Sets, labels: int) -> Sets:
+    """Return the same sets with columns added at the end, up to ``labels`` columns; the data are shared.
+
+    Predictions over the N labels of a taxonomy are widened to the columns of a gold matrix in which labels
+    that the taxonomy lacks come last.
+
+    Raises:
+        ValueError: ``labels`` is less than the columns there are.
+    """
+    documents, columns = sets.shape
+    if labels < columns:
+        raise ValueError(f"cannot widen {columns} label columns to {labels}: that is fewer")
+    if labels == columns:
+        return sets
+    return csr_array((sets.data, sets.indices, sets.indptr), shape=(documents, labels))
+
+
+def row_of_entry(sets: Any) -> IntArray:
+    """Return the row of every stored entry of a CSR array, (nnz,) int64."""
+    return np.repeat(np.arange(sets.shape[0], dtype=np.int64), np.diff(sets.indptr))
+
+
+def keys(sets: Any) -> IntArray:
+    """Return ``row * columns + column`` of every stored entry (ascending when canonical), (nnz,) int64."""
+    return np.asarray(row_of_entry(sets) * np.int64(sets.shape[1]) + sets.indices)
+
+
+def contains(sorted_keys: IntArray, wanted: IntArray) -> BoolArray:
+    """Tell for each wanted key whether it is among the sorted keys; same shape as ``wanted``."""
+    if sorted_keys.size == 0:
+        return np.zeros(wanted.shape, dtype=np.bool_)
+    place = np.searchsorted(sorted_keys, wanted)
+    np.minimum(place, sorted_keys.size - 1, out=place)
+    return np.asarray(sorted_keys[place] == wanted)
+
+
+def as_closure(closure: Any, labels: int) -> Sets:
+    """Return a checked closure matrix of ``labels`` labels: row i is True at i and at every ancestor of i.
+
+    A smaller closure is widened: labels beyond it (gold labels that the taxonomy lacks) have no ancestors.
+
+    Raises:
+        ValueError: it is not square, is larger than ``labels``, or some label is not in its own row.
+    """
+    sets = as_sets(closure, "closure")
+    size = sets.shape[0]
+    if sets.shape[1] != size or size > labels:
+        raise ValueError(f"closure has shape {sets.shape}; a square matrix of at most {labels} labels is needed")
+    if not sets.diagonal().all():
+        raise ValueError("closure lacks its diagonal: row i must be True at i itself and at the ancestors of i")
+    if size == labels:
+        return sets
+    extra = labels - size
+    indices = np.concatenate([sets.indices, np.arange(size, labels, dtype=sets.indices.dtype)])
+    indptr = np.concatenate([sets.indptr, sets.indptr[-1] + np.arange(1, extra + 1, dtype=sets.indptr.dtype)])
+    return csr_array((np.ones(indices.size, dtype=np.bool_), indices, indptr), shape=(labels, labels))
+
+
+def identity_closure(labels: int) -> Sets:
+    """Return the closure of a flat label set: every label alone."""
+    return csr_array(eye_array(labels, dtype=np.bool_, format="csr"))
+
+
+def close_upward(sets: Sets, closure: Sets) -> Sets:
+    """Return the sets with every ancestor of a set label set too; (D, L) bool, canonical."""
+    closed = csr_array(sets @ closure)
+    closed.sort_indices()
+    return closed
+
+
+def violations(sets: Sets, closure: Sets) -> IntArray:
+    """Count, for each document, the set labels of which at least one ancestor is not set.
+
+    Args:
+        sets: (D, L) canonical bool.
+        closure: (L, L) bool, ancestors or self.
+
+    Returns:
+        (D,) int64.
+    """
+    documents, labels = sets.shape
+    bad = np.zeros(documents, dtype=np.int64)
+    if sets.nnz == 0:
+        return bad
+    rows, own_keys = row_of_entry(sets), keys(sets)
+    sizes = np.diff(closure.indptr).astype(np.int64)[sets.indices]  # (nnz,) ancestors-or-self of each set label
+    begins = closure.indptr.astype(np.int64)[sets.indices]
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < sizes.size:
+        before = ends[first] - sizes[first]
+        last = max(int(np.searchsorted(ends, before + _EXPANDED_PAIRS, side="right")), first + 1)
+        part = slice(first, last)
+        starts = ends[part] - sizes[part] - before
+        total = int(ends[last - 1] - before)
+        within = np.repeat(begins[part] - starts, sizes[part]) + np.arange(total, dtype=np.int64)
+        wanted = np.repeat(rows[part] * labels, sizes[part]) + closure.indices[within]
+        complete = np.logical_and.reduceat(contains(own_keys, wanted), starts)
+        bad += np.bincount(rows[part][~complete], minlength=documents)
+        first = last
+    return bad
