@@ -1,0 +1,1 @@
+"""Building blocks: plain numbers and built parts in, tensors out; no configuration enters here."""

@@ -1,0 +1,1 @@
+"""Text encoders: token ids and mask to :class:`~taxotext.nn.features.TextFeatures`."""

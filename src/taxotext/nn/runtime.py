@@ -1,0 +1,75 @@
+"""Device, precision and threads as the hardware has them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from taxotext.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A resolved choice.
+
+    Attributes:
+        device: where tensors live.
+        bf16: train under bf16 autocast (weights and optimiser stay in float32).
+        predict_bf16: predict under bf16 autocast.
+    """
+
+    device: torch.device
+    bf16: bool
+    predict_bf16: bool
+
+    @contextlib.contextmanager
+    def autocast(self, training: bool) -> Iterator[None]:
+        """Context of a forward pass."""
+        enabled = self.bf16 if training else self.predict_bf16
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+
+def resolve_runtime(
+    device: str, precision: str, predict_precision: str = "float32", threads: int | None = None
+) -> Runtime:
+    """Turn settings into what this machine has; sets the number of CPU threads of the process.
+
+    Raises:
+        ConfigError: when the device is unknown or not there.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = _device(device)
+    bf16 = _has_bf16(chosen) if precision == "auto" else precision == "bf16"
+    return Runtime(chosen, bf16, predict_precision == "bf16")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"runtime.device: {name!r} is no device; use auto, cpu, cuda, cuda:1 or mps.") from None
+    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing or device.type not in {"cpu", "cuda", "mps"}:
+        raise ConfigError(f"runtime.device: {name!r} is not there on this machine; use auto or cpu.")
+    return device
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether bf16 is a gain: processors without native instructions emulate it, slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
