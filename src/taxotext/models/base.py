@@ -1,0 +1,110 @@
+"""What every system is: typed settings, a recipe, scores, and a folder that it can be read from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from taxotext.decoding import Decoding
+from taxotext.labels import Taxonomy
+from taxotext.settings import Settings
+
+ScoreBlock = NDArray[np.float32]
+"""Probabilities (b, N) of the next b documents."""
+
+Progress = Callable[[int], None]
+"""Called with the number of documents that were finished since the last call."""
+
+
+class RuntimeSettings(Settings):
+    """Where and how numbers are computed."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="of training; auto: bf16 where the hardware has it, else float32"
+    )
+    predict_precision: Literal["float32", "bf16"] = Field("float32", description="of prediction")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+
+
+class ValidationSettings(Settings):
+    """The part of the training split that selects epochs and thresholds when no validation file is given."""
+
+    fraction: float = Field(0.1, gt=0, lt=1, description="share of the training documents, stratified by label")
+
+
+class SystemSettings(Settings):
+    """Settings that every system has."""
+
+    seed: int = Field(13, ge=0, lt=2**32, description="fixes splits, initial weights and batches")
+    validation: ValidationSettings = Field(
+        ValidationSettings(), description="held out of the training file when there is no validation file"
+    )
+    decoding: Decoding = Field(Decoding(), description="how scores become labels; `taxotext tune` finds thresholds")
+    runtime: RuntimeSettings = Field(RuntimeSettings(), description="device, precision, threads")
+
+
+@dataclass(frozen=True)
+class LongTextReport:
+    """How many texts were longer than the system reads."""
+
+    cut: int
+    documents: int
+
+
+class System(ABC):
+    """A system from the registry.
+
+    Subclasses set ``name``, ``Settings`` and ``recipe`` (how training fits them, a name of
+    ``taxotext.training.RECIPES``) and implement the rest. One instance belongs to one taxonomy.
+
+    Args:
+        settings: validated settings of the class's ``Settings``.
+        taxonomy: the N labels, in the order of the scores.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[SystemSettings]]
+    recipe: ClassVar[str]
+
+    def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
+        self.settings = settings
+        self.taxonomy = taxonomy
+
+    @abstractmethod
+    def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
+        """Yield probabilities in blocks (b, N), in the order of ``texts``."""
+
+    @abstractmethod
+    def save_parts(self, folder: Path) -> None:
+        """Write what :meth:`load_parts` needs: safetensors and JSON, never a pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
+        """Read a system from ``folder`` without network.
+
+        Raises:
+            ModelFolderError: when files are missing, damaged or do not fit the taxonomy.
+        """
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
+
+    def check_texts(self, texts: Sequence[str]) -> LongTextReport:
+        """Count the texts that are longer than the system reads; systems without a limit cut none."""
+        return LongTextReport(0, len(texts))
+
+
+def block_starts(documents: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` documents."""
+    for start in range(0, documents, size):
+        yield slice(start, min(start + size, documents))

@@ -1,0 +1,80 @@
+"""Scores of documents that the model was not fitted on: what thresholds are tuned with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+
+from taxotext.decoding import sparse_scores
+from taxotext.errors import ModelFolderError
+
+FLOOR = 0.001
+"""Probabilities below it are dropped: no sensible threshold lies there, and D x N scores stay sparse."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores and gold labels of D held-out documents.
+
+    Attributes:
+        scores: csr float32 (D, N), probabilities above :data:`FLOOR`.
+        gold: csr bool (D, N), labels that the model knows.
+        source: which documents these are, in words.
+    """
+
+    scores: csr_array
+    gold: csr_array
+    source: str
+
+    @classmethod
+    def from_blocks(cls, blocks: Iterable[NDArray[np.float32]], gold: csr_array, source: str) -> Self:
+        """Collect score blocks (b, N) of the documents of ``gold``."""
+        sparse = [sparse_scores(block, FLOOR) for block in blocks]
+        scores: Any = vstack(sparse, format="csr") if sparse else csr_array(gold.shape, dtype=np.float32)
+        return cls(scores, gold, source)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file; the texts are not part of it."""
+        from safetensors.numpy import save_file
+
+        scores, gold = self.scores, self.gold
+        tensors: dict[str, NDArray[Any]] = {
+            "scores.indptr": scores.indptr.astype(np.int64),
+            "scores.indices": scores.indices.astype(np.int32),
+            "scores.data": scores.data.astype(np.float32),
+            "gold.indptr": gold.indptr.astype(np.int64),
+            "gold.indices": gold.indices.astype(np.int32),
+        }
+        save_file(tensors, path, metadata={"source": self.source, "labels": str(gold.shape[1])})
+
+    @classmethod
+    def load(cls, path: Path, labels: int) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ModelFolderError: when the file is damaged or of another taxonomy.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            shape = (len(tensors["gold.indptr"]) - 1, int(metadata["labels"]))
+            scores = csr_array(
+                (tensors["scores.data"], tensors["scores.indices"], tensors["scores.indptr"]), shape=shape
+            )
+            ones = np.ones(len(tensors["gold.indices"]), dtype=bool)
+            gold = csr_array((ones, tensors["gold.indices"], tensors["gold.indptr"]), shape=shape)
+            source = metadata["source"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ModelFolderError(f"{path}: cannot be read ({error}); name a file with --data.") from None
+        if shape[1] != labels:
+            raise ModelFolderError(f"{path}: holds scores of {shape[1]} labels, the taxonomy has {labels}.")
+        return cls(scores, gold, source)

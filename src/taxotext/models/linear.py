@@ -1,0 +1,315 @@
+"""``linear``: TF-IDF and one linear classifier for each label, through scikit-learn.
+
+The baseline that every table needs: L2-regularised squared-hinge (or logistic) regression, one label against the rest,
+over TF-IDF features, as in DiSMEC (Babbar & Schölkopf 2017) and LibMultiLabel's ``1vsrest``.
+
+    f_l(x) = w_l · tfidf(x) + b_l
+    p_l    = σ(a · f_l + c)            one (a, c) for all labels (Platt 1999), fitted on scores of held-out documents
+
+Without a validation corpus the held-out scores come from cross-fitting over the training documents, and the final
+classifiers see all of them. No torch is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from taxotext.data import Corpus
+from taxotext.data.splits import k_folds
+from taxotext.errors import DataError, ModelFolderError
+from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.heldout import HeldOut
+from taxotext.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from taxotext.labels import Taxonomy
+
+NEVER = -1e4
+"""Intercept of a label without training documents: its probability is 0."""
+
+CALIBRATION_CELLS = 2_000_000
+"""Scores that the calibration is fitted on at most."""
+
+SCORED_TOGETHER = 4096
+
+
+class FeatureSettings(Settings):
+    """TF-IDF features."""
+
+    analyzer: Literal["word", "char_wb"] = Field("word", description="word, or char_wb for languages without spaces")
+    ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
+    min_documents: int = Field(2, ge=1, description="rarer features are left out")
+    max_features: int | None = Field(None, ge=1, description="keep the most frequent ones; null: all")
+    lowercase: bool = Field(True, description="fold case")
+    sublinear: bool = Field(True, description="1 + ln(count) instead of the count")
+
+
+class ClassifierSettings(Settings):
+    """One linear classifier for each label."""
+
+    loss: Literal["squared_hinge", "logistic"] = Field("squared_hinge", description="squared_hinge or logistic")
+    c: float = Field(0.5, gt=0, description="inverse strength of the L2 regularisation")
+    balanced: bool = Field(True, description="weigh positives by negatives / positives")
+    prune: float = Field(0.0, ge=0, description="coefficients closer to 0 are dropped (0.01 for extreme label sets)")
+    folds: int = Field(3, ge=2, description="cross-fitting for calibration and thresholds without a validation file")
+
+
+class LinearSettings(SystemSettings):
+    """Settings of ``linear``."""
+
+    features: FeatureSettings = Field(FeatureSettings(), description="TF-IDF")
+    classifier: ClassifierSettings = Field(ClassifierSettings(), description="one against the rest")
+
+
+class Linear(System):
+    """TF-IDF and one-vs-rest linear classification."""
+
+    name: ClassVar[str] = "linear"
+    Settings: ClassVar[type[SystemSettings]] = LinearSettings
+    recipe: ClassVar[str] = "direct"
+    settings: LinearSettings
+
+    def __init__(self, settings: LinearSettings, taxonomy: Taxonomy) -> None:
+        super().__init__(settings, taxonomy)
+        self._vectorizer: TfidfVectorizer | None = None
+        self._coefficients: Any = csr_array((0, len(taxonomy)), dtype=np.float32)  # sparse (V, N)
+        self._intercepts = np.full(len(taxonomy), NEVER, dtype=np.float32)  # (N,)
+        self._slope, self._offset = 1.0, 0.0
+
+    def fit(self, train: Corpus, validation: Corpus | None = None, progress: Progress | None = None) -> HeldOut:
+        """Fit the features, the classifiers and the calibration.
+
+        Args:
+            train: N labels, at least one document.
+            validation: documents for the calibration; None: cross-fitting over ``train``.
+            progress: called with the number of classifiers that were fitted.
+
+        Returns:
+            Scores of the held-out documents, for tuning.
+
+        Raises:
+            DataError: when no feature is left of the training texts.
+        """
+        features = self._fit_features(train.texts)
+        targets = train.known_targets
+        if validation is not None:
+            self._fit_classifiers(features, targets, train.weights, progress)
+            raw = self._raw(self._vectorize(validation.texts))
+            gold, source = validation.known_targets, validation.source
+        else:
+            folds = min(self.settings.classifier.folds, len(train))
+            raw = np.zeros(targets.shape, dtype=np.float32)
+            everything = np.arange(len(train))
+            # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
+            for held_out in k_folds(targets, folds, self.settings.seed) if folds > 1 else []:
+                rest = np.setdiff1d(everything, held_out)
+                weights = None if train.weights is None else train.weights[rest]
+                self._fit_classifiers(features[rest], targets[rest], weights, progress)
+                raw[held_out] = self._raw(features[held_out])
+            self._fit_classifiers(features, targets, train.weights, progress)
+            if folds < 2:
+                raw = self._raw(features)
+            gold, source = targets, f"{train.source}, {folds}-fold cross-fitting"
+        self._calibrate(raw, gold)
+        blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
+        return HeldOut.from_blocks(blocks, gold, source)
+
+    def fits(self, documents: int, validated: bool) -> int:
+        """How many classifiers :meth:`fit` will fit: the length of its progress bar."""
+        folds = min(self.settings.classifier.folds, documents)
+        return len(self.taxonomy) * (1 if validated or folds < 2 else folds + 1)
+
+    def _fit_features(self, texts: Sequence[str]) -> csr_array:
+        vectorizer = self._make_vectorizer(min(self.settings.features.min_documents, len(texts)))
+        try:
+            features = vectorizer.fit_transform(texts)
+        except ValueError:
+            raise DataError(
+                "No feature is left of the training texts: each word is in fewer than "
+                f"features.min_documents={self.settings.features.min_documents} texts. Lower it, "
+                "or set features.analyzer=char_wb for languages without spaces."
+            ) from None
+        self._vectorizer = vectorizer
+        return csr_array(features)
+
+    def _make_vectorizer(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        chosen = self.settings.features
+        return TfidfVectorizer(
+            analyzer=chosen.analyzer,
+            ngram_range=chosen.ngrams,
+            min_df=min_documents,
+            max_features=chosen.max_features,
+            lowercase=chosen.lowercase,
+            sublinear_tf=chosen.sublinear,
+            token_pattern=r"(?u)\w+",
+            vocabulary=vocabulary,
+        )
+
+    def _vectorize(self, texts: Sequence[str]) -> csr_array:
+        if self._vectorizer is None:
+            raise RuntimeError("the system is not fitted yet")
+        return csr_array(self._vectorizer.transform(texts))
+
+    def _fit_classifiers(
+        self,
+        features: csr_array,
+        targets: csr_array,
+        weights: NDArray[np.float32] | None,
+        progress: Progress | None,
+    ) -> None:
+        from joblib import Parallel, delayed
+
+        columns = targets.tocsc()
+        fit = self._binary_fit(features, weights)
+
+        def one(label: int) -> tuple[NDArray[np.float32], float]:
+            gold = np.zeros(features.shape[0], dtype=bool)
+            gold[columns.indices[columns.indptr[label] : columns.indptr[label + 1]]] = True
+            return fit(gold)
+
+        # Threads share the features; the solver releases the interpreter lock.
+        jobs = Parallel(n_jobs=self.settings.runtime.threads or -1, prefer="threads", return_as="generator")
+        indptr, indices, data = [0], [], []
+        for label, (row, intercept) in enumerate(jobs(delayed(one)(label) for label in range(len(self.taxonomy)))):
+            kept = np.flatnonzero(np.abs(row) > self.settings.classifier.prune)
+            indices.append(kept.astype(np.int32))
+            data.append(row[kept])
+            indptr.append(indptr[-1] + len(kept))
+            self._intercepts[label] = intercept
+            if progress is not None:
+                progress(1)
+        rows = csr_array(
+            (np.concatenate(data), np.concatenate(indices), np.asarray(indptr)),
+            shape=(len(self.taxonomy), features.shape[1]),
+        )
+        self._coefficients = rows.T.tocsr()
+
+    def _binary_fit(
+        self, features: csr_array, weights: NDArray[np.float32] | None
+    ) -> Callable[[NDArray[np.bool_]], tuple[NDArray[np.float32], float]]:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.svm import LinearSVC
+
+        chosen = self.settings.classifier
+        class_weight = "balanced" if chosen.balanced else None
+        nothing = np.zeros(features.shape[1], dtype=np.float32)
+
+        def fit(gold: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
+            counted = gold if weights is None else gold[weights > 0]
+            if counted.all() or not counted.any():
+                return nothing, -NEVER if len(counted) and counted.all() else NEVER
+            model: Any
+            if chosen.loss == "squared_hinge":
+                model = LinearSVC(C=chosen.c, class_weight=class_weight, random_state=self.settings.seed)
+            else:
+                model = LogisticRegression(
+                    C=chosen.c, class_weight=class_weight, solver="liblinear", random_state=self.settings.seed
+                )
+            model.fit(features, gold, sample_weight=weights)
+            return model.coef_[0].astype(np.float32), float(model.intercept_[0])
+
+        return fit
+
+    def _raw(self, features: csr_array) -> NDArray[np.float32]:
+        """Decision values (b, N)."""
+        return np.asarray((features @ self._coefficients).toarray() + self._intercepts, dtype=np.float32)
+
+    def _calibrate(self, raw: NDArray[np.float32], gold: csr_array) -> None:
+        """Fit p = σ(a f + c) on held-out decision values (D, N)."""
+        from sklearn.linear_model import LogisticRegression
+
+        learned = np.flatnonzero(np.abs(self._intercepts) < -NEVER)
+        rows = np.arange(raw.shape[0])
+        if raw.size > CALIBRATION_CELLS:
+            rng = np.random.default_rng(self.settings.seed)
+            rows = np.sort(rng.choice(rows, max(1, CALIBRATION_CELLS // raw.shape[1]), replace=False))
+        values = raw[np.ix_(rows, learned)].ravel()
+        truth = gold[rows].toarray()[:, learned].ravel()
+        if len(values) == 0 or truth.all() or not truth.any():
+            return
+        model = LogisticRegression(C=1e6).fit(values[:, None], truth)
+        # A slope that is not positive would turn the ranking round: the held-out documents then say nothing.
+        if model.coef_[0, 0] > 0:
+            self._slope, self._offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+
+    def _probabilities(self, raw: NDArray[np.float32]) -> ScoreBlock:
+        return np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32)
+
+    def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
+        """Yield probabilities (b, N)."""
+        for part in block_starts(len(texts), SCORED_TOGETHER):
+            block = self._probabilities(self._raw(self._vectorize(texts[part])))
+            if progress is not None:
+                progress(len(block))
+            yield block
+
+    def facts(self) -> dict[str, Any]:
+        """Size of the vocabulary and number of coefficients."""
+        return {
+            "parameters": int(self._coefficients.nnz + len(self._intercepts)),
+            "features": int(self._coefficients.shape[0]),
+        }
+
+    def save_parts(self, folder: Path) -> None:
+        """Write ``vocabulary.json`` and ``weights.safetensors``."""
+        from safetensors.numpy import save_file
+
+        if self._vectorizer is None:
+            raise RuntimeError("the system is not fitted yet")
+        words = sorted(self._vectorizer.vocabulary_, key=self._vectorizer.vocabulary_.__getitem__)
+        (folder / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+        tensors = {
+            "idf": self._vectorizer.idf_.astype(np.float64),
+            "coefficients.indptr": self._coefficients.indptr.astype(np.int64),
+            "coefficients.indices": self._coefficients.indices.astype(np.int32),
+            "coefficients.data": self._coefficients.data.astype(np.float32),
+            "intercepts": self._intercepts,
+            "calibration": np.asarray([self._slope, self._offset], dtype=np.float64),
+        }
+        save_file(tensors, folder / "weights.safetensors")
+
+    @classmethod
+    def load_parts(cls, folder: Path, settings: LinearSettings, taxonomy: Taxonomy) -> Self:
+        """Read what :meth:`save_parts` wrote."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        system = cls(settings, taxonomy)
+        try:
+            words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+            tensors = load_file(folder / "weights.safetensors")
+            coefficients = csr_array(
+                (
+                    tensors["coefficients.data"],
+                    tensors["coefficients.indices"],
+                    tensors["coefficients.indptr"],
+                ),
+                shape=(len(words), len(taxonomy)),
+            )
+            vectorizer = system._make_vectorizer(1, {word: index for index, word in enumerate(words)})
+            vectorizer.idf_ = tensors["idf"]
+            intercepts = tensors["intercepts"]
+            slope, offset = (float(value) for value in tensors["calibration"])
+            if len(words) != len(tensors["idf"]) or len(intercepts) != len(taxonomy):
+                raise ValueError("vocabulary, weights and taxonomy differ in size")
+        except FileNotFoundError as error:
+            raise ModelFolderError(f"{error.filename or folder}: is missing; save the model again.") from None
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ModelFolderError(f"{folder}: the weights cannot be used ({error}); save the model again.") from None
+        system._vectorizer = vectorizer
+        system._coefficients, system._intercepts = coefficients, intercepts
+        system._slope, system._offset = slope, offset
+        return system

@@ -1,0 +1,189 @@
+"""The orthogonal parts of a composed system, each chosen by name: encoder, structure, head, loss.
+
+A part is a settings class (torch-free, so that configurations can be checked and printed quickly) and a function
+that builds the block of ``taxotext.nn`` from plain numbers. A new part registers itself with :func:`register`; packages
+name their module under the entry-point group ``taxotext.parts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from importlib.metadata import entry_points
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from taxotext.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from taxotext.data.tokens import TextTokenizer
+    from taxotext.labels import Taxonomy
+    from taxotext.nn.encoders.pretrained import BuiltEncoder
+
+# What each kind of part is built with, beside its settings:
+#   encoder    record, tokenizer: of a model folder, or None to start from pretrained weights -> BuiltEncoder
+#   structure  taxonomy, width D of the encoder
+#   head       taxonomy, width D, log_odds (N,) of the labels in the training documents, or None
+#   loss       taxonomy, positives (N,) training documents of each label, documents
+Kind = Literal["encoder", "structure", "head", "loss"]
+ENTRY_POINTS = "taxotext.parts"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A named choice: its settings and how it is built."""
+
+    settings: type[Settings]
+    build: Callable[..., Any]
+
+
+_PARTS: dict[str, dict[str, Part]] = {"encoder": {}, "structure": {}, "head": {}, "loss": {}}
+
+
+def register(kind: Kind, settings: type[Settings], build: Callable[..., Any]) -> None:
+    """Add a part; its name is the default of the field ``name`` of ``settings``."""
+    _PARTS[kind][settings.model_fields["name"].default] = Part(settings, build)
+
+
+def choice(kind: Kind) -> Any:
+    """Type of a settings field that takes any registered part of ``kind``, told apart by ``name``."""
+    _load_third_party()
+    members = [part.settings for part in _PARTS[kind].values()]
+    if len(members) == 1:  # pydantic has no union of one
+        return members[0]
+    return Annotated[reduce(or_, members), Field(discriminator="name")]
+
+
+def build(kind: Kind, settings: Any, **context: Any) -> Any:
+    """Build the part that ``settings`` chooses; ``context`` is what parts of this kind are given."""
+    return _PARTS[kind][settings.name].build(settings, **context)
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """Names of the registered parts of ``kind``."""
+    return tuple(_PARTS[kind])
+
+
+_third_party_loaded = False
+
+
+def _load_third_party() -> None:
+    global _third_party_loaded
+    if not _third_party_loaded:
+        _third_party_loaded = True
+        for point in entry_points(group=ENTRY_POINTS):
+            point.load()
+
+
+class TransformerSettings(Settings):
+    """Any Hugging Face encoder."""
+
+    name: Literal["transformer"] = Field("transformer", description="kind of encoder")
+    source: str = Field("default", description="hub name or folder; default: all-MiniLM-L6-v2")
+    pooling: Literal["mean", "cls", "pooler"] = Field("mean", description="mean, cls or pooler")
+
+
+class NoStructureSettings(Settings):
+    """Labels are scored on their own."""
+
+    name: Literal["none"] = Field("none", description="structure encoder between text and head")
+
+
+class LinearHeadSettings(Settings):
+    """Dropout and one linear layer."""
+
+    name: Literal["linear"] = Field("linear", description="kind of head")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled vector")
+
+
+class BinaryCrossEntropySettings(Settings):
+    """Binary cross-entropy with optional weights of the positives."""
+
+    name: Literal["bce"] = Field("bce", description="kind of loss")
+    scale: Literal["sum", "mean"] = Field(
+        "sum", description="over labels; the mean divides the gradients by their number and learns slowly"
+    )
+    positive_weight: float | Literal["balanced"] | dict[str, float] = Field(
+        1.0,
+        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), at most 10",
+    )
+
+
+BALANCED_LIMIT = 10.0
+"""Upper bound of balanced positive weights: beyond it one rare document moves everything."""
+
+
+def positive_weights(
+    choice: float | str | dict[str, float], taxonomy: Taxonomy, positives: NDArray[np.int64], documents: int
+) -> NDArray[np.float32] | None:
+    """Weight of the positive term of each label (N,), or None when all are 1.
+
+    Args:
+        choice: the setting.
+        taxonomy: names the labels of a mapping; unknown ones raise LabelError.
+        positives: training documents of each label (N,).
+        documents: training documents.
+    """
+    if isinstance(choice, dict):
+        weights = np.ones(len(taxonomy), dtype=np.float32)
+        for label, weight in choice.items():
+            weights[taxonomy.index(label)] = weight
+        return weights
+    if choice == "balanced":
+        ratio = (documents - positives) / np.maximum(positives, 1)
+        return np.clip(np.sqrt(ratio), 1.0, BALANCED_LIMIT).astype(np.float32)
+    return None if choice == 1.0 else np.full(len(taxonomy), choice, dtype=np.float32)
+
+
+def _build_no_structure(settings: NoStructureSettings, *, taxonomy: Taxonomy, width: int) -> nn.Module:
+    from taxotext.nn.structure import NoStructure
+
+    return NoStructure()
+
+
+def _build_linear_head(
+    settings: LinearHeadSettings, *, taxonomy: Taxonomy, width: int, log_odds: NDArray[np.float32] | None
+) -> nn.Module:
+    import torch
+
+    from taxotext.nn.heads import LinearHead
+
+    bias = None if log_odds is None else torch.from_numpy(log_odds)
+    return LinearHead(width, len(taxonomy), settings.dropout, bias)
+
+
+def _build_bce(
+    settings: BinaryCrossEntropySettings, *, taxonomy: Taxonomy, positives: NDArray[np.int64], documents: int
+) -> nn.Module:
+    import torch
+
+    from taxotext.nn.losses import BinaryCrossEntropy
+
+    weights = positive_weights(settings.positive_weight, taxonomy, positives, documents)
+    return BinaryCrossEntropy(None if weights is None else torch.from_numpy(weights), settings.scale)
+
+
+def _build_transformer(
+    settings: TransformerSettings,
+    *,
+    record: dict[str, Any] | None = None,
+    tokenizer: TextTokenizer | None = None,
+) -> BuiltEncoder:
+    from taxotext.nn.encoders.pretrained import load_transformer, restore_transformer
+
+    if record is None or tokenizer is None:
+        return load_transformer(settings.source, settings.pooling)
+    return restore_transformer(record, tokenizer, settings.pooling)
+
+
+register("encoder", TransformerSettings, _build_transformer)
+register("structure", NoStructureSettings, _build_no_structure)
+register("head", LinearHeadSettings, _build_linear_head)
+register("loss", BinaryCrossEntropySettings, _build_bce)

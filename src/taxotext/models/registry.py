@@ -1,0 +1,83 @@
+"""Systems by name: imported when asked for, third-party ones through the entry-point group ``taxotext.systems``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from taxotext.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from taxotext.models.base import System
+
+ENTRY_POINTS = "taxotext.systems"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One system of the registry.
+
+    Attributes:
+        name: what the user writes.
+        summary: one line.
+        target: ``module:Class``.
+    """
+
+    name: str
+    summary: str
+    target: str
+
+    def load(self) -> type[System]:
+        """Import the class.
+
+        Raises:
+            ConfigError: when the module of a third-party system cannot be imported or is no system.
+        """
+        from taxotext.models.base import System
+
+        module, _, attribute = self.target.partition(":")
+        try:
+            kind = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"model {self.name!r}: {self.target} cannot be imported ({error}).") from error
+        if not (isinstance(kind, type) and issubclass(kind, System)):
+            raise ConfigError(f"model {self.name!r}: {self.target} is not a subclass of taxotext.models.base.System.")
+        return kind
+
+
+BUILT_IN = (
+    Entry(
+        "linear",
+        "TF-IDF and one linear classifier per label; cheap, strong, no GPU",
+        "taxotext.models.linear:Linear",
+    ),
+    Entry("bert", "any Hugging Face encoder, fine-tuned with one output per label", "taxotext.models.bert:Bert"),
+)
+
+
+def entries() -> dict[str, Entry]:
+    """All systems by name, the built-in ones first."""
+    found = {entry.name: entry for entry in BUILT_IN}
+    for point in entry_points(group=ENTRY_POINTS):
+        found.setdefault(point.name, Entry(point.name, _origin(point), point.value))
+    return found
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"from the package {point.dist.name}" if point.dist is not None else "from another package"
+
+
+def find(name: str) -> type[System]:
+    """Return the class of the system called ``name``.
+
+    Raises:
+        ConfigError: when there is none, with the nearest name.
+    """
+    known = entries()
+    if name not in known:
+        raise ConfigError(
+            f"model: there is no system {name!r}.{nearest(name, known)} Known systems: {', '.join(known)}."
+        )
+    return known[name].load()
