@@ -1,0 +1,173 @@
+"""What happens between the steps of a gradient training: validation, selection, checkpoints, progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
+
+from taxotext.files import write_atomically
+from taxotext.models.neural import NeuralSystem
+from taxotext.progress import Reporter, Task
+
+LAST = "last.ckpt"
+BEST = "best.safetensors"
+
+
+class AtomicCheckpoints(CheckpointIO):
+    """Checkpoints that are there completely or not at all, and load without running anything."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` beside ``path`` and move it into place."""
+        write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read tensors and plain values only."""
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+class Conductor(pl.Callback):
+    """Validates at the end of each epoch, keeps the best weights, stops early, and saves checkpoints.
+
+    The engine sees all epochs as one long row of batches: then every checkpoint lies between two batches, the one
+    place from which a training resumes exactly, and validation, selection and stopping are never half done.
+
+    Args:
+        system: whose network is trained.
+        validate: () -> validation scores by name.
+        monitor: the score that selects; larger is better.
+        patience: epochs without a better score before stopping.
+        batches_per_epoch: length of an epoch.
+        folder: where ``last.ckpt`` and ``best.safetensors`` go.
+        seconds: time between checkpoints.
+    """
+
+    def __init__(
+        self,
+        system: NeuralSystem,
+        validate: Callable[[], dict[str, float]],
+        *,
+        monitor: str,
+        patience: int,
+        batches_per_epoch: int,
+        folder: Path,
+        seconds: float,
+    ) -> None:
+        self._system, self._validate = system, validate
+        self._monitor, self._patience = monitor, patience
+        self._batches_per_epoch, self._folder, self._seconds = batches_per_epoch, folder, seconds
+        self.history: list[dict[str, float]] = []
+        self.best = -1.0
+        self.best_epoch = 0
+        self._loss_sum = 0.0
+        self._taken = 0.0
+        self._started = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time of the training so far, interrupted parts included."""
+        return self._taken + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that selection depends on."""
+        return {
+            "history": self.history,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "loss_sum": self._loss_sum,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
+        self._loss_sum, self._taken = state["loss_sum"], state["seconds"]
+        self._started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Close the epoch if this was its last batch, and save when it is time."""
+        self._loss_sum += float(outputs["loss"])
+        if (batch_idx + 1) % self._batches_per_epoch == 0:
+            self._end_epoch(trainer, module)
+        last = batch_idx + 1 == trainer.num_training_batches
+        if not last and not trainer.should_stop and time.monotonic() - self._saved >= self._seconds:
+            trainer.save_checkpoint(self._folder / LAST)
+            self._saved = time.monotonic()
+
+    def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        scores = self._validate()
+        epoch = len(self.history) + 1
+        loss, self._loss_sum = self._loss_sum / self._batches_per_epoch, 0.0
+        self.history.append({"epoch": epoch, "loss": loss, **scores})
+        if scores[self._monitor] > self.best:
+            self.best, self.best_epoch = scores[self._monitor], epoch
+            save_weights(self._system.network, self._folder / BEST)
+        elif epoch - self.best_epoch >= self._patience:
+            trainer.should_stop = True
+        for logger in trainer.loggers:
+            figures = {f"validation/{name}": score for name, score in scores.items()}
+            logger.log_metrics({"epoch": epoch, "loss": loss, **figures}, step=trainer.global_step)
+            logger.save()
+
+
+class Bar(pl.Callback):
+    """Documents per second, loss, validation score and time left, through the reporter."""
+
+    def __init__(self, reporter: Reporter, conductor: Conductor, monitor: str, documents: int, epochs: int) -> None:
+        self._reporter, self._conductor = reporter, conductor
+        self._monitor, self._documents, self._epochs = monitor, documents, epochs
+        self._context: Any = None
+        self._task: Task | None = None
+        self._smooth: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the bar; a resumed training starts where it stopped."""
+        share = trainer.fit_loop.epoch_loop.batch_progress.current.completed / max(trainer.num_training_batches, 1)
+        total = self._documents * self._epochs
+        self._context = self._reporter.task("Training", total, done=int(share * total))
+        self._task = self._context.__enter__()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        if self._task is None:
+            return
+        loss = float(outputs["loss"])
+        self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
+        history = self._conductor.history
+        fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
+        fields["loss"] = self._smooth
+        if history:
+            fields[self._monitor] = history[-1][self._monitor]
+        self._task.show(**fields)
+        self._task.advance(len(batch["targets"]))
+
+    def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Close the bar, also after an error."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+            self._context = self._task = None
+
+
+def save_weights(network: torch.nn.Module, path: Path) -> None:
+    """Write the state of ``network`` as safetensors, completely or not at all."""
+    from safetensors.torch import save_file
+
+    state: dict[str, Tensor] = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    write_atomically(path, lambda temporary: save_file(state, temporary))

@@ -1,0 +1,184 @@
+"""Recipe ``gradient``: one network, trained by Lightning on batches of similar length."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from taxotext.data import Corpus
+from taxotext.decoding import Decoder, Decoding, top_k
+from taxotext.errors import ConfigError, DataError
+from taxotext.metrics import Evaluation
+from taxotext.models.heldout import HeldOut
+from taxotext.models.neural import NeuralSystem, load_weights
+from taxotext.nn.runtime import Runtime
+from taxotext.progress import Reporter
+from taxotext.training.callbacks import BEST, LAST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.loader import TrainingLoader
+from taxotext.training.module import TextModule
+from taxotext.training.result import FitResult
+from taxotext.training.run import RunFolder
+
+log = logging.getLogger("taxotext")
+
+
+def fit(
+    system: NeuralSystem, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter
+) -> FitResult:
+    """Train the network of ``system``, keep the epoch that the validation score selects.
+
+    Raises:
+        DataError: without training or validation documents, or when the loss is no longer a number.
+        ConfigError: when the encoder cannot be loaded or the device is not there.
+    """
+    if validation is None or len(validation) == 0 or len(train) == 0:
+        raise DataError(f"{system.name} needs training and validation documents; one of the two is empty.")
+    runtime = system.runtime()
+    torch.manual_seed(system.settings.seed)
+    reporter.note("Loading the encoder.")
+    system.build(train)
+    windows = system.windows(train.texts)
+    _note_cut(system, int(windows.cut.sum()), len(train), reporter)
+    settings = system.settings.training
+    loader = TrainingLoader(
+        windows,
+        train.known_targets,
+        train.weights,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        seed=system.settings.seed,
+        pad_id=system.tokenizer.pad_id,
+    )
+    conductor = Conductor(
+        system,
+        _validator(system, validation, runtime),
+        monitor=settings.monitor,
+        patience=settings.patience,
+        batches_per_epoch=loader.batches_per_epoch,
+        folder=run.checkpoints,
+        seconds=60 * settings.checkpoint_minutes,
+    )
+    bar = Bar(reporter, conductor, settings.monitor, len(train), settings.epochs)
+    module = TextModule(system, system.loss(train), math.ceil(len(loader) / settings.accumulate))
+    _train(module, loader, [conductor, bar], system, runtime, run)
+    load_weights(system.network, run.checkpoints / BEST)
+    started = time.monotonic()
+    with reporter.task("Scoring the validation documents", len(validation)) as task:
+        blocks = system.scores(validation.texts, progress=task.advance)
+        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
+    selected = f"epoch {conductor.best_epoch} of {len(conductor.history)} by validation {settings.monitor}"
+    log.info("Kept %s (%.4f).", selected, conductor.best)
+    return FitResult(
+        held_out,
+        conductor.seconds + time.monotonic() - started,
+        conductor.history,
+        selected,
+        {"cut_training_texts": int(windows.cut.sum()), "precision": "bf16" if runtime.bf16 else "float32"},
+    )
+
+
+def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:
+    text = system.settings.text
+    if cut:
+        reporter.note(
+            f"{cut} of {documents} training texts are longer than is read "
+            f"(text.max_tokens={text.max_tokens}, text.long_text={text.long_text}); the rest of them is not seen."
+        )
+
+
+def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> Any:
+    windows = system.windows(validation.texts)
+    gold = validation.known_targets
+    decoder = Decoder(Decoding(), system.taxonomy)
+
+    def validate() -> dict[str, float]:
+        block = system.score_windows(windows, runtime)
+        evaluation = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5))
+        evaluation.update(gold, decoder.sets(block), top_k(block, min(5, gold.shape[1]))[0])
+        scores = evaluation.compute()
+        names = (
+            "micro_f1",
+            "macro_f1",
+            "samples_f1",
+            "set_accuracy",
+            "hierarchical_micro_f1",
+            "p@1",
+            "ndcg@5",
+        )
+        return {name: float(scores[name]) for name in names}
+
+    return validate
+
+
+def _train(
+    module: TextModule,
+    loader: TrainingLoader,
+    callbacks: list[pl.Callback],
+    system: NeuralSystem,
+    runtime: Runtime,
+    run: RunFolder,
+) -> None:
+    settings = system.settings.training
+    last = run.checkpoints / LAST
+    with warnings.catch_warnings(), _quiet_engine():
+        # The engine's advice (worker processes, log intervals) does not apply to batches made in memory.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = pl.Trainer(
+            accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
+            devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
+            precision="bf16-mixed" if runtime.bf16 else "32-true",
+            max_epochs=1,  # all epochs are one row of batches: see Conductor
+            limit_val_batches=0,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip or None,
+            callbacks=callbacks,
+            logger=_loggers(run.logs),
+            plugins=[AtomicCheckpoints()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            deterministic=runtime.device.type == "cpu",
+        )
+        try:
+            trainer.fit(module, loader, ckpt_path=str(last) if last.is_file() else None)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"The device ran out of memory; lower training.batch_size (now {settings.batch_size}) and raise "
+                "training.accumulate in return, or lower text.max_tokens."
+            ) from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    system.network.to(runtime.device)
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(str(folder), name="csv")]
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(str(folder), name="tensorboard"))
+    except ModuleNotFoundError:
+        log.info("No TensorBoard logs: install them with `pip install 'taxotext[track]'`.")
+    return loggers
+
+
+class _quiet_engine:  # noqa: N801  # used as a context
+    """Keeps the engine's own announcements off the user's screen."""
+
+    def __enter__(self) -> None:
+        self._loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+        self._levels = [logger.level for logger in self._loggers]
+        for logger in self._loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self._loggers, self._levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,80 @@
+"""All batches of a training, epoch after epoch, from any position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from taxotext.data.batches import make_batch, shuffled_plan
+from taxotext.data.windows import Windows
+
+
+class TrainingLoader:
+    """Batches of ``epochs`` epochs in one row; the engine saves and restores its position with the checkpoint.
+
+    The batches of an epoch depend on (seed, epoch) alone, so the position is all there is to keep.
+
+    Args:
+        windows: token windows of the D training documents.
+        targets: csr bool (D, N).
+        weights: (D,) or None.
+        batch_size: documents in a batch.
+        epochs: passes over the documents.
+        seed: of the order.
+        pad_id: padding token.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        targets: csr_array,
+        weights: NDArray[np.float32] | None,
+        *,
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        pad_id: int,
+    ) -> None:
+        self._windows, self._targets, self._weights = windows, targets, weights
+        self._costs = windows.costs
+        self._batch_size, self._seed, self._pad_id = batch_size, seed, pad_id
+        self.batches_per_epoch = -(-len(windows) // batch_size)
+        self.epochs = epochs
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.batches_per_epoch * self.epochs
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position: number of batches that were handed out."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a saved position."""
+        self.position = int(state["position"])
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        while self.position < len(self):
+            epoch, first = divmod(self.position, self.batches_per_epoch)
+            plan = shuffled_plan(self._costs, self._batch_size, seed=self._seed, epoch=epoch)
+            for documents in plan[first:]:
+                self.position += 1
+                yield self._tensors(documents)
+
+    def _tensors(self, documents: NDArray[np.int64]) -> dict[str, Tensor]:
+        batch = make_batch(self._windows, documents, self._pad_id, self._targets, self._weights)
+        tensors = {
+            "ids": torch.from_numpy(batch.ids),  # (W, T)
+            "mask": torch.from_numpy(batch.mask),  # (W, T)
+            "owner": torch.from_numpy(batch.owner),  # (W,)
+            "targets": torch.from_numpy(batch.targets),  # (B, N)
+        }
+        if batch.weights is not None:
+            tensors["weights"] = torch.from_numpy(batch.weights)  # (B,)
+        return tensors

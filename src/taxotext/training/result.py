@@ -1,0 +1,27 @@
+"""What a fit leaves behind, beside the system itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from taxotext.models.heldout import HeldOut
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The outcome of one fit.
+
+    Attributes:
+        held_out: scores of documents that the system was not fitted on, for tuning.
+        seconds: time of the fit, resumed parts included.
+        history: one mapping an epoch (epoch, loss, validation scores), empty for direct recipes.
+        selected: which epoch was kept and by what score, in words; empty for direct recipes.
+        notes: facts for the model card, such as the number of cut texts.
+    """
+
+    held_out: HeldOut
+    seconds: float
+    history: list[dict[str, Any]] = field(default_factory=list)
+    selected: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,97 @@
+"""The run folder: checkpoints and logs of one training, beside the model folder and never inside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.files import write_text_atomically
+
+SUFFIX = ".run"
+
+
+class RunFolder:
+    """Where an unfinished training keeps its state.
+
+    Args:
+        folder: created when it is missing.
+        identity: JSON-ready description of what is computed (settings, fingerprints of the data); a run is only
+            resumed by the same one.
+        resume: go on where an interrupted run stopped, if there is one.
+
+    Raises:
+        ConfigError: when ``resume`` meets a run with another identity; the differing keys are named.
+        ModelFolderError: when there is an interrupted run and ``resume`` is False.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool = False) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.logs = folder / "logs"
+        record = folder / "run.json"
+        self.resumed = record.is_file()
+        if self.resumed:
+            if not resume:
+                raise ModelFolderError(
+                    f"{folder}: holds an interrupted training. Go on with --resume, or start anew with --overwrite."
+                )
+            self._compare(record, identity)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        if not self.resumed:
+            write_text_atomically(record, json.dumps(identity, indent=2, sort_keys=True))
+
+    @staticmethod
+    def _compare(record: Path, identity: dict[str, Any]) -> None:
+        try:
+            before = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{record}: cannot be read ({error}); start anew with --overwrite.") from None
+        problems = [
+            f"{path}: {old!r} then, {new!r} now"
+            for path, old, new in _differences(before, json.loads(json.dumps(identity)))
+        ]
+        if problems:
+            raise ConfigError(
+                f"{record.parent}: the interrupted training was another one; resume it with the settings and data "
+                "that it was started with, or start anew with --overwrite.",
+                problems,
+            )
+
+    def clean(self) -> None:
+        """Remove the checkpoints of a finished training; the logs stay."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        (self.folder / "run.json").unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+
+class TemporaryRun(RunFolder):
+    """A run folder for a fit that nobody resumes; a context manager that removes it."""
+
+    def __init__(self) -> None:
+        self._holder = tempfile.TemporaryDirectory(prefix="taxotext-")
+        super().__init__(Path(self._holder.name), {})
+
+    def __enter__(self) -> TemporaryRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.cleanup()
+
+
+def run_folder_of(output: Path) -> Path:
+    """``models/news`` -> ``models/news.run``."""
+    return output.with_name(output.name + SUFFIX)
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        found: list[tuple[str, Any, Any]] = []
+        for key in sorted(before.keys() | now.keys()):
+            found += _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+        return found
+    return [] if before == now else [(path, before, now)]
