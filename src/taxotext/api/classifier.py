@@ -1,0 +1,389 @@
+"""The estimator: fit, predict, evaluate, tune, save, load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+
+from taxotext.api.evaluation import evaluate_corpus
+from taxotext.api.fitting import fit_system
+from taxotext.api.tuning import tune_thresholds
+from taxotext.data import Corpus
+from taxotext.decoding import Decoder, Decoding, TuningReport
+from taxotext.errors import ConfigError, DataError
+from taxotext.labels import Taxonomy
+from taxotext.models.base import System, SystemSettings
+from taxotext.models.registry import find
+from taxotext.progress import Reporter, Silent
+from taxotext.settings import parse_settings
+from taxotext.store import Manifest, check_free, read_folder, save_folder, update_folder
+
+if TYPE_CHECKING:
+    from taxotext.training import RunFolder
+
+PREDICTED_TOGETHER = 2048
+"""Documents that streaming prediction holds at a time."""
+
+
+class Classifier:
+    """A multi-label text classifier with scikit-learn's interface.
+
+    Args:
+        model: name of a system: ``linear``, ``bert``, or any that ``taxotext models list`` shows.
+        **settings: settings of the system, nested as mappings or flat with double underscores:
+            ``training={"epochs": 3}`` and ``training__epochs=3`` say the same.
+
+    Raises:
+        ConfigError: listing every unknown or impossible setting.
+
+    >>> model = Classifier("linear", features__min_documents=1)
+    >>> texts = ["the cat purrs", "the dog barks", "cat and dog play", "rain falls", "cat cat", "dog dog"]
+    >>> _ = model.fit(texts, [["cat"], ["dog"], ["cat", "dog"], [], ["cat"], ["dog"]])
+    >>> model.predict(["my cat"])
+    [['cat']]
+    """
+
+    def __init__(self, model: str = "linear", **settings: Any) -> None:
+        self.model = model
+        self._given = settings
+        self._system: System | None = None
+        self._manifest: Manifest | None = None
+        self._as_matrix = False
+        self.settings_()
+
+    # -- scikit-learn's contract ---------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return what the constructor was given."""
+        return {"model": self.model, **self._given}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments; the next ``fit`` uses them.
+
+        Raises:
+            ConfigError: see the class.
+        """
+        before = self.model, self._given
+        self.model = params.pop("model", self.model)
+        self._given = {**self._given, **params}
+        try:
+            self.settings_()
+        except ConfigError:
+            self.model, self._given = before
+            raise
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._system is not None
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's tools (clone, cross_val_score, GridSearchCV) want to know."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True, multi_output=True, two_d_labels=True),
+            classifier_tags=ClassifierTags(multi_class=False, multi_label=True),
+            input_tags=InputTags(one_d_array=False, two_d_array=False, string=True),
+        )
+
+    def __repr__(self) -> str:
+        given = "".join(f", {key}={value!r}" for key, value in self._given.items())
+        return f"Classifier({self.model!r}{given})"
+
+    def settings_(self) -> SystemSettings:
+        """Return the complete, validated settings of the system."""
+        nested: dict[str, Any] = {}
+        for key, value in self._given.items():
+            *path, last = key.split("__")
+            here = nested
+            for step in path:
+                here = here.setdefault(step, {})
+            here[last] = {**here.get(last, {}), **value} if isinstance(value, Mapping) else value
+        return parse_settings(find(self.model).Settings, nested, f"Classifier({self.model!r})")
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Sequence[str] | Corpus,
+        y: Any = None,
+        *,
+        taxonomy: Taxonomy | None = None,
+        label_ids: Sequence[str] | None = None,
+        validation: Corpus | tuple[Sequence[str], Any] | None = None,
+        sample_weight: Any = None,
+        run: RunFolder | None = None,
+        reporter: Reporter | None = None,
+    ) -> Self:
+        """Fit the system.
+
+        Args:
+            X: D texts, or a corpus.
+            y: a list of label ids for each text, or an indicator matrix (D, N), dense or sparse.
+            taxonomy: the labels and their structure; None: the labels of ``y``, flat.
+            label_ids: names of the columns of an indicator matrix; None: the ids of ``taxonomy``, else numbers.
+            validation: documents that select epochs and thresholds; None: a stratified part of ``X``
+                (``validation.fraction``), or cross-fitting where the system does that.
+            sample_weight: (D,) weights of the documents.
+            run: a folder for checkpoints that a later call resumes from.
+            reporter: where progress goes; None: nowhere.
+
+        Raises:
+            DataError: the texts or labels cannot be used; all problems are listed.
+        """
+        if isinstance(X, Corpus):
+            train, self._as_matrix = X, False
+        else:
+            self._as_matrix = _is_matrix(y)
+            if self._as_matrix and label_ids is None and taxonomy is not None:
+                label_ids = taxonomy.ids
+            train = Corpus.from_lists(
+                list(X),
+                y,
+                taxonomy=taxonomy,
+                label_ids=label_ids,
+                weights=sample_weight,
+                source="training texts",
+            )
+        settings = self.settings_()
+        self._system, self._manifest = fit_system(
+            find(self.model),
+            settings,
+            train,
+            self._corpus(validation, train.taxonomy, "validation texts"),
+            run=run,
+            reporter=reporter or Silent(),
+        )
+        return self
+
+    # -- prediction ----------------------------------------------------------------------------------------------
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The labels, in the order of the columns of :meth:`predict_proba`."""
+        return self._fitted()[0].taxonomy
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """Label ids (N,), scikit-learn's name for them."""
+        return np.asarray(self.taxonomy.ids)
+
+    @property
+    def decoding(self) -> Decoding:
+        """How scores become labels; assign another one to change it."""
+        return self._fitted()[1].decoding
+
+    @decoding.setter
+    def decoding(self, decoding: Decoding) -> None:
+        Decoder(decoding, self.taxonomy)  # unknown labels are found here
+        self._fitted()[1].decoding = decoding
+
+    def decode_stream(
+        self, texts: Iterable[str], *, decoding: Decoding | None = None, reporter: Reporter | None = None
+    ) -> Iterator[tuple[csr_array, NDArray[np.float32]]]:
+        """Label sets (b, N) and scores (b, N) of blocks of texts, in bounded memory.
+
+        Args:
+            texts: drawn as they are needed.
+            decoding: other rules than the model's own.
+            reporter: where progress goes.
+        """
+        system, manifest = self._fitted()
+        decoder = Decoder(decoding or manifest.decoding, system.taxonomy)
+        with (reporter or Silent()).task("Predicting", _length(texts)) as task:
+            for part in _parts(texts, PREDICTED_TOGETHER):
+                for block in system.scores(part, progress=task.advance):
+                    yield decoder.decode(block)
+
+    def predict(self, X: Sequence[str]) -> Any:
+        """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one."""
+        texts = _texts(X)
+        sets = [found for found, _ in self.decode_stream(texts)]
+        if self._as_matrix:
+            dense = [found.toarray().astype(np.int64) for found in sets]
+            return np.concatenate(dense) if dense else np.zeros((0, len(self.taxonomy)), dtype=np.int64)
+        ids = self.taxonomy.ids
+        return [
+            [ids[label] for label in found.indices[found.indptr[row] : found.indptr[row + 1]]]
+            for found in sets
+            for row in range(found.shape[0])
+        ]
+
+    def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities (D, N) of all labels, after the consistency rule."""
+        blocks = [scores for _, scores in self.decode_stream(_texts(X))]
+        return np.concatenate(blocks) if blocks else np.zeros((0, len(self.taxonomy)), dtype=np.float32)
+
+    # -- evaluation and tuning -------------------------------------------------------------------------------------
+
+    def score(self, X: Sequence[str] | Corpus, y: Any = None, sample_weight: Any = None) -> float:
+        """Micro-F1 of the label sets."""
+        if sample_weight is not None:
+            raise ConfigError("score takes no sample_weight; leave it out.")
+        return float(self.evaluate(X, y)["micro_f1"])
+
+    def evaluate(
+        self,
+        X: Sequence[str] | Corpus,
+        y: Any = None,
+        *,
+        ks: Sequence[int] = (1, 3, 5),
+        per_label: bool = False,
+        reporter: Reporter | None = None,
+    ) -> dict[str, Any]:
+        """All metrics of docs/reference/metrics.md; gold labels that the model does not know count as misses.
+
+        Args:
+            X: texts or a corpus.
+            y: gold labels of the texts.
+            ks: cut-offs of the ranking metrics.
+            per_label: add a row of counts and scores for each label.
+            reporter: where progress goes.
+        """
+        system, manifest = self._fitted()
+        corpus = self._corpus(X if isinstance(X, Corpus) else (X, y), system.taxonomy, "evaluated texts", "count")
+        if corpus is None:
+            raise DataError("evaluate needs texts and their gold labels.")
+        return evaluate_corpus(system, manifest, corpus, ks=ks, per_label=per_label, reporter=reporter or Silent())
+
+    def tune(
+        self,
+        X: Sequence[str] | Corpus | None = None,
+        y: Any = None,
+        *,
+        metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
+        method: Literal["label", "level", "global"] = "label",
+        shrink: float | Literal["auto"] = "auto",
+        reporter: Reporter | None = None,
+    ) -> TuningReport:
+        """Find thresholds on validation documents; they are used from then on and saved with the model.
+
+        Args:
+            X: validation texts or corpus; None: the scores of the held-out documents kept from ``fit``.
+            y: their labels.
+            metric: what to make greatest.
+            method: thresholds for each label, each level, or one.
+            shrink: how strongly rare labels are pulled to the common threshold.
+            reporter: where progress goes.
+
+        Raises:
+            DataError: no validation documents.
+        """
+        system, manifest = self._fitted()
+        given = None if X is None else (X if isinstance(X, Corpus) else (X, y))
+        corpus = self._corpus(given, system.taxonomy, "tuning texts", "count")
+        return tune_thresholds(
+            system,
+            manifest,
+            corpus,
+            metric=metric,
+            method=method,
+            shrink=shrink,
+            reporter=reporter or Silent(),
+        )
+
+    # -- the folder --------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model folder, completely or not at all.
+
+        Raises:
+            ModelFolderError: it exists already (without ``overwrite``) or cannot be written.
+        """
+        system, manifest = self._fitted()
+        save_folder(Path(folder), system, manifest, overwrite=overwrite)
+
+    def update(self, folder: str | Path) -> None:
+        """Write thresholds and figures into the folder that this model was loaded from."""
+        system, manifest = self._fitted()
+        update_folder(Path(folder), system, manifest)
+
+    @property
+    def manifest(self) -> Manifest:
+        """Facts, figures and provenance of the fitted model."""
+        return self._fitted()[1]
+
+    @property
+    def system(self) -> System:
+        """The fitted system."""
+        return self._fitted()[0]
+
+    def _fitted(self) -> tuple[System, Manifest]:
+        if self._system is None or self._manifest is None:
+            raise ConfigError("This classifier is not fitted yet; call fit, or taxotext.load(folder).")
+        return self._system, self._manifest
+
+    def _corpus(self, given: Any, taxonomy: Taxonomy, source: str, unknown: str = "error") -> Corpus | None:
+        if given is None or isinstance(given, Corpus):
+            return given
+        texts, labels = given
+        ids = taxonomy.ids if _is_matrix(labels) else None
+        closure = self._manifest.trained_on.get("closure") if self._manifest is not None else None
+        return Corpus.from_lists(
+            _texts(texts),
+            labels,
+            taxonomy=taxonomy,
+            label_ids=ids,
+            closure=closure,
+            unknown=unknown,
+            source=source,
+        )
+
+    @classmethod
+    def _restored(cls, system: System, manifest: Manifest) -> Self:
+        classifier = cls(system.name, **system.settings.model_dump())
+        classifier._system, classifier._manifest = system, manifest
+        return classifier
+
+
+def load(folder: str | Path, **runtime: Any) -> Classifier:
+    """Load a model folder; no network, no installed encoder and no code of the folder is needed.
+
+    Args:
+        folder: what :meth:`Classifier.save` or ``taxotext train`` wrote.
+        **runtime: ``device``, ``predict_precision``, ``threads``: where to compute here.
+
+    Raises:
+        ModelFolderError: the folder is missing, damaged or of a newer format.
+    """
+    return Classifier._restored(*read_folder(Path(folder), runtime))
+
+
+def check_output(folder: Path, *, overwrite: bool) -> None:
+    """Raise ModelFolderError now, not after hours, when ``folder`` cannot become a model folder."""
+    check_free(folder, overwrite=overwrite)
+
+
+def _is_matrix(y: Any) -> bool:
+    return issparse(y) or (isinstance(y, np.ndarray) and y.ndim == 2)
+
+
+def _texts(X: Any) -> list[str]:
+    if isinstance(X, str):
+        raise DataError("One text was given where a list of texts is needed; write [text].")
+    texts = list(X)
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"Text {position} is a {type(text).__name__}, not a string.")
+    return texts
+
+
+def _length(texts: Iterable[str]) -> int | None:
+    return len(texts) if isinstance(texts, Sequence) else None
+
+
+def _parts(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    part: list[str] = []
+    for text in texts:
+        part.append(text)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

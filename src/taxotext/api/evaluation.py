@@ -1,0 +1,69 @@
+"""Streamed evaluation of a fitted system."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from taxotext.data import Corpus
+from taxotext.decoding import Decoder
+from taxotext.metrics import Evaluation, widen
+from taxotext.models.base import System
+from taxotext.progress import Reporter
+from taxotext.store import Manifest
+
+
+def evaluate_corpus(
+    system: System,
+    manifest: Manifest,
+    corpus: Corpus,
+    *,
+    ks: Sequence[int],
+    per_label: bool,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Score ``corpus`` block by block and return the figures with what they were computed on.
+
+    ``seconds`` is the time of reading tokens, scoring and decoding; loading the model is not part of it.
+    """
+    taxonomy, labels = system.taxonomy, corpus.targets.shape[1]
+    decoder = Decoder(manifest.decoding, taxonomy)
+    evaluation = Evaluation(
+        labels,
+        closure=taxonomy.closure,
+        levels=taxonomy.levels if not taxonomy.is_flat else None,
+        seen=np.asarray(manifest.seen) > 0,
+        ks=ks,
+    )
+    started, row = time.perf_counter(), 0
+    with reporter.task("Evaluating", len(corpus)) as task:
+        for block in system.scores(corpus.texts, progress=task.advance):
+            sets, scores = decoder.decode(block)
+            # Labels that the model does not know are columns that it never predicts.
+            predicted = widen(sets, labels)
+            ranked = decoder.rank(scores, min(max(ks), len(taxonomy)))[0]
+            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked)
+            row += len(block)
+    seconds = time.perf_counter() - started
+    result: dict[str, Any] = {
+        **evaluation.compute(),
+        "data": corpus.source,
+        "documents": len(corpus),
+        "labels": len(taxonomy),
+        "unknown_labels": len(corpus.unknown_labels),
+        "closure": corpus.closure,
+        "thresholds_tuned_on": manifest.decoding.tuned_on,
+        "seconds": round(seconds, 3),
+        "documents_per_second": round(len(corpus) / max(seconds, 1e-9), 1),
+    }
+    if per_label:
+        table = evaluation.per_label()
+        ids = corpus.label_ids
+        figures = [name for name in table.dtype.names or () if name != "label"]
+        result["per_label"] = [
+            {"id": ids[index], **{name: table[name][index].item() for name in figures}} for index in range(labels)
+        ]
+    return result

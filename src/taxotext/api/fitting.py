@@ -1,0 +1,89 @@
+"""From corpora to a fitted system and its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from taxotext.data import Columns, Corpus, split_stratified
+from taxotext.decoding import Decoder
+from taxotext.errors import DataError
+from taxotext.models.base import System, SystemSettings
+from taxotext.progress import Reporter
+from taxotext.store import Manifest
+from taxotext.training import CROSS_FITTING_RECIPES, RunFolder, fit
+from taxotext.training.run import TemporaryRun
+
+
+def fit_system(
+    kind: type[System],
+    settings: SystemSettings,
+    train: Corpus,
+    validation: Corpus | None,
+    *,
+    run: RunFolder | None = None,
+    columns: Columns | None = None,
+    reporter: Reporter,
+) -> tuple[System, Manifest]:
+    """Fit a system of class ``kind``.
+
+    Args:
+        kind: from the registry.
+        settings: of that class.
+        train: training documents.
+        validation: None: a stratified part of ``train``, where the recipe needs one.
+        run: for checkpoints; None: a temporary one.
+        columns: which fields the texts came from, kept for prediction.
+        reporter: where progress goes.
+    """
+    if len(train.taxonomy) == 0:
+        raise DataError(f"{train.source}: no document has a label; there is nothing to learn.")
+    Decoder(settings.decoding, train.taxonomy)  # labels that the rules name and the taxonomy lacks: say so now
+    documents = train
+    if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
+        train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
+    system = kind(settings, train.taxonomy)
+    if run is None:
+        with TemporaryRun() as temporary:
+            result = fit(system, train, validation, temporary, reporter)
+    else:
+        result = fit(system, train, validation, run, reporter)
+    trained_on = {
+        "training_data": documents.source,
+        "training_documents": len(train),
+        "training_fingerprint": documents.fingerprint(),
+        "validation_data": result.held_out.source,
+        "validation_documents": int(result.held_out.gold.shape[0]),
+        "closure": documents.closure,
+        "seed": settings.seed,
+        "columns": asdict(columns or Columns()),
+    }
+    metrics: dict[str, Any] = {"history": result.history, "selected": result.selected}
+    facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 1)}
+    seen = np.asarray(train.known_targets.sum(axis=0)).ravel()
+    manifest = Manifest(
+        decoding=settings.decoding,
+        trained_on=trained_on,
+        facts=facts,
+        metrics=metrics,
+        seen=[int(count) for count in seen],
+        held_out=result.held_out,
+    )
+    return system, manifest
+
+
+def held_out_part(corpus: Corpus, fraction: float, seed: int) -> tuple[Corpus, Corpus]:
+    """Split a corpus into training and validation documents, stratified by label and keeping groups together.
+
+    Raises:
+        DataError: fewer than two documents.
+    """
+    if len(corpus) < 2:
+        raise DataError(
+            f"{corpus.source}: has {len(corpus)} document; at least 2 are needed to hold one out for validation."
+        )
+    rest, held_out = split_stratified(corpus.known_targets, [1 - fraction, fraction], seed, corpus.groups)
+    source = f"{fraction:.0%} of {corpus.source}, stratified, seed {seed}"
+    return corpus.subset(rest), replace(corpus.subset(held_out), source=source)

@@ -1,0 +1,36 @@
+"""Reading files for a model: the fields, labels and closure that it was trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from taxotext.api.classifier import Classifier
+from taxotext.data import Columns, Corpus, read_corpus
+
+
+def columns_of(classifier: Classifier, **changes: Any) -> Columns:
+    """Which fields the model was trained on, with changes."""
+    saved = dict(classifier.manifest.trained_on.get("columns") or {})
+    saved.update({key: value for key, value in changes.items() if value is not None})
+    # Weights and groups belong to training and splitting; files to predict or evaluate need not have them.
+    saved.update(weight=None, group=None)
+    if "text" in saved:
+        saved["text"] = tuple(saved["text"])
+    return Columns(**saved)
+
+
+def read_for_model(classifier: Classifier, path: Path, *, on_bad_line: str = "error", unknown: str = "count") -> Corpus:
+    """Read a labelled file as the model's training data were read.
+
+    Raises:
+        DataError: see :func:`taxotext.data.read_corpus`.
+    """
+    return read_corpus(
+        path,
+        classifier.taxonomy,
+        columns_of(classifier),
+        closure=classifier.manifest.trained_on.get("closure"),
+        unknown=unknown,
+        on_bad_line=on_bad_line,
+    )

@@ -1,0 +1,254 @@
+"""A training from a configuration: read, split, fit, save; resumable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from taxotext.api.choice import choose_system
+from taxotext.api.classifier import Classifier, check_output, load
+from taxotext.api.fitting import fit_system, held_out_part
+from taxotext.data import Columns, Corpus, read_corpus
+from taxotext.errors import ConfigError, nearest
+from taxotext.labels import Taxonomy, read_taxonomy
+from taxotext.models.base import System, SystemSettings
+from taxotext.models.registry import find
+from taxotext.progress import Reporter
+from taxotext.settings import Settings, commented_yaml, parse_settings
+from taxotext.store import save_folder
+from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
+from taxotext.training.run import run_folder_of
+
+
+class DataSettings(Settings):
+    """What is read, and how."""
+
+    train: str | None = Field(None, description="training file: .jsonl, .csv or .tsv, also .gz")
+    validation: str | None = Field(None, description="validation file; null: a part of the training file")
+    taxonomy: str | None = Field(None, description="parent<TAB>child lines, paths, or nested JSON/YAML; null: flat")
+    taxonomy_format: Literal["edges", "paths", "nested"] | None = Field(None, description="null: by suffix and content")
+    path_separator: str = Field("/", min_length=1, description="between the steps of path labels")
+    names: str | None = Field(None, description="file of id<TAB>display name")
+    text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
+    text_join: str = Field("\n", description="what stands between joined fields")
+    labels: str = Field("labels", description="label field")
+    label_separator: str | None = Field(None, description="between labels of a CSV cell; null: ; or |, or a JSON list")
+    id: str = Field("id", description="field that names a document")
+    weight: str | None = Field(None, description="field with the weight of a document")
+    group: str | None = Field(None, description="field whose equal values stay in one part of a split")
+    closure: Literal["ancestors", "as_given", "leaves"] | None = Field(
+        None, description="gold labels; null: with all ancestors when there is a taxonomy"
+    )
+    unknown_labels: Literal["error", "drop"] = Field("error", description="labels that the taxonomy lacks")
+    on_bad_line: Literal["error", "skip"] = Field("error", description="lines that cannot be read")
+
+    def columns(self) -> Columns:
+        """Which field is what."""
+        return Columns(
+            text=self.text,
+            text_join=self.text_join,
+            labels=self.labels,
+            label_separator=self.label_separator,
+            id=self.id,
+            weight=self.weight,
+            group=self.group,
+        )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A parsed configuration; ``chosen`` is None when the system is to be chosen for the data."""
+
+    data: DataSettings
+    chosen: Chosen | None
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A system and its settings."""
+
+    kind: type[System]
+    settings: SystemSettings
+
+
+def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
+    """Validate a whole configuration: ``model``, ``data``, and the settings of that system.
+
+    Raises:
+        ConfigError: all problems of all parts together.
+    """
+    given = {key: value for key, value in values.items() if key not in {"model", "data"}}
+    problems: list[str] = []
+    data: DataSettings | None = None
+    chosen: Chosen | None = None
+    name = values.get("model")
+    try:
+        section = values.get("data") or {}
+        if not isinstance(section, Mapping):
+            raise ConfigError("", [f"data: must be a mapping of keys to values, not {section!r}."])
+        data = parse_settings(DataSettings, section, where)
+    except ConfigError as error:
+        problems += [problem if problem.startswith("data:") else f"data.{problem}" for problem in error.problems]
+    if name is not None:
+        try:
+            kind = find(str(name))
+            chosen = Chosen(kind, parse_settings(kind.Settings, given, where))
+        except ConfigError as error:
+            problems += error.problems or (error.message,)
+    elif given:
+        unknown = sorted(set(given) - {"seed", "runtime", "decoding", "validation"})
+        problems += [
+            f"{key}: names a setting of one system; add model.{nearest(key, ['model', 'data'])}" for key in unknown
+        ]
+    if problems or data is None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{where}: {count} in the configuration.", problems)
+    return RunConfig(data, chosen, given)
+
+
+def default_config(name: str) -> str:
+    """Return the whole default configuration of a system as YAML with comments."""
+    kind = find(name)
+    data = "\n".join("  " + line for line in commented_yaml(DataSettings()).splitlines())
+    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(kind.Settings())}"
+
+
+def train_run(
+    values: Mapping[str, Any],
+    output: Path,
+    *,
+    where: str = "settings",
+    resume: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter,
+) -> Classifier:
+    """Train what ``values`` describe and write the model folder ``output``.
+
+    Checkpoints and logs go to ``<output>.run``. With ``resume`` an interrupted training goes on there, and a finished
+    one is loaded; with ``overwrite`` both folders are replaced.
+
+    Raises:
+        ConfigError, DataError, TaxonomyError, ModelFolderError: with everything that is wrong.
+    """
+    config = parse_run(values, where)
+    run_folder = run_folder_of(output)
+    if resume and (output / "config.json").is_file() and not overwrite:
+        reporter.note(f"{output} is finished already; nothing to do.")
+        return load(output)
+    check_output(output, overwrite=overwrite)
+    train, validation = read_data(config.data, where)
+    chosen = config.chosen or _choose(config, train, where, reporter)
+    if overwrite and run_folder.exists():
+        _remove_run(run_folder)
+    run = RunFolder(run_folder, identity(chosen, train, validation), resume=resume)
+    if run.resumed:
+        reporter.note(f"Going on with the training in {run_folder}.")
+    system, manifest = fit_system(
+        chosen.kind,
+        chosen.settings,
+        train,
+        validation,
+        run=run,
+        columns=config.data.columns(),
+        reporter=reporter,
+    )
+    save_folder(output, system, manifest, overwrite=overwrite)
+    run.clean()
+    return Classifier._restored(system, manifest)
+
+
+def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int = 3, reporter: Reporter) -> str:
+    """Train a few batches of the real data, write nothing, and say what the whole training would take."""
+    config = parse_run(values, where)
+    train, validation = read_data(config.data, where)
+    chosen = config.chosen or _choose(config, train, where, reporter)
+    if validation is None and chosen.kind.recipe not in CROSS_FITTING_RECIPES:
+        train, validation = held_out_part(train, chosen.settings.validation.fraction, chosen.settings.seed)
+    training = getattr(chosen.settings, "training", None)
+    if training is None:
+        size, epochs, settings = min(len(train), 500), 1, chosen.settings
+    else:
+        size, epochs = min(len(train), batches * training.batch_size), training.epochs
+        settings = chosen.settings.model_copy(update={"training": training.model_copy(update={"epochs": 1})})
+    step = max(1, len(train) // size)
+    few = train.subset(range(0, step * size, step))
+    few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
+    _, manifest = fit_system(chosen.kind, settings, few, few_validation, reporter=reporter)
+    taken = float(manifest.facts["seconds"])
+    minutes = taken / len(few) * len(train) * epochs / 60
+    return (
+        f"Dry run of {chosen.kind.name}: {len(few)} of {len(train)} training documents in {taken:.1f} s, nothing "
+        f"written. The whole training would take about {max(minutes, 0.1):.1f} minutes at most."
+    )
+
+
+def _choose(config: RunConfig, train: Corpus, where: str, reporter: Reporter) -> Chosen:
+    choice = choose_system(train, config.given)
+    reporter.note(choice.reason)
+    kind = find(choice.name)
+    return Chosen(kind, parse_settings(kind.Settings, config.given, where))
+
+
+def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
+    """Read the training and validation corpora.
+
+    Raises:
+        ConfigError: no training file is named.
+    """
+    if data.train is None:
+        raise ConfigError(f"{where}: data.train: a training file is required; set data.train or give --train FILE.")
+    taxonomy: Taxonomy | None = None
+    if data.taxonomy is not None:
+        taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
+    elif data.names is not None:
+        raise ConfigError(f"{where}: data.names needs data.taxonomy; name both or neither.")
+
+    def read(path: str, labels: Taxonomy | None) -> Corpus:
+        return read_corpus(
+            Path(path),
+            labels,
+            data.columns(),
+            closure=data.closure,
+            unknown=data.unknown_labels,
+            on_bad_line=data.on_bad_line,
+        )
+
+    train = read(data.train, taxonomy)
+    if data.validation is None:
+        return train, None
+    validation = read(data.validation, train.taxonomy)
+    return train, replace(validation, source=f"validation file {Path(data.validation).name}")
+
+
+def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
+    """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
+    settings = chosen.settings.model_dump(mode="json", exclude={"runtime": {"device", "threads"}, "decoding": True})
+    settings.get("training", {}).pop("checkpoint_minutes", None)
+    return {
+        "model": chosen.kind.name,
+        "settings": settings,
+        "train": train.fingerprint(),
+        "validation": None if validation is None else validation.fingerprint(),
+        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
+    }
+
+
+def hash_taxonomy(taxonomy: Taxonomy) -> int:
+    """A number that is the same for equal taxonomies in every process."""
+    import hashlib
+    import json
+
+    return int(hashlib.sha256(json.dumps(taxonomy.to_dict()).encode()).hexdigest()[:16], 16)
+
+
+def _remove_run(folder: Path) -> None:
+    """Delete a run folder; one that holds other things is left alone."""
+    if not (folder / "run.json").is_file() and not (folder / "logs").is_dir():
+        raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
+    shutil.rmtree(folder)

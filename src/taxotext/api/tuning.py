@@ -1,0 +1,78 @@
+"""Thresholds from held-out documents."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from scipy.sparse import csr_array, vstack
+
+from taxotext.data import Corpus
+from taxotext.decoding import Decoder, TuningReport, sparse_scores, tune
+from taxotext.errors import DataError
+from taxotext.models.base import System, block_starts
+from taxotext.models.heldout import FLOOR, HeldOut
+from taxotext.progress import Reporter
+from taxotext.store import Manifest
+
+DECODED_TOGETHER = 1024
+
+
+def tune_thresholds(
+    system: System,
+    manifest: Manifest,
+    corpus: Corpus | None,
+    *,
+    metric: Literal["micro_f1", "macro_f1"],
+    method: Literal["label", "level", "global"],
+    shrink: float | Literal["auto"],
+    reporter: Reporter,
+) -> TuningReport:
+    """Tune the decoding of ``manifest`` in place.
+
+    Args:
+        system: fitted.
+        manifest: whose decoding rules (consistency, filters) the thresholds are found for.
+        corpus: validation documents; None: the scores kept from the training.
+        metric: what to make greatest.
+        method: thresholds for each label, each level, or one.
+        shrink: pull of rare labels towards the common threshold.
+        reporter: where progress goes.
+
+    Raises:
+        DataError: there are no held-out documents.
+    """
+    held_out = manifest.held_out
+    if corpus is not None:
+        with reporter.task("Scoring", len(corpus)) as task:
+            blocks = system.scores(corpus.texts, progress=task.advance)
+            held_out = HeldOut.from_blocks(blocks, corpus.known_targets, corpus.source)
+    if held_out is None:
+        raise DataError("The model keeps no scores of held-out documents; name validation documents to tune on.")
+    rules = manifest.decoding.model_copy(
+        update={
+            "threshold": manifest.decoding.threshold or 0.5,
+            "level_thresholds": None,
+            "label_thresholds": {},
+        }
+    )
+    decoder = Decoder(rules, system.taxonomy)
+    consistent = [
+        sparse_scores(decoder.scores(held_out.scores[part].toarray()), FLOOR)
+        for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER)
+    ]
+    scores = csr_array(vstack(consistent, format="csr")) if consistent else held_out.scores
+    decoding, report = tune(
+        scores,
+        held_out.gold,
+        system.taxonomy,
+        tuned_on=held_out.source,
+        method=method,
+        metric=metric,
+        shrink=shrink,
+        base=rules,
+        floor=FLOOR,
+        seed=system.settings.seed,
+    )
+    manifest.decoding = decoding
+    manifest.metrics["tuning"] = report.to_dict()
+    return report

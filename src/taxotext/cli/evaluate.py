@@ -1,0 +1,82 @@
+"""``taxotext evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+
+SHOWN = (
+    "micro_f1",
+    "macro_f1",
+    "macro_f1_seen",
+    "weighted_f1",
+    "samples_f1",
+    "set_accuracy",
+    "hamming_accuracy",
+    "hierarchical_micro_f1",
+    "hierarchical_macro_f1",
+    "violation_rate",
+    "p@1",
+    "p@3",
+    "p@5",
+    "r@5",
+    "ndcg@5",
+)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    data: Annotated[Path, typer.Argument(help="Labelled file: .jsonl, .csv, .tsv, also .gz.")],
+    as_json: AsJson = False,
+    per_label: Annotated[bool, typer.Option("--per-label", help="A row for each label, too.")] = False,
+    unknown_labels: Annotated[
+        str, typer.Option(help="Gold labels that the model does not know: count (as misses), error, drop.")
+    ] = "count",
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the figures into the model folder and its card.")
+    ] = False,
+    on_bad_line: OnBadLine = "error",
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Measure a model on labelled documents.
+
+    Examples: taxotext evaluate model test.jsonl | taxotext evaluate model test.csv --json --per-label
+    """
+    from taxotext.api import load
+    from taxotext.api.reading import read_for_model
+    from taxotext.cli.output import print_figures, print_table, write_json
+    from taxotext.cli.reporter import make_reporter
+
+    reporter = make_reporter()
+    classifier = load(model, **runtime(device=device, threads=threads))
+    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels)
+    if corpus.unknown_labels:
+        reporter.note(
+            f"{len(corpus.unknown_labels)} gold labels are unknown to the model and count as misses, such as "
+            f"{corpus.unknown_labels[0]!r}."
+        )
+    result = classifier.evaluate(corpus, per_label=per_label, reporter=reporter)
+    if record:
+        figures = {key: value for key, value in result.items() if key != "per_label"}
+        classifier.manifest.metrics.setdefault("evaluations", {})[corpus.source] = figures
+        classifier.update(model)
+    if as_json:
+        write_json(result)
+        return
+    facts = (
+        "documents",
+        "labels",
+        "unknown_labels",
+        "closure",
+        "thresholds_tuned_on",
+        "documents_per_second",
+    )
+    print_figures({name: result[name] for name in (*SHOWN, *facts) if name in result})
+    if per_label:
+        rows = sorted(result["per_label"], key=lambda row: -row["support"])
+        print_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -1,0 +1,93 @@
+"""Data on stdout or in files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def write_json(value: Any) -> None:
+    """Write one JSON object, indented, to stdout."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+    sys.stdout.buffer.write(orjson.dumps(value, option=options) + b"\n")
+    sys.stdout.flush()
+
+
+WIDEST = 1_000_000
+"""Columns of a table that does not go to a terminal."""
+
+
+class Figure(str):
+    """A number in a form of its own, such as ``1,234`` or ``3.4 %``; tables put it to the right."""
+
+
+@contextmanager
+def lines_to(path: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """Open stdout, or a file that appears when everything is written.
+
+    Raises:
+        DataError: the file exists (without ``overwrite``) or cannot be written.
+    """
+    from taxotext.errors import DataError
+
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    if path.exists() and not overwrite:
+        raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print a table for people to stdout; figures to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    numeric = [all(_is_number(row[column]) for row in rows) for column in range(len(head))]
+    for name, right in zip(head, numeric, strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    on_terminal = sys.stdout.isatty()
+    # Elsewhere a row stays on one line, however long it is.
+    console = Console(highlight=False, width=None if on_terminal else WIDEST)
+    if title is not None:
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    if on_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def print_figures(figures: Mapping[str, Any], title: str | None = None) -> None:
+    """Print name and value pairs."""
+    print_table(("figure", "value"), list(figures.items()), title)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Figure)) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,145 @@
+"""``taxotext predict``."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from taxotext.cli.options import Device, OnBadLine, TextFields, Threads, runtime
+
+if TYPE_CHECKING:
+    from taxotext.api import Classifier
+    from taxotext.decoding import Decoding
+    from taxotext.labels import Taxonomy
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    input: Annotated[str, typer.Argument(help="JSONL, CSV or TSV file (also .gz), or - for JSON lines on stdin.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout when left out.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="The K best labels, whatever their probability.")] = None,
+    all_scores: Annotated[
+        bool, typer.Option("--all-scores", help="Probabilities of all labels, not the answered.")
+    ] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="For people: each text with its labels as a tree.")] = False,
+    include: Annotated[list[str] | None, typer.Option(help="Answer only these labels; several times.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Never answer these labels; several times.")] = None,
+    consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
+    text: TextFields = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    on_bad_line: OnBadLine = "error",
+    device: Device = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Label texts: one JSON line a document, in order.
+
+    Examples: taxotext predict model new.csv --output labels.jsonl | taxotext predict model new.jsonl --top-k 5 |
+    echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
+    """
+    from taxotext.api import load
+    from taxotext.cli.output import lines_to
+    from taxotext.cli.reporter import make_reporter
+
+    classifier = load(model, **runtime(device=device, predict_precision=precision, threads=threads))
+    decoding = _decoding(
+        classifier.decoding,
+        threshold=threshold,
+        top_k=top_k,
+        include=include,
+        exclude=exclude,
+        consistency=consistency,
+    )
+    stream = _Stream(classifier, input, text, on_bad_line)
+    reporter = make_reporter()
+    with lines_to(output, overwrite=overwrite) as file:
+        for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
+            for row in range(len(scores)):
+                labels = sets.indices[sets.indptr[row] : sets.indptr[row + 1]]
+                shown, document_id = stream.waiting.popleft()
+                if tree:
+                    file.write(_tree(classifier.taxonomy, shown, labels, scores[row]).encode())
+                else:
+                    file.write(_line(classifier.taxonomy, document_id, labels, scores[row], all_scores))
+            file.flush()
+    if stream.report.skipped:
+        reporter.note(f"Left out {stream.report.skipped} lines that could not be read.")
+
+
+class _Stream:
+    """Texts as they are needed; what identifies them waits until their labels are there."""
+
+    def __init__(self, classifier: Classifier, name: str, text: list[str] | None, on_bad_line: str) -> None:
+        from taxotext.api.reading import columns_of
+        from taxotext.data import read_documents
+        from taxotext.data.columns import ReadReport
+
+        self.report = ReadReport()
+        self.waiting: deque[tuple[str, str | None]] = deque()
+        columns = columns_of(classifier, text=tuple(text) if text else None)
+        source: Any = sys.stdin.buffer if name == "-" else Path(name)
+        self._documents = read_documents(
+            source,
+            columns,
+            format="jsonl" if name == "-" else None,
+            on_bad_line=on_bad_line,
+            labelled=False,
+            report=self.report,
+        )
+
+    def texts(self) -> Iterator[str]:
+        for document in self._documents:
+            self.waiting.append((document.text, document.id))
+            yield document.text
+
+
+def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **rules: Any) -> Decoding:
+    from taxotext.decoding import Decoding
+    from taxotext.errors import ConfigError
+
+    if threshold is not None and top_k is not None:
+        raise ConfigError("--threshold and --top-k are two ways to choose labels; give one of them.")
+    values = {**own.to_dict(), **{key: value for key, value in rules.items() if value}}
+    if threshold is not None:
+        values.update(threshold=threshold, level_thresholds=None, label_thresholds={}, tuned_on=None, metric=None)
+    if top_k is not None:
+        values.update(threshold=None, level_thresholds=None, label_thresholds={}, tuned_on=None, metric=None)
+        values.update(top_k=top_k)
+    return Decoding.from_dict(values, "predict")
+
+
+def _line(taxonomy: Taxonomy, document_id: str | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
+    import orjson
+
+    best = labels[scores[labels].argsort(kind="stable")[::-1]]
+    ids = taxonomy.ids
+    scored = scores.argsort(kind="stable")[::-1] if all_scores else best
+    line: dict[str, Any] = {} if document_id is None else {"id": document_id}
+    line["labels"] = [ids[label] for label in best]
+    line["scores"] = {ids[label]: round(float(scores[label]), 6) for label in scored}
+    if taxonomy.has_names:
+        line["names"] = [taxonomy.name(label) for label in best]
+    return orjson.dumps(line) + b"\n"
+
+
+def _tree(taxonomy: Taxonomy, text: str, labels: Any, scores: Any) -> str:
+    from taxotext.labels import tree_lines
+
+    shown = {int(label) for label in labels}
+    for label in labels:
+        shown.update(int(ancestor) for ancestor in taxonomy.ancestors(int(label)))
+    chosen = {int(label) for label in labels}
+
+    def annotate(label: int) -> str:
+        return f"{scores[label]:.2f}" if label in chosen else f"({scores[label]:.2f})"
+
+    lines = list(tree_lines(taxonomy, annotate, only=shown)) if shown else ["(no label)"]
+    short = " ".join(text.split())
+    short = short if len(short) <= 100 else short[:97] + "..."
+    return "\n".join([f"“{short}”", *(f"  {line}" for line in lines), ""]) + "\n"

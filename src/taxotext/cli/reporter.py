@@ -1,0 +1,132 @@
+"""Progress on stderr: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from taxotext.progress import Reporter, Task
+
+LINE_EVERY = 30.0
+"""Seconds between lines where stderr is no terminal."""
+
+
+def make_reporter() -> Reporter:
+    """A reporter that fits where stderr goes."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+class Lines:
+    """Reporter for logs."""
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
+        """Write a line now and then, and one at the end."""
+        task = _LineTask(name, total, done, unit)
+        yield task
+        task.write(final=True)
+
+    def note(self, sentence: str) -> None:
+        """Write the sentence."""
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+
+
+class _LineTask:
+    def __init__(self, name: str, total: int | None, done: int, unit: str) -> None:
+        self._name, self._total, self._first, self._done, self._unit = name, total, done, done, unit
+        self._fields: dict[str, float | str] = {}
+        self._started = self._written = time.monotonic()
+
+    def advance(self, amount: int = 1) -> None:
+        self._done += amount
+        if time.monotonic() - self._written > LINE_EVERY:
+            self.write()
+
+    def show(self, **fields: float | str) -> None:
+        self._fields.update(fields)
+
+    def write(self, *, final: bool = False) -> None:
+        """Write where the task is; short tasks say nothing at the end."""
+        self._written = time.monotonic()
+        seconds = self._written - self._started
+        if final and seconds < 2:
+            return
+        rate = (self._done - self._first) / max(seconds, 1e-9)
+        of = f"/{self._total}" if self._total is not None else ""
+        left = ""
+        if not final and self._total is not None and rate > 0:
+            left = f", {_clock((self._total - self._done) / rate)} left"
+        fields = "".join(f", {name} {_figure(value)}" for name, value in self._fields.items())
+        line = f"{self._name}: {self._done}{of} {self._unit}, {rate:.1f}/s{fields}{left}\n"
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+class Bars:
+    """Reporter for terminals."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
+        """Show a bar with speed, figures and time left."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.fields[all]} {task.fields[unit]}"),
+            TextColumn("{task.fields[rate]}{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            identity = progress.add_task(
+                name, total=total, completed=done, unit=unit, rate="", figures="", all=total or "?"
+            )
+            task = _BarTask(progress, identity)
+            yield task
+            task.refresh()
+
+    def note(self, sentence: str) -> None:
+        """Show the sentence."""
+        self._console.print(sentence, markup=False)
+
+
+class _BarTask:
+    def __init__(self, progress: object, identity: int) -> None:
+        self._progress, self._identity = progress, identity
+        self._figures: dict[str, float | str] = {}
+        self._started, self._done, self._refreshed = time.monotonic(), 0, 0.0
+
+    def advance(self, amount: int = 1) -> None:
+        self._done += amount
+        self._progress.advance(self._identity, amount)  # type: ignore[attr-defined]  # rich, imported lazily
+        if time.monotonic() - self._refreshed > 0.2:
+            self.refresh()
+
+    def show(self, **fields: float | str) -> None:
+        self._figures.update(fields)
+
+    def refresh(self) -> None:
+        self._refreshed = time.monotonic()
+        rate = self._done / max(self._refreshed - self._started, 1e-9)
+        figures = "".join(f"  {name} {_figure(value)}" for name, value in self._figures.items())
+        self._progress.update(self._identity, rate=f"{rate:.1f}/s", figures=figures)  # type: ignore[attr-defined]
+
+
+def _figure(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

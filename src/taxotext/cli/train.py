@@ -1,0 +1,101 @@
+"""``taxotext train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from taxotext.cli.options import Device, Threads
+
+EPILOG = (
+    "Examples: taxotext train --train tickets.csv --output model | "
+    "taxotext train --model bert --train news.jsonl --taxonomy topics.tsv --output model training.epochs=5 | "
+    "taxotext train bert.yaml seed=2 --output runs/bert-2 | "
+    "taxotext train bert.yaml seed=2 --output runs/bert-2 --resume"
+)
+
+
+def train(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG.yaml] [key.path=value ...]",
+            help="A configuration (`taxotext config NAME` prints one) and settings that replace its own.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Model folder to write.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="System; chosen for the data and the machine when left out.")
+    ] = None,
+    train: Annotated[str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv, also .gz.")] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Validation file; else a stratified part of the training file.")
+    ] = None,
+    taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
+    names: Annotated[str | None, typer.Option(help="Display names: id<TAB>name.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train a few batches, write nothing, estimate the time.")
+    ] = False,
+    device: Device = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, bf16.")] = None,
+    threads: Threads = None,
+    seed: Annotated[int | None, typer.Option(help="Fixes splits, initial weights and batches.")] = None,
+) -> None:
+    """Train a model and write its folder.
+
+    Checkpoints and logs go to OUTPUT.run beside it. Nothing that exists is replaced without --overwrite.
+    """
+    from taxotext.cli.reporter import make_reporter
+    from taxotext.errors import ConfigError
+
+    values, where = _values(arguments or [])
+    given = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
+    _merge(values, "data", given)
+    _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
+    values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
+    reporter = make_reporter()
+    from taxotext.api import runs
+
+    if dry_run:
+        reporter.note(runs.dry_run(values, where=where, reporter=reporter))
+        return
+    if output is None:
+        raise ConfigError("Where should the model go? Name a folder with --output DIR.")
+    if resume and overwrite:
+        raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
+    trained = runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
+    selected = trained.manifest.metrics.get("selected")
+    kept = f" (kept {selected})" if selected else ""
+    reporter.note(f"Wrote {output}{kept}. Next: taxotext tune {output}")
+
+
+def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
+    from taxotext.errors import ConfigError
+    from taxotext.settings import read_yaml, set_key
+
+    values: dict[str, Any] = {}
+    where = "command line"
+    files = [argument for argument in arguments if "=" not in argument]
+    if len(files) > 1:
+        raise ConfigError(
+            f"{files[1]!r} is neither a key.path=value nor the first configuration file; name one YAML file at most."
+        )
+    for name in files:
+        where = name
+        values = read_yaml(Path(name))
+    for argument in arguments:
+        if "=" in argument:
+            set_key(values, argument)
+    return values, where
+
+
+def _merge(values: dict[str, Any], section: str, given: dict[str, Any]) -> None:
+    chosen = {key: value for key, value in given.items() if value is not None}
+    here = values.get(section)
+    if chosen:
+        values[section] = {**here, **chosen} if isinstance(here, dict) else chosen

@@ -1,0 +1,70 @@
+"""``taxotext tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+
+
+def tune(
+    model: Annotated[Path, typer.Argument(help="Model folder; its decoding.json is rewritten.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Validation file; else the held-out documents that training kept scores of."),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="micro_f1 or macro_f1.")] = "micro_f1",
+    method: Annotated[str, typer.Option(help="label, level or global thresholds.")] = "label",
+    shrink: Annotated[
+        str,
+        typer.Option(help="Pull of rare labels to the common threshold, in documents; auto: cross-validated."),
+    ] = "auto",
+    consistency: Annotated[
+        str | None, typer.Option(help="none; up: maximum over descendants; down: minimum over ancestors.")
+    ] = None,
+    never_empty: Annotated[
+        bool | None,
+        typer.Option("--never-empty/--may-be-empty", help="Answer the best label when none passes."),
+    ] = None,
+    on_bad_line: OnBadLine = "error",
+    device: Device = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the thresholds of a model on validation data, never on test data.
+
+    Examples: taxotext tune model | taxotext tune model --metric macro_f1 --consistency up |
+    taxotext tune model --data validation.jsonl --method level
+    """
+    from taxotext.api import load
+    from taxotext.api.reading import read_for_model
+    from taxotext.cli.output import write_json
+    from taxotext.cli.reporter import make_reporter
+    from taxotext.decoding import Decoding
+    from taxotext.errors import ConfigError
+
+    try:
+        strength = "auto" if shrink == "auto" else float(shrink)
+    except ValueError:
+        raise ConfigError(f"--shrink: {shrink!r} is no number; give one, such as 10, or auto.") from None
+    reporter = make_reporter()
+    classifier = load(model, **runtime(device=device, threads=threads))
+    changes = {"consistency": consistency, "never_empty": never_empty}
+    rules = {
+        **classifier.decoding.to_dict(),
+        **{key: value for key, value in changes.items() if value is not None},
+    }
+    classifier.decoding = Decoding.from_dict(rules, "tune")
+    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line)
+    report = classifier.tune(corpus, metric=metric, method=method, shrink=strength, reporter=reporter)  # type: ignore[arg-type]  # tune checks the names
+    classifier.update(model)
+    if as_json:
+        write_json(report.to_dict())
+        return
+    reporter.note(
+        f"Tuned {report.tuned_labels} label thresholds (common {report.threshold:.3f}) on {report.documents} documents "
+        f"of {report.tuned_on}: {report.metric} {report.before:.4f} -> {report.after:.4f} there. Wrote {model}."
+    )
