@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import tiny_encoder as tiny_encoder  # a fixture for all tests
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ def evaluate_corpus(
             sets, scores = decoder.decode(block)
             # Labels that the model does not know are columns that it never predicts.
             predicted = widen(sets, labels)
-            ranked = decoder.rank(scores, min(max(ks), len(taxonomy)))[0]
+            ranked = decoder.rank(scores, max(ks))[0]
             evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked)
             row += len(block)
     seconds = time.perf_counter() - started

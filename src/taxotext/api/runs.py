@@ -15,14 +15,14 @@ from taxotext.api.classifier import Classifier, check_output, load
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.data import Columns, Corpus, read_corpus
 from taxotext.errors import ConfigError, nearest
-from taxotext.labels import Taxonomy, read_taxonomy
+from taxotext.labels import Taxonomy, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
-from taxotext.store import save_folder
+from taxotext.store import remove_leftovers, save_folder
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
-from taxotext.training.run import run_folder_of
+from taxotext.training.run import clean_run, run_folder_of, was_replacing
 
 
 class DataSettings(Settings):
@@ -138,15 +138,18 @@ def train_run(
     """
     config = parse_run(values, where)
     run_folder = run_folder_of(output)
-    if resume and (output / "config.json").is_file() and not overwrite:
+    replaces = overwrite or (resume and was_replacing(run_folder))
+    if resume and not replaces and (output / "config.json").is_file():
         reporter.note(f"{output} is finished already; nothing to do.")
+        clean_run(run_folder)  # a kill may have come between the last file of the model and the cleaning
+        remove_leftovers(output)
         return load(output)
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=replaces)
     train, validation = read_data(config.data, where)
     chosen = config.chosen or _choose(config, train, where, reporter)
     if overwrite and run_folder.exists():
         _remove_run(run_folder)
-    run = RunFolder(run_folder, identity(chosen, train, validation), resume=resume)
+    run = RunFolder(run_folder, identity(chosen, train, validation), resume=resume, replaces=replaces)
     if run.resumed:
         reporter.note(f"Going on with the training in {run_folder}.")
     system, manifest = fit_system(
@@ -158,7 +161,7 @@ def train_run(
         columns=config.data.columns(),
         reporter=reporter,
     )
-    save_folder(output, system, manifest, overwrite=overwrite)
+    save_folder(output, system, manifest, overwrite=replaces)
     run.clean()
     return Classifier._restored(system, manifest)
 
@@ -206,8 +209,6 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     taxonomy: Taxonomy | None = None
     if data.taxonomy is not None:
         taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
-    elif data.names is not None:
-        raise ConfigError(f"{where}: data.names needs data.taxonomy; name both or neither.")
 
     def read(path: str, labels: Taxonomy | None) -> Corpus:
         return read_corpus(
@@ -220,6 +221,9 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
         )
 
     train = read(data.train, taxonomy)
+    if data.names is not None and taxonomy is None:
+        named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
+        train = replace(train, taxonomy=named)
     if data.validation is None:
         return train, None
     validation = read(data.validation, train.taxonomy)
@@ -249,6 +253,7 @@ def hash_taxonomy(taxonomy: Taxonomy) -> int:
 
 def _remove_run(folder: Path) -> None:
     """Delete a run folder; one that holds other things is left alone."""
-    if not (folder / "run.json").is_file() and not (folder / "logs").is_dir():
+    if not any((folder / name).exists() for name in ("run.json", "logs", "checkpoints")):
         raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
-    shutil.rmtree(folder)
+    clean_run(folder)
+    shutil.rmtree(folder, ignore_errors=True)

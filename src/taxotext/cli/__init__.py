@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
         _say(f"taxotext: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("taxotext: interrupted.")
+        _say("taxotext: interrupted. A training goes on with the same command and --resume.")
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

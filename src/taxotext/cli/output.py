@@ -74,7 +74,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str |
         return
     with console.capture() as capture:
         console.print(table)
-    for line in capture.get().splitlines():
+    for line in capture.get().rstrip("\n").split("\n"):
         sys.stdout.write(line.rstrip() + "\n")
 
 

@@ -126,7 +126,7 @@ def _structure_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Fin
         yield Finding(
             "warning",
             f"{_count(violations['documents'], 'document has', 'documents have')} labels without all of "
-            f"their ancestors ({violations['pairs']:,} labels); read the corpus with closure='ancestors' to "
+            f"their ancestors ({violations['pairs']:,} labels); read the corpus with closure=ancestors to "
             "add them, or leave them out on purpose.",
         )
     if facts.labels_added:

@@ -50,8 +50,10 @@ class HeldOut:
             "scores.data": scores.data.astype(np.float32),
             "gold.indptr": gold.indptr.astype(np.int64),
             "gold.indices": gold.indices.astype(np.int32),
+            "labels": np.asarray([gold.shape[1]], dtype=np.int64),
         }
-        save_file(tensors, path, metadata={"source": self.source, "labels": str(gold.shape[1])})
+        # One entry only: several would be written in random order, and equal models should be equal files.
+        save_file(tensors, path, metadata={"source": self.source})
 
     @classmethod
     def load(cls, path: Path, labels: int) -> Self:
@@ -66,7 +68,10 @@ class HeldOut:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            shape = (len(tensors["gold.indptr"]) - 1, int(metadata["labels"]))
+            shape = (
+                len(tensors["gold.indptr"]) - 1,
+                int(metadata["labels"] if "labels" in metadata else tensors["labels"][0]),
+            )
             scores = csr_array(
                 (tensors["scores.data"], tensors["scores.indices"], tensors["scores.indptr"]), shape=shape
             )

@@ -231,13 +231,14 @@ class Linear(System):
         """Fit p = σ(a f + c) on held-out decision values (D, N)."""
         from sklearn.linear_model import LogisticRegression
 
-        learned = np.flatnonzero(np.abs(self._intercepts) < -NEVER)
         rows = np.arange(raw.shape[0])
         if raw.size > CALIBRATION_CELLS:
             rng = np.random.default_rng(self.settings.seed)
             rows = np.sort(rng.choice(rows, max(1, CALIBRATION_CELLS // raw.shape[1]), replace=False))
-        values = raw[np.ix_(rows, learned)].ravel()
-        truth = gold[rows].toarray()[:, learned].ravel()
+        values, truth = raw[rows].ravel(), gold[rows].toarray().ravel()
+        # Where a label had no training document (of that fold), there is no decision value to learn from.
+        learned = np.abs(values) < -NEVER / 2
+        values, truth = values[learned], truth[learned]
         if len(values) == 0 or truth.all() or not truth.any():
             return
         model = LogisticRegression(C=1e6).fit(values[:, None], truth)

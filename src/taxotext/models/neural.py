@@ -160,7 +160,7 @@ class NeuralSystem(System):
         import torch
 
         rows: Any = self.network.head.label_weights
-        edges = torch.from_numpy(self.taxonomy.edge_index).to(rows.device)
+        edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
         penalty: Tensor = weight * recursive_regularisation(rows, edges)
         return penalty
 

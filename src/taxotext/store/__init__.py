@@ -5,8 +5,17 @@ from taxotext.store.folder import (
     Manifest,
     check_free,
     read_folder,
+    remove_leftovers,
     save_folder,
     update_folder,
 )
 
-__all__ = ["FORMAT_VERSION", "Manifest", "check_free", "read_folder", "save_folder", "update_folder"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Manifest",
+    "check_free",
+    "read_folder",
+    "remove_leftovers",
+    "save_folder",
+    "update_folder",
+]

@@ -24,7 +24,7 @@ from typing import Any
 from taxotext import __version__
 from taxotext.decoding import Decoding
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
-from taxotext.files import sync, write_atomically, write_text_atomically
+from taxotext.files import remove_stale, sync, temporary_of, write_atomically, write_text_atomically
 from taxotext.labels import Taxonomy
 from taxotext.models.base import System
 from taxotext.models.heldout import HeldOut
@@ -83,12 +83,13 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        _write(temporary, system, manifest)
+        _write(temporary, folder.name, system, manifest)
         for path in temporary.iterdir():
             path.chmod(0o666 & ~_umask())  # safetensors writes files for the owner only
             sync(path)
@@ -98,6 +99,13 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote ``folder`` left beside it."""
+    remove_stale(folder)
+    if folder.exists():
+        shutil.rmtree(_aside(folder), ignore_errors=True)
 
 
 def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
@@ -151,7 +159,7 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
     )
 
 
-def _write(folder: Path, system: System, manifest: Manifest) -> None:
+def _write(folder: Path, title: str, system: System, manifest: Manifest) -> None:
     config = {
         "format_version": FORMAT_VERSION,
         "taxotext_version": __version__,
@@ -168,7 +176,7 @@ def _write(folder: Path, system: System, manifest: Manifest) -> None:
     if manifest.held_out is not None:
         write_atomically(folder / HELD_OUT, manifest.held_out.save)
     system.save_parts(folder)
-    (folder / "README.md").write_text(model_card(folder.name, system, manifest), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(title, system, manifest), encoding="utf-8")
 
 
 def _replace(temporary: Path, folder: Path) -> None:
@@ -179,7 +187,9 @@ def _replace(temporary: Path, folder: Path) -> None:
         os.rename(folder, old)
     os.rename(temporary, folder)
     sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        os.rename(old, temporary)  # a half-deleted folder must never be taken for one to recover
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _umask() -> int:

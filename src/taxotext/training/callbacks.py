@@ -43,6 +43,8 @@ class Conductor(pl.Callback):
     The engine sees all epochs as one long row of batches: then every checkpoint lies between two batches, the one
     place from which a training resumes exactly, and validation, selection and stopping are never half done.
 
+    Setting ``interrupted`` saves a checkpoint behind the current batch and stops there.
+
     Args:
         system: whose network is trained.
         validate: () -> validation scores by name.
@@ -70,6 +72,7 @@ class Conductor(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.best = -1.0
         self.best_epoch = 0
+        self.interrupted = False
         self._loss_sum = 0.0
         self._taken = 0.0
         self._started = self._saved = time.monotonic()
@@ -102,10 +105,14 @@ class Conductor(pl.Callback):
         self._loss_sum += float(outputs["loss"])
         if (batch_idx + 1) % self._batches_per_epoch == 0:
             self._end_epoch(trainer, module)
-        last = batch_idx + 1 == trainer.num_training_batches
-        if not last and not trainer.should_stop and time.monotonic() - self._saved >= self._seconds:
+        if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
+            return
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # gradients that wait for the next step are not part of a checkpoint
+        if self.interrupted or time.monotonic() - self._saved >= self._seconds:
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
+            trainer.should_stop = self.interrupted
 
     def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         scores = self._validate()

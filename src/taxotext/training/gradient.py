@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -68,7 +73,8 @@ def fit(
     )
     bar = Bar(reporter, conductor, settings.monitor, len(train), settings.epochs)
     module = TextModule(system, system.loss(train), math.ceil(len(loader) / settings.accumulate))
-    _train(module, loader, [conductor, bar], system, runtime, run)
+    with _stopped_by_interrupt(conductor):
+        _train(module, loader, [conductor, bar], system, runtime, run)
     load_weights(system.network, run.checkpoints / BEST)
     started = time.monotonic()
     with reporter.task("Scoring the validation documents", len(validation)) as task:
@@ -102,7 +108,7 @@ def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> An
     def validate() -> dict[str, float]:
         block = system.score_windows(windows, runtime)
         evaluation = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5))
-        evaluation.update(gold, decoder.sets(block), top_k(block, min(5, gold.shape[1]))[0])
+        evaluation.update(gold, decoder.sets(block), top_k(block, 5)[0])
         scores = evaluation.compute()
         names = (
             "micro_f1",
@@ -128,9 +134,7 @@ def _train(
 ) -> None:
     settings = system.settings.training
     last = run.checkpoints / LAST
-    with warnings.catch_warnings(), _quiet_engine():
-        # The engine's advice (worker processes, log intervals) does not apply to batches made in memory.
-        warnings.filterwarnings("ignore", module="lightning")
+    with _quiet_engine():
         trainer = pl.Trainer(
             accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
             devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
@@ -154,8 +158,6 @@ def _train(
                 f"The device ran out of memory; lower training.batch_size (now {settings.batch_size}) and raise "
                 "training.accumulate in return, or lower text.max_tokens."
             ) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     system.network.to(runtime.device)
 
 
@@ -170,15 +172,47 @@ def _loggers(folder: Path) -> list[Logger]:
     return loggers
 
 
-class _quiet_engine:  # noqa: N801  # used as a context
-    """Keeps the engine's own announcements off the user's screen."""
-
-    def __enter__(self) -> None:
-        self._loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-        self._levels = [logger.level for logger in self._loggers]
-        for logger in self._loggers:
-            logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=True):
+@contextmanager
+def _quiet_engine() -> Iterator[None]:
+    """Keep the engine's announcements off the screen, and its global switch for determinism to itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Its advice (worker processes, log intervals) does not apply to batches made in memory.
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
+    """Let the first Ctrl-C save a checkpoint and stop behind the current batch; a second one stops at once.
+
+    The engine's own answer would end the process and leave Ctrl-C ignored for good.
+
+    Raises:
+        KeyboardInterrupt: when the training was stopped.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        conductor.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if conductor.interrupted:
+        raise KeyboardInterrupt

