@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,20 @@ BY_HAND_PARALLEL = "scikit-learn by hand, n_jobs=2"
 WARM_UP = 64
 """Documents of the run of each competitor that is not counted."""
 
-Timings = dict[str, float]
-"""Name of a stretch of work to its seconds."""
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds that a stretch of work took: on the clock, and of all threads of this process."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.wall + other.wall, self.cpu + other.cpu)
+
+
+Timings = dict[str, Taken]
+"""Name of a stretch of work to what it took."""
 
 
 # -- one run, competitors in turn ------------------------------------------------------------------------------
@@ -85,16 +97,22 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
             gc.collect()
             taken = case.competitors[name](False)
             times[name].append(taken)
-            figures = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in taken.items())
+            figures = ", ".join(f"{part} {both.wall:.1f} s (CPU {both.cpu:.1f} s)" for part, both in taken.items())
             print(f"  {case.title}, {name}: {figures}", file=sys.stderr, flush=True)
-    return {"title": case.title, "documents": dict(case.documents), "times": times}
+    return {"title": case.title, "documents": dict(case.documents), "times": _plain(times)}
+
+
+def _plain(times: Mapping[str, Sequence[Timings]]) -> dict[str, Any]:
+    return {
+        name: [{work: asdict(t) for work, t in timings.items()} for timings in rounds] for name, rounds in times.items()
+    }
 
 
 @contextmanager
 def stopwatch(timings: Timings, name: str) -> Iterator[None]:
-    started = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     yield
-    timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+    timings[name] = Taken(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 # -- training --------------------------------------------------------------------------------------------------
@@ -123,12 +141,10 @@ def train_ours(train: Corpus, options: Options) -> Timings:
     """
     timings: Timings = {}
     system = untrained(train, options)
-    fit_timings: Timings = {}
     with stopwatch(timings, "tokenisation"):
         system.windows(train.texts)
     with TemporaryRun() as run:
-        fit(system, train, train.subset(np.arange(1)), run, TrainingClock(fit_timings))
-    timings["training"] = fit_timings["training"]
+        fit(system, train, train.subset(np.arange(1)), run, TrainingClock(timings))
     timings["both"] = timings["tokenisation"] + timings["training"]
     return timings
 
@@ -174,13 +190,13 @@ def train_theirs(train: Corpus, options: Options, sampling: str) -> Timings:
         ]
 
     class Clock(TrainerCallback):
-        started = 0.0
+        wall = cpu = 0.0
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.started = time.perf_counter()
+            self.wall, self.cpu = time.perf_counter(), time.process_time()
 
         def on_train_end(self, *_: Any, **__: Any) -> None:
-            timings["training"] = time.perf_counter() - self.started
+            timings["training"] = Taken(time.perf_counter() - self.wall, time.process_time() - self.cpu)
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -372,22 +388,21 @@ def _processor() -> str:
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """One row for each competitor and stretch of work; ratios are medians over the rounds of one run."""
     lines = [
-        "| case | work | competitor | median s | documents/s | Taxotext is faster by (range) |",
-        "|---|---|---|---:|---:|---:|",
+        "| case | work | competitor | median s | documents/s | Taxotext is faster by (range) | by CPU time |",
+        "|---|---|---|---:|---:|---:|---:|",
     ]
     for result in results:
         times = result["times"]
         for work, documents in result["documents"].items():
-            ours = [round_[work] for round_ in times[OURS]]
             for name, rounds in times.items():
-                seconds = [round_[work] for round_ in rounds]
-                median = statistics.median(seconds)
-                ratios = [theirs / mine for theirs, mine in zip(seconds, ours, strict=True)]
-                shown = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
-                lines.append(
-                    f"| {result['title']} | {work} | {name} | {median:.2f} | {documents / median:,.1f} | "
-                    f"{'' if name == OURS else shown} |"
-                )
+                seconds = statistics.median(round_[work]["wall"] for round_ in rounds)
+                pairs = [(theirs[work], ours[work]) for theirs, ours in zip(rounds, times[OURS], strict=True)]
+                ratios = [theirs["wall"] / ours["wall"] for theirs, ours in pairs]
+                cpu = statistics.median(theirs["cpu"] / max(ours["cpu"], 1e-9) for theirs, ours in pairs)
+                wall = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+                shown = "| |" if name == OURS else f"{wall} | {cpu:.2f}x |"
+                rate = f"{documents / seconds:,.1f}"
+                lines.append(f"| {result['title']} | {work} | {name} | {seconds:.2f} | {rate} | {shown}")
     return "\n".join(lines)
 
 
@@ -409,6 +424,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds in which each competitor runs once")
     parser.add_argument("--batch-size", type=int, default=16, help="of training; prediction takes twice as many")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16", help="of training, of both sides")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch on both sides; default: all cores")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--json", type=Path, help="write all measured times here")
     return parser.parse_args()
@@ -418,6 +434,8 @@ def main() -> None:
     chosen = arguments()
     logging.getLogger("taxotext").setLevel(logging.ERROR)
     transformers_logging.set_verbosity_error()
+    if chosen.threads is not None:
+        torch.set_num_threads(chosen.threads)
     tree = chosen.data / "hierarchy.tsv"
     taxonomy = read_taxonomy(tree) if tree.is_file() else None
     train = read_corpus(chosen.data / "train.jsonl.gz", taxonomy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import sys
 import time
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -37,6 +38,7 @@ FIGURES = {
 
 def main() -> None:
     arguments = _arguments()
+    sys.stdout.reconfigure(line_buffering=True)  # in order with the progress on stderr, also in a log
     print("Taxotext reads a message and answers with labels out of a taxonomy, each with a probability.\n")
     with as_file(files("taxotext") / "sample") as sample:
         taxonomy = read_taxonomy(sample / "taxonomy.tsv", names=sample / "names.tsv")

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from command import command as command
+from command import model as model
+from command import sample_model as sample_model
 from tiny import tiny_encoder as tiny_encoder  # a fixture for all tests
+
+collect_ignore = ["torture"]  # minutes of kill -9: `make torture` runs it
 
 
 @pytest.fixture(autouse=True)

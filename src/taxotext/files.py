@@ -34,6 +34,16 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def named(path: Path) -> Path:
+    """``path`` with a name to put neighbours beside: ``.`` and ``..`` have none of their own."""
+    return Path(os.path.abspath(path)) if path.name in {"", ".."} else path
+
+
+def real(path: Path) -> Path:
+    """Where ``path`` leads, links followed; unlike ``Path.resolve`` it takes links that lead back to themselves."""
+    return Path(os.path.realpath(path))
+
+
 def temporary_of(path: Path) -> Path:
     """Where this process writes ``path`` before it is moved into place."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -3,27 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from taxotext.errors import ConfigError, nearest
+
+SHOWN = 80
+"""Characters of a wrong value that a sentence repeats."""
+NO_PLAIN_WORDS = frozenset({"none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 class Settings(BaseModel):
     """Base of every configuration: immutable, unknown keys are errors, every field carries a description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_disguise(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true."""
+        disguise = _disguise(cls.model_fields[str(info.field_name)].annotation, value)
+        if disguise is not None:
+            raise ValueError(disguise)
+        return value
+
+
+def _disguise(annotation: Any, value: Any) -> str | None:
+    members = list(_members(annotation))
+    numeric = int in members or float in members
+    if isinstance(value, (list, tuple, Mapping)):
+        inner = value.values() if isinstance(value, Mapping) else value
+        kinds = [member for member in members if get_origin(member) in {tuple, list, dict}]
+        items = [get_args(kind)[-1 if get_origin(kind) is dict else 0] for kind in kinds if get_args(kind)]
+        return next((found for kind in items for item in inner if (found := _disguise(kind, item))), None)
+    if isinstance(value, bool):
+        return "a number is needed, not true or false" if numeric and bool not in members else None
+    if any(get_origin(member) is Literal for member in members):
+        return None  # pydantic compares literals as they are
+    if isinstance(value, (int, float)):
+        return "true or false is needed, not a number" if bool in members and not numeric else None
+    if isinstance(value, str) and str not in members and (numeric or bool in members):
+        return f"{'a number' if numeric else 'true or false'} is needed, not text"
+    return None
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The members of a union, or the one type there is."""
+    if get_origin(annotation) in {Union, UnionType}:
+        for member in get_args(annotation):
+            yield from _members(member)
+    elif get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    else:
+        yield annotation
 
 
 S = TypeVar("S", bound=Settings)
 
 
-def parse_settings(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> S:
+def parse_settings(kind: type[S], values: Mapping[str, Any], where: str = "settings", prefix: str = "") -> S:
     """Validate ``values`` into ``kind``.
+
+    Args:
+        kind: of settings.
+        values: what the user wrote.
+        where: file or place, named first in an error.
+        prefix: key path of ``values`` in the whole configuration.
 
     Raises:
         ConfigError: one sentence for each wrong key; unknown keys come with the nearest known name.
@@ -31,34 +84,88 @@ def parse_settings(kind: type[S], values: Mapping[str, Any], where: str = "setti
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_sentence(kind, values, detail) for detail in error.errors()]
+        problems = _sentences(kind, values, error.errors(), prefix)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{where}: {count} in the configuration.", problems) from None
 
 
-def _sentence(kind: type[BaseModel], values: Any, detail: Any) -> str:
-    location = _without_tags(values, detail["loc"])
-    path = ".".join(str(step) for step in location) or "(top level)"
+def _sentences(kind: type[BaseModel], values: Any, details: Sequence[Any], prefix: str) -> list[str]:
+    """One sentence for each key; what the members of a union each say about it is joined by "or"."""
+    messages: dict[str, list[str]] = {}
+    inputs: dict[str, Any] = {}
+    for detail in details:
+        location = _without_tags(values, detail)
+        path = ".".join([*([prefix] if prefix else []), *(str(step) for step in location)])
+        message = _message(kind, values, location, detail)
+        messages.setdefault(path, [])
+        if message not in messages[path]:
+            messages[path].append(message)
+        inputs[path] = detail["input"]
+    sentences = []
+    for path, found in messages.items():
+        if any(other.startswith(f"{path}." if path else "") and other != path for other in messages):
+            continue  # it follows from what is wrong inside: a list is empty because its items were refused
+        text = ", or ".join(found)
+        if not text.endswith((".", "?")):
+            text += "." if isinstance(inputs[path], Mapping) else f" (got {_shown(inputs[path])})."
+        sentences.append(f"{path}: {text}" if path else text)
+    return sentences
+
+
+def _message(kind: type[BaseModel], values: Any, location: tuple[int | str, ...], detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
-        owner = _model_at(kind, values, location[:-1])
-        known = list(owner.model_fields) if owner is not None else []
-        hint = nearest(str(location[-1]), known) or (f" Known keys: {', '.join(known)}." if known else "")
-        return f"{path}: unknown key.{hint}"
+        return f"unknown key.{_hint(kind, values, location)}"
     if detail["type"] == "missing":
-        return f"{path}: a value is required."
+        return "a value is required."
     if detail["type"] in {"union_tag_invalid", "literal_error"}:
         expected = detail["ctx"].get("expected_tags") or detail["ctx"].get("expected")
         tag = detail["ctx"].get("tag", detail["input"])
-        return f"{path}: {tag!r} is not known; choose from {expected}."
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    shown = repr(detail["input"])
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return f"{path}: {message} (got {shown})."
+        if len(detail["loc"]) > len(location):  # one member of a union among others
+            return f"one of {expected}"
+        hint = nearest(tag, re.findall(r"'([^']*)'", expected)) if isinstance(tag, str) else ""
+        return f"{_shown(tag)} is not known; choose from {expected}.{hint}"
+    if detail["type"] in {"model_type", "model_attributes_type", "dict_type", "mapping_type"}:
+        return "must be a mapping of keys to values"
+    if detail["type"] in {"tuple_type", "list_type"}:
+        return "must be a list, [a, b]"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
-def _without_tags(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Drop the steps that pydantic adds for the chosen member of a union: they are no keys of the file."""
+def _hint(kind: type[BaseModel], values: Any, location: tuple[int | str, ...]) -> str:
+    """The nearest key beside the unknown one, else the key of that name elsewhere, else all keys that there are."""
+    owner, name = _model_at(kind, values, location[:-1]), str(location[-1])
+    known = list(owner.model_fields) if owner is not None else []
+    hint = nearest(name, known)
+    if hint:
+        return hint
+    elsewhere = dict(_key_paths(kind))
+    near = nearest(name, elsewhere)
+    if near:
+        return near.replace(near.split("'")[1], elsewhere[near.split("'")[1]])
+    return f" Known keys: {', '.join(known)}." if known else ""
+
+
+def _key_paths(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, field in kind.model_fields.items():
+        for inner in _models_in(field.annotation):
+            yield from _key_paths(inner, f"{prefix}{name}.")
+        yield name, prefix + name
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it, cut; mappings and lists that hold themselves are no danger."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 2, SHOWN, SHOWN, SHOWN
+    text = short.repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
+    """Drop the steps that pydantic adds for the members of unions: they are no keys of the file."""
+    location: tuple[int | str, ...] = detail["loc"]
     steps: list[int | str] = []
     here = values
     for position, step in enumerate(location):
@@ -66,8 +173,11 @@ def _without_tags(values: Any, location: tuple[int | str, ...]) -> tuple[int | s
         is_tag = isinstance(here, Mapping) and here.get("name") == step and not inside
         if is_tag and position < len(location) - 1:
             continue
+        absent = position == len(location) - 1 and detail["type"] == "missing"
+        if not isinstance(here, (Mapping, list, tuple)) or (isinstance(here, Mapping) and not inside and not absent):
+            continue  # a type, such as dict[str,float]
         steps.append(step)
-        if isinstance(here, (Mapping, list)):
+        if isinstance(here, (Mapping, list, tuple)):
             try:
                 here = here[step]  # type: ignore[index]  # a step fits the container that it came from
             except (KeyError, IndexError, TypeError):
@@ -97,28 +207,60 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _models_in(member)
 
 
+def _yaml_loader(place: str) -> Any:
+    """A SafeLoader that refuses repeated keys and reads 1e-4 as a number, as YAML 1.2 and everybody does."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Builds plain values only."""
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{place}:{line}: a key is a list or a mapping; keys must be plain names.")
+            key = loader.construct_object(key_node, deep=True)
+            if key in seen:
+                raise ConfigError(f"{place}:{line}: the key {key!r} stands twice; keep one of them.")
+            seen.add(key)
+        return dict(loader.construct_mapping(node, deep=True))
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    number = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return Loader
+
+
+def _load_yaml(text: str, place: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_yaml_loader(place))  # a subclass of SafeLoader: builds plain values only
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        position = getattr(error, "position", None)
+        if line == "" and isinstance(position, int):
+            line = f":{text.count(chr(10), 0, position) + 1}"
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+        raise ConfigError(
+            f"{place}{line}: is not valid YAML ({reason}); mend it there, or put values in quotes."
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{place}: is nested too deeply; a configuration has four levels at most.") from None
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise ConfigError(f"{place}: holds a value that YAML cannot read ({error}); put it in quotes.") from None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
         ConfigError: with file and line when the file is missing, is no YAML, repeats a key or is no mapping.
     """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """SafeLoader that refuses repeated keys, which YAML would let silently win over one another."""
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f"{path}:{line}: the key {key!r} stands twice; keep one of them.")
-            seen.add(key)
-        return dict(loader.construct_mapping(node, deep=True))
-
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -129,21 +271,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is a folder; name a YAML file.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text; save the configuration as UTF-8.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
-    try:
-        value = yaml.load(text, Loader=Loader)  # a subclass of SafeLoader: builds plain values only
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        reason = getattr(error, "problem", None) or "cannot be parsed"
-        raise ConfigError(f"{path}{line}: is not valid YAML ({reason}).") from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not a usable YAML configuration ({error}).") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    value = _load_yaml(text, str(path))
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must be a mapping of keys to values, not {type(value).__name__}.")
+        raise ConfigError(f"{path}: must be a mapping of keys to values, such as `seed: 3`, not {_shown(value)}.")
     return value
 
 
@@ -158,19 +292,16 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
     Raises:
         ConfigError: without ``=``, with an empty key or when a step of the path is a plain value.
     """
-    import yaml
-
     key, equals, text = assignment.partition("=")
     steps = key.split(".")
     if not equals or not all(steps):
         raise ConfigError(f"{assignment!r} is not of the form key.path=value, such as training.epochs=5.")
-    try:
-        value = yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
-        raise ConfigError(f"{assignment!r}: the value is not valid YAML; put it in quotes.") from None
+    value = _load_yaml(text, repr(assignment)) if text else None
     here = values
     for step in steps[:-1]:
-        here = here.setdefault(step, {})
+        if here.get(step) is None:  # absent, or the null of a configuration
+            here[step] = {}
+        here = here[step]
         if not isinstance(here, dict):
             raise ConfigError(f"{assignment!r}: {step!r} is a plain value and has no keys below it.")
     here[steps[-1]] = value
@@ -200,5 +331,6 @@ def _scalar(value: Any) -> str:
     if isinstance(value, Path):
         value = str(value)
     plain = json.dumps(value, ensure_ascii=False)
-    simple = isinstance(value, str) and value.replace("_", "").replace("-", "").isalnum()
-    return value if simple and value not in {"none", "null", "yes", "no", "on", "off"} else plain
+    # Plain words need no quotes, unless YAML takes them for something else, or people might.
+    simple = isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value) is not None
+    return value if simple and value.lower() not in NO_PLAIN_WORDS else plain

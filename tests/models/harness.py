@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tiny import tiny_corpus
 
 import taxotext
 from taxotext import Classifier, Corpus
+from tiny import tiny_corpus
 
 COMMON_FILES = frozenset({"config.json", "taxonomy.json", "decoding.json", "metrics.json", "README.md"})
 KINDS = frozenset({".json", ".safetensors", ".md"})

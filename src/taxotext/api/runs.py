@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from taxotext.api.choice import choose_system
 from taxotext.api.classifier import Classifier, check_output, load
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.data import Columns, Corpus, read_corpus
-from taxotext.errors import ConfigError, nearest
+from taxotext.data.sources import check_path
+from taxotext.errors import ConfigError, DataError, nearest
+from taxotext.files import real
 from taxotext.labels import Taxonomy, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
@@ -22,7 +24,7 @@ from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import remove_leftovers, save_folder
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
-from taxotext.training.run import clean_run, run_folder_of, was_replacing
+from taxotext.training.run import clean_run, differences, run_folder_of, was_replacing
 
 
 class DataSettings(Settings):
@@ -46,6 +48,19 @@ class DataSettings(Settings):
     )
     unknown_labels: Literal["error", "drop"] = Field("error", description="labels that the taxonomy lacks")
     on_bad_line: Literal["error", "skip"] = Field("error", description="lines that cannot be read")
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_field(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> DataSettings:
+        try:
+            self.columns()
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+        return self
 
     def columns(self) -> Columns:
         """Which field is what."""
@@ -89,23 +104,26 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     chosen: Chosen | None = None
     name = values.get("model")
     try:
-        section = values.get("data") or {}
+        section = {} if values.get("data") is None else values["data"]
         if not isinstance(section, Mapping):
-            raise ConfigError("", [f"data: must be a mapping of keys to values, not {section!r}."])
-        data = parse_settings(DataSettings, section, where)
+            raise ConfigError("", [f"data: must be a mapping of keys to values (got {section!r})."])
+        data = parse_settings(DataSettings, section, where, "data")
     except ConfigError as error:
-        problems += [problem if problem.startswith("data:") else f"data.{problem}" for problem in error.problems]
-    if name is not None:
-        try:
+        problems += error.problems
+    try:
+        if name is not None:
             kind = find(str(name))
             chosen = Chosen(kind, parse_settings(kind.Settings, given, where))
-        except ConfigError as error:
-            problems += error.problems or (error.message,)
-    elif given:
-        unknown = sorted(set(given) - {"seed", "runtime", "decoding", "validation"})
-        problems += [
-            f"{key}: names a setting of one system; add model.{nearest(key, ['model', 'data'])}" for key in unknown
-        ]
+        else:
+            common = {key: value for key, value in given.items() if key in SystemSettings.model_fields}
+            problems += [
+                f"{key}: names a setting of one system; add model.{nearest(str(key), ['model', 'data'])}"
+                for key in given
+                if key not in common
+            ]
+            parse_settings(SystemSettings, common, where)
+    except ConfigError as error:
+        problems += error.problems or (error.message,)
     if problems or data is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{where}: {count} in the configuration.", problems)
@@ -140,29 +158,40 @@ def train_run(
     run_folder = run_folder_of(output)
     replaces = overwrite or (resume and was_replacing(run_folder))
     if resume and not replaces and (output / "config.json").is_file():
+        finished = load(output)
+        _check_same(finished, config, output)
         reporter.note(f"{output} is finished already; nothing to do.")
         clean_run(run_folder)  # a kill may have come between the last file of the model and the cleaning
         remove_leftovers(output)
-        return load(output)
+        return finished
     check_output(output, overwrite=replaces)
+    _check_data_is_kept(config.data, output)
     train, validation = read_data(config.data, where)
+    _note_oddities(train, validation, reporter)
     chosen = config.chosen or _choose(config, train, where, reporter)
     if overwrite and run_folder.exists():
         _remove_run(run_folder)
     run = RunFolder(run_folder, identity(chosen, train, validation), resume=resume, replaces=replaces)
     if run.resumed:
         reporter.note(f"Going on with the training in {run_folder}.")
-    system, manifest = fit_system(
-        chosen.kind,
-        chosen.settings,
-        train,
-        validation,
-        run=run,
-        columns=config.data.columns(),
-        reporter=reporter,
-    )
+    try:
+        system, manifest = fit_system(
+            chosen.kind,
+            chosen.settings,
+            train,
+            validation,
+            run=run,
+            columns=config.data.columns(),
+            reporter=reporter,
+        )
+    except BaseException:
+        run.abandon()  # else a mended command would be told that a training was interrupted
+        raise
     save_folder(output, system, manifest, overwrite=replaces)
     run.clean()
+    selected = manifest.metrics.get("selected")
+    kept = f" (kept {selected})" if selected else ""
+    reporter.note(f"Wrote {output}{kept}. Next: taxotext tune {output}")
     return Classifier._restored(system, manifest)
 
 
@@ -206,6 +235,7 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     """
     if data.train is None:
         raise ConfigError(f"{where}: data.train: a training file is required; set data.train or give --train FILE.")
+    _check_files(data, where)
     taxonomy: Taxonomy | None = None
     if data.taxonomy is not None:
         taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
@@ -228,6 +258,65 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
         return train, None
     validation = read(data.validation, train.taxonomy)
     return train, replace(validation, source=f"validation file {Path(data.validation).name}")
+
+
+def _check_files(data: DataSettings, where: str) -> None:
+    """Report all files that are not there together."""
+    problems = []
+    for key in ("train", "validation", "taxonomy", "names"):
+        name = getattr(data, key)
+        try:
+            if name is not None:
+                check_path(Path(name))
+        except DataError as error:
+            problems.append(f"data.{key}: {error}")
+    if problems:
+        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
+        raise ConfigError(f"{where}: {count} cannot be read.", problems)
+
+
+def _check_data_is_kept(data: DataSettings, output: Path) -> None:
+    """Refuse to replace a folder that the training reads from."""
+    for key in ("train", "validation", "taxonomy", "names"):
+        name = getattr(data, key)
+        if name is not None and real(Path(name)).is_relative_to(real(output)):
+            raise ConfigError(f"data.{key}: {name} lies in the output folder {output}; choose another output folder.")
+
+
+def _check_same(finished: Classifier, config: RunConfig, output: Path) -> None:
+    """Refuse to pass off a finished model as the result of other settings."""
+    if config.chosen is None:
+        return
+    problems = []
+    if config.chosen.kind.name != finished.system.name:
+        problems.append(f"model: {finished.system.name!r} there, {config.chosen.kind.name!r} now")
+    else:
+        where_computed = {"runtime", "decoding"}
+        there = finished.system.settings.model_dump(mode="json", exclude=where_computed)
+        now = config.chosen.settings.model_dump(mode="json", exclude=where_computed)
+        problems = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(there, now)]
+    if problems:
+        raise ConfigError(
+            f"{output}: is the finished model of another training; choose another output folder, "
+            "or replace it with --overwrite.",
+            problems,
+        )
+
+
+def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter) -> None:
+    """Say what is allowed and yet probably not meant."""
+    counts = train.known_targets.sum(axis=0)
+    never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
+    if never:
+        reporter.note(
+            f"{len(never)} of {len(train.taxonomy)} labels have no training document, such as {never[0]!r}; "
+            "the model cannot learn them."
+        )
+    if validation is not None and validation.fingerprint() == train.fingerprint():
+        reporter.note(
+            "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "
+            "out a part of the training file."
+        )
 
 
 def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:

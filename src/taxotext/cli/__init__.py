@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -12,24 +14,43 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    import typer
+
     from taxotext.cli.app import app
     from taxotext.errors import TaxotextError
 
+    logger, handler = logging.getLogger("taxotext"), logging.StreamHandler(sys.stderr)
+    logger.addHandler(handler)
     try:
-        app(given, prog_name="taxotext")
+        # Not app(): it would answer wrong usage, Ctrl-C and a closed pipe in its own way.
+        command = typer.main.get_command(app)
+        with command.make_context("taxotext", given) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
     except TaxotextError as error:
         if debug:
             raise
         _say(f"taxotext: {error}")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _say("taxotext: interrupted. A training goes on with the same command and --resume.")
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        _forget_stdout()
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"taxotext: {place}{error.strerror or error}. Check the disk, the folder and its permissions.")
+        sys.exit(2)
     except Exception as error:
+        if hasattr(error, "format_message"):  # what the library of options raises
+            _say(_usage(error))
+            sys.exit(2)
         if debug:
             raise
         _say(
@@ -37,7 +58,40 @@ def main(arguments: list[str] | None = None) -> None:
             "Run the command again with --debug and report what it shows."
         )
         sys.exit(1)
+    finally:
+        logger.removeHandler(handler)
+    sys.exit(0)
+
+
+def _usage(error: Any) -> str:
+    """One sentence about an unknown option or command, a missing argument or an impossible value."""
+    from taxotext.errors import nearest
+
+    message = str(error.format_message())
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return message
+    if context is None:
+        return f"taxotext: {message}"
+    wrong = getattr(error, "option_name", None)
+    if wrong is not None and hasattr(error, "possibilities"):
+        options = [name for parameter in context.command.params for name in parameter.opts if name.startswith("-")]
+        message = f"there is no option {wrong!r}.{nearest(wrong, options)}"
+    elif message.startswith("No such command"):
+        wrong = message.split("'")[1]
+        known = list(context.command.commands)
+        message = f"there is no command {wrong!r}.{nearest(wrong, known) or ' Known: ' + ', '.join(known) + '.'}"
+    else:
+        message = message.removeprefix("Error: ")
+        message = message[:1].lower() + message[1:] + ("" if message.endswith(".") else ".")
+    return f"{context.command_path}: {message} See `{context.command_path} --help`."
 
 
 def _say(sentence: str) -> None:
     sys.stderr.write(sentence + "\n")
+
+
+def _forget_stdout() -> None:
+    """Let what is still to be written to stdout vanish: at the end of the process it would fail again."""
+    with contextlib.suppress(OSError, ValueError):  # a stand-in without a file, in tests
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

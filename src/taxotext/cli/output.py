@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from taxotext.files import real, temporary_of
+
 
 def write_json(value: Any) -> None:
     """Write one JSON object, indented, to stdout."""
@@ -39,17 +41,29 @@ def lines_to(path: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    if path.exists() and not overwrite:
-        raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder; name a file in it.")
+        if path.exists() and not path.is_file():  # a device or a named pipe is written to, never replaced
+            with path.open("wb") as file:
+                yield file
+            return
+        if path.exists() and not overwrite:
+            raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
+        target = real(path)  # what a link points to is replaced, not the link
+        if not target.parent.is_dir():
+            raise DataError(f"{path}: the folder {path.parent} does not exist; make it first.")
+        temporary = temporary_of(target)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

@@ -58,6 +58,8 @@ def predict(
     )
     stream = _Stream(classifier, input, text, on_bad_line)
     reporter = make_reporter()
+    output = None if output == Path("-") else output
+    _check_output(output, model, input)
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
             for row in range(len(scores)):
@@ -68,8 +70,6 @@ def predict(
                 else:
                     file.write(_line(classifier.taxonomy, document_id, labels, scores[row], all_scores))
             file.flush()
-    if stream.report.skipped:
-        reporter.note(f"Left out {stream.report.skipped} lines that could not be read.")
 
 
 class _Stream:
@@ -97,6 +97,19 @@ class _Stream:
         for document in self._documents:
             self.waiting.append((document.text, document.id))
             yield document.text
+
+
+def _check_output(output: Path | None, model: Path, name: str) -> None:
+    """Raise DataError where --overwrite would destroy what is read: the texts or the model."""
+    from taxotext.errors import DataError
+    from taxotext.files import real
+
+    if output is None:
+        return
+    if name != "-" and real(output) == real(Path(name)):
+        raise DataError(f"{output}: is the input itself; name another file with --output.")
+    if real(output).is_relative_to(real(model)):
+        raise DataError(f"{output}: lies in the model folder; name a file elsewhere with --output.")
 
 
 def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **rules: Any) -> Decoding:

@@ -68,10 +68,7 @@ def train(
         raise ConfigError("Where should the model go? Name a folder with --output DIR.")
     if resume and overwrite:
         raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
-    trained = runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
-    selected = trained.manifest.metrics.get("selected")
-    kept = f" (kept {selected})" if selected else ""
-    reporter.note(f"Wrote {output}{kept}. Next: taxotext tune {output}")
+    runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
 
 
 def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
@@ -97,5 +94,5 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
 def _merge(values: dict[str, Any], section: str, given: dict[str, Any]) -> None:
     chosen = {key: value for key, value in given.items() if value is not None}
     here = values.get(section)
-    if chosen:
-        values[section] = {**here, **chosen} if isinstance(here, dict) else chosen
+    if chosen and (here is None or isinstance(here, dict)):  # anything else is reported as the mistake it is
+        values[section] = {**(here or {}), **chosen}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from taxotext.decoding import Decoding
+from taxotext.errors import nearest
 from taxotext.labels import Taxonomy
 from taxotext.settings import Settings
 
@@ -21,6 +23,9 @@ ScoreBlock = NDArray[np.float32]
 
 Progress = Callable[[int], None]
 """Called with the number of documents that were finished since the last call."""
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class RuntimeSettings(Settings):
@@ -32,6 +37,13 @@ class RuntimeSettings(Settings):
     )
     predict_precision: Literal["float32", "bf16"] = Field("float32", description="of prediction")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", value):
+            raise ValueError(f"{value!r} is no device; choose auto, cpu, cuda, cuda:1 or mps.{nearest(value, DEVICES)}")
+        return value
 
 
 class ValidationSettings(Settings):

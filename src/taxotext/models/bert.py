@@ -1,6 +1,7 @@
 """``bert``: a pretrained encoder with one sigmoid output for each label.
 
-The multi-label BERT of paper 003 (section 3.2), of DocBERT (Adhikari et al. 2019) and of most tables:
+The "multi-label BERT" of *BERT for Sequence-to-Sequence Multi-Label Text Classification* (submission to ICLR 2020), of
+DocBERT (Adhikari et al. 2019) and of most tables:
 
     h = pool(encoder(x))                 pooled vector, dropout 0.1
     p_l = σ(w_l · h + b_l)               one output for each label l

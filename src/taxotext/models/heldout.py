@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, vstack
 
 from taxotext.decoding import sparse_scores
 from taxotext.errors import ModelFolderError
+from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 
 FLOOR = 0.001
 """Probabilities below it are dropped: no sensible threshold lies there, and D x N scores stay sparse."""
@@ -62,24 +63,19 @@ class HeldOut:
         Raises:
             ModelFolderError: when the file is damaged or of another taxonomy.
         """
-        from safetensors import SafetensorError, safe_open
-
+        advice = "delete it (tune then needs --data), or save the model again"
+        tensors, metadata = read_tensors(path)
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            shape = (
-                len(tensors["gold.indptr"]) - 1,
-                int(metadata["labels"] if "labels" in metadata else tensors["labels"][0]),
-            )
-            scores = csr_array(
-                (tensors["scores.data"], tensors["scores.indices"], tensors["scores.indptr"]), shape=shape
-            )
-            ones = np.ones(len(tensors["gold.indices"]), dtype=bool)
-            gold = csr_array((ones, tensors["gold.indices"], tensors["gold.indptr"]), shape=shape)
-            source = metadata["source"]
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ModelFolderError(f"{path}: cannot be read ({error}); name a file with --data.") from None
-        if shape[1] != labels:
-            raise ModelFolderError(f"{path}: holds scores of {shape[1]} labels, the taxonomy has {labels}.")
+            # Folders of version 0.1.0 have the number of labels among the metadata.
+            known = int(metadata["labels"] if "labels" in metadata else numbers(tensors, "labels", (1,), np.int64)[0])
+            shape = (max(tensors["gold.indptr"].size, 1) - 1 if "gold.indptr" in tensors else 0, known)
+            gold = sparse_rows(tensors, "gold", shape, ones=True)
+            scores = sparse_rows(tensors, "scores", shape)
+            if scores.nnz and not (scores.data.min() >= 0 and scores.data.max() <= 1):
+                raise ValueError("the scores are no probabilities")
+        except ValueError as error:
+            raise ModelFolderError(f"{path}: cannot be used ({error}); {advice}.") from None
+        if known != labels:
+            raise ModelFolderError(f"{path}: holds scores of {known} labels, the taxonomy has {labels}; {advice}.")
+        source = metadata.get("source", "held-out documents")
         return cls(scores, gold, source)

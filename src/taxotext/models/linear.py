@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 from scipy.special import expit
 
@@ -28,6 +28,7 @@ from taxotext.data.splits import k_folds
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.models.heldout import HeldOut
+from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,12 +55,19 @@ class FeatureSettings(Settings):
     lowercase: bool = Field(True, description="fold case")
     sublinear: bool = Field(True, description="1 + ln(count) instead of the count")
 
+    @field_validator("ngrams")
+    @classmethod
+    def _short_to_long(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError("give the shortest and the longest n-gram, such as [1, 2]")
+        return value
+
 
 class ClassifierSettings(Settings):
     """One linear classifier for each label."""
 
     loss: Literal["squared_hinge", "logistic"] = Field("squared_hinge", description="squared_hinge or logistic")
-    c: float = Field(0.5, gt=0, description="inverse strength of the L2 regularisation")
+    c: float = Field(1.0, ge=1e-9, le=1e6, description="inverse strength of the L2 regularisation")
     balanced: bool = Field(True, description="weigh positives by negatives / positives")
     prune: float = Field(0.0, ge=0, description="coefficients closer to 0 are dropped (0.01 for extreme label sets)")
     folds: int = Field(3, ge=2, description="cross-fitting for calibration and thresholds without a validation file")
@@ -154,7 +162,7 @@ class Linear(System):
             max_features=chosen.max_features,
             lowercase=chosen.lowercase,
             sublinear_tf=chosen.sublinear,
-            token_pattern=r"(?u)\w+",
+            token_pattern=r"(?u)\w+" if chosen.analyzer == "word" else None,
             vocabulary=vocabulary,
         )
 
@@ -285,32 +293,35 @@ class Linear(System):
     @classmethod
     def load_parts(cls, folder: Path, settings: LinearSettings, taxonomy: Taxonomy) -> Self:
         """Read what :meth:`save_parts` wrote."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         system = cls(settings, taxonomy)
+        words = _read_words(folder / "vocabulary.json")
+        path = folder / "weights.safetensors"
+        tensors, _ = read_tensors(path)
         try:
-            words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-            tensors = load_file(folder / "weights.safetensors")
-            coefficients = csr_array(
-                (
-                    tensors["coefficients.data"],
-                    tensors["coefficients.indices"],
-                    tensors["coefficients.indptr"],
-                ),
-                shape=(len(words), len(taxonomy)),
-            )
+            coefficients = sparse_rows(tensors, "coefficients", (len(words), len(taxonomy)))
             vectorizer = system._make_vectorizer(1, {word: index for index, word in enumerate(words)})
-            vectorizer.idf_ = tensors["idf"]
-            intercepts = tensors["intercepts"]
-            slope, offset = (float(value) for value in tensors["calibration"])
-            if len(words) != len(tensors["idf"]) or len(intercepts) != len(taxonomy):
-                raise ValueError("vocabulary, weights and taxonomy differ in size")
-        except FileNotFoundError as error:
-            raise ModelFolderError(f"{error.filename or folder}: is missing; save the model again.") from None
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ModelFolderError(f"{folder}: the weights cannot be used ({error}); save the model again.") from None
+            vectorizer.idf_ = numbers(tensors, "idf", (len(words),), np.float64)
+            intercepts = numbers(tensors, "intercepts", (len(taxonomy),))
+            slope, offset = numbers(tensors, "calibration", (2,), np.float64).tolist()
+        except ValueError as error:
+            raise ModelFolderError(
+                f"{path}: does not fit vocabulary.json and taxonomy.json ({error}); save the model again."
+            ) from None
         system._vectorizer = vectorizer
         system._coefficients, system._intercepts = coefficients, intercepts
         system._slope, system._offset = slope, offset
         return system
+
+
+def _read_words(path: Path) -> list[str]:
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFolderError(f"{path}: is missing; save the model again.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise ModelFolderError(f"{path}: must be a JSON list of words; save the model again.")
+    if len(set(words)) != len(words):
+        raise ModelFolderError(f"{path}: holds a word twice; save the model again.")
+    return words

@@ -14,7 +14,7 @@ from pydantic import Field
 from taxotext.data.batches import make_batch, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models import parts
 from taxotext.models.base import LongTextReport, Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.settings import Settings
@@ -207,6 +207,11 @@ class NeuralSystem(System):
                 if progress is not None:
                     progress(len(documents))
         network.train(was_training)
+        if not np.isfinite(block).all():
+            raise DataError(
+                "The network answers with NaN instead of probabilities: its training has diverged. Train again with a "
+                "lower training.learning_rate, or with runtime.precision=float32."
+            )
         return block
 
     def check_texts(self, texts: Sequence[str]) -> LongTextReport:

@@ -103,6 +103,9 @@ class LinearHeadSettings(Settings):
     dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled vector")
 
 
+PositiveWeight = Annotated[float, Field(gt=0)]
+
+
 class BinaryCrossEntropySettings(Settings):
     """Binary cross-entropy with optional weights of the positives."""
 
@@ -110,7 +113,7 @@ class BinaryCrossEntropySettings(Settings):
     scale: Literal["sum", "mean"] = Field(
         "sum", description="over labels; the mean divides the gradients by their number and learns slowly"
     )
-    positive_weight: float | Literal["balanced"] | dict[str, float] = Field(
+    positive_weight: PositiveWeight | Literal["balanced"] | dict[str, PositiveWeight] = Field(
         1.0,
         description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), at most 10",
     )

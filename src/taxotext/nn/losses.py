@@ -46,7 +46,8 @@ class BinaryCrossEntropy(nn.Module):
 def recursive_regularisation(label_weights: Tensor, edges: Tensor) -> Tensor:
     """Gopal & Yang 2013: sum over edges (p, q) of ½‖w_p − w_q‖².
 
-    Paper 001 prints ½‖w_p² − w_q²‖, which would not see the sign of the weights and is in no program.
+    *HiMTL: Hierarchy-aware Multi-Task Learning for Hierarchical Text Classification* prints ½‖w_p² − w_q²‖, which would
+    not see the sign of the weights and is in no program.
 
     Args:
         label_weights: (N, D), one row for each label.

@@ -13,6 +13,7 @@ the system's files    ``weights.safetensors``, ``tokenizer.json``, ``encoder.jso
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,18 +23,21 @@ from pathlib import Path
 from typing import Any
 
 from taxotext import __version__
-from taxotext.decoding import Decoding
+from taxotext.data import Columns
+from taxotext.decoding import Decoder, Decoding
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
-from taxotext.files import remove_stale, sync, temporary_of, write_atomically, write_text_atomically
-from taxotext.labels import Taxonomy
+from taxotext.files import named, real, remove_stale, sync, temporary_of, write_atomically, write_text_atomically
+from taxotext.labels import CLOSURE_POLICIES, Taxonomy
 from taxotext.models.base import System
 from taxotext.models.heldout import HeldOut
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
-from taxotext.store.card import model_card
+from taxotext.store.card import SHOWN_METRICS, model_card
 
 FORMAT_VERSION = 1
+_KINDS = {str: "text", dict: "a JSON object", list: "a list"}
 HELD_OUT = "heldout.safetensors"
+REPLACING_TRIES = 3
 
 
 @dataclass
@@ -64,11 +68,15 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         ModelFolderError: it is a file, a folder that is not empty (without ``overwrite``), or a folder that is no
             model and would be lost (with it).
     """
-    _recover(folder)
-    if folder.is_file():
-        raise ModelFolderError(f"{folder}: is a file; name a folder for the model.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
+    try:
+        place = _place(folder)
+        _recover(place)
+        if place.is_file():
+            raise ModelFolderError(f"{folder}: is a file; name a folder for the model.")
+        if not place.is_dir() or not any(place.iterdir()):
+            return
+    except OSError as error:
+        raise ModelFolderError(f"{folder}: cannot be a model folder ({error.strerror or error}).") from error
     if not overwrite:
         raise ModelFolderError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
     if not (folder / "config.json").is_file():
@@ -81,8 +89,8 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
     Raises:
         ModelFolderError: see :func:`check_free`; or the disk is full or not writable.
     """
-    folder = Path(folder)
     check_free(folder, overwrite=overwrite)
+    folder = _place(folder)
     temporary = temporary_of(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -133,28 +141,31 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
         ModelFolderError: it is missing, no model folder, damaged, or of a newer format.
     """
     folder = Path(folder)
-    _recover(folder)
+    _recover(_place(folder))
     config = _read_config(folder)
     taxonomy = _parsed(folder / "taxonomy.json", Taxonomy.from_dict)
-    decoding = _parsed(folder / "decoding.json", lambda content: Decoding.from_dict(content, "decoding"))
-    kind = find(str(config["model"]))
-    settings = config["settings"]
-    if overrides:
-        settings = {**settings, "runtime": {**settings.get("runtime", {}), **overrides}}
-    system = kind.load_parts(folder, parse_settings(kind.Settings, settings, str(folder / "config.json")), taxonomy)
-    seen = config.get("seen", [])
-    if len(seen) != len(taxonomy):
+    decoding = _parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
+    if len(config["seen"]) != len(taxonomy) or config.get("labels_sha256", hash_ids(taxonomy)) != hash_ids(taxonomy):
         raise ModelFolderError(
-            f"{folder}: config.json counts {len(seen)} labels and taxonomy.json {len(taxonomy)}; "
-            "the folder was mixed from two models, save the model again."
+            f"{folder}: config.json and taxonomy.json do not hold the same labels; the folder was mixed from two "
+            "models, save the model again."
         )
+    try:
+        kind = find(config["model"])
+    except ConfigError as error:
+        raise ModelFolderError(f"{folder / 'config.json'}: {error}") from None
+    settings = parse_settings(kind.Settings, config["settings"], str(folder / "config.json"))
+    if overrides:
+        changed = {**settings.model_dump(), "runtime": {**settings.runtime.model_dump(), **overrides}}
+        settings = parse_settings(kind.Settings, changed, "command line")
+    system = kind.load_parts(folder, settings, taxonomy)
     held_out = folder / HELD_OUT
     return system, Manifest(
         decoding=decoding,
-        trained_on=config.get("trained_on", {}),
-        facts=config.get("facts", {}),
-        metrics=_parsed(folder / "metrics.json", _mapping) if (folder / "metrics.json").is_file() else {},
-        seen=seen,
+        trained_on=config["trained_on"],
+        facts=config["facts"],
+        metrics=_parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {},
+        seen=config["seen"],
         held_out=HeldOut.load(held_out, len(taxonomy)) if held_out.is_file() else None,
     )
 
@@ -168,6 +179,7 @@ def _write(folder: Path, title: str, system: System, manifest: Manifest) -> None
         "trained_on": manifest.trained_on,
         "facts": manifest.facts,
         "seen": manifest.seen,
+        "labels_sha256": hash_ids(system.taxonomy),
     }
     (folder / "config.json").write_text(_json(config), encoding="utf-8")
     (folder / "taxonomy.json").write_text(_json(system.taxonomy.to_dict()), encoding="utf-8")
@@ -182,10 +194,16 @@ def _write(folder: Path, title: str, system: System, manifest: Manifest) -> None
 def _replace(temporary: Path, folder: Path) -> None:
     """Move the new folder into place; a crash between the two renames is mended by :func:`_recover`."""
     old = _aside(folder)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(folder, old)
-    os.rename(temporary, folder)
+    for left in reversed(range(REPLACING_TRIES)):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(folder, old)
+        try:
+            os.rename(temporary, folder)
+            break
+        except OSError:  # a reader may have brought the old folder back in between
+            if not left or not folder.exists():
+                raise
     sync(folder.parent)
     if old.exists():
         os.rename(old, temporary)  # a half-deleted folder must never be taken for one to recover
@@ -196,6 +214,17 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _place(folder: Path) -> Path:
+    """Where the folder really is: behind links, and with a name, because files are put beside it."""
+    folder = Path(folder)
+    folder = real(folder) if folder.is_symlink() else named(folder)
+    if folder.is_symlink():
+        raise ModelFolderError(f"{folder}: is a link that leads back to itself; remove it, or name another folder.")
+    if not folder.name:
+        raise ModelFolderError(f"{folder}: is the top of the file system; name a folder for the model.")
+    return folder
 
 
 def _aside(folder: Path) -> Path:
@@ -216,17 +245,68 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(f"{folder}: is not a model folder (config.json is missing).")
     config: dict[str, Any] = _parsed(folder / "config.json", _mapping)
     version = config.get("format_version")
-    if not isinstance(version, int):
-        raise ModelFolderError(f"{folder / 'config.json'}: format_version is missing; is this a Taxotext model?")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ModelFolderError(
+            f"{folder / 'config.json'}: format_version is {json.dumps(version)}, not a number from 1 on; "
+            "is this a Taxotext model?"
+        )
     if version > FORMAT_VERSION:
         raise ModelFolderError(
             f"{folder}: has format version {version}; this Taxotext ({__version__}) reads up to {FORMAT_VERSION}. "
             "Install a newer Taxotext."
         )
-    missing = [key for key in ("model", "settings") if key not in config]
-    if missing or not isinstance(config["settings"], dict):
-        raise ModelFolderError(f"{folder / 'config.json'}: {', '.join(missing) or 'settings'} is missing or damaged.")
+    expected = {"model": str, "settings": dict, "trained_on": dict, "facts": dict, "seen": list}
+    problems = [
+        f"{key}: {'must be ' + _KINDS[kind] if key in config else 'is missing'}"
+        for key, kind in expected.items()
+        if not isinstance(config.get(key), kind)
+    ]
+    if not problems:
+        problems = _wrong_facts(config)
+    if problems:
+        raise ModelFolderError(f"{folder / 'config.json'}: is damaged; save the model again.", problems)
     return config
+
+
+def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the facts that prediction and evaluation go by."""
+    problems = []
+    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in config["seen"]):
+        problems.append("seen: must be a list of whole numbers from 0 on")
+    closure, columns = config["trained_on"].get("closure"), config["trained_on"].get("columns", {})
+    if closure is not None and closure not in CLOSURE_POLICIES:
+        problems.append(f"trained_on.closure: {closure!r} is not known; choose from {', '.join(CLOSURE_POLICIES)}")
+    try:
+        Columns(**columns)
+    except ConfigError as error:
+        problems.append(f"trained_on.columns: {error}")
+    except TypeError as error:
+        problems.append(f"trained_on.columns: must name the fields of the data ({error})")
+    return problems
+
+
+def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
+    decoding = Decoding.from_dict(_mapping(content), str(folder / "decoding.json"))
+    try:
+        Decoder(decoding, taxonomy)
+    except ConfigError as error:
+        raise ModelFolderError(str(error)) from None
+    return decoding
+
+
+def _metrics(content: Any) -> dict[str, Any]:
+    for name, figures in _mapping(_mapping(content).get("evaluations", {})).items():
+        if not isinstance(figures, dict):
+            raise TypeError(f"evaluations.{name} must be a JSON object")
+        for figure in SHOWN_METRICS:
+            if not isinstance(figures.get(figure, 0.0), (int, float)):
+                raise TypeError(f"evaluations.{name}.{figure} must be a number")
+    return dict(content)
+
+
+def hash_ids(taxonomy: Taxonomy) -> str:
+    """SHA-256 (hex) of the label ids in their order: what ties weights to a taxonomy."""
+    return hashlib.sha256(json.dumps(taxonomy.ids).encode()).hexdigest()
 
 
 def _parsed(path: Path, parse: Any) -> Any:

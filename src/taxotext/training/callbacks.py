@@ -102,7 +102,7 @@ class Conductor(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Close the epoch if this was its last batch, and save when it is time."""
-        self._loss_sum += float(outputs["loss"])
+        self._loss_sum += _loss(trainer, outputs)
         if (batch_idx + 1) % self._batches_per_epoch == 0:
             self._end_epoch(trainer, module)
         if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
@@ -153,7 +153,7 @@ class Bar(pl.Callback):
         """Move the bar."""
         if self._task is None:
             return
-        loss = float(outputs["loss"])
+        loss = _loss(trainer, outputs)
         self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
         history = self._conductor.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
@@ -168,6 +168,11 @@ class Bar(pl.Callback):
         if self._context is not None:
             self._context.__exit__(None, None, None)
             self._context = self._task = None
+
+
+def _loss(trainer: pl.Trainer, outputs: Any) -> float:
+    """Loss of a batch; the engine hands it out divided by the number of batches of a step."""
+    return float(outputs["loss"]) * trainer.accumulate_grad_batches
 
 
 def save_weights(network: torch.nn.Module, path: Path) -> None:

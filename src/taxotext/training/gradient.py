@@ -50,6 +50,7 @@ def fit(
     torch.manual_seed(system.settings.seed)
     reporter.note("Loading the encoder.")
     system.build(train)
+    system.network.train()  # pretrained encoders come with dropout switched off
     windows = system.windows(train.texts)
     _note_cut(system, int(windows.cut.sum()), len(train), reporter)
     settings = system.settings.training

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import write_text_atomically
+from taxotext.files import named, write_text_atomically
 
 SUFFIX = ".run"
 REPLACES = "replaces"
@@ -44,10 +44,16 @@ class RunFolder:
             self._compare(record, identity)
         elif self.checkpoints.is_dir():
             shutil.rmtree(self.checkpoints)  # of a run that was removed half: no state to start from
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        if not self.resumed:
-            content = {**identity, REPLACES: True} if replaces else identity
-            write_text_atomically(record, json.dumps(content, indent=2, sort_keys=True))
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            if not self.resumed:
+                content = {**identity, REPLACES: True} if replaces else identity
+                write_text_atomically(record, json.dumps(content, indent=2, sort_keys=True))
+        except OSError as error:
+            raise ModelFolderError(
+                f"{folder}: cannot be written ({error.strerror or error}); checkpoints of a training go there. "
+                "Choose another output folder."
+            ) from error
 
     @staticmethod
     def _compare(record: Path, identity: dict[str, Any]) -> None:
@@ -58,7 +64,7 @@ class RunFolder:
         before.pop(REPLACES, None)
         problems = [
             f"{path}: {old!r} then, {new!r} now"
-            for path, old, new in _differences(before, json.loads(json.dumps(identity)))
+            for path, old, new in differences(before, json.loads(json.dumps(identity)))
         ]
         if problems:
             raise ConfigError(
@@ -70,6 +76,11 @@ class RunFolder:
     def clean(self) -> None:
         """Remove the checkpoints of a finished training; the logs stay."""
         clean_run(self.folder)
+
+    def abandon(self) -> None:
+        """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
+        if not any(self.checkpoints.iterdir()):
+            clean_run(self.folder)
 
 
 class TemporaryRun(RunFolder):
@@ -104,13 +115,15 @@ def was_replacing(folder: Path) -> bool:
 
 def run_folder_of(output: Path) -> Path:
     """``models/news`` -> ``models/news.run``."""
-    return output.with_name(output.name + SUFFIX)
+    output = named(output)
+    return output.with_name(output.name + SUFFIX) if output.name else output / SUFFIX
 
 
-def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+def differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Key path, old value and new value wherever two JSON values differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         found: list[tuple[str, Any, Any]] = []
         for key in sorted(before.keys() | now.keys()):
-            found += _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+            found += differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
         return found
     return [] if before == now else [(path, before, now)]

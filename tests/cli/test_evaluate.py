@@ -1,0 +1,134 @@
+"""``taxotext evaluate``: the promised figures, unknown labels counted, and a sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import SAMPLE, Command, documents
+from taxotext import load
+
+PROMISED = {
+    "micro_f1",
+    "macro_f1",
+    "set_accuracy",
+    "hamming_accuracy",
+    "hierarchical_micro_f1",
+    "hierarchical_macro_f1",
+    "violation_rate",
+    "p@1",
+    "p@3",
+    "p@5",
+    "ndcg@5",
+    "documents",
+    "labels",
+    "unknown_labels",
+    "closure",
+    "seconds",
+    "documents_per_second",
+}
+
+
+@pytest.fixture
+def small(command: Command) -> Path:
+    """A model of two labels, and ``test.jsonl`` with an unknown label."""
+    Path("train.jsonl").write_text(documents(), encoding="utf-8")
+    command("train", "--model=linear", "--train=train.jsonl", "--output=small").ok()
+    Path("test.jsonl").write_text(
+        '{"text": "apple plum", "labels": ["fruit"]}\n{"text": "wheel", "labels": ["cars", "parts"]}\n',
+        encoding="utf-8",
+    )
+    return Path("small")
+
+
+def figures(command: Command, *arguments: object) -> dict[str, Any]:
+    result = json.loads(command("evaluate", *arguments, "--json").ok().out)
+    assert isinstance(result, dict)
+    return result
+
+
+def test_one_json_object_holds_everything_promised(command: Command, sample_model: Path) -> None:
+    result = figures(command, sample_model, SAMPLE / "test.jsonl")
+    assert result.keys() >= PROMISED
+    assert (result["documents"], result["labels"], result["unknown_labels"]) == (136, 46, 0)
+    assert result["closure"] == "ancestors"
+    assert 0.2 < result["micro_f1"] < 1
+
+
+def test_people_get_a_table(command: Command, sample_model: Path) -> None:
+    out = command("evaluate", sample_model, SAMPLE / "test.jsonl", "--per-label").ok().out
+    assert "micro_f1" in out
+    assert "phishing" in out
+
+
+def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) -> None:
+    assert figures(command, small, "train.jsonl").keys() >= PROMISED
+
+
+def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
+    outcome = command("evaluate", small, "test.jsonl", "--json").ok()
+    result = json.loads(outcome.out)
+    assert "1 gold labels are unknown to the model and count as misses, such as 'parts'" in outcome.err
+    assert result["unknown_labels"] == 1
+    assert result["micro_recall"] == pytest.approx(2 / 3)
+    assert result["set_accuracy"] == 0.5
+
+
+def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path) -> None:
+    dropped = figures(command, small, "test.jsonl", "--unknown-labels=drop")
+    assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (0, 1.0, 1.0)
+    command("evaluate", small, "test.jsonl", "--unknown-labels=error").refused(
+        "test.jsonl: 1 label is not in the taxonomy of 2 labels", "test.jsonl:2: 'parts' (in 1 document)"
+    )
+    command("evaluate", small, "test.jsonl", "--unknown-labels=cout").refused("Did you mean 'count'?")
+
+
+def test_a_file_of_another_taxonomy_is_all_misses(command: Command, sample_model: Path, small: Path) -> None:
+    outcome = command("evaluate", sample_model, "train.jsonl", "--json").ok()
+    result = json.loads(outcome.out)
+    assert "2 gold labels are unknown to the model" in outcome.err
+    assert (result["unknown_labels"], result["micro_f1"]) == (2, 0.0)
+
+
+def test_documents_without_gold_labels_are_evaluated(command: Command, small: Path) -> None:
+    Path("none.jsonl").write_text('{"text": "apple", "labels": []}\n', encoding="utf-8")
+    result = figures(command, small, "none.jsonl")
+    assert result["documents"] == 1
+    assert all(value == value for value in result.values() if isinstance(value, float))
+
+
+def test_record_writes_the_figures_into_the_folder(command: Command, small: Path) -> None:
+    command("evaluate", small, "train.jsonl", "--record").ok()
+    assert load(small).manifest.metrics["evaluations"]["train.jsonl"]["documents"] == 8
+    assert "train.jsonl" in (small / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_record_the_folder_stays_as_it_is(command: Command, small: Path) -> None:
+    before = {path: path.read_bytes() for path in small.iterdir()}
+    figures(command, small, "train.jsonl")
+    assert {path: path.read_bytes() for path in small.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "missing argument 'model'"),
+        (["small"], "missing argument 'data'"),
+        (["nope", "test.jsonl"], "nope: there is no such model folder"),
+        (["small", "nope.jsonl"], "nope.jsonl: no such file"),
+        (["small", "tset.jsonl"], "Did you mean 'test.jsonl'?"),
+        (["small", "small"], "small: the file name has no suffix"),
+        (["small", "-"], "-: the file name has no suffix"),
+        (["small", "test.jsonl", "--jsn"], "there is no option '--jsn'. Did you mean '--json'?"),
+        (["small", "test.jsonl", "--threads=x"], "invalid value for '--threads'"),
+        (["small", "test.jsonl", "--device=tpu"], "runtime.device: 'tpu' is no device"),
+        (["small", "test.jsonl", "--on-bad-line=x"], "on_bad_line is 'x'; choose 'error' or 'skip'"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence(
+    arguments: list[str], sentence: str, command: Command, small: Path
+) -> None:
+    command("evaluate", *arguments).refused(sentence)

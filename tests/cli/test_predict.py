@@ -1,0 +1,256 @@
+"""``taxotext predict``: one line a document, in order, and a sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import SAMPLE, Command, documents
+from taxotext import load, read_corpus
+
+ONE = '{"text": "my password is gone"}\n'
+
+
+@pytest.fixture(autouse=True)
+def one(command: Command) -> None:
+    """``one.jsonl``: one text."""
+    Path("one.jsonl").write_text(ONE, encoding="utf-8")
+
+
+def test_each_document_gets_a_line_in_order_with_its_id(command: Command, sample_model: Path) -> None:
+    lines = command("predict", sample_model, SAMPLE / "test.jsonl").ok().lines
+    corpus = read_corpus(SAMPLE / "test.jsonl")
+    assert [line["id"] for line in lines] == list(corpus.ids or ())
+    model = load(sample_model)
+    assert [set(line["labels"]) for line in lines] == [set(labels) for labels in model.predict(corpus.texts)]
+    for line in lines:
+        assert list(line) == ["id", "labels", "scores"]
+        assert list(line["scores"]) == line["labels"]
+        assert sorted(line["scores"].values(), reverse=True) == list(line["scores"].values())
+
+
+def test_without_an_id_there_is_none(command: Command, sample_model: Path) -> None:
+    assert list(command("predict", sample_model, "one.jsonl").ok().lines[0]) == ["labels", "scores"]
+
+
+def test_stdin_gives_the_same_as_the_file(command: Command, sample_model: Path) -> None:
+    content = (SAMPLE / "test.jsonl").read_bytes()
+    from_file = command("predict", sample_model, SAMPLE / "test.jsonl").ok()
+    assert command("predict", sample_model, "-", stdin=content).ok().out == from_file.out
+
+
+def test_csv_and_json_lines_give_the_same(command: Command, sample_model: Path) -> None:
+    Path("one.csv").write_text("id,text\n7,my password is gone\n", encoding="utf-8")
+    Path("one.jsonl").write_text('{"id": 7, "text": "my password is gone"}\n', encoding="utf-8")
+    assert (
+        command("predict", sample_model, "one.csv").ok().out == command("predict", sample_model, "one.jsonl").ok().out
+    )
+
+
+def test_top_k_answers_k_labels_and_all_when_there_are_fewer(command: Command, sample_model: Path) -> None:
+    assert len(command("predict", sample_model, "one.jsonl", "--top-k=3").ok().lines[0]["labels"]) == 3
+    assert len(command("predict", sample_model, "one.jsonl", "--top-k=1000").ok().lines[0]["labels"]) == 46
+
+
+def test_a_threshold_answers_what_lies_above(command: Command, sample_model: Path) -> None:
+    scores = command("predict", sample_model, "one.jsonl", "--all-scores").ok().lines[0]["scores"]
+    assert len(scores) == 46
+    answer = command("predict", sample_model, "one.jsonl", "--threshold=0.2").ok().lines[0]
+    assert answer["scores"] == {label: score for label, score in scores.items() if score > 0.2}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--threshold=2"], "threshold: input should be less than 1 (got 2.0)"),
+        (["--threshold=1.5"], "threshold: input should be less than 1 (got 1.5)"),
+        (["--threshold=0"], "threshold: input should be greater than 0"),
+        (["--threshold=-0.1"], "threshold: input should be greater than 0"),
+        (["--threshold=nan"], "threshold: input should be a finite number"),
+        (["--threshold=inf"], "threshold: input should be a finite number"),
+        (["--threshold=half"], "invalid value for '--threshold'"),
+        (["--top-k=0"], "invalid value for '--top-k'"),
+        (["--top-k=-1"], "invalid value for '--top-k'"),
+        (["--top-k=1.5"], "invalid value for '--top-k'"),
+        (["--threshold=0.5", "--top-k=2"], "--threshold and --top-k are two ways to choose labels; give one of them"),
+        (["--include=passwrd"], "The taxonomy has no label 'passwrd'. Did you mean 'password'?"),
+        (["--exclude=passwrd"], "The taxonomy has no label 'passwrd'. Did you mean 'password'?"),
+        (["--include=vpn", "--exclude=vpn"], "'vpn' is in include and in exclude: keep it in one of them"),
+        (["--consistency=upwards"], "consistency: 'upwards' is not known; choose from 'none', 'up' or 'down'"),
+        (["--text=title"], "there is no field 'title', only 'text'"),
+        (["--text=text", "--text=text"], "the field 'text' is named as text and as text"),
+        (["--text="], "columns.text is ''; give the name of a field"),
+        (["--device=gpu"], "runtime.device: 'gpu' is no device; choose auto, cpu"),
+        (["--precision=fp16"], "runtime.predict_precision: 'fp16' is not known; choose from 'float32' or 'bf16'"),
+        (["--threads=0"], "invalid value for '--threads'"),
+        (["--on-bad-line=ignore"], "on_bad_line is 'ignore'; choose 'error' or 'skip'"),
+        (["--treshold=0.5"], "there is no option '--treshold'. Did you mean '--threshold'?"),
+        (["more.jsonl"], "got unexpected extra argument"),
+    ],
+)
+def test_impossible_options_are_answered_with_a_sentence(
+    options: list[str], sentence: str, command: Command, sample_model: Path
+) -> None:
+    command("predict", sample_model, "one.jsonl", *options).refused(sentence)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"\n\n", "the file holds only blank lines"),
+        (b"hello\n", ":1: this is not valid JSON"),
+        (b"\xff\xfea\x00", "the file is UTF-16"),
+        (b"\x80\x81", "is not UTF-8"),
+        (b'{"txt": "a"}\n', "there is no field 'text', only 'txt'"),
+        (b'{"text": "a"}\n{"text": 3}\n', ":2: the field 'text' must be a string"),
+    ],
+)
+def test_bad_input_on_stdin_is_answered_with_a_sentence(
+    stdin: bytes, sentence: str, command: Command, sample_model: Path
+) -> None:
+    command("predict", sample_model, "-", stdin=stdin).refused(sentence)
+
+
+def test_arguments_must_be_given(command: Command, sample_model: Path) -> None:
+    command("predict").refused("taxotext predict: missing argument 'model'", "See `taxotext predict --help`")
+    command("predict", sample_model).refused("missing argument 'input'")
+
+
+def test_an_output_that_exists_is_not_replaced(command: Command, sample_model: Path) -> None:
+    Path("out.jsonl").write_text("precious", encoding="utf-8")
+    command("predict", sample_model, "one.jsonl", "--output=out.jsonl").refused(
+        "out.jsonl: already exists. Choose another file, or replace it with --overwrite"
+    )
+    assert Path("out.jsonl").read_text() == "precious"
+    command("predict", sample_model, "one.jsonl", "--output=out.jsonl", "--overwrite").ok()
+    assert set(json.loads(Path("out.jsonl").read_text())) == {"labels", "scores"}
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("one.jsonl", "one.jsonl: is the input itself"),
+        ("./one.jsonl", "is the input itself"),
+        ("link.jsonl", "is the input itself"),
+        ("{model}/weights.safetensors", "lies in the model folder"),
+        ("{model}/out.jsonl", "lies in the model folder"),
+        ("nowhere/out.jsonl", "the folder nowhere does not exist"),
+        ("one.jsonl/out.jsonl", "one.jsonl"),
+        ("folder", "folder: is a folder; name a file in it"),
+        (".", ".: is a folder"),
+        ("", ".: is a folder"),
+        ("x" * 300, "cannot be written (File name too long)"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_also_with_overwrite(
+    output: str, sentence: str, command: Command, model: Path
+) -> None:
+    Path("folder").mkdir()
+    os.symlink("one.jsonl", "link.jsonl")
+    before = sorted(os.listdir()), sorted(os.listdir(model))
+    output = output.format(model=model)
+    command("predict", model, "one.jsonl", f"--output={output}", "--overwrite").refused(sentence)
+    assert Path("one.jsonl").read_text() == ONE
+    assert (sorted(os.listdir()), sorted(os.listdir(model))) == before
+    load(model)
+
+
+def test_an_output_behind_a_link_is_written_there(command: Command, sample_model: Path) -> None:
+    Path("behind.jsonl").write_text("old", encoding="utf-8")
+    os.symlink("behind.jsonl", "link.jsonl")
+    command("predict", sample_model, "one.jsonl", "--output=link.jsonl", "--overwrite").ok()
+    assert Path("link.jsonl").is_symlink()
+    assert Path("behind.jsonl").read_text().startswith('{"labels":')
+
+
+def test_a_named_pipe_is_written_to_and_not_replaced(command: Command, sample_model: Path) -> None:
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    command("predict", sample_model, "one.jsonl", "--output=pipe").ok()
+    assert os.read(reader, 10_000).startswith(b'{"labels":')
+    os.close(reader)
+    assert Path("pipe").is_fifo()
+
+
+def test_a_full_device_is_answered_with_a_sentence(command: Command, sample_model: Path) -> None:
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("there is no /dev/full")
+    command("predict", sample_model, "one.jsonl", "--output=/dev/full").refused(
+        "/dev/full: cannot be written (No space"
+    )
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_dash_as_output_is_stdout(command: Command, sample_model: Path) -> None:
+    assert len(command("predict", sample_model, "one.jsonl", "--output=-").ok().lines) == 1
+    assert not Path("-").exists()
+
+
+def test_names_are_given_where_the_taxonomy_has_them(command: Command) -> None:
+    Path("train.jsonl").write_text(documents(), encoding="utf-8")
+    Path("names.tsv").write_text("fruit\tFresh fruit\n", encoding="utf-8")
+    command("train", "--model=linear", "--train=train.jsonl", "--names=names.tsv", "--output=m").ok()
+    Path("one.jsonl").write_text('{"text": "plum"}\n', encoding="utf-8")
+    assert command("predict", "m", "one.jsonl").ok().lines[0]["names"] == ["Fresh fruit"]
+
+
+def test_skipped_lines_are_counted(command: Command, sample_model: Path) -> None:
+    outcome = command("predict", sample_model, "-", "--on-bad-line=skip", stdin=ONE.encode() + b"oops\n" + ONE.encode())
+    assert len(outcome.ok().lines) == 2
+    assert "skipped 1 of 3 records; the first one: " in outcome.err
+
+
+def taxotext(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "taxotext", *map(str, arguments)]
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SAMPLE.parents[1])}
+
+
+def test_a_reader_that_stops_early_gets_no_traceback(sample_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "many.jsonl").write_text(ONE * 30_000, encoding="utf-8")
+    process = subprocess.Popen(
+        taxotext("predict", sample_model, tmp_path / "many.jsonl", "--all-scores"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 141
+    assert error == b""
+
+
+def test_a_full_stdout_is_answered_with_a_sentence(sample_model: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("there is no /dev/full")
+    (tmp_path / "one.jsonl").write_text(ONE, encoding="utf-8")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            taxotext("predict", sample_model, tmp_path / "one.jsonl"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_stdin_is_read_by_a_process(sample_model: Path) -> None:
+    done = subprocess.run(
+        taxotext("predict", sample_model, "-"), input=ONE, capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 0
+    assert set(json.loads(done.stdout)) == {"labels", "scores"}

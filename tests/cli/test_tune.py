@@ -1,0 +1,82 @@
+"""``taxotext tune``: thresholds from held-out documents, and a sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from command import SAMPLE, Command, documents
+from taxotext import load
+
+
+def test_thresholds_are_found_and_written(command: Command, model: Path) -> None:
+    outcome = command("tune", model).ok()
+    assert outcome.out == ""
+    assert f"Wrote {model}" in outcome.err
+    decoding = load(model).decoding
+    assert decoding.tuned_on == "validation file validation.jsonl"
+    assert decoding.metric == "micro_f1"
+    assert "validation.jsonl" in (model / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_report_is_one_json_object(command: Command, model: Path) -> None:
+    report = json.loads(command("tune", model, "--json", "--metric=macro_f1", "--method=level").ok().out)
+    assert (report["metric"], report["method"], report["documents"]) == ("macro_f1", "level", 68)
+    assert len(report["level_thresholds"]) == 3
+    assert report["after"] >= report["before"]
+
+
+def test_thresholds_come_from_a_file_when_one_is_named(command: Command, model: Path) -> None:
+    command("tune", model, "--data", SAMPLE / "validation.jsonl", "--consistency=up", "--never-empty").ok()
+    decoding = load(model).decoding
+    assert (decoding.consistency, decoding.never_empty) == ("up", True)
+    assert str(decoding.tuned_on).endswith("validation.jsonl")
+
+
+def test_tuning_twice_gives_the_same(command: Command, model: Path) -> None:
+    command("tune", model).ok()
+    first = (model / "decoding.json").read_bytes()
+    command("tune", model).ok()
+    assert (model / "decoding.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--metric=f1"], "metric"),
+        (["--metric=micro-f1"], "Did you mean 'micro_f1'?"),
+        (["--method=labels"], "Did you mean 'label'?"),
+        (["--shrink=much"], "--shrink: 'much' is no number; give one, such as 10, or auto"),
+        (["--shrink=-1"], "shrink"),
+        (["--shrink=nan"], "shrink"),
+        (["--shrink=inf"], "shrink"),
+        (["--consistency=both"], "consistency: 'both' is not known; choose from 'none', 'up' or 'down'"),
+        (["--data=nope.jsonl"], "nope.jsonl: no such file"),
+        (["--data=empty.jsonl"], "empty.jsonl: the file is empty"),
+        (["--data=unlabelled.jsonl"], "there is no field 'labels'"),
+        (["--data=none.jsonl"], "no document has a label; thresholds cannot be tuned on these data"),
+        (["--dta=none.jsonl"], "there is no option '--dta'. Did you mean '--data'?"),
+        (["--device=gpu"], "'gpu' is no device"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence_and_change_nothing(
+    options: list[str], sentence: str, command: Command, model: Path
+) -> None:
+    Path("empty.jsonl").write_text("", encoding="utf-8")
+    Path("unlabelled.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    Path("none.jsonl").write_text('{"text": "a", "labels": []}\n', encoding="utf-8")
+    before = {path: path.read_bytes() for path in model.iterdir()}
+    command("tune", model, *options).refused(sentence)
+    assert {path: path.read_bytes() for path in model.iterdir()} == before
+
+
+def test_a_file_with_none_of_the_labels_cannot_tune(command: Command, model: Path) -> None:
+    Path("other.jsonl").write_text(documents(), encoding="utf-8")
+    command("tune", model, "--data=other.jsonl").refused("no document has a label")
+
+
+def test_a_model_must_be_named(command: Command) -> None:
+    command("tune").refused("taxotext tune: missing argument 'model'")
+    command("tune", "nope").refused("nope: there is no such model folder")

@@ -1,0 +1,73 @@
+"""Device, precision and threads."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from taxotext.errors import ConfigError
+from taxotext.nn.runtime import resolve_runtime
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "cpu:a"])
+def test_a_name_that_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"runtime.device: '{name}' is no device; use auto, cpu, cuda"):
+        resolve_runtime(name, "float32")
+
+
+@pytest.mark.parametrize("name", ["cuda:77", "meta", "xpu"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"runtime.device: '{name}' is not there on this machine; use auto or cpu"):
+        resolve_runtime(name, "float32")
+
+
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert resolve_runtime("auto", "float32").device == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_runtime("auto", "float32").device == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_runtime("auto", "float32").device == torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx512": True, "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_auto_precision_is_bf16_only_where_the_processor_has_it(
+    capabilities: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    chosen = resolve_runtime("cpu", "auto")
+    assert chosen.bf16 is expected
+    assert chosen.predict_bf16 is False
+
+
+def test_asked_precisions_are_taken() -> None:
+    assert resolve_runtime("cpu", "bf16").bf16
+    assert not resolve_runtime("cpu", "float32").bf16
+    assert resolve_runtime("cpu", "float32", "bf16").predict_bf16
+
+
+def test_autocast_follows_the_precision_of_its_phase() -> None:
+    runtime = resolve_runtime("cpu", "bf16", "float32")
+    a = torch.ones(2, 2)
+    with runtime.autocast(training=True):
+        assert (a @ a).dtype == torch.bfloat16
+    with runtime.autocast(training=False):
+        assert (a @ a).dtype == torch.float32
+
+
+def test_the_number_of_threads_is_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        resolve_runtime("cpu", "float32", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,398 @@
+"""Training by gradient descent: selection, stopping, accumulation, exact resume."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from taxotext import Classifier, Corpus
+from taxotext.errors import ConfigError, DataError
+from taxotext.training import RunFolder, callbacks, gradient, loader
+from taxotext.training.callbacks import AtomicCheckpoints, Conductor
+from taxotext.training.module import TextModule
+from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
+
+
+def fit(encoder: Path, run: RunFolder | None = None, **sections: Any) -> Classifier:
+    corpus = tiny_corpus()
+    validation = corpus.subset(range(0, 60, 3))
+    return Classifier("bert", **tiny_settings(encoder, **sections)).fit(corpus, validation=validation, run=run)
+
+
+def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = classifier.system.network.state_dict()  # type: ignore[attr-defined]
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# -- selection and stopping ----------------------------------------------------------------------------------------
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[str, torch.Tensor]]:
+    """Let validation answer ``scores``; returns the weights at the end of each epoch."""
+    states: list[dict[str, torch.Tensor]] = []
+
+    def validator(system: Any, validation: Corpus, runtime: Any) -> Callable[[], dict[str, float]]:
+        def validate() -> dict[str, float]:
+            states.append({name: value.clone() for name, value in system.network.state_dict().items()})
+            return {"micro_f1": scores[len(states) - 1]}
+
+        return validate
+
+    monkeypatch.setattr(gradient, "_validator", validator)
+    return states
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = scripted(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9, 0.9])
+    classifier = fit(tiny_encoder, training={"epochs": 6, "patience": 2})
+    assert [row["micro_f1"] for row in classifier.manifest.metrics["history"]] == [0.2, 0.5, 0.5, 0.4]
+    assert [row["epoch"] for row in classifier.manifest.metrics["history"]] == [1, 2, 3, 4]
+    assert classifier.manifest.metrics["selected"] == "epoch 2 of 4 by validation micro_f1"
+    assert equal(weights(classifier), states[1])
+    assert not equal(states[1], states[3])
+
+
+def test_a_better_epoch_gives_patience_anew(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = scripted(monkeypatch, [0.5, 0.4, 0.6, 0.5, 0.7])
+    classifier = fit(tiny_encoder, training={"epochs": 5, "patience": 2})
+    assert len(states) == 5
+    assert equal(weights(classifier), states[4])
+
+
+def test_a_score_of_zero_in_all_epochs_still_leaves_a_model(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = scripted(monkeypatch, [0.0, 0.0])
+    assert equal(weights(fit(tiny_encoder, training={"epochs": 2})), states[0])
+
+
+def test_the_monitored_score_selects(tiny_encoder: Path) -> None:
+    classifier = fit(tiny_encoder, training={"epochs": 3, "monitor": "macro_f1"})
+    metrics = classifier.manifest.metrics
+    best = max(metrics["history"], key=lambda row: row["macro_f1"])
+    assert metrics["selected"] == f"epoch {best['epoch']} of 3 by validation macro_f1"
+
+
+def test_the_history_holds_the_mean_loss_and_the_scores_of_each_epoch(tiny_encoder: Path) -> None:
+    history = fit(tiny_encoder, training={"epochs": 3}).manifest.metrics["history"]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    losses = [row["loss"] for row in history]
+    assert losses == sorted(losses, reverse=True)
+    assert set(history[0]) == {
+        *("epoch", "loss", "micro_f1", "macro_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1"),
+        *("p@1", "ndcg@5"),
+    }
+
+
+def test_validation_scores_are_those_of_evaluate(tiny_encoder: Path) -> None:
+    classifier = fit(tiny_encoder, training={"epochs": 1})
+    found = classifier.evaluate(tiny_corpus().subset(range(0, 60, 3)))
+    for name, value in classifier.manifest.metrics["history"][0].items():
+        if name in found:
+            assert value == pytest.approx(found[name]), name
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3])
+def test_few_labels_are_enough(labels: int, tiny_encoder: Path) -> None:
+    """The cut-offs of the ranking scores may be larger than the number of labels."""
+    texts = [f"cat {'dog' if position % 2 else 'trout'}" for position in range(12)]
+    names = ["cats", "dogs", "fish"][:labels]
+    sets = [[names[position % labels]] for position in range(12)]
+    classifier = Classifier("bert", **tiny_settings(tiny_encoder, training={"epochs": 1})).fit(texts, sets)
+    assert classifier.predict_proba(texts).shape == (12, labels)
+    assert 0 <= classifier.evaluate(texts, sets)["p@5"] <= 1
+
+
+# -- steps ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def still_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Without dropout, so that batches of different sizes can be compared."""
+    folder = tmp_path_factory.mktemp("still") / "tiny-bert"
+    return make_encoder(folder, tiny_words(), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+
+
+def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(costs: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+        return [np.arange(at, at + batch_size) for at in range(0, len(costs), batch_size)]
+
+    monkeypatch.setattr(loader, "shuffled_plan", plan)
+
+
+def test_gradients_of_two_half_batches_are_those_of_the_whole(
+    still_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_order(monkeypatch)
+    states, losses = [], []
+    for size, accumulate in ((12, 1), (6, 2), (4, 3)):
+        training = {"epochs": 2, "batch_size": size, "accumulate": accumulate, "weight_decay": 0.1}
+        classifier = fit(still_encoder, training=training, head={"dropout": 0.0})
+        states.append(weights(classifier))
+        losses.append([row["loss"] for row in classifier.manifest.metrics["history"]])
+    for other in states[1:]:
+        for name, tensor in states[0].items():
+            torch.testing.assert_close(other[name], tensor, atol=2e-5, rtol=1e-3)
+    for other in losses[1:]:
+        assert other == pytest.approx(losses[0], rel=1e-4), "the reported loss depends on accumulation"
+
+
+def test_clipping_bounds_the_norm_of_the_gradient(still_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def watched(parameters: Any, limit: float) -> Any:
+        parameters = list(parameters)
+        clip(parameters, limit)
+        norms.append(
+            float(torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in parameters if p.grad is not None])))
+        )
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", watched)
+    fit(still_encoder, training={"epochs": 1, "clip": 0.01})
+    assert len(norms) == 5
+    assert max(norms) <= 0.01 * 1.001
+    norms.clear()
+    fit(still_encoder, training={"epochs": 1, "clip": 0})
+    assert norms == []
+
+
+def test_no_documents_to_train_or_to_validate_on_are_refused(tiny_encoder: Path) -> None:
+    corpus = tiny_corpus()
+    classifier = Classifier("bert", **tiny_settings(tiny_encoder))
+    with pytest.raises(DataError, match="bert needs training and validation documents; one of the two is empty"):
+        classifier.fit(corpus, validation=corpus.subset([]))
+
+
+def test_a_full_device_is_answered_with_what_to_lower(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TextModule, "training_step", full)
+    with pytest.raises(ConfigError, match=r"ran out of memory; lower training.batch_size \(now 12\)"):
+        fit(tiny_encoder)
+
+
+def test_global_switches_and_loggers_are_left_as_they_were(tiny_encoder: Path) -> None:
+    import logging
+
+    before = torch.are_deterministic_algorithms_enabled(), logging.getLogger("lightning.pytorch").level
+    handler = signal.getsignal(signal.SIGINT)
+    fit(tiny_encoder, training={"epochs": 1})
+    assert (torch.are_deterministic_algorithms_enabled(), logging.getLogger("lightning.pytorch").level) == before
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+# -- resume --------------------------------------------------------------------------------------------------------
+
+# Five batches an epoch; rates at which validation scores rise from the start.
+PLAIN: dict[str, Any] = {"epochs": 4, "batch_size": 12, "learning_rate": 4e-3, "head_learning_rate": 3e-2}
+ACCUMULATED: dict[str, Any] = {**PLAIN, "learning_rate": 8e-3, "accumulate": 2, "schedule": "cosine"}
+
+
+class Cut(BaseException):
+    """The moment at which a training ends without a word."""
+
+
+def at_batch(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    step = TextModule.training_step
+
+    def training_step(self: Any, tensors: Any, index: int) -> Any:
+        if index == batch:
+            raise Cut
+        return step(self, tensors, index)
+
+    monkeypatch.setattr(TextModule, "training_step", training_step)
+
+
+def while_writing_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {"times": 0}
+
+    def save(self: Any, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        written["times"] += 1
+        if written["times"] == 7:
+            Path(path).with_name(f".{Path(path).name}.999999999.tmp").write_bytes(b"half")
+            raise Cut
+        original(self, checkpoint, path, storage_options)
+
+    original = AtomicCheckpoints.save_checkpoint
+    monkeypatch.setattr(AtomicCheckpoints, "save_checkpoint", save)
+
+
+def while_validating(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = gradient._validator
+
+    def validator(*arguments: Any) -> Any:
+        validate, times = make(*arguments), [0]
+
+        def cut() -> Any:
+            times[0] += 1
+            if times[0] == 2:
+                raise Cut
+            return validate()
+
+        return cut
+
+    monkeypatch.setattr(gradient, "_validator", validator)
+
+
+def between_best_and_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = callbacks.save_weights
+    times = [0]
+
+    def cut(network: Any, path: Path) -> None:
+        save(network, path)
+        times[0] += 1
+        if times[0] == 2:
+            raise Cut
+
+    monkeypatch.setattr(callbacks, "save_weights", cut)
+
+
+def behind_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = Conductor.on_train_batch_end
+
+    def cut(self: Any, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        end(self, trainer, module, outputs, batch, batch_idx)
+        if batch_idx == 9:
+            raise Cut
+
+    monkeypatch.setattr(Conductor, "on_train_batch_end", cut)
+
+
+def behind_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(network: Any, path: Path) -> None:
+        raise Cut
+
+    monkeypatch.setattr(gradient, "load_weights", cut)
+
+
+MOMENTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "in the first batch": lambda patch: at_batch(patch, 0),
+    "in a batch": lambda patch: at_batch(patch, 8),
+    "in the first batch of an epoch": lambda patch: at_batch(patch, 10),
+    "in the last batch": lambda patch: at_batch(patch, 19),
+    "while the checkpoint is written": while_writing_the_checkpoint,
+    "in validation": while_validating,
+    "between best and last": between_best_and_last,
+    "right behind an epoch": behind_an_epoch,
+    "behind the last batch": behind_the_last_batch,
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_encoder: Path) -> dict[str, Classifier]:
+    return {"plain": fit(tiny_encoder, training=PLAIN), "accumulated": fit(tiny_encoder, training=ACCUMULATED)}
+
+
+def check_same(resumed: Classifier, whole: Classifier) -> None:
+    assert equal(weights(resumed), weights(whole))
+    assert resumed.manifest.metrics == whole.manifest.metrics
+    assert resumed.manifest.held_out is not None
+    assert whole.manifest.held_out is not None
+    assert np.array_equal(resumed.manifest.held_out.scores.toarray(), whole.manifest.held_out.scores.toarray())
+
+
+@pytest.mark.parametrize("kind", ["plain", "accumulated"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_cut_training_goes_on_to_the_same_model(
+    moment: str, kind: str, tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+) -> None:
+    training = {**(PLAIN if kind == "plain" else ACCUMULATED), "checkpoint_minutes": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        MOMENTS[moment](patch)
+        with pytest.raises(Cut):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    resumed = fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
+    check_same(resumed, undisturbed[kind])
+
+
+def test_a_training_cut_again_and_again_goes_on_to_the_same_model(
+    tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+) -> None:
+    training = {**PLAIN, "checkpoint_minutes": 0}
+    for batch in (3, 5, 11, 12, 18):
+        with pytest.MonkeyPatch.context() as patch:
+            at_batch(patch, batch)
+            with pytest.raises(Cut):
+                fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
+    check_same(
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed["plain"]
+    )
+
+
+def test_a_resumed_training_does_not_start_again(tiny_encoder: Path, tmp_path: Path) -> None:
+    training = {**PLAIN, "checkpoint_minutes": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        at_batch(patch, 8)
+        with pytest.raises(Cut):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = TextModule.training_step
+        patch.setattr(
+            TextModule, "training_step", lambda self, batch, index: seen.append(index) or step(self, batch, index)
+        )
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
+    assert seen == list(range(8, 20))
+
+
+def test_early_stopping_survives_a_cut(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = {**PLAIN, "epochs": 6, "patience": 2, "checkpoint_minutes": 0}
+    scores = [0.5, 0.4, 0.3, 0.9, 0.9, 0.9]
+    scripted(monkeypatch, scores)
+    whole = fit(tiny_encoder, training=training)
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, scores)
+        at_batch(patch, 12)  # two epochs are over
+        with pytest.raises(Cut):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    scripted(monkeypatch, scores[2:])
+    check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), whole)
+    assert whole.manifest.metrics["selected"] == "epoch 1 of 3 by validation micro_f1"
+
+
+@pytest.mark.parametrize("kind", ["plain", "accumulated"])
+def test_an_interrupt_saves_and_stops_behind_the_batch(
+    kind: str, tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+) -> None:
+    training = PLAIN if kind == "plain" else ACCUMULATED
+    with pytest.MonkeyPatch.context() as patch:
+        step = TextModule.training_step
+
+        def training_step(self: Any, tensors: Any, index: int) -> Any:
+            if index == 6:
+                signal.raise_signal(signal.SIGINT)
+            return step(self, tensors, index)
+
+        patch.setattr(TextModule, "training_step", training_step)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    assert (tmp_path / "m.run/checkpoints/last.ckpt").is_file()
+    check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind])
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(tiny_encoder: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        at_batch(patch, 8)
+        with pytest.raises(Cut):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training={**PLAIN, "checkpoint_minutes": 0})
+    found = torch.load(tmp_path / "m.run/checkpoints/last.ckpt", weights_only=True)
+    assert found["global_step"] == 8
+    assert sorted(path.name for path in (tmp_path / "m.run/checkpoints").iterdir()) == ["best.safetensors", "last.ckpt"]
+
+
+def test_checkpoints_wait_for_their_time(tiny_encoder: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "m.run", {})
+    fit(tiny_encoder, run, training={"epochs": 1, "checkpoint_minutes": 5})
+    assert [path.name for path in run.checkpoints.iterdir()] == ["best.safetensors"]
