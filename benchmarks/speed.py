@@ -424,6 +424,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds in which each competitor runs once")
     parser.add_argument("--batch-size", type=int, default=16, help="of training; prediction takes twice as many")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16", help="of training, of both sides")
+    parser.add_argument("--linear-documents", type=int, help="sample size of linear; default: the whole corpus")
     parser.add_argument("--threads", type=int, help="CPU threads of torch on both sides; default: all cores")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--json", type=Path, help="write all measured times here")
@@ -453,8 +454,15 @@ def main() -> None:
         if chosen.what in {"predict", "all"}:
             results.append(measure(prediction_case(some_train, some_test, options), chosen.repeats))
     if chosen.what in {"linear", "all"}:
+        size = chosen.linear_documents or len(train)
         for calibrated in (False, True):
-            results.append(measure(linear_case(train, test, calibrated=calibrated), chosen.repeats))
+            sides = (
+                train.subset(np.arange(min(size, len(side))))
+                if side is train
+                else test.subset(np.arange(min(size, len(side))))
+                for side in (train, test)
+            )
+            results.append(measure(linear_case(*sides, calibrated=calibrated), chosen.repeats))
 
     here = facts["machine"]
     print(

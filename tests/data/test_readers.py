@@ -255,7 +255,7 @@ def test_a_broken_json_list_in_a_cell_is_an_error() -> None:
 )
 def test_a_bad_json_line_is_reported_with_its_place_and_reason(bad: str, reason: str) -> None:
     message = problem_of(line() + bad + "\n" + line())
-    assert message.startswith("<stream>: 1 of 3 records cannot be read; mend them, or skip bad lines")
+    assert message.startswith("<stream>: 1 of 3 records cannot be read; mend them, or leave bad lines out")
     assert "\n  - <stream>:2: " in message
     assert reason in message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ def fit_system(
     if len(train.taxonomy) == 0:
         raise DataError(f"{train.source}: no document has a label; there is nothing to learn.")
     Decoder(settings.decoding, train.taxonomy)  # labels that the rules name and the taxonomy lacks: say so now
+    # Model folders are passed on: they name files, not the folders of this machine.
+    train = replace(train, source=Path(train.source).name)
     documents = train
     if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def read_for_model(classifier: Classifier, path: Path, *, on_bad_line: str = "er
     Raises:
         DataError: see :func:`taxotext.data.read_corpus`.
     """
-    return read_corpus(
+    corpus = read_corpus(
         path,
         classifier.taxonomy,
         columns_of(classifier),
@@ -34,3 +35,4 @@ def read_for_model(classifier: Classifier, path: Path, *, on_bad_line: str = "er
         unknown=unknown,
         on_bad_line=on_bad_line,
     )
+    return replace(corpus, source=path.name)  # it goes into the model folder, which is passed on

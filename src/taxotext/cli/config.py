@@ -10,7 +10,10 @@ import typer
 def config(name: Annotated[str, typer.Argument(help="Name of a system.")]) -> None:
     """Print the whole default configuration of a system, with comments.
 
-    Example: taxotext config bert > bert.yaml
+    Examples:
+
+    \b
+      taxotext config bert > bert.yaml
     """
     from taxotext.api.runs import default_config
 

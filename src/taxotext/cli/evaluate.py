@@ -45,7 +45,11 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled documents.
 
-    Examples: taxotext evaluate model test.jsonl | taxotext evaluate model test.csv --json --per-label
+    Examples:
+
+    \b
+      taxotext evaluate model test.jsonl
+      taxotext evaluate model test.csv --json --per-label
     """
     from taxotext.api import load
     from taxotext.api.reading import read_for_model

@@ -15,7 +15,10 @@ app = typer.Typer(help="The systems that can be trained.", no_args_is_help=True,
 def list_models(as_json: AsJson = False) -> None:
     """List the systems by name.
 
-    Example: taxotext models list
+    Examples:
+
+    \b
+      taxotext models list
     """
     from taxotext.cli.output import print_table, write_json
     from taxotext.models.registry import entries
@@ -31,7 +34,10 @@ def list_models(as_json: AsJson = False) -> None:
 def show_model(name: Annotated[str, typer.Argument(help="Name of a system.")]) -> None:
     """Show what a system is: its equations, where they come from, and its settings.
 
-    Example: taxotext models show bert
+    Examples:
+
+    \b
+      taxotext models show bert
     """
     import sys
     from inspect import getdoc

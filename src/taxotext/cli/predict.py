@@ -40,8 +40,12 @@ def predict(
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
-    Examples: taxotext predict model new.csv --output labels.jsonl | taxotext predict model new.jsonl --top-k 5 |
-    echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
+    Examples:
+
+    \b
+      taxotext predict model new.csv --output labels.jsonl
+      taxotext predict model new.jsonl --top-k 5
+      echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
     """
     from taxotext.api import load
     from taxotext.cli.output import lines_to

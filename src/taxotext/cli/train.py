@@ -9,13 +9,6 @@ import typer
 
 from taxotext.cli.options import Device, Threads
 
-EPILOG = (
-    "Examples: taxotext train --train tickets.csv --output model | "
-    "taxotext train --model bert --train news.jsonl --taxonomy topics.tsv --output model training.epochs=5 | "
-    "taxotext train bert.yaml seed=2 --output runs/bert-2 | "
-    "taxotext train bert.yaml seed=2 --output runs/bert-2 --resume"
-)
-
 
 def train(
     arguments: Annotated[
@@ -49,6 +42,14 @@ def train(
     """Train a model and write its folder.
 
     Checkpoints and logs go to OUTPUT.run beside it. Nothing that exists is replaced without --overwrite.
+
+    Examples:
+
+    \b
+      taxotext train --train tickets.csv --output model
+      taxotext train --model bert --train news.jsonl --taxonomy topics.tsv --output model training.epochs=5
+      taxotext train bert.yaml seed=2 --output runs/bert-2
+      taxotext train bert.yaml seed=2 --output runs/bert-2 --resume
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError

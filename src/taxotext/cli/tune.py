@@ -36,8 +36,12 @@ def tune(
 ) -> None:
     """Find the thresholds of a model on validation data, never on test data.
 
-    Examples: taxotext tune model | taxotext tune model --metric macro_f1 --consistency up |
-    taxotext tune model --data validation.jsonl --method level
+    Examples:
+
+    \b
+      taxotext tune model
+      taxotext tune model --metric macro_f1 --consistency up
+      taxotext tune model --data validation.jsonl --method level
     """
     from taxotext.api import load
     from taxotext.api.reading import read_for_model

@@ -119,7 +119,8 @@ class Conductor(pl.Callback):
         epoch = len(self.history) + 1
         loss, self._loss_sum = self._loss_sum / self._batches_per_epoch, 0.0
         self.history.append({"epoch": epoch, "loss": loss, **scores})
-        if scores[self._monitor] > self.best:
+        # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
+        if scores[self._monitor] > self.best or self.best <= 0:
             self.best, self.best_epoch = scores[self._monitor], epoch
             save_weights(self._system.network, self._folder / BEST)
         elif epoch - self.best_epoch >= self._patience:

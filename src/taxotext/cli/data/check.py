@@ -54,8 +54,11 @@ def check(
     All findings are listed, errors first. Exit code 1 when there is an error, 0 when there is none, and 2 when
     the file cannot be read at all.
 
-    Examples: taxotext data check train.csv | taxotext data check train.jsonl --taxonomy topics.tsv --other
-    test.jsonl --encoder default
+    Examples:
+
+    \b
+      taxotext data check train.csv
+      taxotext data check train.jsonl --taxonomy topics.tsv --other test.jsonl --encoder default
     """
     from taxotext.cli.output import print_table, write_json
     from taxotext.cli.reporter import make_reporter

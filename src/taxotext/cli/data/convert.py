@@ -34,8 +34,11 @@ def convert(
     Texts, label sets, ids and all other fields are kept, and fields keep their names; several text fields become
     one, named text. In CSV, values that are not strings are written as JSON.
 
-    Examples: taxotext data convert tickets.csv tickets.jsonl --text body --labels topics | taxotext data convert
-    news.jsonl.gz news.tsv --output-label-separator ';'
+    Examples:
+
+    \b
+      taxotext data convert tickets.csv tickets.jsonl --text body --labels topics
+      taxotext data convert news.jsonl.gz news.tsv --output-label-separator ';'
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.data import read_corpus, write_corpus
@@ -79,8 +82,11 @@ def convert_taxonomy(
 
     Between edges, paths and nested JSON or YAML. Nested files hold display names, the others need --output-names.
 
-    Examples: taxotext data convert-taxonomy topics.paths topics.json | taxotext data convert-taxonomy
-    topics.yaml topics.tsv --output-names names.tsv
+    Examples:
+
+    \b
+      taxotext data convert-taxonomy topics.paths topics.json
+      taxotext data convert-taxonomy topics.yaml topics.tsv --output-names names.tsv
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError

@@ -57,8 +57,12 @@ def split(
     Labels are written as they stand in the file, fields keep their names. Several text fields become one, named
     text.
 
-    Examples: taxotext data split all.jsonl --output parts | taxotext data split all.csv --output parts --parts
-    train=0.7,test=0.3 --group author | taxotext data split all.jsonl --output folds --folds 5
+    Examples:
+
+    \b
+      taxotext data split all.jsonl --output parts
+      taxotext data split all.csv --output parts --parts train=0.7,test=0.3 --group author
+      taxotext data split all.jsonl --output folds --folds 5
     """
     from taxotext.cli.output import print_table, write_json
     from taxotext.cli.reporter import make_reporter

@@ -46,8 +46,12 @@ def stats(
 
     Documents, labels, words, tail, levels and duplicates; tokens and a comparison with a second file if asked for.
 
-    Examples: taxotext data stats train.jsonl | taxotext data stats train.csv --taxonomy topics.tsv --other
-    test.csv | taxotext data stats train.jsonl --encoder default --max-tokens 256 --json
+    Examples:
+
+    \b
+      taxotext data stats train.jsonl
+      taxotext data stats train.csv --taxonomy topics.tsv --other test.csv
+      taxotext data stats train.jsonl --encoder default --max-tokens 256 --json
     """
     from taxotext.cli.output import write_json
     from taxotext.data import corpus_statistics, read_corpus

@@ -46,7 +46,11 @@ def tree(
     A label with several parents stands below each of them; what is below it is drawn once. The taxonomy of a
     model is MODEL/taxonomy.json.
 
-    Examples: taxotext data tree topics.tsv | taxotext data tree topics.tsv --counts train.jsonl --max-depth 2
+    Examples:
+
+    \b
+      taxotext data tree topics.tsv
+      taxotext data tree topics.tsv --counts train.jsonl --max-depth 2
     """
     from taxotext.cli.output import lines_to, write_json
     from taxotext.cli.reporter import make_reporter

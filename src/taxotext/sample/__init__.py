@@ -1,0 +1,1 @@
+"""A small corpus of helpdesk messages; README.md says what it is."""
