@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from inspect import cleandoc
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent
@@ -163,29 +165,14 @@ def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _help(text: str | None) -> list[str]:
-    """Paragraphs; what the program shows as examples, parted by bars, becomes a block."""
-    lines: list[str] = []
-    for paragraph in (text or "").split("\n\n"):
-        joined = " ".join(paragraph.split())
-        head, mark, examples = joined.partition("Examples: ")
-        if not mark:
-            head, mark, examples = joined.partition("Example: ")
-        if head:
-            lines += [_text(head.strip()), ""]
-        if mark:
-            lines += ["```sh", *_examples(examples), "```", ""]
-    return lines[:-1]
-
-
-def _examples(text: str) -> list[str]:
-    """The examples; a bar between two of them parts them, a bar of the shell belongs to its example."""
-    found: list[str] = []
-    for piece in text.split(" | "):
-        if found and found[-1].startswith("echo ") and " | " not in found[-1]:
-            found[-1] += f" | {piece}"
+    """The paragraphs of a help text; those marked to keep their lines become code."""
+    parts: list[str] = []
+    for paragraph in cleandoc(text or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            parts += ["```sh", dedent(paragraph.removeprefix("\b\n")), "```", ""]
         else:
-            found.append(piece)
-    return found
+            parts += [" ".join(paragraph.split()), ""]
+    return parts[:-1]
 
 
 def _usage(argument: Any) -> str:
