@@ -339,7 +339,7 @@ def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
         with warnings.catch_warnings(), stopwatch(timings, "fit"):
             warnings.simplefilter("ignore")  # labels that a fold has no document of
             matrix = vectorizer.fit_transform(corpus.texts)
-            targets = corpus.known_targets.astype(np.int64)
+            targets = corpus.known_targets.toarray().astype(np.int64)  # cross_val_predict takes no sparse targets
             if calibrated:
                 cross_val_predict(classifier, matrix, targets, cv=chosen.folds, method="decision_function")
             classifier.fit(matrix, targets)
@@ -454,14 +454,9 @@ def main() -> None:
         if chosen.what in {"predict", "all"}:
             results.append(measure(prediction_case(some_train, some_test, options), chosen.repeats))
     if chosen.what in {"linear", "all"}:
-        size = chosen.linear_documents or len(train)
+        size = chosen.linear_documents
+        sides = [side.subset(np.arange(min(size or len(side), len(side)))) for side in (train, test)]
         for calibrated in (False, True):
-            sides = (
-                train.subset(np.arange(min(size, len(side))))
-                if side is train
-                else test.subset(np.arange(min(size, len(side))))
-                for side in (train, test)
-            )
             results.append(measure(linear_case(*sides, calibrated=calibrated), chosen.repeats))
 
     here = facts["machine"]
@@ -470,7 +465,8 @@ def main() -> None:
         f"{' '.join(here['capabilities'])}; Python {here['python']}, "
         f"{', '.join(f'{name} {number}' for name, number in here['versions'].items())}.\n"
         f"Corpus {chosen.data.name}, {len(some_train)} documents of {len(train)} (training) and {len(some_test)} of "
-        f"{len(test)} (prediction), all for linear; {len(train.taxonomy)} labels; batch size {chosen.batch_size} in "
+        f"{len(test)} (prediction), {chosen.linear_documents or 'all'} for linear; "
+        f"{len(train.taxonomy)} labels; batch size {chosen.batch_size} in "
         f"training, {2 * chosen.batch_size} in prediction; {chosen.repeats} rounds.\n"
     )
     print(table(results))

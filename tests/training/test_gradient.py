@@ -69,11 +69,11 @@ def test_a_better_epoch_gives_patience_anew(tiny_encoder: Path, monkeypatch: pyt
     assert equal(weights(classifier), states[4])
 
 
-def test_a_score_of_zero_in_all_epochs_still_leaves_a_model(
+def test_while_all_epochs_score_zero_the_latest_is_kept_and_patience_waits(
     tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    states = scripted(monkeypatch, [0.0, 0.0])
-    assert equal(weights(fit(tiny_encoder, training={"epochs": 2})), states[0])
+    states = scripted(monkeypatch, [0.0, 0.0, 0.0])
+    assert equal(weights(fit(tiny_encoder, training={"epochs": 3, "patience": 1})), states[2])
 
 
 def test_the_monitored_score_selects(tiny_encoder: Path) -> None:

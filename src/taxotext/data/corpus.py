@@ -430,7 +430,6 @@ def _unknown_error(sets: _LabelSets, counts: Mapping[str, int], taxonomy: Taxono
     many = "1 label is" if len(counts) == 1 else f"{len(counts):,} labels are"
     return DataError(
         f"{source}: {many} not in the taxonomy of {len(taxonomy):,} labels; add them to the taxonomy, "
-        "correct the data, or set unknown='drop' (remove them) or unknown='count' (keep them as misses in an "
-        "evaluation)",
+        "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation",
         problems,
     )
