@@ -59,8 +59,8 @@ def test_scoring_takes_the_longest_documents_first(costs: np.ndarray, size: int)
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.lists(st.lists(st.integers(10, 99), min_size=1, max_size=14), min_size=1, max_size=8),
-    st.integers(1, 5),
+    st.lists(st.lists(st.integers(10, 99), min_size=1, max_size=40), min_size=1, max_size=8),
+    st.integers(1, 20),
     st.randoms(use_true_random=False),
 )
 def test_a_batch_holds_the_windows_of_its_documents_padded(
@@ -74,7 +74,10 @@ def test_a_batch_holds_the_windows_of_its_documents_padded(
         for position, document in enumerate(chosen)
         for row in range(windows.first[document], windows.first[document + 1])
     ]
-    width = max(len(ids) for _, ids in rows)
+    longest = max(len(ids) for _, ids in rows)
+    width = batch.ids.shape[1]
+    assert longest <= width < longest + 8
+    assert width % 8 == 0 or width == windows.tokens.lengths.max()
     assert batch.ids.tolist() == [ids + [0] * (width - len(ids)) for _, ids in rows]
     assert batch.mask.tolist() == [[True] * len(ids) + [False] * (width - len(ids)) for _, ids in rows]
     assert batch.owner.tolist() == [position for position, _ in rows]
