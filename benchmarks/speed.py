@@ -6,20 +6,15 @@ See benchmarks/README.md for what is compared and how to run it.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import logging
 import os
-import platform
-import statistics
-import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +23,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import numpy as np
 import torch
+from measuring import Case, Taken, Timings, machine, measure, stopwatch, table
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-import taxotext
 from taxotext.data import Corpus, read_corpus
 from taxotext.labels import read_taxonomy
 from taxotext.models.neural import NeuralSystem
@@ -43,6 +38,7 @@ from taxotext.training import fit
 from taxotext.training.run import TemporaryRun
 
 OURS = "Taxotext"
+OURS_BF16 = "Taxotext, predict_precision=bf16"
 TRAINER = "HF Trainer"
 TRAINER_GROUPED = "HF Trainer, group_by_length"
 PIPELINE = "HF pipeline"
@@ -51,68 +47,6 @@ BY_HAND = "scikit-learn by hand"
 BY_HAND_PARALLEL = "scikit-learn by hand, n_jobs=2"
 WARM_UP = 64
 """Documents of the run of each competitor that is not counted."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Seconds that a stretch of work took: on the clock, and of all threads of this process."""
-
-    wall: float
-    cpu: float
-
-    def __add__(self, other: Taken) -> Taken:
-        return Taken(self.wall + other.wall, self.cpu + other.cpu)
-
-
-Timings = dict[str, Taken]
-"""Name of a stretch of work to what it took."""
-
-
-# -- one run, competitors in turn ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Case:
-    """A comparison.
-
-    Attributes:
-        title: what is compared.
-        documents: documents that one measurement goes through, for each stretch of work.
-        competitors: name to (warming up?) -> timings; the first one is Taxotext.
-    """
-
-    title: str
-    documents: Mapping[str, int]
-    competitors: Mapping[str, Callable[[bool], Timings]]
-
-
-def measure(case: Case, repeats: int) -> dict[str, Any]:
-    """Run the competitors in turn, ``repeats`` times, in an order that is turned round each time."""
-    names = list(case.competitors)
-    for name in names:
-        case.competitors[name](True)
-    times: dict[str, list[Timings]] = {name: [] for name in names}
-    for repeat in range(repeats):
-        for name in names if repeat % 2 == 0 else reversed(names):
-            gc.collect()
-            taken = case.competitors[name](False)
-            times[name].append(taken)
-            figures = ", ".join(f"{part} {both.wall:.1f} s (CPU {both.cpu:.1f} s)" for part, both in taken.items())
-            print(f"  {case.title}, {name}: {figures}", file=sys.stderr, flush=True)
-    return {"title": case.title, "documents": dict(case.documents), "times": _plain(times)}
-
-
-def _plain(times: Mapping[str, Sequence[Timings]]) -> dict[str, Any]:
-    return {
-        name: [{work: asdict(t) for work, t in timings.items()} for timings in rounds] for name, rounds in times.items()
-    }
-
-
-@contextmanager
-def stopwatch(timings: Timings, name: str) -> Iterator[None]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    timings[name] = Taken(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 # -- training --------------------------------------------------------------------------------------------------
@@ -149,11 +83,11 @@ def train_ours(train: Corpus, options: Options) -> Timings:
     return timings
 
 
-def untrained(train: Corpus, options: Options) -> NeuralSystem:
+def untrained(train: Corpus, options: Options, predict_precision: str = "float32") -> NeuralSystem:
     """``bert`` with pretrained encoder and new head."""
     kind = find("bert")
     training = {"epochs": 1, "batch_size": options.batch_size}
-    runtime = {"device": "cpu", "precision": options.precision}
+    runtime = {"device": "cpu", "precision": options.precision, "predict_precision": predict_precision}
     values = {"text": {"max_tokens": options.tokens}, "training": training, "runtime": runtime}
     system: Any = kind(parse_settings(kind.Settings, values, "benchmark"), train.taxonomy)
     torch.manual_seed(0)
@@ -254,17 +188,17 @@ def training_case(train: Corpus, options: Options) -> Case:
 def prediction_case(train: Corpus, test: Corpus, options: Options) -> Case:
     from transformers import pipeline
 
-    system = untrained(train, options)
+    systems = {precision: untrained(train, options, precision) for precision in ("float32", "bf16")}
     model, tokenizer = hugging_face(train, options)
     scorer = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
     texts = list(test.texts)
     # A NeuralSystem scores twice as many documents at once as it trains with.
     together = 2 * options.batch_size
 
-    def ours(warming: bool) -> Timings:
+    def ours(warming: bool, precision: str) -> Timings:
         timings: Timings = {}
         with stopwatch(timings, "prediction"):
-            blocks = list(system.scores(texts[:WARM_UP] if warming else texts))
+            blocks = list(systems[precision].scores(texts[:WARM_UP] if warming else texts))
         if not warming and sum(len(block) for block in blocks) != len(texts):
             raise RuntimeError("documents are missing")
         return timings
@@ -286,9 +220,10 @@ def prediction_case(train: Corpus, test: Corpus, options: Options) -> Case:
         f"prediction, {options.tokens} tokens, float32",
         {"prediction": len(texts)},
         {
-            OURS: ours,
+            OURS: lambda warming: ours(warming, "float32"),
             PIPELINE: lambda warming: theirs(warming, together),
             PIPELINE_ONE: lambda warming: theirs(warming, 1),
+            OURS_BF16: lambda warming: ours(warming, "bf16"),
         },
     )
 
@@ -359,51 +294,7 @@ def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
     )
 
 
-# -- the report ------------------------------------------------------------------------------------------------
-
-
-def machine() -> dict[str, Any]:
-    packages = ("torch", "transformers", "tokenizers", "lightning", "accelerate", "scikit-learn", "numpy")
-    capabilities = torch.cpu.get_capabilities()
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch threads": torch.get_num_threads(),
-        "capabilities": sorted(name for name, there in capabilities.items() if there is True),
-        "python": platform.python_version(),
-        "versions": {"taxotext": taxotext.__version__, **{name: version(name) for name in packages}},
-        "load before": os.getloadavg()[0],
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """One row for each competitor and stretch of work; ratios are medians over the rounds of one run."""
-    lines = [
-        "| case | work | competitor | median s | documents/s | Taxotext is faster by (range) | by CPU time |",
-        "|---|---|---|---:|---:|---:|---:|",
-    ]
-    for result in results:
-        times = result["times"]
-        for work, documents in result["documents"].items():
-            for name, rounds in times.items():
-                seconds = statistics.median(round_[work]["wall"] for round_ in rounds)
-                pairs = [(theirs[work], ours[work]) for theirs, ours in zip(rounds, times[OURS], strict=True)]
-                ratios = [theirs["wall"] / ours["wall"] for theirs, ours in pairs]
-                cpu = statistics.median(theirs["cpu"] / max(ours["cpu"], 1e-9) for theirs, ours in pairs)
-                wall = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
-                shown = "| |" if name == OURS else f"{wall} | {cpu:.2f}x |"
-                rate = f"{documents / seconds:,.1f}"
-                lines.append(f"| {result['title']} | {work} | {name} | {seconds:.2f} | {rate} | {shown}")
-    return "\n".join(lines)
+# -- the command ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
