@@ -196,7 +196,7 @@ class NeuralSystem(System):
         with torch.inference_mode():
             for documents in sorted_plan(windows.costs, documents_at_once):
                 batch = make_batch(windows, documents, self.tokenizer.pad_id)
-                with runtime.autocast(training=False):
+                with runtime.autocast():
                     logits = network(
                         torch.from_numpy(batch.ids).to(runtime.device),
                         torch.from_numpy(batch.mask).to(runtime.device),
