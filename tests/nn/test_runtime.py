@@ -73,10 +73,10 @@ import resource, sys, torch
 from taxotext.nn.runtime import resolve_runtime
 if sys.argv[1] == "ours":
     resolve_runtime("cpu", "float32", threads=1)
-torch.ones(8_000_000)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    torch.ones(8_000_000)
+for number in range(14):
+    torch.ones(20_000_000)
+    if number == 9:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     environment = {name: value for name, value in os.environ.items() if name not in ALLOCATOR_VARIABLES}
