@@ -323,3 +323,29 @@ def test_any_assignment_is_applied_or_a_sentence(assignment: str) -> None:
         set_key(values, assignment)
     except TaxotextError as error:
         assert repr(assignment) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("|", "|"),
+        (">", ">"),
+        (",", ","),
+        ("#", "#"),
+        (" ", " "),
+        ("a #1.csv", "a #1.csv"),
+        ("*.csv", "*.csv"),
+        ("", None),
+        ("null", None),
+        ("'|'", "|"),
+        ('"a # b"', "a # b"),
+        ("[1, 2]  # comment", [1, 2]),
+        ("3", 3),
+        ("true", True),
+        ("{a: 1}", {"a": 1}),
+    ],
+)
+def test_marks_of_yaml_are_texts_on_the_command_line(text: str, value: object) -> None:
+    values: dict[str, object] = {}
+    set_key(values, f"key={text}")
+    assert values == {"key": value}

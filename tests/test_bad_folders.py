@@ -290,7 +290,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_training(
 def test_overwrite_replaces_a_model_and_nothing_else(command: Command) -> None:
     Path("full").mkdir()
     Path("full/thesis.txt").write_text("years of work", encoding="utf-8")
-    train(command, "--output=full", "--overwrite").refused("full: is not a model folder and is not replaced")
+    train(command, "--output=full", "--overwrite").refused("full: is not a model of Taxotext and is not replaced")
     assert Path("full/thesis.txt").read_text() == "years of work"
     train(command, "--output=model").ok()
     train(command, "--output=model", "seed=2").refused("model: already exists")

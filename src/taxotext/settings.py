@@ -296,7 +296,7 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
     steps = key.split(".")
     if not equals or not all(steps):
         raise ConfigError(f"{assignment!r} is not of the form key.path=value, such as training.epochs=5.")
-    value = _load_yaml(text, repr(assignment)) if text else None
+    value = _assigned(text, repr(assignment)) if text else None
     here = values
     for step in steps[:-1]:
         if here.get(step) is None:  # absent, or the null of a configuration
@@ -305,6 +305,17 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
         if not isinstance(here, dict):
             raise ConfigError(f"{assignment!r}: {step!r} is a plain value and has no keys below it.")
     here[steps[-1]] = value
+
+
+def _assigned(text: str, where: str) -> Any:
+    """The value on the right of ``=``: YAML, but for texts in which YAML would see its own marks and lose them.
+
+    A separator such as ``|`` or ``#`` is meant as it stands, and so is ``files/a #1.csv``.
+    """
+    bare = text.lstrip()
+    if not bare or bare[0] in "|>,#%@`&*!" or (" #" in text and bare[0] not in "[{\"'"):
+        return text
+    return _load_yaml(text, where)
 
 
 def commented_yaml(settings: Settings) -> str:

@@ -10,6 +10,8 @@ import pytest
 
 from command import SAMPLE, Command, documents
 from taxotext import load
+from taxotext.errors import ModelFolderError
+from taxotext.store import record_evaluation
 
 PROMISED = {
     "micro_f1",
@@ -79,7 +81,7 @@ def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: P
 
 def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path) -> None:
     dropped = figures(command, small, "test.jsonl", "--unknown-labels=drop")
-    assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (0, 1.0, 1.0)
+    assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (1, 1.0, 1.0)
     command("evaluate", small, "test.jsonl", "--unknown-labels=error").refused(
         "test.jsonl: 1 label is not in the taxonomy of 2 labels", "test.jsonl:2: 'parts' (in 1 document)"
     )
@@ -132,3 +134,30 @@ def test_mistakes_are_answered_with_a_sentence(
     arguments: list[str], sentence: str, command: Command, small: Path
 ) -> None:
     command("evaluate", *arguments).refused(sentence)
+
+
+def test_recorded_figures_are_added_to_what_others_have_written(command: Command, small: Path) -> None:
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    Path("other").mkdir()
+    Path("other/test.jsonl").write_text('{"text": "plum", "labels": ["fruit"]}\n', encoding="utf-8")
+    command("evaluate", small, "other/test.jsonl", "--record").ok()
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    recorded = json.loads((small / "metrics.json").read_text())["evaluations"]
+    assert sorted(figures["documents"] for figures in recorded.values()) == [1, 2]
+    assert any(name.startswith("test.jsonl (") for name in recorded)
+
+
+def test_figures_of_old_thresholds_are_not_recorded(command: Command, small: Path) -> None:
+    model = load(small)
+    figures = {"data_fingerprint": "f", "micro_f1": 0.5}
+    command("tune", small).ok()
+    before = (small / "decoding.json").read_text()
+    with pytest.raises(ModelFolderError, match="was tuned while it was evaluated"):
+        record_evaluation(small, model.system, model.manifest, "test.jsonl", figures)
+    assert (small / "decoding.json").read_text() == before
+
+
+def test_tuning_removes_figures_of_old_thresholds(command: Command, small: Path) -> None:
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    assert "recorded with the old thresholds are removed" in command("tune", small).ok().err
+    assert "evaluations" not in json.loads((small / "metrics.json").read_text())

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -254,3 +255,24 @@ def test_stdin_is_read_by_a_process(sample_model: Path) -> None:
     )
     assert done.returncode == 0
     assert set(json.loads(done.stdout)) == {"labels", "scores"}
+
+
+def test_equal_scores_are_listed_from_the_top(command: Command, sample_model: Path) -> None:
+    arguments = ("predict", sample_model, "-", "--top-k=40", "--consistency=up")
+    line = json.loads(command(*arguments, stdin=b'{"text": "The printer is on fire"}\n').ok().out)
+    levels = load(sample_model).taxonomy
+    places = [(-line["scores"][label], int(levels.levels[levels.index(label)])) for label in line["labels"]]
+    assert len({place[0] for place in places}) < len(places)  # there are ties
+    assert [round(-score, 5) for score, _ in places] == sorted((round(-s, 5) for s, _ in places), reverse=True)
+    for (score, level), (after, below) in pairwise(places):
+        if score == after:
+            assert level <= below
+
+
+def test_a_threshold_replaces_the_top_k_of_the_model(command: Command, model: Path) -> None:
+    decoding = json.loads((model / "decoding.json").read_text())
+    (model / "decoding.json").write_text(json.dumps({**decoding, "top_k": 1, "threshold": None}))
+    few = json.loads(command("predict", model, "-", stdin=b'{"text": "vpn"}\n').ok().out)
+    assert len(few["labels"]) == 1
+    line = json.loads(command("predict", model, "-", "--threshold=0.0001", stdin=b'{"text": "vpn"}\n').ok().out)
+    assert len(line["labels"]) > 1

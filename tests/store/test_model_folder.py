@@ -120,7 +120,7 @@ def test_an_existing_model_is_replaced_only_when_asked(first: Classifier, second
 def test_what_is_no_model_is_never_replaced(first: Classifier, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter").write_text("years of work")
-    with pytest.raises(ModelFolderError, match="thesis: is not a model folder and is not replaced"):
+    with pytest.raises(ModelFolderError, match="thesis: is not a model of Taxotext and is not replaced"):
         first.save(tmp_path / "thesis", overwrite=True)
     (tmp_path / "file").write_text("text")
     with pytest.raises(ModelFolderError, match="file: is a file; name a folder for the model"):

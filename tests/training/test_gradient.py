@@ -382,6 +382,21 @@ def test_an_interrupt_saves_and_stops_behind_the_batch(
     check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind])
 
 
+def test_an_interrupt_in_the_last_batch_loses_nothing(
+    tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        end = Conductor._end_epoch
+
+        def end_epoch(self: Conductor, *arguments: Any) -> None:
+            end(self, *arguments)
+            if len(self.history) == PLAIN["epochs"]:
+                signal.raise_signal(signal.SIGINT)
+
+        patch.setattr(Conductor, "_end_epoch", end_epoch)
+        check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=PLAIN), undisturbed["plain"])
+
+
 def test_checkpoints_hold_tensors_and_plain_values_only(tiny_encoder: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         at_batch(patch, 8)

@@ -96,3 +96,18 @@ def test_a_temporary_run_leaves_nothing() -> None:
 
 def test_the_run_folder_stands_beside_the_model() -> None:
     assert run_folder_of(Path("models/news.v2")) == Path("models/news.v2.run")
+
+
+def test_weights_of_a_first_epoch_are_nothing_to_resume_from(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "model.run", {"seed": 1})
+    (run.checkpoints / "best.safetensors").write_bytes(b"weights")
+    run.abandon()
+    assert not (tmp_path / "model.run").exists()
+    run.abandon()  # whoever removed it has the last word
+
+
+def test_a_run_with_a_checkpoint_is_kept(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "model.run", {"seed": 1})
+    (run.checkpoints / "last.ckpt").write_bytes(b"state")
+    run.abandon()
+    assert (run.checkpoints / "last.ckpt").is_file()

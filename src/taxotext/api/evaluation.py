@@ -53,7 +53,7 @@ def evaluate_corpus(
         "data": corpus.source,
         "documents": len(corpus),
         "labels": len(taxonomy),
-        "unknown_labels": len(corpus.unknown_labels),
+        "unknown_labels": len(corpus.report.unknown_labels),
         "closure": corpus.closure,
         "thresholds_tuned_on": manifest.decoding.tuned_on,
         "seconds": round(seconds, 3),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from taxotext.api.choice import choose_system
-from taxotext.api.classifier import Classifier, check_output, load
+from taxotext.api.classifier import Classifier, load
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.data import Columns, Corpus, read_corpus
 from taxotext.data.sources import check_path
@@ -22,7 +22,7 @@ from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
-from taxotext.store import remove_leftovers, save_folder
+from taxotext.store import check_free, remove_leftovers, save_folder
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
 from taxotext.training.run import clean_run, differences, run_folder_of, was_replacing
 
@@ -159,13 +159,13 @@ def train_run(
     replaces = overwrite or (resume and was_replacing(run_folder))
     if resume and not replaces and (output / "config.json").is_file():
         finished = load(output)
-        _check_same(finished, config, output)
+        _check_same(finished, config, where, output)
         reporter.note(f"{output} is finished already; nothing to do.")
         clean_run(run_folder)  # a kill may have come between the last file of the model and the cleaning
         remove_leftovers(output)
         return finished
-    check_output(output, overwrite=replaces)
-    _check_data_is_kept(config.data, output)
+    check_free(output, overwrite=replaces)
+    _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
     chosen = config.chosen or _choose(config, train, where, reporter)
@@ -240,23 +240,25 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     if data.taxonomy is not None:
         taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
 
-    def read(path: str, labels: Taxonomy | None) -> Corpus:
+    def read(path: str, labels: Taxonomy | None, unknown: str) -> Corpus:
         return read_corpus(
             Path(path),
             labels,
             data.columns(),
             closure=data.closure,
-            unknown=data.unknown_labels,
+            unknown=unknown,
             on_bad_line=data.on_bad_line,
         )
 
-    train = read(data.train, taxonomy)
+    train = read(data.train, taxonomy, data.unknown_labels)
     if data.names is not None and taxonomy is None:
         named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
         train = replace(train, taxonomy=named)
     if data.validation is None:
         return train, None
-    validation = read(data.validation, train.taxonomy)
+    # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
+    unknown = "drop" if taxonomy is None else data.unknown_labels
+    validation = read(data.validation, train.taxonomy, unknown)
     return train, replace(validation, source=f"validation file {Path(data.validation).name}")
 
 
@@ -275,25 +277,32 @@ def _check_files(data: DataSettings, where: str) -> None:
         raise ConfigError(f"{where}: {count} cannot be read.", problems)
 
 
-def _check_data_is_kept(data: DataSettings, output: Path) -> None:
+def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) -> None:
     """Refuse to replace a folder that the training reads from."""
-    for key in ("train", "validation", "taxonomy", "names"):
-        name = getattr(data, key)
-        if name is not None and real(Path(name)).is_relative_to(real(output)):
-            raise ConfigError(f"data.{key}: {name} lies in the output folder {output}; choose another output folder.")
+    inputs = {f"data.{key}": getattr(config.data, key) for key in ("train", "validation", "taxonomy", "names")}
+    encoder = getattr(config.chosen.settings, "encoder", None) if config.chosen is not None else None
+    inputs["encoder.source"] = getattr(encoder, "source", None)
+    for key, name in inputs.items():
+        for folder in (output, run_folder):
+            if name is not None and real(Path(name)).is_relative_to(real(folder)):
+                raise ConfigError(f"{key}: {name} lies in the output folder {folder}; choose another output folder.")
 
 
-def _check_same(finished: Classifier, config: RunConfig, output: Path) -> None:
-    """Refuse to pass off a finished model as the result of other settings."""
-    if config.chosen is None:
-        return
-    problems = []
-    if config.chosen.kind.name != finished.system.name:
-        problems.append(f"model: {finished.system.name!r} there, {config.chosen.kind.name!r} now")
+def _check_same(finished: Classifier, config: RunConfig, where: str, output: Path) -> None:
+    """Refuse to pass off a finished model as the result of other settings or data."""
+    kind = type(finished.system)
+    chosen = config.chosen or Chosen(kind, parse_settings(kind.Settings, config.given, where))
+    if chosen.kind.name != finished.system.name:
+        problems = [f"model: {finished.system.name!r} there, {chosen.kind.name!r} now"]
     else:
-        where_computed = {"runtime", "decoding"}
-        there = finished.system.settings.model_dump(mode="json", exclude=where_computed)
-        now = config.chosen.settings.model_dump(mode="json", exclude=where_computed)
+        train, validation = read_data(config.data, where)
+        trained_on = finished.manifest.trained_on
+        there = {
+            **_compared(finished.system.settings),
+            "train": trained_on.get("training_fingerprint"),
+            "validation": trained_on.get("validation_fingerprint"),
+        }
+        now = {**_compared(chosen.settings), **_fingerprints(train, validation)}
         problems = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(there, now)]
     if problems:
         raise ConfigError(
@@ -308,10 +317,15 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
     counts = train.known_targets.sum(axis=0)
     never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
     if never:
+        have = "has" if len(never) == 1 else "have"
         reporter.note(
-            f"{len(never)} of {len(train.taxonomy)} labels have no training document, such as {never[0]!r}; "
+            f"{len(never)} of {len(train.taxonomy)} labels {have} no training document, such as {never[0]!r}; "
             "the model cannot learn them."
         )
+    unseen = [] if validation is None else sorted(validation.report.unknown_labels)
+    if unseen:
+        count = "1 label is" if len(unseen) == 1 else f"{len(unseen)} labels are"
+        reporter.note(f"{count} in the validation file only and left out there, such as {unseen[0]!r}.")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "
@@ -321,14 +335,26 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
 
 def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
     """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
-    settings = chosen.settings.model_dump(mode="json", exclude={"runtime": {"device", "threads"}, "decoding": True})
-    settings.get("training", {}).pop("checkpoint_minutes", None)
     return {
         "model": chosen.kind.name,
-        "settings": settings,
+        "settings": _compared(chosen.settings),
+        **_fingerprints(train, validation),
+        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
+    }
+
+
+def _compared(settings: SystemSettings) -> dict[str, Any]:
+    """The settings that the weights depend on."""
+    elsewhere = {"device", "threads", "predict_precision"}
+    values = settings.model_dump(mode="json", exclude={"runtime": elsewhere, "decoding": True})
+    values.get("training", {}).pop("checkpoint_minutes", None)
+    return values
+
+
+def _fingerprints(train: Corpus, validation: Corpus | None) -> dict[str, str | None]:
+    return {
         "train": train.fingerprint(),
         "validation": None if validation is None else validation.fingerprint(),
-        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
     }
 
 
@@ -344,5 +370,5 @@ def _remove_run(folder: Path) -> None:
     """Delete a run folder; one that holds other things is left alone."""
     if not any((folder / name).exists() for name in ("run.json", "logs", "checkpoints")):
         raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
+    shutil.rmtree(folder / "logs", ignore_errors=True)
     clean_run(folder)
-    shutil.rmtree(folder, ignore_errors=True)

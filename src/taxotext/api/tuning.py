@@ -75,4 +75,6 @@ def tune_thresholds(
     )
     manifest.decoding = decoding
     manifest.metrics["tuning"] = report.to_dict()
+    if manifest.metrics.pop("evaluations", None):
+        reporter.note("Figures that were recorded with the old thresholds are removed; evaluate again.")
     return report

@@ -55,6 +55,7 @@ def evaluate(
     from taxotext.api.reading import read_for_model
     from taxotext.cli.output import print_figures, print_table, write_json
     from taxotext.cli.reporter import make_reporter
+    from taxotext.store import record_evaluation
 
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
@@ -67,8 +68,8 @@ def evaluate(
     result = classifier.evaluate(corpus, per_label=per_label, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}
-        classifier.manifest.metrics.setdefault("evaluations", {})[corpus.source] = figures
-        classifier.update(model)
+        figures["data_fingerprint"] = corpus.fingerprint()
+        record_evaluation(model, classifier.system, classifier.manifest, corpus.source, figures)
     if as_json:
         write_json(result)
         return

@@ -260,8 +260,35 @@ class Corpus:
             metadata=None if self.metadata is None else tuple(self.metadata[i] for i in chosen),
         )
 
+    def aligned(self, taxonomy: Taxonomy, *, closure: str | None = None, unknown: str = "error") -> Corpus:
+        """Return the same documents with their labels in the columns of another taxonomy.
+
+        Args:
+            taxonomy: of the model, say; a corpus of the same one is returned as it is.
+            closure: policy for the label sets when the taxonomies differ.
+            unknown: labels that ``taxonomy`` lacks, as in :meth:`from_documents`.
+
+        Raises:
+            DataError: unknown labels, when they are errors.
+        """
+        mine, theirs = self.taxonomy, taxonomy
+        if mine is theirs or (mine.ids == theirs.ids and np.array_equal(mine.edge_index, theirs.edge_index)):
+            return self
+        return Corpus.from_lists(
+            self.texts,
+            self.label_lists(),
+            taxonomy,
+            ids=self.ids,
+            weights=self.weights,
+            groups=self.groups,
+            metadata=self.metadata,
+            closure=closure,
+            unknown=unknown,
+            source=self.source,
+        )
+
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of texts, label sets and document ids.
+        """Return the SHA-256 (hex) of texts, label sets and document ids, and of weights and groups if there are any.
 
         Label sets count as ids, in any order of the taxonomy.
 
@@ -282,6 +309,13 @@ class Corpus:
             document_id = None if self.ids is None else self.ids[row]
             digest.update(b"\0" if document_id is None else b"\1")
             add(document_id or "")
+        if self.weights is not None:
+            digest.update(b"weights" + self.weights.astype("<f4").tobytes())
+        if self.groups is not None:
+            digest.update(b"groups")
+            for group in self.groups:
+                digest.update(b"\0" if group is None else b"\1")
+                add(group or "")
         return digest.hexdigest()
 
 

@@ -181,21 +181,35 @@ class NeuralSystem(System):
         """Yield probabilities (b, N); documents of similar length are computed together."""
         runtime = self.runtime()
         for part in block_starts(len(texts), SCORED_TOGETHER):
-            yield self.score_windows(self.windows(texts[part]), runtime, progress)
+            yield from self.score_windows(self.windows(texts[part]), runtime, progress)
 
-    def score_windows(self, windows: Windows, runtime: Runtime, progress: Progress | None = None) -> ScoreBlock:
-        """Probabilities (documents, N) of prepared windows."""
+    def score_windows(
+        self, windows: Windows, runtime: Runtime, progress: Progress | None = None
+    ) -> Iterator[ScoreBlock]:
+        """Yield probabilities (b, N) of prepared windows."""
+        costs, counts = windows.costs, np.diff(windows.first)
+        for part in block_starts(len(windows), SCORED_TOGETHER):
+            plan = sorted_plan(costs[part], counts[part], 2 * self.settings.training.batch_size)
+            yield self._score_block(windows, part, plan, runtime, progress)
+
+    def _score_block(
+        self,
+        windows: Windows,
+        part: slice,
+        plan: list[NDArray[np.int64]],
+        runtime: Runtime,
+        progress: Progress | None,
+    ) -> ScoreBlock:
+        """Probabilities (b, N) of the documents ``part``; ``plan`` numbers them from 0."""
         import torch
 
         network = self.network.to(runtime.device)
         was_training = network.training
         network.eval()
-        block = np.empty((len(windows), len(self.taxonomy)), dtype=np.float32)
-        # Several windows a document are several rows of the batch: fewer documents then keep its size.
-        documents_at_once = max(1, 2 * self.settings.training.batch_size * len(windows) // max(len(windows.tokens), 1))
+        block = np.empty((part.stop - part.start, len(self.taxonomy)), dtype=np.float32)
         with torch.inference_mode():
-            for documents in sorted_plan(windows.costs, documents_at_once):
-                batch = make_batch(windows, documents, self.tokenizer.pad_id)
+            for documents in plan:
+                batch = make_batch(windows, documents + part.start, self.tokenizer.pad_id)
                 with runtime.autocast():
                     logits = network(
                         torch.from_numpy(batch.ids).to(runtime.device),

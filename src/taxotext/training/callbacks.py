@@ -15,9 +15,11 @@ from torch import Tensor
 from taxotext.files import write_atomically
 from taxotext.models.neural import NeuralSystem
 from taxotext.progress import Reporter, Task
+from taxotext.training.run import LAST
 
-LAST = "last.ckpt"
 BEST = "best.safetensors"
+SHOWN_EVERY = 20
+"""Batches between two looks at the loss on a device that the processor would have to wait for."""
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -73,7 +75,8 @@ class Conductor(pl.Callback):
         self.best = -1.0
         self.best_epoch = 0
         self.interrupted = False
-        self._loss_sum = 0.0
+        self.finished = False
+        self._loss_sum: float | Tensor = 0.0
         self._taken = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -88,7 +91,7 @@ class Conductor(pl.Callback):
             "history": self.history,
             "best": self.best,
             "best_epoch": self.best_epoch,
-            "loss_sum": self._loss_sum,
+            "loss_sum": float(self._loss_sum),
             "seconds": self.seconds,
         }
 
@@ -102,10 +105,12 @@ class Conductor(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Close the epoch if this was its last batch, and save when it is time."""
-        self._loss_sum += _loss(trainer, outputs)
+        # Summed where it lies: to read it, the processor would have to wait for the device.
+        self._loss_sum = self._loss_sum + _loss(trainer, outputs)
         if (batch_idx + 1) % self._batches_per_epoch == 0:
             self._end_epoch(trainer, module)
         if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
+            self.finished = True
             return
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that wait for the next step are not part of a checkpoint
@@ -117,7 +122,7 @@ class Conductor(pl.Callback):
     def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         scores = self._validate()
         epoch = len(self.history) + 1
-        loss, self._loss_sum = self._loss_sum / self._batches_per_epoch, 0.0
+        loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0
         self.history.append({"epoch": epoch, "loss": loss, **scores})
         # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
         if scores[self._monitor] > self.best or self.best <= 0:
@@ -139,7 +144,7 @@ class Bar(pl.Callback):
         self._monitor, self._documents, self._epochs = monitor, documents, epochs
         self._context: Any = None
         self._task: Task | None = None
-        self._smooth: float | None = None
+        self._smooth: Tensor | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar; a resumed training starts where it stopped."""
@@ -156,9 +161,12 @@ class Bar(pl.Callback):
             return
         loss = _loss(trainer, outputs)
         self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
+        if batch_idx % SHOWN_EVERY and loss.device.type != "cpu":
+            self._task.advance(len(batch["targets"]))
+            return
         history = self._conductor.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
-        fields["loss"] = self._smooth
+        fields["loss"] = float(self._smooth)
         if history:
             fields[self._monitor] = history[-1][self._monitor]
         self._task.show(**fields)
@@ -171,9 +179,10 @@ class Bar(pl.Callback):
             self._context = self._task = None
 
 
-def _loss(trainer: pl.Trainer, outputs: Any) -> float:
+def _loss(trainer: pl.Trainer, outputs: Any) -> Tensor:
     """Loss of a batch; the engine hands it out divided by the number of batches of a step."""
-    return float(outputs["loss"]) * trainer.accumulate_grad_batches
+    loss: Tensor = outputs["loss"].detach() * trainer.accumulate_grad_batches
+    return loss
 
 
 def save_weights(network: torch.nn.Module, path: Path) -> None:

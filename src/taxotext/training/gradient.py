@@ -26,11 +26,11 @@ from taxotext.models.heldout import HeldOut
 from taxotext.models.neural import NeuralSystem, load_weights
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
-from taxotext.training.callbacks import BEST, LAST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.result import FitResult
-from taxotext.training.run import RunFolder
+from taxotext.training.run import LAST, RunFolder
 
 log = logging.getLogger("taxotext")
 
@@ -107,9 +107,10 @@ def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> An
     decoder = Decoder(Decoding(), system.taxonomy)
 
     def validate() -> dict[str, float]:
-        block = system.score_windows(windows, runtime)
-        evaluation = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5))
-        evaluation.update(gold, decoder.sets(block), top_k(block, 5)[0])
+        evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
+        for block in system.score_windows(windows, runtime):
+            evaluation.update(gold[row : row + len(block)], decoder.sets(block), top_k(block, 5)[0])
+            row += len(block)
         scores = evaluation.compute()
         names = (
             "micro_f1",
@@ -199,7 +200,7 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
     The engine's own answer would end the process and leave Ctrl-C ignored for good.
 
     Raises:
-        KeyboardInterrupt: when the training was stopped.
+        KeyboardInterrupt: when the training was stopped before its end.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
@@ -215,5 +216,5 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if conductor.interrupted:
+    if conductor.interrupted and not conductor.finished:
         raise KeyboardInterrupt

@@ -12,6 +12,8 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, write_text_atomically
 
 SUFFIX = ".run"
+LAST = "last.ckpt"
+"""The checkpoint in ``checkpoints`` that a training resumes from."""
 REPLACES = "replaces"
 
 
@@ -79,7 +81,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
-        if not any(self.checkpoints.iterdir()):
+        if not (self.checkpoints / LAST).is_file():
             clean_run(self.folder)
 
 
