@@ -83,11 +83,11 @@ def test_what_the_system_refuses_is_said_with_its_place(command: Command, monkey
     command("config", "linear").refused("taxotext: /secret: Permission denied. Check the disk, the folder and its")
 
 
-def test_an_interrupt_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_said_and_ends_with_its_own_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(KeyboardInterrupt(), monkeypatch)
     outcome = command("config", "linear")
     assert outcome.code == 130
-    assert outcome.err == "taxotext: interrupted. A training goes on with the same command and --resume.\n"
+    assert outcome.err == "taxotext: interrupted.\n"
 
 
 def test_the_version_is_printed(command: Command) -> None:

@@ -175,12 +175,13 @@ def test_labels_without_documents_are_named_and_never_answered(command: Command)
     assert answered <= {"fruit", "cars"}
 
 
-def test_a_label_of_the_validation_file_alone_is_a_mistake(command: Command) -> None:
+def test_a_label_of_the_validation_file_alone_is_a_mistake_with_a_taxonomy_only(command: Command) -> None:
     write("valid.jsonl", ("apple", ["fruit"]), ("a hammer", ["tools"]))
-    train(command, "--validation=valid.jsonl").refused(
-        "valid.jsonl: 1 label is not in the taxonomy of 2 labels", "valid.jsonl:2: 'tools'"
-    )
-    train(command, "--validation=valid.jsonl", "data.unknown_labels=drop").ok()
+    assert "such as 'tools'" in train(command, "--validation=valid.jsonl").ok().err
+    Path("labels.tsv").write_text("Root\tfruit\nRoot\tcars\n", encoding="utf-8")
+    given = ("--validation=valid.jsonl", "--taxonomy=labels.tsv", "--overwrite")
+    train(command, *given).refused("valid.jsonl: 1 label is not in the taxonomy of 2 labels", "valid.jsonl:2: 'tools'")
+    train(command, *given, "data.unknown_labels=drop").ok()
 
 
 def test_a_validation_file_without_labels_trains_and_cannot_tune(command: Command) -> None:
@@ -226,3 +227,19 @@ def test_the_sample_corpus_is_learned(command: Command) -> None:
     command("train", "--model=linear", *given, f"--names={SAMPLE / 'names.tsv'}", "--output=m").ok()
     answer = command("predict", "m", SAMPLE / "test.jsonl", "--top-k=1").ok().lines[0]
     assert set(answer) == {"id", "labels", "scores", "names"}
+
+
+def test_an_interrupted_training_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("taxotext.api.runs.train_run", interrupt)
+    outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
+    assert outcome.code == 130
+    assert "The training goes on with the same command and --resume." in outcome.err
+
+
+def test_a_configuration_file_may_have_an_equals_sign_in_its_path(command: Command) -> None:
+    Path("seed=3").mkdir()
+    Path("seed=3/c.yaml").write_text("model: linear\nsed: 4\n", encoding="utf-8")
+    command("train", "seed=3/c.yaml", "--output=model").refused("seed=3/c.yaml: ", "sed: unknown key")

@@ -54,6 +54,7 @@ def evaluate_corpus(
         "documents": len(corpus),
         "labels": len(taxonomy),
         "unknown_labels": len(corpus.report.unknown_labels),
+        "cut_texts": system.count_cut(corpus.texts),
         "closure": corpus.closure,
         "thresholds_tuned_on": manifest.decoding.tuned_on,
         "seconds": round(seconds, 3),

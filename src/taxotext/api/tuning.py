@@ -70,6 +70,7 @@ def tune_thresholds(
         metric=metric,
         shrink=shrink,
         base=rules,
+        before=manifest.decoding,
         floor=FLOOR,
         seed=system.settings.seed,
     )

@@ -77,6 +77,7 @@ def evaluate(
         "documents",
         "labels",
         "unknown_labels",
+        "cut_texts",
         "closure",
         "thresholds_tuned_on",
         "documents_per_second",

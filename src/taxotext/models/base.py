@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -63,14 +62,6 @@ class SystemSettings(Settings):
     runtime: RuntimeSettings = Field(RuntimeSettings(), description="device, precision, threads")
 
 
-@dataclass(frozen=True)
-class LongTextReport:
-    """How many texts were longer than the system reads."""
-
-    cut: int
-    documents: int
-
-
 class System(ABC):
     """A system from the registry.
 
@@ -111,9 +102,9 @@ class System(ABC):
     def facts(self) -> dict[str, Any]:
         """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
 
-    def check_texts(self, texts: Sequence[str]) -> LongTextReport:
-        """Count the texts that are longer than the system reads; systems without a limit cut none."""
-        return LongTextReport(0, len(texts))
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the system reads; systems without a limit cut none."""
+        return 0
 
 
 def block_starts(documents: int, size: int) -> Iterator[slice]:

@@ -15,8 +15,9 @@ from taxotext.data.batches import make_batch, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
 from taxotext.errors import ConfigError, DataError, ModelFolderError
+from taxotext.files import write_atomically
 from taxotext.models import parts
-from taxotext.models.base import LongTextReport, Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class NeuralSystem(System):
         super().__init__(settings, taxonomy)
         self._built: BuiltEncoder | None = None
         self._network: TextClassifier | None = None
+        self._edges: Tensor | None = None  # (2, E), where the weights are
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -160,8 +162,9 @@ class NeuralSystem(System):
         import torch
 
         rows: Any = self.network.head.label_weights
-        edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
-        penalty: Tensor = weight * recursive_regularisation(rows, edges)
+        if self._edges is None or self._edges.device != rows.device:
+            self._edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
+        penalty: Tensor = weight * recursive_regularisation(rows, self._edges)
         return penalty
 
     def pretrained_parameters(self) -> set[str]:
@@ -228,9 +231,9 @@ class NeuralSystem(System):
             )
         return block
 
-    def check_texts(self, texts: Sequence[str]) -> LongTextReport:
-        """Count the texts of which tokens are cut."""
-        return LongTextReport(int(self.windows(texts).cut.sum()), len(texts))
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts have tokens that are not read."""
+        return sum(int(self.windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
 
     def facts(self) -> dict[str, Any]:
         """Parameters, encoder source and hash."""
@@ -245,14 +248,11 @@ class NeuralSystem(System):
 
     def save_parts(self, folder: Path) -> None:
         """Write ``encoder.json``, ``tokenizer.json`` and ``weights.safetensors``."""
-        from safetensors.torch import save_file
-
         if self._built is None:
             raise RuntimeError("the network is not built yet")
         (folder / "encoder.json").write_text(json.dumps(self._built.record, indent=2), encoding="utf-8")
         self.tokenizer.save(folder / "tokenizer.json")
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(state, folder / "weights.safetensors")
+        save_weights(self.network, folder / "weights.safetensors")
 
     @classmethod
     def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
@@ -273,6 +273,14 @@ class NeuralSystem(System):
 def _positives(train: Corpus) -> NDArray[np.int64]:
     """Training documents of each label (N,)."""
     return np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the state of ``network`` as safetensors, completely or not at all."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(state, temporary))
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -115,7 +115,7 @@ class BinaryCrossEntropySettings(Settings):
     )
     positive_weight: PositiveWeight | Literal["balanced"] | dict[str, PositiveWeight] = Field(
         1.0,
-        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), at most 10",
+        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), from 1 to 10",
     )
 
 

@@ -193,7 +193,7 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
     settings = parse_settings(kind.Settings, config["settings"], str(folder / "config.json"))
     if overrides:
         changed = {**settings.model_dump(), "runtime": {**settings.runtime.model_dump(), **overrides}}
-        settings = parse_settings(kind.Settings, changed, "command line")
+        settings = parse_settings(kind.Settings, changed, "runtime settings of load")
     system = kind.load_parts(folder, settings, taxonomy)
     held_out = folder / HELD_OUT
     return system, Manifest(

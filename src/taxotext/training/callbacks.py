@@ -13,7 +13,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
 from taxotext.files import write_atomically
-from taxotext.models.neural import NeuralSystem
+from taxotext.models.neural import NeuralSystem, save_weights
 from taxotext.progress import Reporter, Task
 from taxotext.training.run import LAST
 
@@ -183,13 +183,3 @@ def _loss(trainer: pl.Trainer, outputs: Any) -> Tensor:
     """Loss of a batch; the engine hands it out divided by the number of batches of a step."""
     loss: Tensor = outputs["loss"].detach() * trainer.accumulate_grad_batches
     return loss
-
-
-def save_weights(network: torch.nn.Module, path: Path) -> None:
-    """Write the state of ``network`` as safetensors, completely or not at all."""
-    from safetensors.torch import save_file
-
-    state: dict[str, Tensor] = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    write_atomically(path, lambda temporary: save_file(state, temporary))
