@@ -24,7 +24,7 @@ from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, remove_leftovers, save_folder
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
-from taxotext.training.run import clean_run, differences, run_folder_of, was_replacing
+from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
 
 
 class DataSettings(Settings):
@@ -370,5 +370,6 @@ def _remove_run(folder: Path) -> None:
     """Delete a run folder; one that holds other things is left alone."""
     if not any((folder / name).exists() for name in ("run.json", "logs", "checkpoints")):
         raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
+    take_run(folder)
     shutil.rmtree(folder / "logs", ignore_errors=True)
     clean_run(folder)
