@@ -59,11 +59,13 @@ def test_asked_precisions_are_taken() -> None:
     assert resolve_runtime("cpu", "float32", "bf16").predict_bf16
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
-def test_autocast_follows_the_precision_of_use(precision: str, dtype: torch.dtype) -> None:
+def test_autocast_follows_the_precision_of_its_phase() -> None:
+    runtime = resolve_runtime("cpu", "bf16", "float32")
     a = torch.ones(2, 2)
-    with resolve_runtime("cpu", "bf16", precision).autocast():
-        assert (a @ a).dtype == dtype
+    with runtime.autocast(training=True):
+        assert (a @ a).dtype == torch.bfloat16
+    with runtime.autocast(training=False):
+        assert (a @ a).dtype == torch.float32
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator is glibc's")

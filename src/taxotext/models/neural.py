@@ -213,7 +213,7 @@ class NeuralSystem(System):
         with torch.inference_mode():
             for documents in plan:
                 batch = make_batch(windows, documents + part.start, self.tokenizer.pad_id)
-                with runtime.autocast():
+                with runtime.autocast(training=False):
                     logits = network(
                         torch.from_numpy(batch.ids).to(runtime.device),
                         torch.from_numpy(batch.mask).to(runtime.device),

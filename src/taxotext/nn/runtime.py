@@ -35,9 +35,10 @@ class Runtime:
     predict_bf16: bool
 
     @contextlib.contextmanager
-    def autocast(self) -> Iterator[None]:
-        """Context of a forward pass in use (in training the engine opens its own)."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.predict_bf16):
+    def autocast(self, training: bool) -> Iterator[None]:
+        """Context of a forward pass."""
+        enabled = self.bf16 if training else self.predict_bf16
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             yield
 
 
