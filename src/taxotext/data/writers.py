@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +15,7 @@ from taxotext.data.corpus import Corpus
 from taxotext.data.records import short
 from taxotext.data.sources import format_of_path
 from taxotext.errors import DataError
+from taxotext.files import replacing
 
 
 def write_corpus(
@@ -163,20 +162,13 @@ def _replacing(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: the file exists already; give another name, or overwrite=True to replace it")
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as raw:
+        with replacing(path) as temporary, temporary.open("wb") as raw:
             if path.suffix.lower() == ".gz":
                 # No name and no time inside, so that the same corpus gives the same bytes.
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
                     yield cast(BinaryIO, packed)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: the file cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

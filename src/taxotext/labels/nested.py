@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from taxotext.errors import TaxonomyError, nearest
-from taxotext.labels import building
+from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 
 _OBJECT_KEYS = ("id", "name", "children")
@@ -63,7 +63,7 @@ def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
 
 def is_yaml_name(path: Path) -> bool:
     """Whether the file name says YAML (``.yaml`` or ``.yml``, perhaps with ``.gz``)."""
-    return path.name.removesuffix(".gz").endswith((".yaml", ".yml"))
+    return files.plain_name(path).endswith((".yaml", ".yml"))
 
 
 def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
