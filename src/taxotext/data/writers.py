@@ -82,7 +82,8 @@ def write_csv(corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUM
 
 def _field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
     """Return role -> field name, in the order of writing; DataError when metadata would overwrite one."""
-    names = {"id": columns.id, "text": columns.text[0], "labels": columns.labels}
+    names = {} if corpus.ids is None and columns.id_field is None else {"id": columns.id}
+    names |= {"text": columns.text[0], "labels": columns.labels}
     if corpus.weights is not None:
         names["weight"] = columns.weight or "weight"
     if corpus.groups is not None:
@@ -150,7 +151,16 @@ def _row(cells: list[str], delimiter: str, target: Path) -> bytes:
             raise DataError(f"{target}: {short(cell)} holds a NUL character, which CSV has no form for; write JSONL")
         special = delimiter in cell or '"' in cell or "\n" in cell or "\r" in cell
         quoted.append('"' + cell.replace('"', '""') + '"' if special else cell)
-    return (delimiter.join(quoted) + "\n").encode("utf-8")
+    row = delimiter.join(quoted)
+    lines = row.split("\n")
+    if delimiter == "\t" and len(lines) > 1 and lines[0].count("\t") == lines[-1].count("\t") == len(cells) - 1:
+        odd = [cell for cell in cells if "\t" in cell and "\n" in cell]
+        if odd:  # the reader would take it for rows that an open quote has swallowed
+            raise DataError(
+                f"{target}: {short(odd[0])} has tabs and line breaks that look like rows of a TSV file; "
+                "write JSONL or CSV"
+            )
+    return (row + "\n").encode("utf-8")
 
 
 @contextmanager
