@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from taxotext.errors import ConfigError, nearest
+from taxotext.wording import counted
 
 SHOWN = 80
 """Characters of a wrong value that a sentence repeats."""
@@ -85,7 +86,7 @@ def parse_settings(kind: type[S], values: Mapping[str, Any], where: str = "setti
         return kind.model_validate(dict(values))
     except ValidationError as error:
         problems = _sentences(kind, values, error.errors(), prefix)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = counted(len(problems), "problem")
         raise ConfigError(f"{where}: {count} in the configuration.", problems) from None
 
 

@@ -73,7 +73,8 @@ def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) ->
 def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
     outcome = command("evaluate", small, "test.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    assert "1 gold labels are unknown to the model and count as misses, such as 'parts'" in outcome.err
+    sentence = "1 label is not in the taxonomy: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    assert outcome.err == f"test.jsonl: {sentence}\n"  # and says it once
     assert result["unknown_labels"] == 1
     assert result["micro_recall"] == pytest.approx(2 / 3)
     assert result["set_accuracy"] == 0.5
@@ -91,7 +92,7 @@ def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path)
 def test_a_file_of_another_taxonomy_is_all_misses(command: Command, sample_model: Path, small: Path) -> None:
     outcome = command("evaluate", sample_model, "train.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    assert "2 gold labels are unknown to the model" in outcome.err
+    assert "2 labels are not in the taxonomy: 'cars' (in 4 documents) and 1 more; nothing predicts them" in outcome.err
     assert (result["unknown_labels"], result["micro_f1"]) == (2, 0.0)
 
 

@@ -209,6 +209,22 @@ def test_csv_files_need_no_configuration(command: Command) -> None:
     assert set(load("m").taxonomy.ids) == {"fruit", "food", "cars"}
 
 
+def test_the_separator_of_labels_is_found_once_and_kept_with_the_model(command: Command) -> None:
+    rows = '"Food, drink;cat",apple pear\ncat,hot car\n"Food, drink",pear apple\ncat,a car\n'
+    Path("train.csv").write_text("labels,text\n" + rows, encoding="utf-8")
+    Path("test.csv").write_text('labels,text\n"Food, drink",pear apple\n', encoding="utf-8")
+    given = ["--train=train.csv", "--validation=test.csv", "--output=m"]
+    outcome = command("train", "--model=linear", *given).ok()
+    assert "The labels of train.csv were separated at ';', as it seems; else set data.label_separator." in outcome.err
+    assert set(load("m").taxonomy.ids) == {"Food, drink", "cat"}
+    columns = load("m").manifest.trained_on["columns"]
+    assert (columns["label_separator"], columns["found_separator"]) == (None, ";")
+    assert json.loads(command("evaluate", "m", "test.csv", "--json").ok().out)["unknown_labels"] == 0
+    command("tune", "m", "--data=test.csv", "--shrink=1").ok()
+    assert command("data", "check", "train.csv", "--other=test.csv").err.startswith("train.csv: 0 errors")
+    command("data", "stats", "train.csv", "--other=test.csv").ok()
+
+
 def test_one_text_field_needs_no_list(command: Command) -> None:
     Path("train.jsonl").write_text(documents().replace('"text"', '"title"'), encoding="utf-8")
     train(command, "data.text=title").ok()

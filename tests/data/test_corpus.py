@@ -90,7 +90,7 @@ def test_unknown_labels_can_be_dropped(tmp_path: Path, animals: Taxonomy, caplog
     assert corpus.unknown_labels == ()
     assert corpus.report.unknown_labels == {"x": 2}
     assert corpus.report.empty_label_sets == 1
-    assert "1 unknown label(s), used 2 times, which the taxonomy lacks: removed" in caplog.text
+    assert "1 label is not in the taxonomy: 'x' (in 2 documents); it was removed" in caplog.text
 
 
 def test_unknown_labels_can_be_counted_as_extra_columns(tmp_path: Path, animals: Taxonomy) -> None:
@@ -322,3 +322,13 @@ def test_a_corpus_of_the_same_taxonomy_is_left_alone() -> None:
     corpus = Corpus.from_lists(["a"], [["y"]], Taxonomy.flat("xyz"))
     assert corpus.aligned(Taxonomy.flat("xyz")) is corpus
     assert corpus.aligned(Taxonomy.flat("zyx")) is not corpus
+
+
+def test_unknown_labels_that_look_alike_are_explained() -> None:
+    with pytest.raises(DataError, match=r"'café' is there, written with other Unicode characters .*; normalise to NFC"):
+        Corpus.from_lists(["a"], [["cafe\u0301"]], Taxonomy.flat(["caf\u00e9"]))
+
+
+def test_a_corpus_of_one_document_is_counted_so() -> None:
+    with pytest.raises(DataError, match=r"the index 1 is outside the corpus of 1 document \("):
+        Corpus.from_lists(["a"]).subset([1])

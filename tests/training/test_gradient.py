@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from taxotext import Classifier, Corpus
 from taxotext.errors import ConfigError, DataError
+from taxotext.files import temporary_of
 from taxotext.training import RunFolder, callbacks, gradient, loader
 from taxotext.training.callbacks import AtomicCheckpoints, Conductor
 from taxotext.training.module import TextModule
@@ -221,7 +223,8 @@ def while_writing_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     def save(self: Any, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         written["times"] += 1
         if written["times"] == 7:
-            Path(path).with_name(f".{Path(path).name}.999999999.tmp").write_bytes(b"half")
+            mine = temporary_of(Path(path))
+            mine.with_name(mine.name.replace(f".{os.getpid()}.", ".999999999.")).write_bytes(b"half")
             raise Cut
         original(self, checkpoint, path, storage_options)
 

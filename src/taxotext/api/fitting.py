@@ -62,7 +62,7 @@ def fit_system(
         "validation_documents": int(result.held_out.gold.shape[0]),
         "closure": documents.closure,
         "seed": settings.seed,
-        "columns": asdict(columns or Columns()),
+        "columns": asdict(replace(columns or Columns(), found_separator=documents.report.label_separator)),
     }
     metrics: dict[str, Any] = {"history": result.history, "selected": result.selected}
     facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 1)}

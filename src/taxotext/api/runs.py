@@ -25,6 +25,7 @@ from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, remove_leftovers, save_folder
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
 from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
+from taxotext.wording import counted
 
 
 class DataSettings(Settings):
@@ -57,7 +58,7 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _one_role_each(self) -> DataSettings:
         try:
-            self.columns()
+            self.columns().check_roles(labelled=True)
         except ConfigError as error:
             raise ValueError(error.message) from None
         return self
@@ -125,8 +126,7 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     except ConfigError as error:
         problems += error.problems or (error.message,)
     if problems or data is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{where}: {count} in the configuration.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'problem')} in the configuration.", problems)
     return RunConfig(data, chosen, given)
 
 
@@ -240,11 +240,11 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     if data.taxonomy is not None:
         taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
 
-    def read(path: str, labels: Taxonomy | None, unknown: str) -> Corpus:
+    def read(path: str, labels: Taxonomy | None, unknown: str, separator: str | None = None) -> Corpus:
         return read_corpus(
             Path(path),
             labels,
-            data.columns(),
+            replace(data.columns(), found_separator=separator),
             closure=data.closure,
             unknown=unknown,
             on_bad_line=data.on_bad_line,
@@ -258,7 +258,7 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
         return train, None
     # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
     unknown = "drop" if taxonomy is None else data.unknown_labels
-    validation = read(data.validation, train.taxonomy, unknown)
+    validation = read(data.validation, train.taxonomy, unknown, train.report.label_separator)
     return train, replace(validation, source=f"validation file {Path(data.validation).name}")
 
 
@@ -273,8 +273,7 @@ def _check_files(data: DataSettings, where: str) -> None:
         except DataError as error:
             problems.append(f"data.{key}: {error}")
     if problems:
-        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
-        raise ConfigError(f"{where}: {count} cannot be read.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'file')} cannot be read.", problems)
 
 
 def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) -> None:
@@ -317,15 +316,20 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
     counts = train.known_targets.sum(axis=0)
     never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
     if never:
-        have = "has" if len(never) == 1 else "have"
+        have, them = ("has", "it") if len(never) == 1 else ("have", "them")
         reporter.note(
-            f"{len(never)} of {len(train.taxonomy)} labels {have} no training document, such as {never[0]!r}; "
-            "the model cannot learn them."
+            f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "
+            f"{never[0]!r}; the model cannot learn {them}."
+        )
+    if train.report.label_separator is not None:
+        reporter.note(
+            f"The labels of {train.source} were separated at {train.report.label_separator!r}, as it seems; "
+            "else set data.label_separator."
         )
     unseen = [] if validation is None else sorted(validation.report.unknown_labels)
     if unseen:
-        count = "1 label is" if len(unseen) == 1 else f"{len(unseen)} labels are"
-        reporter.note(f"{count} in the validation file only and left out there, such as {unseen[0]!r}.")
+        count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"
+        reporter.note(f"{count} {verb} in the validation file only and left out there, such as {unseen[0]!r}.")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "

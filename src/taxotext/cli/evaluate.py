@@ -60,11 +60,6 @@ def evaluate(
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
     corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels)
-    if corpus.unknown_labels:
-        reporter.note(
-            f"{len(corpus.unknown_labels)} gold labels are unknown to the model and count as misses, such as "
-            f"{corpus.unknown_labels[0]!r}."
-        )
     result = classifier.evaluate(corpus, per_label=per_label, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}

@@ -87,7 +87,7 @@ class _Stream:
         from taxotext.data.columns import ReadReport
 
         self.report = ReadReport()
-        self.waiting: deque[tuple[str, str | None]] = deque()
+        self.waiting: deque[tuple[str, str | int | None]] = deque()
         columns = columns_of(classifier, text=tuple(text) if text else None)
         source: Any = sys.stdin.buffer if name == "-" else Path(name)
         self._documents = read_documents(
@@ -131,7 +131,7 @@ def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **ru
     return Decoding.from_dict(values, "predict")
 
 
-def _line(taxonomy: Taxonomy, document_id: str | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
+def _line(taxonomy: Taxonomy, document_id: str | int | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
     import numpy as np
     import orjson
 
@@ -148,15 +148,12 @@ def _line(taxonomy: Taxonomy, document_id: str | None, labels: Any, scores: Any,
 def _tree(taxonomy: Taxonomy, text: str, labels: Any, scores: Any) -> str:
     from taxotext.labels import tree_lines
 
-    shown = {int(label) for label in labels}
-    for label in labels:
-        shown.update(int(ancestor) for ancestor in taxonomy.ancestors(int(label)))
     chosen = {int(label) for label in labels}
 
     def annotate(label: int) -> str:
         return f"{scores[label]:.2f}" if label in chosen else f"({scores[label]:.2f})"
 
-    lines = list(tree_lines(taxonomy, annotate, only=shown)) if shown else ["(no label)"]
+    lines = list(tree_lines(taxonomy, annotate, only=chosen)) if chosen else ["(no label)"]
     short = " ".join(text.split())
     short = short if len(short) <= 100 else short[:97] + "..."
     return "\n".join([f"“{short}”", *(f"  {line}" for line in lines), ""]) + "\n"

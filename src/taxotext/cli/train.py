@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,7 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
 
     values: dict[str, Any] = {}
     where = "command line"
-    files = [argument for argument in arguments if "=" not in argument or Path(argument).is_file()]
+    files = [argument for argument in arguments if "=" not in argument or os.path.isfile(argument)]
     if len(files) > 1:
         raise ConfigError(
             f"{files[1]!r} is neither a key.path=value nor the first configuration file; name one YAML file at most."

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +15,7 @@ from taxotext.data.corpus import Corpus
 from taxotext.data.records import short
 from taxotext.data.sources import format_of_path
 from taxotext.errors import DataError
+from taxotext.files import replacing
 
 
 def write_corpus(
@@ -83,7 +82,8 @@ def write_csv(corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUM
 
 def _field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
     """Return role -> field name, in the order of writing; DataError when metadata would overwrite one."""
-    names = {"id": columns.id, "text": columns.text[0], "labels": columns.labels}
+    names = {} if corpus.ids is None and columns.id_field is None else {"id": columns.id}
+    names |= {"text": columns.text[0], "labels": columns.labels}
     if corpus.weights is not None:
         names["weight"] = columns.weight or "weight"
     if corpus.groups is not None:
@@ -151,7 +151,16 @@ def _row(cells: list[str], delimiter: str, target: Path) -> bytes:
             raise DataError(f"{target}: {short(cell)} holds a NUL character, which CSV has no form for; write JSONL")
         special = delimiter in cell or '"' in cell or "\n" in cell or "\r" in cell
         quoted.append('"' + cell.replace('"', '""') + '"' if special else cell)
-    return (delimiter.join(quoted) + "\n").encode("utf-8")
+    row = delimiter.join(quoted)
+    lines = row.split("\n")
+    if delimiter == "\t" and len(lines) > 1 and lines[0].count("\t") == lines[-1].count("\t") == len(cells) - 1:
+        odd = [cell for cell in cells if "\t" in cell and "\n" in cell]
+        if odd:  # the reader would take it for rows that an open quote has swallowed
+            raise DataError(
+                f"{target}: {short(odd[0])} has tabs and line breaks that look like rows of a TSV file; "
+                "write JSONL or CSV"
+            )
+    return (row + "\n").encode("utf-8")
 
 
 @contextmanager
@@ -163,20 +172,13 @@ def _replacing(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: the file exists already; give another name, or overwrite=True to replace it")
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as raw:
+        with replacing(path) as temporary, temporary.open("wb") as raw:
             if path.suffix.lower() == ".gz":
                 # No name and no time inside, so that the same corpus gives the same bytes.
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
                     yield cast(BinaryIO, packed)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: the file cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

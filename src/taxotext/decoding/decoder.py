@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
-from taxotext.errors import SHOWN_PROBLEMS, ConfigError, LabelError
+from taxotext.errors import ConfigError, LabelError
+from taxotext.labels import lookup
 from taxotext.metrics.sparse import BoolArray, FloatArray, Sets
 
 if TYPE_CHECKING:
@@ -29,17 +30,15 @@ class Decoder:
     The settings act in this order:
 
     1. **Scores** are made consistent over all labels, excluded ones too: with ``up`` a label gets the maximum
-    over
-       itself and its descendants, with ``down`` the minimum over itself and its ancestors.
+       over itself and its descendants, with ``down`` the minimum over itself and its ancestors.
     2. **Eligible** are the labels of ``include`` (all when None) that are not in ``exclude``. No other label
-    is ever
-       answered, whatever comes below.
+       is ever answered, whatever comes below.
     3. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
-    all pass. 4. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with
-    ``down`` labels that
-       lack an eligible ancestor are removed. (With one threshold for all this changes nothing: step 1 has
-       seen to it.) Ineligible ancestors are passed over, so the answer is free of violations among the
-       eligible labels, and free of any when no ancestor of an eligible label is ineligible.
+       all pass.
+    4. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
+       labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
+       step 1 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
+       among the eligible labels, and free of any when no ancestor of an eligible label is ineligible.
     5. **top_k** keeps the best k of the set.
     6. **never_empty**: where nothing is left, the best eligible label is answered.
 
@@ -205,25 +204,21 @@ def _csr(mask: BoolArray) -> Sets:
 
 
 def _check_ids(decoding: Decoding, taxonomy: Taxonomy) -> None:
-    problems: list[str] = []
     places: tuple[tuple[str, Iterable[str]], ...] = (
         ("include", decoding.include or ()),
         ("exclude", decoding.exclude),
         ("label_thresholds", decoding.label_thresholds),
     )
-    for key, ids in places:
-        for label in ids:
-            if label in taxonomy:
-                continue
-            if len(problems) >= SHOWN_PROBLEMS:  # not shown: spare the search for the nearest id
-                problems.append(f"{key}: {label!r} is not a label.")
-                continue
-            try:
-                taxonomy.index(label)
-            except LabelError as error:
-                problems.append(f"{key}: {error.message}")
-    if problems:
-        raise LabelError("decoding: the settings name labels that the model does not have.", problems)
+    unknown = [(key, label) for key, ids in places for label in ids if label not in taxonomy]
+    if unknown:
+        near = lookup.hints([label for _, label in unknown], taxonomy.ids)
+        raise LabelError(
+            "decoding: the settings name labels that the model does not have.",
+            [
+                f"{key}: The taxonomy has no label {label!r}.{hint}"
+                for (key, label), hint in zip(unknown, near, strict=True)
+            ],
+        )
 
 
 def _thresholds(decoding: Decoding, taxonomy: Taxonomy, levels: NDArray[np.int64]) -> FloatArray:

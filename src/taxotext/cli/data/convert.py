@@ -9,6 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import OnBadLine
+from taxotext.wording import counted
 
 
 def convert(
@@ -58,7 +59,7 @@ def convert(
         corpus = read_corpus(source, None, columns, closure="as_given", on_bad_line=on_bad_line)
     write_corpus(corpus, target, common.columns_to_write(columns, output_label_separator), overwrite=overwrite)
     note = make_reporter().note
-    note(f"Wrote {target}: {common.counted(len(corpus), 'document')}.")
+    note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
     for sentence in common.reading_notes(corpus.report):
         note(sentence)
 
@@ -98,14 +99,14 @@ def convert_taxonomy(
         raise ConfigError(f"{target}: would hold the taxonomy and the names; give --output-names another name.")
     common.refuse_existing(source, outputs, overwrite=overwrite)
     taxonomy = read_taxonomy(source, taxonomy_format, path_separator, names=names)
-    write_taxonomy(taxonomy, target, to, path_separator)
+    write_taxonomy(taxonomy, target, to, path_separator, overwrite=overwrite)
     note = make_reporter().note
     note(
-        f"Wrote {target}: {common.counted(len(taxonomy), 'label')}, "
-        f"{common.counted(taxonomy.edge_index.shape[1], 'edge')}, {common.counted(taxonomy.depth, 'level')}."
+        f"Wrote {target}: {counted(len(taxonomy), 'label')}, "
+        f"{counted(taxonomy.edge_index.shape[1], 'edge')}, {counted(taxonomy.depth, 'level')}."
     )
     if output_names is not None:
-        write_names(taxonomy, output_names)
+        write_names(taxonomy, output_names, overwrite=overwrite)
         note(f"Wrote {output_names}.")
     elif taxonomy.has_names and (to or format_of_name(target)) == "edges":
         note(f"{target} has no place for the display names; keep them with --output-names FILE.")
