@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from taxotext.decoding.calibration import Calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
@@ -28,6 +29,7 @@ class Decoder:
 
     The settings act in this order:
 
+    0. **Calibration**: the probabilities are corrected, label by label, if ``calibration`` says so.
     1. **Scores** are made consistent over all labels, excluded ones too: with ``up`` a label gets the maximum
     over
        itself and its descendants, with ``down`` the minimum over itself and its ancestors.
@@ -64,6 +66,7 @@ class Decoder:
         self.decoding = decoding
         self.labels = len(taxonomy)
         _check_ids(decoding, taxonomy)
+        self._calibration = Calibration(decoding, taxonomy)
         levels = np.asarray(taxonomy.levels, dtype=np.int64)
         self.thresholds = _thresholds(decoding, taxonomy, levels)
         self.eligible = _eligible(decoding, taxonomy)
@@ -83,7 +86,7 @@ class Decoder:
                 self._order = order
 
     def scores(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the consistent scores of a block.
+        """Return the calibrated and consistent scores of a block.
 
         Args:
             block: (B, N) probabilities; float32, other float types are converted to it first.
@@ -94,7 +97,7 @@ class Decoder:
         Raises:
             ValueError: the shape does not fit, or a value is NaN or no probability.
         """
-        given = self._checked(block)
+        given = self._calibration(self._checked(block))
         if self._propagation is None:
             return np.array(given, dtype=np.float32, order="C")
         work = np.array(given.T, dtype=np.float32, order="C")  # (N, B): a step then reads whole rows
@@ -210,6 +213,8 @@ def _check_ids(decoding: Decoding, taxonomy: Taxonomy) -> None:
         ("include", decoding.include or ()),
         ("exclude", decoding.exclude),
         ("label_thresholds", decoding.label_thresholds),
+        ("label_temperatures", decoding.label_temperatures),
+        ("label_breakpoints", decoding.label_breakpoints),
     )
     for key, ids in places:
         for label in ids:
