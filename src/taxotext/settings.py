@@ -130,6 +130,8 @@ def _sentences(kind: type[BaseModel], values: Any, details: Sequence[Any], prefi
     inputs: dict[str, Any] = {}
     for detail in details:
         location = _without_tags(values, detail)
+        if detail["type"] == "union_tag_invalid":  # said of the section, meant is its name
+            location = (*location, "name")
         path = ".".join([*([prefix] if prefix else []), *(str(step) for step in location)])
         message = _message(kind, values, location, detail)
         messages.setdefault(path, [])

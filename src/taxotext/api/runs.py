@@ -130,11 +130,15 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     return RunConfig(data, chosen, given)
 
 
-def default_config(name: str) -> str:
-    """Return the whole default configuration of a system as YAML with comments."""
-    kind = find(name)
+def default_config(name: str, values: Mapping[str, Any] | None = None) -> str:
+    """Return the whole configuration of a system as YAML with comments: its defaults, and ``values`` over them.
+
+    Raises:
+        ConfigError: there is no such system, or a value is wrong.
+    """
+    settings = parse_settings(find(name).Settings, values or {}, f"configuration of {name}")
     data = "\n".join("  " + line for line in commented_yaml(DataSettings()).splitlines())
-    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(kind.Settings())}"
+    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(settings)}"
 
 
 def train_run(

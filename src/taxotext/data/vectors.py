@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from taxotext.data.sources import Lines, check_path, open_lines
 from taxotext.errors import DataError
 
+LARGEST = float(np.finfo(np.float32).max)
+
 _Row = tuple[int, bytes]
 """Number of a line, and its numbers as text."""
 
@@ -142,7 +144,7 @@ def _numbers(kept: Sequence[_Row], width: int, name: str) -> NDArray[np.float32]
             raise DataError(f"{name}:{number}: {len(rest.split())} numbers instead of {width}.")
         for part in rest.split():
             try:
-                finite = bool(np.isfinite(np.float32(float(part))))
+                finite = abs(float(part)) <= LARGEST  # NaN is not
             except ValueError:
                 finite = False
             if not finite:

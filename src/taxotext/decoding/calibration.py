@@ -1,6 +1,6 @@
 """Probabilities that mean what they say: a correction of the scores, fitted on held-out documents.
 
-Two ways, both of which keep the order of the scores of a label:
+Two ways, both of which keep the order of the scores of a label (as far as float32 tells them apart):
 
 * **Temperature** (Guo et al. 2017, section 4.2): p' = σ(logit(p) / T), with the T of smallest log loss.
 * **Isotonic** (Zadrozny and Elkan 2002): the rising step function nearest to the gold labels, by pooling neighbours
@@ -33,8 +33,8 @@ ENOUGH_POSITIVES = 30
 """Positives from which on a label has isotonic steps of its own; fewer make steps of chance."""
 MOST_POINTS = 200
 """Breakpoints that are kept of one correction at most."""
-BOUNDS = (-2.3, 2.3)
-"""Of ln T: temperatures from 0.1 to 10."""
+BOUNDS = (-1.4, 2.3)
+"""Of ln T: temperatures from 0.25 to 10. Below, most scores would round to 1 and be equal."""
 SMALLEST = 1e-7
 """Distance from 0 and 1 that logarithms keep: that of float32 from 1."""
 

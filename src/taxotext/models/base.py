@@ -60,7 +60,7 @@ class SystemSettings(Settings):
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Settings, nested, by name of the preset."""
+    """Settings, nested, by name of the preset; sections that are parts name theirs."""
 
     seed: int = Field(13, ge=0, lt=2**32, description="fixes splits, initial weights and batches")
     validation: ValidationSettings = Field(

@@ -37,7 +37,7 @@ class GruAttMultiSettings(NeuralSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "text": {"max_tokens": 100},
-            "loss": {"scale": "mean"},
+            "loss": {"name": "bce", "scale": "mean"},
             "training": {
                 "epochs": 10,
                 "batch_size": 128,
@@ -50,7 +50,9 @@ class GruAttMultiSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field("default", description="default; paper: as published")
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
         GruAttentionSettings(), description="text encoder"

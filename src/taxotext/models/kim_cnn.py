@@ -15,8 +15,8 @@ padding, without the places that saw padding only.
 Preset ``paper``: the words as they are (no case folded), every word of the training texts, 300 numbers for each,
 batches of 50, mean over labels, constant learning rate, no weight decay. Not as published in either: AdamW instead of
 Adadelta, and no bound of 3 on the norm of w_l; sigmoid outputs instead of softmax; the outputs start from the
-log-odds of the labels. Kim's four variants are settings of the word vectors: *rand* ``embeddings=random``, *static* a file and ``train_embeddings=false``, *non-static* a file;
-*multichannel* is left out.
+log-odds of the labels. Kim's four variants are settings of the word vectors: *rand* is ``embeddings=random``, *static*
+a file and ``train_embeddings=false``, *non-static* a file; *multichannel* is left out.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ class KimCnnSettings(NeuralSettings):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
-            "encoder": {"vocabulary": {"min_count": 1, "lowercase": False}, "embedding_width": 300},
-            "loss": {"scale": "mean"},
+            "encoder": {"name": "kim_cnn", "vocabulary": {"min_count": 1, "lowercase": False}, "embedding_width": 300},
+            "loss": {"name": "bce", "scale": "mean"},
             "training": {"batch_size": 50, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0},
         }
     }
 
-    preset: Literal["default", "paper"] = Field("default", description="default; paper: as published")
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
         KimCnnEncoderSettings(), description="text encoder"

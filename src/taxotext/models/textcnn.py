@@ -38,13 +38,19 @@ class TextCnnSettings(NeuralSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "text": {"max_tokens": 500},
-            "encoder": {"vocabulary": {"min_count": 1, "punctuation": "drop"}, "embedding_width": 256},
-            "loss": {"scale": "mean"},
+            "encoder": {
+                "name": "textcnn",
+                "vocabulary": {"min_count": 1, "punctuation": "drop"},
+                "embedding_width": 256,
+            },
+            "loss": {"name": "bce", "scale": "mean"},
             "training": {"schedule": "constant", "warmup": 0.0, "weight_decay": 0.0},
         }
     }
 
-    preset: Literal["default", "paper"] = Field("default", description="default; paper: as published")
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
         TextCnnEncoderSettings(), description="text encoder"

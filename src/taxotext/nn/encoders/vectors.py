@@ -56,13 +56,16 @@ def first_vectors(choice: str, width: int | None, tokenizer: TextTokenizer, text
         DataError: the file cannot be read; with ``file:line``.
     """
     words = tokenizer.vocabulary
+    specials = np.asarray([tokenizer.pad_id, tokenizer.unknown_id])
     if choice == "random":
         matrix = _uniform((len(words), width or DEFAULT_WIDTH), RANDOM_BOUND)
         matrix[tokenizer.pad_id] = 0
         record = {"embeddings": "random", "embeddings_sha256": None, "embeddings_coverage": None}
         return Vectors(matrix, record, False)
     if choice == "encoder":
-        matrix, found, source, sha256 = _of_encoder(words, width or DEFAULT_WIDTH)
+        usual = np.ones(len(words), dtype=np.bool_)
+        usual[specials] = False
+        matrix, found, source, sha256 = _of_encoder(words, usual, width or DEFAULT_WIDTH)
     else:
         vectors = read_vectors(choice, words, fold_case=True)
         matrix, found, source, sha256 = vectors.matrix, vectors.found, Path(choice).name, vectors.sha256
@@ -71,7 +74,6 @@ def first_vectors(choice: str, width: int | None, tokenizer: TextTokenizer, text
                 f"encoder.embedding_width: is {width}, but the vectors of {choice} have {matrix.shape[1]} numbers; "
                 "leave the width out, or name another file."
             )
-    specials = np.asarray([tokenizer.pad_id, tokenizer.unknown_id])
     found[specials] = False
     if not found.any():
         raise ConfigError(
@@ -105,7 +107,9 @@ def principal_components(rows: NDArray[np.float32], width: int) -> NDArray[np.fl
     return np.asarray(centred @ loadings, dtype=np.float32)
 
 
-def _of_encoder(words: Sequence[str], width: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], str, str]:
+def _of_encoder(
+    words: Sequence[str], usual: NDArray[np.bool_], width: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], str, str]:
     from taxotext.nn.encoders.pretrained import load_transformer
 
     with torch.random.fork_rng(devices=[]):  # whatever loading draws: the caller's seed stays as it is
@@ -121,7 +125,7 @@ def _of_encoder(words: Sequence[str], width: int) -> tuple[NDArray[np.float32], 
     sums = np.add.reduceat(table[pieces.values], pieces.offsets[:-1], axis=0)  # (V, D)
     unknown = np.add.reduceat(pieces.values == built.tokenizer.unknown_id, pieces.offsets[:-1]) > 0
     means = sums / pieces.lengths[:, None]
-    found = ~unknown
+    found = usual & ~unknown
     matrix = np.zeros((len(words), width), dtype=np.float32)
     if found.any():
         matrix[found] = principal_components(means[found].astype(np.float32), width)
