@@ -52,9 +52,8 @@ def test_the_state_of_a_mean_goes_on_elsewhere() -> None:
     one.add(network)
     other.add(network)
     assert one.count == other.count == 2
-    assert all(
-        torch.equal(one.state_dict()["mean"][name], other.state_dict()["mean"][name]) for name in ("weight", "bias")
-    )
+    means = [average.state_dict()["mean"] for average in (one, other)]
+    assert all(torch.equal(means[0][name], means[1][name]) for name in ("weight", "bias"))
 
 
 def fit(name: str, values: dict[str, Any]) -> Classifier:
