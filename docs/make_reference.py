@@ -16,7 +16,8 @@ from typing import Any
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = ("linear", "bert")
+SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi")
+KINDS = ("encoder", "structure", "head", "loss")
 
 CONFIG_PAGE = """# Configuration
 
@@ -48,6 +49,13 @@ Python has no `data` section: there, {columns} and `read_corpus` say the same.
 {common}
 
 {systems}
+
+## Other parts
+
+Parts that a composed system takes when their `name` is given, such as `loss.name=focal`; those of the systems above are
+not repeated. Every encoder can be chosen in every composed system.
+
+{parts}
 """
 
 
@@ -73,6 +81,7 @@ def pages() -> dict[Path, str]:
 
 def _config_page() -> str:
     from taxotext.api.runs import DataSettings
+    from taxotext.models.parts import members
     from taxotext.models.registry import entries, find
 
     common = _rows(find(SYSTEMS[0]).Settings.model_json_schema(), only=COMMON)
@@ -82,6 +91,15 @@ def _config_page() -> str:
         own = [key for key in schema["properties"] if key not in COMMON]
         systems.append(f"## Settings of `{name}`\n\n{entries()[name].summary}: [{name}](../systems/{name}.md).\n")
         systems.append(_table(_HEAD, _rows(schema, only=own)) + "\n")
+    shown = {(kind, getattr(find(name).Settings(), kind).name) for name in SYSTEMS[1:] for kind in KINDS}
+    others = [
+        f"### `{kind}.name={name}`\n\n{settings.__doc__}\n\n"
+        + _table(_HEAD, _rows({"properties": {kind: settings.model_json_schema()}}, only=[kind]))
+        + "\n"
+        for kind in KINDS
+        for name, settings in members(kind).items()
+        if (kind, name) not in shown
+    ]
     data = _rows({"properties": {"data": DataSettings.model_json_schema()}}, only=["data"])
     return CONFIG_PAGE.format(
         begin=BEGIN,
@@ -89,6 +107,7 @@ def _config_page() -> str:
         data=_table(_HEAD, data),
         common=_table(_HEAD, common),
         systems="\n".join(systems).rstrip(),
+        parts="\n".join(others).rstrip(),
     )
 
 
@@ -99,18 +118,27 @@ def _rows(schema: dict[str, Any], only: Iterable[str]) -> list[tuple[str, ...]]:
     """(key, values, default, meaning) of each key, depth first."""
     definitions = schema.get("$defs", {})
 
-    def walk(properties: dict[str, Any], path: str) -> Iterator[tuple[str, ...]]:
+    def definition(entry: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = definitions.get(str(entry.get("$ref", "")).rpartition("/")[2], entry)
+        return found
+
+    def walk(properties: dict[str, Any], path: str, defaults: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         for name, entry in properties.items():
             key = f"{path}{name}"
-            inner = definitions.get(str(entry.get("$ref", "")).rpartition("/")[2], entry)
+            default = defaults.get(name, entry.get("default", {}))
+            inner = definition(entry)
+            if "oneOf" in entry:  # parts, told apart by their name: the keys of the one that is chosen here
+                parts = {part["properties"]["name"]["const"]: part for part in map(definition, entry["oneOf"])}
+                inner = dict(parts[default["name"]])
+                choice = {**inner["properties"]["name"], "enum": list(parts)}
+                inner["properties"] = {**inner["properties"], "name": choice}
             if "properties" in inner:
-                yield from walk(inner["properties"], f"{key}.")
+                yield from walk(inner["properties"], f"{key}.", default)
             else:
-                default = f"`{json.dumps(entry.get('default', {}))}`"
-                yield f"`{key}`", _values(entry), default, _text(entry.get("description"))
+                yield f"`{key}`", _values(entry), f"`{json.dumps(default)}`", _text(entry.get("description"))
 
     wanted = list(only)
-    return list(walk({name: schema["properties"][name] for name in wanted}, ""))
+    return list(walk({name: schema["properties"][name] for name in wanted}, "", {}))
 
 
 def _values(entry: dict[str, Any]) -> str:

@@ -30,11 +30,46 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_disguise(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true."""
-        disguise = _disguise(cls.model_fields[str(info.field_name)].annotation, value)
+        """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true.
+
+        A section of which only some keys are given takes the others from the section that is the default here, not
+        from the defaults of its class: a preset keeps what the user does not change.
+        """
+        field = cls.model_fields[str(info.field_name)]
+        disguise = _disguise(field.annotation, value)
         if disguise is not None:
             raise ValueError(disguise)
+        if isinstance(field.default, Settings) and isinstance(value, Mapping):
+            return field.default.completed(value)
         return value
+
+    def completed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return ``values`` with the keys that they lack taken from these settings.
+
+        Sections are completed as well. ``values`` that choose another part by its ``name`` are left as they are.
+        """
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return overlaid(own, values)
+
+
+def overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``base`` with ``values`` laid over it, section by section.
+
+    A section of ``values`` that has another ``name`` than the one of ``base`` chooses another part, and replaces it.
+
+    >>> overlaid({"seed": 1, "head": {"name": "linear", "dropout": 0.5}}, {"head": {"dropout": 0.1}})
+    {'seed': 1, 'head': {'name': 'linear', 'dropout': 0.1}}
+    """
+    if "name" in base and values.get("name", base["name"]) != base["name"]:
+        return values
+    result = {**base, **values}
+    for key, value in values.items():
+        below = base.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Settings):
+            result[key] = below.completed(value)
+        elif isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[key] = overlaid(below, value)
+    return result
 
 
 def _disguise(annotation: Any, value: Any) -> str | None:
@@ -96,6 +131,8 @@ def _sentences(kind: type[BaseModel], values: Any, details: Sequence[Any], prefi
     inputs: dict[str, Any] = {}
     for detail in details:
         location = _without_tags(values, detail)
+        if detail["type"] == "union_tag_invalid":  # said of the section, meant is its name
+            location = (*location, "name")
         path = ".".join([*([prefix] if prefix else []), *(str(step) for step in location)])
         message = _message(kind, values, location, detail)
         messages.setdefault(path, [])
@@ -191,8 +228,9 @@ def _model_at(kind: type[BaseModel] | None, values: Any, location: tuple[int | s
         if kind is None or step not in kind.model_fields:
             return None
         here = values.get(step) if isinstance(values, Mapping) else None
-        name = here.get("name") if isinstance(here, Mapping) else None
-        members = list(_models_in(kind.model_fields[str(step)].annotation))
+        field = kind.model_fields[str(step)]
+        name = here.get("name", getattr(field.default, "name", None)) if isinstance(here, Mapping) else None
+        members = list(_models_in(field.annotation))
         named = [m for m in members if "name" in m.model_fields and m.model_fields["name"].default == name]
         found = named or members
         kind = found[0] if found else None

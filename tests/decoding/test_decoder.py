@@ -276,9 +276,9 @@ def test_a_wide_deep_taxonomy_is_decoded_in_a_blink():
     assert (np.diff(sets.indptr) == 50).all()
 
 
-def test_the_order_of_decoding_is_a_list_of_six_steps():
+def test_the_order_of_decoding_is_a_list_of_seven_steps():
     steps = re.findall(r"^ {4}(\d)\. \*\*", Decoder.__doc__ or "", flags=re.MULTILINE)
-    assert steps == ["1", "2", "3", "4", "5", "6"]
+    assert steps == [str(number) for number in range(1, 8)]
     lines = (
         (Decoder.__doc__ or "")
         .split("The settings act in this order:")[1]

@@ -266,9 +266,13 @@ class Classifier:
         metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
         method: Literal["label", "level", "global"] = "label",
         shrink: float | Literal["auto"] = "auto",
+        calibration: Literal["none", "temperature", "isotonic"] | None = None,
+        calibration_by: Literal["all", "label"] | None = None,
         reporter: Reporter | None = None,
     ) -> TuningReport:
         """Find thresholds on validation documents; they are used from then on and saved with the model.
+
+        With a calibration, probabilities are corrected on the same documents first.
 
         Args:
             X: validation texts or corpus; None: the scores of the held-out documents kept from ``fit``.
@@ -276,6 +280,8 @@ class Classifier:
             metric: what to make greatest.
             method: thresholds for each label, each level, or one.
             shrink: how strongly rare labels are pulled to the common threshold.
+            calibration: of the probabilities; None: as ``decoding.calibration`` says.
+            calibration_by: one for all labels, or one for each; None: as ``decoding.calibration_by`` says.
             reporter: where progress goes.
 
         Raises:
@@ -290,6 +296,8 @@ class Classifier:
             metric=metric,
             method=method,
             shrink=shrink,
+            calibration=calibration,
+            calibration_by=calibration_by,
             reporter=reporter or Silent(),
         )
 

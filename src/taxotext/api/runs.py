@@ -130,11 +130,15 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     return RunConfig(data, chosen, given)
 
 
-def default_config(name: str) -> str:
-    """Return the whole default configuration of a system as YAML with comments."""
-    kind = find(name)
+def default_config(name: str, values: Mapping[str, Any] | None = None) -> str:
+    """Return the whole configuration of a system as YAML with comments: its defaults, and ``values`` over them.
+
+    Raises:
+        ConfigError: there is no such system, or a value is wrong.
+    """
+    settings = parse_settings(find(name).Settings, values or {}, f"configuration of {name}")
     data = "\n".join("  " + line for line in commented_yaml(DataSettings()).splitlines())
-    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(kind.Settings())}"
+    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(settings)}"
 
 
 def train_run(
@@ -280,7 +284,7 @@ def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) ->
     """Refuse to replace a folder that the training reads from."""
     inputs = {f"data.{key}": getattr(config.data, key) for key in ("train", "validation", "taxonomy", "names")}
     encoder = getattr(config.chosen.settings, "encoder", None) if config.chosen is not None else None
-    inputs["encoder.source"] = getattr(encoder, "source", None)
+    inputs |= {f"encoder.{key}": getattr(encoder, key, None) for key in ("source", "embeddings")}
     for key, name in inputs.items():
         for folder in (output, run_folder):
             if name is not None and real(Path(name)).is_relative_to(real(folder)):

@@ -47,6 +47,7 @@ class TuningReport:
             without top_k, never_empty and set consistency.
         cross_validated: the metric of the chosen ``shrink`` on documents held out from tuning; None without
             "auto".
+        calibration: what a calibration changed before (:class:`~taxotext.decoding.CalibrationReport`), or None.
     """
 
     method: str
@@ -60,6 +61,7 @@ class TuningReport:
     before: float
     after: float
     cross_validated: float | None = None
+    calibration: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

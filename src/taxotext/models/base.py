@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from taxotext.decoding import Decoding
 from taxotext.errors import nearest
 from taxotext.labels import Taxonomy
-from taxotext.settings import Settings
+from taxotext.settings import Settings, overlaid
 
 ScoreBlock = NDArray[np.float32]
 """Probabilities (b, N) of the next b documents."""
@@ -52,7 +52,14 @@ class ValidationSettings(Settings):
 
 
 class SystemSettings(Settings):
-    """Settings that every system has."""
+    """Settings that every system has.
+
+    A system with presets declares a field ``preset`` whose values are ``default`` and the keys of ``PRESETS``; what the
+    user gives is laid over the preset.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings, nested, by name of the preset; sections that are parts name theirs."""
 
     seed: int = Field(13, ge=0, lt=2**32, description="fixes splits, initial weights and batches")
     validation: ValidationSettings = Field(
@@ -60,6 +67,14 @@ class SystemSettings(Settings):
     )
     decoding: Decoding = Field(Decoding(), description="how scores become labels; `taxotext tune` finds thresholds")
     runtime: RuntimeSettings = Field(RuntimeSettings(), description="device, precision, threads")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        preset = values.get("preset") if isinstance(values, Mapping) else None
+        if isinstance(preset, str) and preset in cls.PRESETS:
+            return overlaid(cls.PRESETS[preset], values)
+        return values
 
 
 class System(ABC):

@@ -57,9 +57,13 @@ class TrainingSettings(Settings):
     clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     recursive: float = Field(0.0, ge=0, description="weight of 1/2 |w_parent - w_child|^2 along the taxonomy")
     patience: int = Field(3, ge=1, description="epochs without a better validation score before stopping")
-    monitor: Literal["micro_f1", "macro_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"] = (
-        Field("micro_f1", description="validation score that selects the epoch")
+    monitor: Literal[
+        "micro_f1", "macro_f1", "weighted_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"
+    ] = Field("micro_f1", description="validation score that selects the epoch")
+    averaging: Literal["none", "swa"] = Field(
+        "none", description="swa: from averaging_start on, the mean of the weights at the ends of the epochs is kept"
     )
+    averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
     checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
 
 
@@ -93,11 +97,11 @@ class NeuralSystem(System):
         """Create the network: the encoder with its pretrained weights, the rest from the current random state.
 
         Args:
-            train: whose label frequencies the head starts from.
+            train: whose label frequencies the head starts from, and whose texts a vocabulary is learned from.
         """
         shares = (_positives(train) + 1) / (len(train) + 2)
         log_odds = np.log(shares / (1 - shares)).astype(np.float32)
-        self._assemble(parts.build("encoder", self.settings.encoder), log_odds)
+        self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), log_odds)
 
     def _assemble(self, built: BuiltEncoder, log_odds: NDArray[np.float32] | None = None) -> None:
         from taxotext.nn.network import TextClassifier
@@ -169,7 +173,14 @@ class NeuralSystem(System):
 
     def pretrained_parameters(self) -> set[str]:
         """Names of the network's parameters that start from pretrained weights (the smaller learning rate)."""
-        return {f"encoder.{name}" for name, _ in self.network.encoder.named_parameters()}
+        chosen = self._built.pretrained if self._built is not None else None
+        names = {name for name, _ in self.network.encoder.named_parameters()}
+        return {f"encoder.{name}" for name in (names if chosen is None else names & chosen)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the built encoder."""
+        return self._built.notes if self._built is not None else ()
 
     # -- use ---------------------------------------------------------------------------------------------------
 
@@ -236,13 +247,9 @@ class NeuralSystem(System):
         return sum(int(self.windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
 
     def facts(self) -> dict[str, Any]:
-        """Parameters, encoder source and hash."""
-        record = self._built.record if self._built is not None else {}
-        return {
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "encoder_source": record.get("source"),
-            "encoder_sha256": record.get("sha256"),
-        }
+        """Parameters, and the facts of the encoder: its source and hash, or its vocabulary and word vectors."""
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        return {"parameters": parameters, **(self._built.facts if self._built is not None else {})}
 
     # -- the folder --------------------------------------------------------------------------------------------
 

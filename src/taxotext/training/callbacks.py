@@ -15,6 +15,7 @@ from torch import Tensor
 from taxotext.files import write_atomically
 from taxotext.models.neural import NeuralSystem, save_weights
 from taxotext.progress import Reporter, Task
+from taxotext.training.averaging import WeightAverage
 from taxotext.training.run import LAST
 
 BEST = "best.safetensors"
@@ -55,6 +56,8 @@ class Conductor(pl.Callback):
         batches_per_epoch: length of an epoch.
         folder: where ``last.ckpt`` and ``best.safetensors`` go.
         seconds: time between checkpoints.
+        average: of the weights at the ends of epochs; from its first epoch on it is what is validated and kept, and
+            patience counts from there.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class Conductor(pl.Callback):
         batches_per_epoch: int,
         folder: Path,
         seconds: float,
+        average: WeightAverage | None = None,
     ) -> None:
         self._system, self._validate = system, validate
         self._monitor, self._patience = monitor, patience
         self._batches_per_epoch, self._folder, self._seconds = batches_per_epoch, folder, seconds
+        self._average = average
         self.history: list[dict[str, float]] = []
         self.best = -1.0
         self.best_epoch = 0
@@ -93,6 +98,7 @@ class Conductor(pl.Callback):
             "best_epoch": self.best_epoch,
             "loss_sum": float(self._loss_sum),
             "seconds": self.seconds,
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,6 +106,16 @@ class Conductor(pl.Callback):
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self._loss_sum, self._taken = state["loss_sum"], state["seconds"]
         self._started = time.monotonic()
+        if self._average is not None and state.get("average") is not None:
+            self._average.load_state_dict(state["average"])
+
+    @property
+    def selected(self) -> str:
+        """Which weights were kept, in words."""
+        kept = f"epoch {self.best_epoch} of {len(self.history)}"
+        if self._average is not None and self.best_epoch > self._average.first:
+            kept += f" (mean of the weights of epochs {self._average.first} to {self.best_epoch})"
+        return f"{kept} by validation {self._monitor}"
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -120,15 +136,24 @@ class Conductor(pl.Callback):
             trainer.should_stop = self.interrupted
 
     def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        scores = self._validate()
         epoch = len(self.history) + 1
+        if self._average is None or epoch < self._average.first:
+            self._judge(trainer, epoch)
+            return
+        self._average.add(self._system.network)
+        with self._average.in_place(self._system.network):
+            self._judge(trainer, epoch)
+
+    def _judge(self, trainer: pl.Trainer, epoch: int) -> None:
+        """Validate the weights that the network has now, keep them if they are the best, and stop if it is time."""
+        scores = self._validate()
         loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0
         self.history.append({"epoch": epoch, "loss": loss, **scores})
         # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
         if scores[self._monitor] > self.best or self.best <= 0:
             self.best, self.best_epoch = scores[self._monitor], epoch
             save_weights(self._system.network, self._folder / BEST)
-        elif epoch - self.best_epoch >= self._patience:
+        elif epoch - max(self.best_epoch, 0 if self._average is None else self._average.first - 1) >= self._patience:
             trainer.should_stop = True
         for logger in trainer.loggers:
             figures = {f"validation/{name}": score for name, score in scores.items()}

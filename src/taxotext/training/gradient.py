@@ -19,6 +19,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from taxotext.data import Corpus
+from taxotext.data.windows import Windows
 from taxotext.decoding import Decoder, Decoding, top_k
 from taxotext.errors import ConfigError, DataError
 from taxotext.metrics import Evaluation
@@ -26,6 +27,7 @@ from taxotext.models.heldout import HeldOut
 from taxotext.models.neural import NeuralSystem, load_weights
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
+from taxotext.training.averaging import WeightAverage, refresh_norms
 from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
@@ -50,6 +52,8 @@ def fit(
     torch.manual_seed(system.settings.seed)
     reporter.note("Loading the encoder.")
     system.build(train)
+    for note in system.notes:
+        reporter.note(note)
     system.network.train()  # pretrained encoders come with dropout switched off
     windows = system.windows(train.texts)
     _note_cut(system, int(windows.cut.sum()), len(train), reporter)
@@ -71,6 +75,7 @@ def fit(
         batches_per_epoch=loader.batches_per_epoch,
         folder=run.checkpoints,
         seconds=60 * settings.checkpoint_minutes,
+        average=_average(system, windows, runtime),
     )
     bar = Bar(reporter, conductor, settings.monitor, len(train), settings.epochs)
     module = TextModule(system, system.loss(train), math.ceil(len(loader) / settings.accumulate))
@@ -81,15 +86,22 @@ def fit(
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
-    selected = f"epoch {conductor.best_epoch} of {len(conductor.history)} by validation {settings.monitor}"
-    log.info("Kept %s (%.4f).", selected, conductor.best)
+    log.info("Kept %s (%.4f).", conductor.selected, conductor.best)
     return FitResult(
         held_out,
         conductor.seconds + time.monotonic() - started,
         conductor.history,
-        selected,
+        conductor.selected,
         {"cut_training_texts": int(windows.cut.sum()), "precision": "bf16" if runtime.bf16 else "float32"},
     )
+
+
+def _average(system: NeuralSystem, windows: Windows, runtime: Runtime) -> WeightAverage | None:
+    settings = system.settings.training
+    if settings.averaging == "none":
+        return None
+    first = int(settings.averaging_start * settings.epochs) + 1
+    return WeightAverage(first, lambda: refresh_norms(system, windows, runtime))
 
 
 def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:
@@ -115,6 +127,7 @@ def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> An
         names = (
             "micro_f1",
             "macro_f1",
+            "weighted_f1",
             "samples_f1",
             "set_accuracy",
             "hierarchical_micro_f1",
