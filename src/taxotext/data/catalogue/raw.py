@@ -139,8 +139,8 @@ class Raw:
                 ):
                     yield stream
             else:
-                with tarfile.open(place.file, "r|*") as tar:
-                    for entry in tar:
+                with tarfile.open(place.file) as tar:
+                    for entry in _entries(tar):
                         if entry.name == place.member and (content := tar.extractfile(entry)) is not None:
                             with _unpacked(cast(BinaryIO, content), place.member) as stream:
                                 yield stream
@@ -230,9 +230,8 @@ class Raw:
                     if not info.is_dir() and self._is_safe(info.filename):
                         yield info.filename, partial(archive.open, info)
             return
-        given: dict[str, Any] = {"name": source} if isinstance(source, Path) else {"fileobj": source}
-        with tarfile.open(mode="r|*", **given) as tar:
-            for entry in tar:
+        with tarfile.open(source) if isinstance(source, Path) else _nested_tar(name, source) as tar:
+            for entry in _entries(tar):
                 if entry.isfile() and self._is_safe(entry.name):
                     yield entry.name, partial(tar.extractfile, entry)
 
@@ -289,6 +288,20 @@ class Raw:
                 "sha256": self._walked.hexdigest(),
             }
         return result
+
+
+def _entries(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members in their order; unlike iterating over the archive, none are kept in memory."""
+    while (entry := tar.next()) is not None:
+        yield entry
+        tar.members.clear()  # type: ignore[attr-defined]  # not in the stubs; a member costs a kilobyte
+
+
+def _nested_tar(name: str, stream: BinaryIO) -> tarfile.TarFile:
+    """A tar archive inside another one, read forward only: trying how it is packed would start both anew."""
+    packing = {".tar": "", ".tgz": "gz", ".gz": "gz", ".txz": "xz", ".xz": "xz", ".bz2": "bz2"}
+    mode = f"r:{packing[Path(name.lower()).suffix]}"
+    return tarfile.open(fileobj=stream, mode=cast(Any, mode))
 
 
 def _path_of(place: Place) -> str:
