@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from typing import Any
@@ -174,10 +175,13 @@ def test_the_form_of_the_repository_keeps_numbers_and_writes_names(release: Rele
         return json.dumps(entry) + "\n"
 
     train = line("B1", "Blue Pen", "Writes.", 0, 2) + line("B2", "", "", 1)
-    release.put({"trn.json.gz": train, "tst.json.gz": line("B1", "Blue Pen", "", 2)})
-    release.put({"Yf.txt": "pens\nink\ncaf\xe9 supplies\n".encode("latin-1")})
+    train = train.replace("Writes.", "Writes.\\ud83d")  # half of a character, as some descriptions hold
+    files = {"trn.json.gz": gzip.compress(train.encode())}
+    files["tst.json.gz"] = gzip.compress(line("B1", "Blue Pen", "", 2).encode())
+    files["Yf.txt"] = "pens\nink\ncaf\xe9 supplies\n".encode("latin-1")
+    release.put({"AmazonCat-13K.raw.zip": zipped({f"AmazonCat-13K.raw/{k}": v for k, v in files.items()})})
     facts = release.prepare("amazoncat-13k")
-    assert release.rows("train") == [{"text": "Blue Pen\nWrites.", "labels": ["0", "2"], "uid": "B1"}]
+    assert release.rows("train") == [{"text": "Blue Pen\nWrites.?", "labels": ["0", "2"], "uid": "B1"}]
     assert release.rows("test") == [{"text": "Blue Pen", "labels": ["2"], "uid": "B1"}]
     assert facts["splits"]["train"]["left_out_without_text"] == 1
     assert read_names(release.output / "names.tsv") == {"0": "pens", "2": "café supplies"}

@@ -288,3 +288,16 @@ def test_any_bytes_become_text_with_line_feeds(text: str) -> None:
 
 def test_attributes_are_found_in_any_order() -> None:
     assert attributes(' TOPICS="YES" newid = "12" CSECS="a&amp;b"') == {"TOPICS": "YES", "NEWID": "12", "CSECS": "a&b"}
+
+
+def test_the_page_shows_every_corpus_with_its_published_sizes() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "public-data.md"
+    rows = {
+        line.split("|")[1].strip(" `"): line for line in page.read_text(encoding="utf-8").splitlines() if "|" in line
+    }
+    for dataset in DATASETS:
+        expected = {count.what: count.value for count in dataset.expected(dataset.parse_options([]))}
+        sizes = [f"{expected[f'{split} documents']:,}" for split in SPLITS if f"{split} documents" in expected]
+        assert f"| {' / '.join(sizes)} |" in rows[dataset.name]
+        for option in dataset.options:
+            assert f"`{option.name}={option.values[0]}`" in rows[dataset.name]

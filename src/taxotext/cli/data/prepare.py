@@ -78,7 +78,7 @@ def _say(facts: dict[str, Any], output: Path, note: Any) -> None:
     note(f"Wrote {output}: {', '.join(sizes)} documents with {labels}.")
     note(f"{agreed} of {common.counted(len(facts['checks']), 'figure')} as published; prepared.json has them all.")
     for phrase, count in facts["changes"].items():
-        note(f"{count:,} {phrase}.")
+        note(f"{phrase[:1].upper()}{phrase[1:]}: {count:,}.")
     empty = sum(part["left_out_without_text"] for part in facts["splits"].values())
     if empty:
         note(f"{common.counted(empty, 'document')} without text left out.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -104,10 +105,23 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     """
     try:
         value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{where}: is not valid JSON ({error}); fetch the file again.") from None
+    except orjson.JSONDecodeError:
+        try:  # Python's own reader takes halves of characters (lone surrogates), which some releases hold
+            value = _whole_characters(json.loads(data.decode("utf-8", errors="replace")))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: is not valid JSON ({error}); fetch the file again.") from None
     if not isinstance(value, dict):
         raise DataError(f"{where}: holds {type(value).__name__} where a JSON object is expected; is this the release?")
+    return value
+
+
+def _whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_whole_characters(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(entry) for key, entry in value.items()}
     return value
 
 

@@ -73,5 +73,5 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield raw
             return
         # No name and no time inside, so that the same release gives the same bytes.
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as stream:
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as stream:
             yield cast(BinaryIO, stream)
