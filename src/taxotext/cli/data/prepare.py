@@ -9,6 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     from taxotext.data.catalogue import Dataset
@@ -73,15 +74,15 @@ def prepare(
 
 def _say(facts: dict[str, Any], output: Path, note: Any) -> None:
     sizes = [f"{part['documents']:,} {split}" for split, part in facts["splits"].items()]
-    labels = common.counted(facts["labels"], "label")
+    labels = counted(facts["labels"], "label")
     agreed = sum(check["ok"] for check in facts["checks"])
     note(f"Wrote {output}: {', '.join(sizes)} documents with {labels}.")
-    note(f"{agreed} of {common.counted(len(facts['checks']), 'figure')} as published; prepared.json has them all.")
+    note(f"{agreed} of {counted(len(facts['checks']), 'figure')} as published; prepared.json has them all.")
     for phrase, count in facts["changes"].items():
         note(f"{phrase[:1].upper()}{phrase[1:]}: {count:,}.")
     empty = sum(part["left_out_without_text"] for part in facts["splits"].values())
     if empty:
-        note(f"{common.counted(empty, 'document')} without text left out.")
+        note(f"{counted(empty, 'document')} without text left out.")
     for sentence in facts["notes"]:
         note(sentence)
 
