@@ -21,6 +21,7 @@ from taxotext.data.catalogue.entries import SPLITS, Findings
 from taxotext.data.catalogue.raw import UNSAFE, Raw
 from taxotext.data.catalogue.text import attributes, decode, unescape
 from taxotext.errors import ConfigError, DataError
+from taxotext.files import temporary_of
 
 AAPD = {
     "text_train": "one\ntwo\n",
@@ -161,7 +162,8 @@ def test_what_killed_processes_left_is_removed_or_brought_back(release: Release)
     release.put(AAPD)
     release.prepare(SMALL)
     release.output.rename(release.output.with_name(".output.old"))  # killed between two renames
-    stale = release.output.with_name(".output.999999999.tmp")
+    ours = temporary_of(release.output)
+    stale = ours.with_name(ours.name.replace(f".{os.getpid()}.", ".999999999."))
     stale.mkdir()
     with pytest.raises(DataError, match="already exists"):
         release.prepare(SMALL)
