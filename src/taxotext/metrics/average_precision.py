@@ -11,13 +11,14 @@ items that score at least as high: items of equal score count together, as in sc
 Gold labels that the model does not know are never found: each adds 0 to the sum and 1 to the gold items. A mean over
 nothing is 0.
 
-Up to 4 million pairs are kept and sorted, exactly. Beyond, scores are counted in fine bins (equal scores then are
-those that agree to 1/4096 for micro; for macro to 1/32768 down to 1/8, as the number of labels allows). Above some
-50,000 labels there is no macro figure then.
+Up to 33 million pairs are kept and sorted, exactly. Beyond, full buffers are counted in fine bins: equal scores then
+are those that agree to 1/4096 for micro, and for macro to 1/4096 down to 1/8, as the number of labels allows. Above
+some 100,000 labels there is no macro figure then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,12 @@ from numpy.typing import NDArray
 from taxotext.metrics.scores import as_scores, fine_bin, fine_bins, gold_entries
 from taxotext.metrics.sparse import FloatArray, IntArray, Sets, as_sets
 
-_KEPT_PAIRS = 1 << 22
-"""Pairs up to which the figures are exact (16 MB of scores)."""
-_MICRO_BITS = 12
-_MOST_BITS, _FEWEST_BITS = 15, 3
-_COUNTERS = 1 << 23
-"""Fine bins of all labels together, two counters of 4 bytes each (64 MB)."""
-_COMPARED = 1 << 22
-"""Comparisons of a gold label with the labels of its document that are made together."""
+_KEPT_PAIRS = 1 << 25
+"""Pairs that are kept together (128 MB of scores; memory is taken as it is filled)."""
+_MOST_BITS, _FEWEST_BITS = 12, 3
+_COUNTERS = 1 << 24
+"""Fine bins of all labels together, two counters of 4 bytes each (128 MB)."""
+_LABELS_AT_ONCE = 64
 
 
 class AveragePrecision:
@@ -58,9 +57,9 @@ class AveragePrecision:
         self._documents_with_gold = 0
         self._samples = 0.0
         self._support: IntArray = np.zeros(labels, dtype=np.int64)
-        self._scores: list[NDArray[np.float32]] = []
-        self._gold: list[tuple[IntArray, IntArray]] = []
-        self._kept = 0
+        self._buffer: NDArray[np.float32] | None = None  # (rows that fit, N)
+        self._filled = 0
+        self._gold: list[tuple[IntArray, IntArray]] = []  # rows in the buffer, columns
         self._counts: _Counts | None = None
 
     def update(self, gold: Sets, scores: Any) -> None:
@@ -78,26 +77,28 @@ class AveragePrecision:
 
     def add(self, gold: Sets, scores: NDArray[np.float32]) -> None:
         """Add a batch that is checked already."""
-        if self._scores and self._scores[0].shape[1] != scores.shape[1]:
-            raise ValueError(f"scores has {scores.shape[1]} labels, and {self._scores[0].shape[1]} in the first batch")
+        labels = scores.shape[1]
+        if self._buffer is None:
+            self._buffer = np.empty((max(_KEPT_PAIRS // max(labels, 1), 1), labels), dtype=np.float32)
+        if self._buffer.shape[1] != labels:
+            raise ValueError(f"scores has {labels} labels, and {self._buffer.shape[1]} in the first batch")
         documents = gold.shape[0]
         size = np.diff(gold.indptr).astype(np.int64)
-        entries = gold_entries(gold, scores.shape[1])
+        rows, columns = gold_entries(gold, labels)
         self.documents += documents
         self._documents_with_gold += int((size > 0).sum())
         self._support += np.bincount(gold.indices, minlength=self.labels)
-        self._samples += float((_precisions(scores, *entries) / size[entries[0]]).sum())
-        if self._counts is None and self._kept + scores.size <= _KEPT_PAIRS:
-            self._scores.append(scores.copy())
-            self._gold.append(entries)
-            self._kept += scores.size
-            return
-        if self._counts is None:
-            self._counts = _Counts(scores.shape[1])
-            for kept, kept_entries in zip(self._scores, self._gold, strict=True):
-                self._counts.add(kept, *kept_entries)
-            self._scores, self._gold = [scores[:0]], []
-        self._counts.add(scores, *entries)
+        self._samples += float((_precisions(scores, rows, columns) / size[rows]).sum())
+        first = 0
+        while first < documents:
+            if self._filled == len(self._buffer):
+                self._count()
+            last = min(documents, first + len(self._buffer) - self._filled)
+            start, self._filled = self._filled, self._filled + last - first
+            self._buffer[start : self._filled] = scores[first:last]
+            part = slice(*np.searchsorted(rows, [first, last]))
+            self._gold.append((rows[part] - first + start, columns[part]))
+            first = last
 
     def compute(self) -> dict[str, float]:
         """Return the average precisions of the documents so far.
@@ -122,42 +123,55 @@ class AveragePrecision:
 
     def _micro(self) -> float:
         if self._counts is not None:
-            found = _binned(*self._counts.micro[:, None, :])
+            self._count()
+            found = _binned(self._counts.micro[0], self._counts.micro[1])
         else:
-            scores, rows, columns = self._joined()
-            found = _sorted_terms(scores.ravel().view(np.uint32), scores[rows, columns].view(np.uint32))
+            scores, rows, columns = self._kept()
+            found = _terms(np.sort(scores, axis=None), np.sort(scores[rows, columns]))
         return float(found.sum()) / max(int(self._support.sum()), 1)
 
     def _per_label(self) -> FloatArray | None:
         sums = np.zeros(self.labels)
         if self._counts is not None:
+            self._count()
             if self._counts.of_label is None:
                 return None
-            found = _binned(*self._counts.of_label)
-            sums[: found.shape[0]] = found.sum(axis=1)
+            for start, stop in _slabs(self._counts.of_label.shape[1]):
+                every, gold = self._counts.of_label[:, start:stop]
+                sums[start:stop] = _binned(every, gold).sum(axis=1)
         else:
-            scores, rows, columns = self._joined()
-            # One sort for all labels: the label goes above the bits of the score.
-            label = np.arange(scores.shape[1], dtype=np.uint64) << np.uint64(32)
-            items = (scores.view(np.uint32) | label).ravel()
-            terms = _sorted_terms(items, items.reshape(scores.shape)[rows, columns])
-            sums += np.bincount(columns, weights=terms, minlength=self.labels)
+            scores, rows, columns = self._kept()
+            order = np.argsort(columns, kind="stable")
+            rows, ends = rows[order], np.searchsorted(columns[order], np.arange(scores.shape[1] + 1))
+            for start, stop in _slabs(scores.shape[1]):
+                for label, column in enumerate(np.sort(scores[:, start:stop].T, axis=1), start):
+                    documents = rows[ends[label] : ends[label + 1]]
+                    if documents.size:
+                        sums[label] = _terms(column, np.sort(scores[documents, label])).sum()
         return np.asarray(sums / np.maximum(self._support, 1))
 
-    def _joined(self) -> tuple[NDArray[np.float32], IntArray, IntArray]:
-        if not self._gold:
+    def _kept(self) -> tuple[NDArray[np.float32], IntArray, IntArray]:
+        """The scores that are kept, and row and column of the gold ones."""
+        if self._buffer is None or not self._gold:
             none = np.zeros(0, dtype=np.int64)
             return np.zeros((0, self.labels), dtype=np.float32), none, none
-        starts = np.cumsum([0, *(len(part) for part in self._scores[:-1])])
-        rows = np.concatenate([start + entries[0] for start, entries in zip(starts, self._gold, strict=True)])
-        return np.concatenate(self._scores), rows, np.concatenate([entries[1] for entries in self._gold])
+        rows, columns = (np.concatenate(part) for part in zip(*self._gold, strict=True))
+        return self._buffer[: self._filled], rows, columns
+
+    def _count(self) -> None:
+        """Count what is kept in bins and forget it."""
+        scores, rows, columns = self._kept()
+        if self._counts is None:
+            self._counts = _Counts(scores.shape[1])
+        self._counts.add(scores, rows, columns)
+        self._filled, self._gold = 0, []
 
 
 class _Counts:
     """How many pairs, and how many gold ones, lie in each fine bin: of all labels, and of each if there is room."""
 
     def __init__(self, labels: int) -> None:
-        self.micro: IntArray = np.zeros((2, fine_bins(_MICRO_BITS)), dtype=np.int64)
+        self.micro: IntArray = np.zeros((2, fine_bins(_MOST_BITS)), dtype=np.int64)
         fitting = [bits for bits in range(_MOST_BITS, _FEWEST_BITS - 1, -1) if labels * fine_bins(bits) <= _COUNTERS]
         self._bits = fitting[0] if fitting else 0
         self.of_label: NDArray[np.int32] | None = None
@@ -166,15 +180,22 @@ class _Counts:
 
     def add(self, scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -> None:
         of_gold = scores[rows, columns]
-        size = self.micro.shape[1]
-        self.micro[0] += np.bincount(fine_bin(scores.ravel(), _MICRO_BITS), minlength=size)
-        self.micro[1] += np.bincount(fine_bin(of_gold, _MICRO_BITS), minlength=size)
+        self.micro[1] += np.bincount(fine_bin(of_gold, _MOST_BITS), minlength=self.micro.shape[1])
+        for start, stop in _slabs(scores.shape[1]):
+            # A label after the other: its bins stay in the cache.
+            slab = np.ascontiguousarray(scores[:, start:stop].T)
+            self.micro[0] += np.bincount(fine_bin(slab, _MOST_BITS).ravel(), minlength=self.micro.shape[1])
+            if self.of_label is not None:
+                every = self.of_label[0]
+                for label, bins in enumerate(fine_bin(slab, self._bits), start):
+                    every[label] += np.bincount(bins, minlength=every.shape[1]).astype(np.int32)
         if self.of_label is not None:
-            labels = scores.shape[1]
-            bins = self.of_label.shape[2]
-            every, gold = self.of_label.reshape(2, -1)
-            np.add.at(every, (fine_bin(scores, self._bits) + np.arange(labels, dtype=np.int32) * bins).ravel(), 1)
-            np.add.at(gold, columns * bins + fine_bin(of_gold, self._bits), 1)
+            np.add.at(self.of_label[1], (columns, fine_bin(of_gold, self._bits)), 1)
+
+
+def _slabs(labels: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, labels, _LABELS_AT_ONCE):
+        yield start, min(start + _LABELS_AT_ONCE, labels)
 
 
 def _binned(every: NDArray[Any], gold: NDArray[Any]) -> FloatArray:
@@ -184,27 +205,22 @@ def _binned(every: NDArray[Any], gold: NDArray[Any]) -> FloatArray:
     return np.asarray(gold * (gold_at_least / np.maximum(at_least, 1)))
 
 
-def _sorted_terms(items: NDArray[Any], gold: NDArray[Any]) -> FloatArray:
-    """The precision among the items that are at least as high as each gold item, (gold items,).
-
-    Items of 64 bits are of several lists, named above the lowest 32 bits; only those of the same list count.
-    """
-    every, found = np.sort(items), np.sort(gold)
-    return np.asarray(_at_least(found, gold) / np.maximum(_at_least(every, gold), 1))
-
-
-def _at_least(ordered: NDArray[Any], items: NDArray[Any]) -> IntArray:
-    ends = items | np.asarray(0xFFFFFFFF, dtype=items.dtype)
-    return np.asarray(np.searchsorted(ordered, ends, side="right") - np.searchsorted(ordered, items))
+def _terms(every: NDArray[np.float32], gold: NDArray[np.float32]) -> FloatArray:
+    """The precision among the items that are at least as high as each gold item; both ascending, (gold items,)."""
+    return np.asarray((gold.size - np.searchsorted(gold, gold)) / (every.size - np.searchsorted(every, gold)))
 
 
 def _precisions(scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -> FloatArray:
     """The precision among the labels of the document that score at least as high as each gold label, (gold,)."""
-    of_gold = scores[rows, columns]
-    above = np.empty(rows.size, dtype=np.int64)
-    step = max(1, _COMPARED // max(scores.shape[1], 1))
-    for start in range(0, rows.size, step):
-        part = slice(start, start + step)
-        above[part] = (scores[rows[part]] >= of_gold[part, None]).sum(axis=1)
+    of_gold, labels = scores[rows, columns], scores.shape[1]
+    ordered = np.sort(scores, axis=1)
+    # Bisection of all rows together: how many labels score lower.
+    low, high = np.zeros(rows.size, dtype=np.int64), np.full(rows.size, labels)
+    for _ in range(labels.bit_length()):
+        middle = np.minimum((low + high) // 2, labels - 1)
+        lower = (ordered[rows, middle] < of_gold) & (low < high)
+        low, high = np.where(lower, middle + 1, low), np.where(lower, high, middle)
     keys = (rows.astype(np.uint64) << np.uint64(32)) | of_gold.view(np.uint32)
-    return np.asarray(_at_least(np.sort(keys), keys) / np.maximum(above, 1))
+    gold = np.sort(keys)
+    ends = np.searchsorted(gold, keys | np.uint64(0xFFFFFFFF), side="right")
+    return np.asarray((ends - np.searchsorted(gold, keys)) / np.maximum(labels - low, 1))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.sparse import IntArray, Sets, row_of_entry
+from taxotext.metrics.sparse import FloatArray, IntArray, Sets, row_of_entry
 
 SMALLEST = 20
 """Probabilities below 2^-20 share one fine bin."""
@@ -61,3 +61,12 @@ def fine_bin(scores: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
     found -= np.int32(floor)
     np.maximum(found, np.int32(0), out=found)
     return found
+
+
+def fine_middles(bits: int) -> FloatArray:
+    """Return the middle of each fine bin; 0 and 1 stand for the lowest and the highest."""
+    lows = (np.arange(fine_bins(bits), dtype=np.int64) << (23 - bits)) + _TOP_BITS - (SMALLEST << 23)
+    edges = lows.astype(np.int32).view(np.float32).astype(np.float64)
+    middles = np.append((edges[:-1] + edges[1:]) / 2, 1.0)
+    middles[0] = 0.0
+    return middles
