@@ -243,6 +243,7 @@ class Classifier:
         *,
         ks: Sequence[int] = (1, 3, 5),
         per_label: bool = False,
+        propensity: str | tuple[float, float] = "default",
         reporter: Reporter | None = None,
     ) -> dict[str, Any]:
         """All metrics of docs/reference/metrics.md; gold labels that the model does not know count as misses.
@@ -252,11 +253,21 @@ class Classifier:
             y: gold labels of the texts.
             ks: cut-offs of the ranking metrics.
             per_label: add a row of counts and scores for each label.
+            propensity: the constants A and B of the propensity-scored metrics: ``default``, ``wikipedia``,
+                ``amazon``, or two numbers.
             reporter: where progress goes.
         """
         system, manifest = self._fitted()
         corpus = self._corpus(X, y, "evaluated texts")
-        return evaluate_corpus(system, manifest, corpus, ks=ks, per_label=per_label, reporter=reporter or Silent())
+        return evaluate_corpus(
+            system,
+            manifest,
+            corpus,
+            ks=ks,
+            per_label=per_label,
+            propensity=propensity,
+            reporter=reporter or Silent(),
+        )
 
     def tune(
         self,

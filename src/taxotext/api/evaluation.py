@@ -10,7 +10,8 @@ import numpy as np
 
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
-from taxotext.metrics import Evaluation, widen
+from taxotext.errors import ConfigError, nearest
+from taxotext.metrics import PROPENSITIES, Evaluation, widen
 from taxotext.models.base import System
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
@@ -23,20 +24,28 @@ def evaluate_corpus(
     *,
     ks: Sequence[int],
     per_label: bool,
+    propensity: str | tuple[float, float],
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Score ``corpus`` block by block and return the figures with what they were computed on.
 
-    ``seconds`` is the time of reading tokens, scoring and decoding; loading the model is not part of it.
+    ``seconds`` is the time of reading tokens, scoring, decoding and counting; loading the model is not part of it.
+
+    Raises:
+        ConfigError: see :func:`propensity_constants`.
     """
     taxonomy, labels = system.taxonomy, corpus.targets.shape[1]
     decoder = Decoder(manifest.decoding, taxonomy)
+    counts = np.asarray(manifest.seen, dtype=np.int64)
     evaluation = Evaluation(
         labels,
         closure=taxonomy.closure,
         levels=taxonomy.levels if not taxonomy.is_flat else None,
-        seen=np.asarray(manifest.seen) > 0,
+        seen=counts > 0,
         ks=ks,
+        counts=counts,
+        train_documents=manifest.trained_on.get("training_documents"),
+        propensity=propensity_constants(propensity),
     )
     started, row = time.perf_counter(), 0
     with reporter.task("Evaluating", len(corpus)) as task:
@@ -45,7 +54,7 @@ def evaluate_corpus(
             # Labels that the model does not know are columns that it never predicts.
             predicted = widen(sets, labels)
             ranked = decoder.rank(scores, max(ks))[0]
-            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked)
+            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked, scores)
             row += len(block)
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {
@@ -68,3 +77,27 @@ def evaluate_corpus(
             {"id": ids[index], **{name: table[name][index].item() for name in figures}} for index in range(labels)
         ]
     return result
+
+
+def propensity_constants(given: str | tuple[float, float]) -> tuple[float, float]:
+    """Return A and B of the propensities from their name in ``PROPENSITIES``, from ``"A,B"``, or as given.
+
+    Raises:
+        ConfigError: the name is not known, or these are not two positive numbers.
+
+    >>> propensity_constants("amazon"), propensity_constants("0.5, 0.4")
+    ((0.6, 2.6), (0.5, 0.4))
+    """
+    if isinstance(given, str) and given in PROPENSITIES:
+        return PROPENSITIES[given]
+    try:
+        a, b = (float(part) for part in (given.split(",") if isinstance(given, str) else given))
+    except (TypeError, ValueError):
+        names = ", ".join(PROPENSITIES)
+        hint = nearest(given, PROPENSITIES) if isinstance(given, str) else ""
+        raise ConfigError(
+            f"propensity is {given!r}.{hint} Choose {names}, or two numbers A,B such as 0.55,1.5."
+        ) from None
+    if not (0 < a < float("inf") and 0 < b < float("inf")):
+        raise ConfigError(f"propensity is {given!r}; A and B must be positive numbers.")
+    return a, b

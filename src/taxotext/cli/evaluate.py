@@ -19,12 +19,24 @@ SHOWN = (
     "hamming_accuracy",
     "hierarchical_micro_f1",
     "hierarchical_macro_f1",
+    "constrained_micro_f1",
+    "path_micro_f1",
     "violation_rate",
     "p@1",
     "p@3",
     "p@5",
     "r@5",
     "ndcg@5",
+    "psp@5",
+    "micro_average_precision",
+    "macro_average_precision",
+    "head_macro_f1",
+    "middle_macro_f1",
+    "tail_macro_f1",
+    "brier",
+    "ece",
+    "ece_top",
+    "aurc",
 )
 
 
@@ -39,6 +51,9 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the model folder and its card.")
     ] = False,
+    propensity: Annotated[
+        str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
+    ] = "default",
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
@@ -60,7 +75,7 @@ def evaluate(
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
     corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels)
-    result = classifier.evaluate(corpus, per_label=per_label, reporter=reporter)
+    result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}
         figures["data_fingerprint"] = corpus.fingerprint()

@@ -309,6 +309,8 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
     problems = []
     if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in config["seen"]):
         problems.append("seen: must be a list of whole numbers from 0 on")
+    elif not _fits(config["trained_on"].get("training_documents"), max(config["seen"], default=0)):
+        problems.append("trained_on.training_documents: must be a whole number, no smaller than those in seen")
     closure, columns = config["trained_on"].get("closure"), config["trained_on"].get("columns", {})
     if closure is not None and closure not in CLOSURE_POLICIES:
         problems.append(f"trained_on.closure: {closure!r} is not known; choose from {', '.join(CLOSURE_POLICIES)}")
@@ -319,6 +321,10 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
     except TypeError as error:
         problems.append(f"trained_on.columns: must name the fields of the data ({error})")
     return problems
+
+
+def _fits(documents: Any, most: int) -> bool:
+    return documents is None or (isinstance(documents, int) and not isinstance(documents, bool) and documents >= most)
 
 
 def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
