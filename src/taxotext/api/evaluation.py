@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
@@ -24,9 +25,11 @@ def evaluate_corpus(
     ks: Sequence[int],
     per_label: bool,
     reporter: Reporter,
+    keep: Callable[[Any, NDArray[np.int32]], None] | None = None,
 ) -> dict[str, Any]:
     """Score ``corpus`` block by block and return the figures with what they were computed on.
 
+    ``keep`` is handed the answers of each block: label sets (b, L) sparse and ranked labels (b, K).
     ``seconds`` is the time of reading tokens, scoring and decoding; loading the model is not part of it.
     """
     taxonomy, labels = system.taxonomy, corpus.targets.shape[1]
@@ -46,6 +49,8 @@ def evaluate_corpus(
             predicted = widen(sets, labels)
             ranked = decoder.rank(scores, max(ks))[0]
             evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked)
+            if keep is not None:
+                keep(predicted, ranked)
             row += len(block)
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {
