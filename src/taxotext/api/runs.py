@@ -205,8 +205,8 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     minutes = trial.seconds / trial.documents * trial.all_documents * trial.epochs / 60
     return (
         f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
-        f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes at "
-        "most."
+        f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes "
+        "at most."
     )
 
 

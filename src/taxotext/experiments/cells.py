@@ -112,9 +112,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
             "tune": tune,
         }
         test = files[corpus]["test"]
-        if test is None:  # parse_experiment has refused it
-            raise ConfigError(f"{where}: corpora.{corpus}.test: a value is required.")
-        cells.append(Cell(system, corpus, seed, values, test, tune, settings.ks(), identity, key_of(identity)))
+        cells.append(Cell(system, corpus, seed, values, str(test), tune, settings.ks(), identity, key_of(identity)))
     return cells
 
 
@@ -199,4 +197,3 @@ def _texts(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, f"{path}.{key}" if path else str(key))
     elif isinstance(values, str):
         yield path, values
-

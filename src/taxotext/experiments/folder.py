@@ -55,10 +55,10 @@ class CellFolder:
         self.speed, self.failure, self.log = path / "speed.json", path / "failure.json", path / "log.txt"
         self.model, self.answers, self.lock = path / "model", path / "answers.safetensors", path / LOCK
 
-    def prepare(self, cell: Cell, speed: Mapping[str, Any]) -> None:
+    def prepare(self, cell: Cell, speed: Mapping[str, Any], jobs: int = 1) -> None:
         """Write what the process of the cell needs to know."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.cell, {"cell": cell.to_dict(), "speed": dict(speed)})
+        write_json(self.cell, {"cell": cell.to_dict(), "speed": dict(speed), "jobs": jobs})
 
     def fitted(self, ks: Sequence[int] = ()) -> dict[str, Any] | None:
         """What the evaluation found, if it has all these cut-offs."""
@@ -97,9 +97,7 @@ class ExperimentFolder:
                     "another folder."
                 )
             if not there and self.path.is_dir() and {found.name for found in self.path.iterdir()} - _OWN:
-                raise ConfigError(
-                    f"{self.path}: is not empty and holds no experiment; name a new or an empty folder."
-                )
+                raise ConfigError(f"{self.path}: is not empty and holds no experiment; name a new or an empty folder.")
             self.cells.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(self.path / LOCK)
             if not lock.acquire(wait=2.0):  # the one that was just killed may take a moment
@@ -118,7 +116,9 @@ class ExperimentFolder:
             ConfigError: the folder is no experiment, is damaged, or of a newer version.
         """
         if not self.record.is_file():
-            what = "there is no such folder" if not self.path.is_dir() else f"is not an experiment ({RECORD} is missing)"
+            what = (
+                "there is no such folder" if not self.path.is_dir() else f"is not an experiment ({RECORD} is missing)"
+            )
             raise ConfigError(f"{self.path}: {what}; `taxotext experiment run` makes one.")
         record = read_json(self.record)
         if record is None or record.get("format_version") != FORMAT_VERSION:

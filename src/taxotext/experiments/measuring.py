@@ -113,8 +113,8 @@ def measure_speed(
 
     Returns:
         ``batch_1`` and ``batch_32``: ``p50_ms`` and ``p95_ms`` per document, ``batches``; ``documents_per_second``: all
-        texts given together, in the batches that the system makes itself; ``documents``; ``load_before``: mean number of
-        running processes of the last minute, None where the system does not say.
+        texts given together, in the batches that the system makes itself; ``documents``; ``load_before``: mean number
+        of running processes of the last minute, None where the system does not say.
     """
     result: dict[str, Any] = {"documents": len(texts), "load_before": _load()}
     for size in BATCHES:

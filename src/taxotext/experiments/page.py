@@ -12,9 +12,12 @@ from taxotext.experiments.tables import Table, facts_of, notes_of, tables_of
 NUMERIC = frozenset("0123456789–+-")
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6; --back: #ffffff; --panel: #f6f8fa;
-  --c0: #2563a8; --c1: #c2571a; --c2: #2e7d4f; --c3: #8a4fa3; --c4: #a8323e; --c5: #6b6f1d; --c6: #177e89; --c7: #7a5c48; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4350; --back: #14181e;
+:root { color-scheme: light dark;
+  --ink: #1c2430; --soft: #5b6675; --line: #d9dee6; --back: #ffffff; --panel: #f6f8fa;
+  --c0: #2563a8; --c1: #c2571a; --c2: #2e7d4f; --c3: #8a4fa3; --c4: #a8323e; --c5: #6b6f1d;
+  --c6: #177e89; --c7: #7a5c48; }
+@media (prefers-color-scheme: dark) { :root {
+  --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4350; --back: #14181e;
   --panel: #1c222b; --c0: #6ba6e8; --c1: #f09a5b; --c2: #6cc48f; --c3: #c796dd; --c4: #ee7f8a; --c5: #c3c75a;
   --c6: #5cc4cf; --c7: #c9a58e; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
@@ -25,7 +28,8 @@ h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; } p { margin: .3rem 0 .8rem; } .so
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
 tbody tr:hover { background: var(--panel); } li { margin: .25rem 0; overflow-wrap: anywhere; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; margin: 1rem 0; }
+.charts { display: grid; gap: 1rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 .charts > div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .title { font-weight: 600; font-size: 15px; } svg .tick { fill: var(--soft); font-size: 12px; }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -81,8 +80,8 @@ class Plan:
         found = []
         if self.free_memory is not None and self.memory > self.free_memory:
             found.append(
-                f"{self.jobs} jobs may need {self.memory / 1e9:.1f} GB together and {self.free_memory / 1e9:.1f} GB are free: "
-                "lower jobs, or the batch size of the largest system."
+                f"{self.jobs} jobs may need {self.memory / 1e9:.1f} GB together and {self.free_memory / 1e9:.1f} GB "
+                "are free: lower jobs, or the batch size of the largest system."
             )
         if self.jobs * self.threads > cores():
             found.append(

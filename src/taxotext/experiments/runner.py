@@ -137,7 +137,9 @@ def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: S
             gone += 1
         elif now.key not in there:
             what = differences(old.identity, now.identity)
-            shown = "; ".join(f"{path}: {_short(then)} then, {_short(new)} now" for path, then, new in what[:SHOWN_LINES])
+            shown = "; ".join(
+                f"{path}: {_short(then)} then, {_short(new)} now" for path, then, new in what[:SHOWN_LINES]
+            )
             more = f"; and {len(what) - SHOWN_LINES} more" if len(what) > SHOWN_LINES else ""
             sentences.append(
                 f"{now.title}: changed since it was run ({shown}{more}). It is run anew; the earlier result stays in "
@@ -156,7 +158,7 @@ class _Todo:
         self.cells = list({cell.key: cell for cell in cells}.values())
         self.folders = folder.folders(self.cells)
         for cell in self.cells:
-            self.folders[cell.key].prepare(cell, settings.speed.model_dump(mode="json"))
+            self.folders[cell.key].prepare(cell, settings.speed.model_dump(mode="json"), settings.jobs)
             self.folders[cell.key].failure.unlink(missing_ok=True)  # it is tried again
 
     def state(self, cell: Cell) -> str:
@@ -256,7 +258,8 @@ class _Crew:
         if state == FAILED or code:
             self._observer.ended(job.cell, FAILED, reason_of(job.folder))
         else:
-            self._observer.ended(job.cell, state, _figures(job.folder, self._todo.settings))
+            sentence = _speed(job.folder) if job.stage == worker.SPEED else _figures(job.folder, self._todo.settings)
+            self._observer.ended(job.cell, state, sentence)
             self._todo.tidy(job.cell)
 
     def _show(self) -> None:
@@ -278,6 +281,13 @@ def _reason(job: _Job, code: int) -> str:
 def _figures(folder: CellFolder, settings: ExperimentSettings) -> str:
     metrics = (read_json(folder.fit) or {}).get("metrics", {})
     return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
+
+
+def _speed(folder: CellFolder) -> str:
+    found = read_json(folder.speed) or {}
+    if "batch_1" not in found:
+        return ""
+    return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
 
 
 def environment_of(threads: int) -> dict[str, str]:

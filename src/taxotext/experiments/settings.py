@@ -60,7 +60,8 @@ class SystemEntry(Settings):
 class CorpusSettings(DataSettings):
     """One corpus: the data section of a training, a test file, and the split in words."""
 
-    test: str | None = Field(None, description="test file; evaluated once for each model")
+    train: str = Field(description="training file")  # here it must be given
+    test: str = Field(description="test file; evaluated once for each model")
     split: str = Field("", description="the split in words, for the table")
 
 
@@ -136,14 +137,6 @@ class ExperimentSettings(Settings):
     def _on_or_off(cls, value: Any) -> Any:
         return {"enabled": value} if isinstance(value, bool) else value
 
-    @field_validator("systems", "corpora")
-    @classmethod
-    def _short_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if not NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot be a name; use letters, digits and . _ - +, at most 60")
-        return value
-
     @field_validator("seeds")
     @classmethod
     def _different_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -153,8 +146,7 @@ class ExperimentSettings(Settings):
 
     def ks(self) -> tuple[int, ...]:
         """Cut-offs of the ranking metrics: those of the columns, and 1, 3, 5."""
-        named = {int(found[1]) for name in self.metrics if (found := re.fullmatch(r"[\w-]+@(\d+)", name))}
-        return tuple(sorted({1, 3, 5} | named - {0}))
+        return cut_offs(self.metrics)
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""
@@ -191,11 +183,12 @@ def parse_experiment(values: Mapping[str, Any], where: str) -> ExperimentSetting
         settings = parse_settings(ExperimentSettings, values, where)
     except ConfigError as error:
         problems += error.problems
-    problems += _system_problems(values.get("systems"), where)
+    problems += _shape_problems(values)
+    systems = list(_system_problems(values.get("systems"), where))
+    problems += systems
     if settings is not None:
         problems += _name_problems(settings)
-        problems += _metric_problems(settings)
-        if not problems:  # the settings of overridden cells are checked on top of sound ones
+        if not systems:  # the settings of overridden cells are checked on top of sound ones
             problems += _override_problems(settings, where)
         if not problems and not settings.triples():
             problems.append("exclude: leaves no cell; take something out of it.")
@@ -259,10 +252,9 @@ def _override_problems(settings: ExperimentSettings, where: str) -> list[str]:
         if isinstance(runtime, Mapping) and "threads" in runtime:
             problems[f"{path}.runtime.threads: threads are the experiment's: give threads at the top."] = None
         cells = [cell for cell in settings.triples() if override.matches(*cell)]
-        if not cells:
+        known = override.system in {None, *settings.systems} and override.corpus in {None, *settings.corpora}
+        if not cells and known:
             problems[f"overrides.{number}: fits no cell; mend system, corpus and seed."] = None
-        if problems:
-            continue
         for cell in cells:
             kind = find(settings.systems[cell[0]].model)
             try:
@@ -292,25 +284,46 @@ def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
             yield f"systems.{name}.seeds: is empty, or a seed stands twice."
     for number, other in enumerate(settings.published):
         yield from unknown(f"published.{number}.corpus", "corpus", other.corpus, corpora)
-    for name, corpus in settings.corpora.items():
-        for key in ("train", "test"):
-            if getattr(corpus, key) is None:
-                yield f"corpora.{name}.{key}: a value is required."
 
 
-def _metric_problems(settings: ExperimentSettings) -> Iterator[str]:
+def _shape_problems(values: Mapping[str, Any]) -> Iterator[str]:
+    """Names that cannot be names, and metrics that there are not, whatever else is wrong in the file."""
     from taxotext.metrics.significance import METRICS
 
-    known = known_metrics(settings.ks())
-    for number, name in enumerate(settings.metrics):
+    for key in ("systems", "corpora"):
+        for name in values[key] if isinstance(values.get(key), Mapping) else ():
+            if isinstance(name, str) and not NAME.fullmatch(name):
+                yield f"{key}: {name!r} cannot be a name; use letters, digits and . _ - +, at most 60."
+    columns = _names_in(values.get("metrics"))
+    known = known_metrics(cut_offs(columns))
+    for number, name in enumerate(columns):
         if name not in known and not re.fullmatch(r"level_[1-9]\d*_(micro|macro)_f1", name):
             yield f"metrics.{number}: there is no metric {name!r}.{nearest(name, known)}"
-    for number, name in enumerate(settings.significance.metrics or ()):
+    significance = values.get("significance")
+    for number, name in enumerate(
+        _names_in(significance.get("metrics") if isinstance(significance, Mapping) else None)
+    ):
         if name not in METRICS:
             yield (
                 f"significance.metrics.{number}: {name!r} cannot be resampled.{nearest(name, METRICS)} "
                 f"Choose from {', '.join(METRICS)}."
             )
+
+
+def _names_in(value: Any) -> list[str]:
+    """The metrics of a list; anything else is reported elsewhere."""
+    sound = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+    return list(value) if sound else []
+
+
+def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
+    """The k of ``p@k`` and the like among some metrics, and 1, 3, 5.
+
+    >>> cut_offs(["micro_f1", "p@10"])
+    (1, 3, 5, 10)
+    """
+    named = {int(found[1]) for name in metrics if (found := re.fullmatch(r"[\w-]+@(\d{1,6})", name))}
+    return tuple(sorted({1, 3, 5} | named - {0}))
 
 
 def known_metrics(ks: Sequence[int]) -> list[str]:

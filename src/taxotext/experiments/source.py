@@ -31,9 +31,9 @@ def source_digest() -> str:
 
 
 def _code(text: str) -> str:
-    """The program alone.
+    r"""The program alone.
 
-    >>> _code('def f():\\n    "Says one."\\n    return 1  # one') == _code('def f(): return 1')
+    >>> _code('def f():\n    "Says one."\n    return 1  # one') == _code('def f(): return 1')
     True
     """
     tree = ast.parse(text)

@@ -1,4 +1,4 @@
-"""The table of an experiment as plain values: means over seeds, costs, differences to the baseline, published figures."""
+"""The table of an experiment as plain values: means over seeds, costs, differences, published figures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from taxotext.experiments.answers import Answers
 from taxotext.experiments.cells import Cell, key_of
 from taxotext.experiments.folder import (
     FAILED,
+    FINISHED,
     CellFolder,
     ExperimentFolder,
     read_json,
@@ -47,9 +48,9 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
     deviations are those of a sample (n - 1); with one seed there is none.
 
     Returns:
-        JSON-ready: ``name``, ``description``, ``metrics``, ``baseline``, ``corpora`` (each with ``rows`` and ``published``),
-        ``incomplete`` (cells that are missing, with their state and reason), ``machines``, ``versions``, ``sources``,
-        ``measured`` (how many trainings ran at a time, threads, load of the machine), ``taxotext_version``.
+        JSON-ready: ``name``, ``description``, ``metrics``, ``baseline``, ``significance``, ``tune``, ``corpora`` (each
+        with ``rows`` and ``published``), ``incomplete`` (cells that are missing, with state and reason), ``machines``,
+        ``versions``, ``sources``, ``measured`` (trainings at a time, threads, load), ``taxotext_version``.
 
     Raises:
         ConfigError: the folder is no experiment.
@@ -57,8 +58,10 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
     """
     settings, cells, record = folder.read()
     folders = folder.folders(cells)
-    found = {cell.key: _figures(folders[cell.key], cell) for cell in cells}
-    done = [cell for cell in cells if found[cell.key] is not None]
+    known = {cell.key: _figures(folders[cell.key], cell) for cell in cells}
+    found = {key: figures for key, figures in known.items() if figures is not None}
+    done = [cell for cell in cells if cell.key in found]
+    states = [(cell, _state(cell, folders[cell.key], settings)) for cell in cells]
     comparisons = _Comparisons(folder, settings, folders)
     corpora = []
     for corpus in settings.corpora:
@@ -75,20 +78,18 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
         "tune": settings.tune.model_dump(mode="json"),
         "corpora": corpora,
         "incomplete": [
-            {"system": cell.system, "corpus": cell.corpus, "seed": cell.seed, **_state(cell, folders[cell.key], settings)}
-            for cell in cells
-            if _state(cell, folders[cell.key], settings)["state"] != "finished"
+            {"system": cell.system, "corpus": cell.corpus, "seed": cell.seed, **state}
+            for cell, state in states
+            if state["state"] != FINISHED
         ],
         "machines": _different(found[cell.key]["fit"]["machine"] for cell in done),
         "versions": _different(found[cell.key]["fit"]["versions"] for cell in done),
         "sources": _different({"digest": found[cell.key]["fit"].get("source")} for cell in done),
         "measured": {
-            "jobs": settings.jobs,
+            "jobs": sorted({found[cell.key]["fit"]["jobs"] for cell in done}),
             "threads": record["threads"],
             "speed": settings.speed.model_dump(mode="json"),
-            "loads": [
-                found[cell.key]["speed"]["load_before"] for cell in done if found[cell.key]["speed"] is not None
-            ],
+            "loads": [found[cell.key]["speed"]["load_before"] for cell in done if found[cell.key]["speed"] is not None],
         },
         "taxotext_version": __version__,
     }
@@ -124,9 +125,7 @@ def _corpus(
     baseline = [cell for cell in done if cell.system == settings.baseline]
     for system, row in by_name.items():
         if system != settings.baseline and baseline and row["seeds"]:
-            row["against_baseline"] = comparisons.compare(
-                [cell for cell in done if cell.system == system], baseline
-            )
+            row["against_baseline"] = comparisons.compare([cell for cell in done if cell.system == system], baseline)
     _adjust(rows, 1 - settings.significance.confidence)
     first = found[done[0].key]["fit"] if done else {}
     return {
@@ -154,7 +153,7 @@ def _row(
         "model": settings.systems[system].model,
         "seeds": [cell.seed for cell in cells],
         "metrics": metrics,
-        "costs": {name: spread_of([one[name] for one in costs if one.get(name) is not None]) for name in COSTS},
+        "costs": {name: spread_of([v for one in costs if (v := one.get(name)) is not None]) for name in COSTS},
         "training_documents": _range(fit["training_documents"] for fit in fits),
         "validation": sorted({str(fit["validation_data"]) for fit in fits}),
         "selected": [fit["selected"] for fit in fits if fit.get("selected")],
@@ -197,7 +196,9 @@ def _published(corpus: str, settings: ExperimentSettings, rows: Mapping[str, Any
         for figures in entry.published:
             if figures.corpus == corpus:
                 ours = rows.get(system, {}).get("metrics", {})
-                found.append({"system": system, "ours": {name: ours.get(name) for name in figures.figures}, **_of(figures)})
+                found.append(
+                    {"system": system, "ours": {name: ours.get(name) for name in figures.figures}, **_of(figures)}
+                )
     for other in settings.published:
         if other.corpus == corpus:
             found.append({"system": other.system, "ours": None, **_of(other)})
@@ -228,7 +229,9 @@ def _range(values: Any) -> list[int] | None:
 class _Comparisons:
     """Paired comparisons with the baseline; those made before are read from a file."""
 
-    def __init__(self, folder: ExperimentFolder, settings: ExperimentSettings, folders: Mapping[str, CellFolder]) -> None:
+    def __init__(
+        self, folder: ExperimentFolder, settings: ExperimentSettings, folders: Mapping[str, CellFolder]
+    ) -> None:
         self._path = folder.path / SIGNIFICANCE_FILE
         self._before, self._folders = read_json(self._path) or {}, folders
         self._settings = settings.significance
@@ -256,7 +259,7 @@ class _Comparisons:
         second = [Answers.load(self._folders[cell.key].answers) for cell in baseline]
         gold, labels = second[0].gold, second[0].labels
         for answers in (*first, *second):
-            if answers.labels != labels or (answers.gold != gold).nnz:
+            if answers.labels != labels or _differ(answers.gold, gold):
                 raise DataError(
                     f"{cells[0].system} and {baseline[0].system} on {cells[0].corpus} were not evaluated on the same "
                     "gold labels; they cannot be compared. Remove the cells of one of them and resume."
@@ -275,6 +278,10 @@ class _Comparisons:
             names = ("difference", "low", "high", "p_value")
             result[metric] = {name: float(getattr(found, name)) for name in names}
         return result
+
+
+def _differ(first: Any, second: Any) -> bool:
+    return first.shape != second.shape or bool((first != second).nnz)
 
 
 def comparable(settings: ExperimentSettings) -> list[str]:

@@ -1,4 +1,4 @@
-"""Small charts as SVG text: no library, no script, nothing loaded from elsewhere. Colours come from the page's style."""
+"""Small charts as SVG text: no library, no script, nothing loaded. Colours come from the page's style."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 150, 24, 34, 44
 ROW = 30
@@ -57,14 +58,18 @@ def dots(title: str, bars: Sequence[Bar], marks: Mapping[str, float] | None = No
     parts = [_open(height, title)]
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" y1="{TOP}" x2="{x(tick):.1f}" y2="{base}"/>')
-        parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{base + 18}" text-anchor="middle">{_number(tick)}</text>')
+        parts.append(
+            f'<text class="tick" x="{x(tick):.1f}" y="{base + 18}" text-anchor="middle">{_number(tick)}</text>'
+        )
     parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{base + 36}" text-anchor="end">{escape(unit)}</text>')
     for name, value in marks.items():
         parts.append(f'<line class="mark" x1="{x(value):.1f}" y1="{TOP}" x2="{x(value):.1f}" y2="{base}">')
         parts.append(f"<title>{escape(name)}: {value:.2f} {escape(unit)}</title></line>")
     for number, bar in enumerate(bars):
         y = TOP + ROW * (number + 0.5)
-        parts.append(f'<text class="name" x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(_cut(bar.name))}</text>')
+        parts.append(
+            f'<text class="name" x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(_cut(bar.name))}</text>'
+        )
         colour = f"c{bar.colour % COLOURS}"
         if bar.sd is not None:
             ends = f'x1="{x(bar.mean - bar.sd):.1f}" x2="{x(bar.mean + bar.sd):.1f}"'
@@ -103,19 +108,27 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
     for power in range(first, last + 1):
         at = x(10.0**power)
         parts.append(f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{base}"/>')
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{base + 18}" text-anchor="middle">{_number(10.0**power)}</text>')
+        parts.append(
+            f'<text class="tick" x="{at:.1f}" y="{base + 18}" text-anchor="middle">{_number(10.0**power)}</text>'
+        )
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{LEFT - 70}" y1="{y(tick):.1f}" x2="{right}" y2="{y(tick):.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 80}" y="{y(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 80}" y="{y(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
+        )
     parts.append(f'<text class="tick" x="{right}" y="{base + 38}" text-anchor="end">{escape(x_name)}</text>')
     middle = (TOP + base) / 2
     turned = f'transform="rotate(-90 18 {middle:.1f})" text-anchor="middle"'
     parts.append(f'<text class="tick" x="18" y="{middle:.1f}" {turned}>{escape(y_name)}</text>')
     heights = _apart([y(point.y) for point in points])
     for point, label in zip(points, heights, strict=True):
-        parts.append(f'<circle class="mean c{point.colour % COLOURS}" cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="6">')
+        parts.append(
+            f'<circle class="mean c{point.colour % COLOURS}" cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="6">'
+        )
         parts.append(f"<title>{escape(point.name)}: {point.x:.3g}, {point.y:.2f}</title></circle>")
-        parts.append(f'<text class="name" x="{x(point.x) + 11:.1f}" y="{label + 4:.1f}">{escape(_cut(point.name))}</text>')
+        parts.append(
+            f'<text class="name" x="{x(point.x) + 11:.1f}" y="{label + 4:.1f}">{escape(_cut(point.name))}</text>'
+        )
     return "".join([*parts, "</svg>"])
 
 
@@ -150,7 +163,7 @@ def _apart(places: Sequence[float], least: float = 14.0) -> list[float]:
     """Heights of labels, moved down where two would lie on each other."""
     result = list(places)
     order = sorted(range(len(places)), key=places.__getitem__)
-    for before, here in zip(order, order[1:], strict=False):
+    for before, here in pairwise(order):
         result[here] = max(result[here], result[before] + least)
     return result
 

@@ -15,7 +15,7 @@ from taxotext.experiments.summary import COSTS, summarise
 from taxotext.files import write_text_atomically
 
 FILES = ("table.md", "table.csv", "table.json", "table.html")
-MARK = "*"
+MARK = "†"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,14 @@ def csv_table(summary: Mapping[str, Any]) -> str:
     """One line for each corpus and system, published ones included; metrics are fractions."""
     metrics, text = summary["metrics"], io.StringIO()
     names = [*metrics, *COSTS]
-    head = ["corpus", "system", "model", "kind", "seeds", *(f"{name}_{part}" for name in names for part in ("mean", "sd"))]
+    head = [
+        "corpus",
+        "system",
+        "model",
+        "kind",
+        "seeds",
+        *(f"{name}_{part}" for name in names for part in ("mean", "sd")),
+    ]
     compared = sorted({name for _, row in _rows(summary) for name in row["against_baseline"] or {}})
     head += [f"{name}_{part}" for name in compared for part in ("difference", "low", "high", "p_value", "p_adjusted")]
     writer = csv.writer(text, lineterminator="\n")
@@ -67,9 +74,13 @@ def csv_table(summary: Mapping[str, Any]) -> str:
             first = [corpus["name"], row["system"], row["model"], "measured", " ".join(map(str, row["seeds"]))]
             writer.writerow([*first, *values, "", corpus["split"]])
         for one in corpus["published"]:
-            values = [one["figures"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")]
+            values = [
+                one["figures"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")
+            ]
             filled = [""] * (5 * len(compared))
-            writer.writerow([corpus["name"], one["system"], "", "published", "", *values, *filled, one["source"], one["split"]])
+            writer.writerow(
+                [corpus["name"], one["system"], "", "published", "", *values, *filled, one["source"], one["split"]]
+            )
     return text.getvalue()
 
 
@@ -96,7 +107,8 @@ def tables_of(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator
         "",
         head,
         tuple(
-            (row["system"], str(len(row["seeds"])), *(_metric(row, name) for name in summary["metrics"])) for row in rows
+            (row["system"], str(len(row["seeds"])), *(_metric(row, name) for name in summary["metrics"]))
+            for row in rows
         ),
     )
     costs = [name for name in COSTS if any(row["costs"].get(name) for row in rows)]
@@ -150,30 +162,31 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     if tune["enabled"]:
         notes.append(
             f"Thresholds: tuned for {tune['metric']} ({tune['method']}), for every system alike, on validation "
-            "documents: the validation file, a part of the training file, or cross-fitting over it, as the system does. "
-            "Nothing was selected on test documents."
+            "documents: the validation file, a part of the training file, or cross-fitting over it, as the system "
+            "does. Nothing was selected on test documents."
         )
     else:
         notes.append("Thresholds were not tuned.")
     if any(row["against_baseline"] for _, row in _rows(summary)):
         drawn, level = summary["significance"]["samples"], 1 - summary["significance"]["confidence"]
         notes.append(
-            f"{MARK} differs from {summary['baseline']}: paired bootstrap over test documents and seeds ({drawn:,} draws), "
-            f"p < {level:g} after Holm's correction over all comparisons on the corpus."
+            f"{MARK} differs from {summary['baseline']}: paired bootstrap over test documents and seeds ({drawn:,} "
+            f"draws), p < {level:g} after Holm's correction over all comparisons on the corpus."
         )
-    jobs, threads = measured["jobs"], measured["threads"]
+    threads, jobs = measured["threads"], " or ".join(str(number) for number in measured["jobs"])
     notes.append(
-        f"Training: {jobs} {'process' if jobs == 1 else 'processes'} at a time, {threads} "
+        f"Training: {jobs} {'process' if measured['jobs'] in ([], [1]) else 'processes'} at a time, {threads} "
         f"{'thread' if threads == 1 else 'threads'} each; seconds of fitting and of scoring validation documents, "
-        "interrupted parts included (of `linear`, which starts again, only the last one)."
+        "interrupted parts included (of systems without checkpoints, which start again, the last attempt only)."
     )
     if measured["loads"]:
         low, high = min(load or 0 for load in measured["loads"]), max(load or 0 for load in measured["loads"])
         notes.append(
             "Prediction: from texts to label sets, one process at a time after all trainings, "
             f"{threads} {'thread' if threads == 1 else 'threads'}, after a warm-up; at most "
-            f"{measured['speed']['documents']:,} test documents. Batch 1 and 32: documents given together; documents/s: "
-            f"all given at once. Load of the machine before (running processes, mean of a minute): {low:g} to {high:g}."
+            f"{measured['speed']['documents']:,} test documents. Batch 1 and 32: documents given together; "
+            "documents/s: all given at once. Load of the machine before (running processes, mean of a minute): "
+            f"{low:g} to {high:g}."
         )
     notes.append("Peak RSS: greatest resident memory of the process, with interpreter and libraries. MB: 10^6 bytes.")
     notes += [_machine_note(one) for one in summary["machines"]]
@@ -183,7 +196,8 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         notes.append(f"The cells come from different states of the source code: {states}.")
     for cell in summary["incomplete"]:
         reason = f": {cell['reason']}" if cell["reason"] else ""
-        notes.append(f"Not in the table, or not in full: {cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}{reason}")
+        which = f"{cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}"
+        notes.append(f"Not in the table, or not in full: {which}{reason}")
     return notes
 
 

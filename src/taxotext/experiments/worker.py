@@ -66,7 +66,7 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     with Heart(folder, stage) as heart:
         try:
             if stage == FIT:
-                fit_cell(folder, cell, heart)
+                fit_cell(folder, cell, int(content["jobs"]), heart)
             elif stage == PROBE:
                 from taxotext.experiments.probing import probe_cell
 
@@ -84,8 +84,8 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     return DONE
 
 
-def fit_cell(folder: CellFolder, cell: Cell, heart: Heart) -> None:
-    """Train, tune and evaluate."""
+def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
+    """Train, tune and evaluate; ``jobs`` is how many do so at a time, for the record."""
     from taxotext.api.evaluation import evaluate_corpus
     from taxotext.api.reading import read_for_model
     from taxotext.api.runs import train_run
@@ -100,9 +100,7 @@ def fit_cell(folder: CellFolder, cell: Cell, heart: Heart) -> None:
     corpus = read_for_model(classifier, Path(cell.test))
     system, manifest = classifier.system, classifier.manifest
     collector = Collector()
-    metrics = evaluate_corpus(
-        system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heart, keep=collector
-    )
+    metrics = evaluate_corpus(system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heart, keep=collector)
     collector.answers(corpus.label_ids, corpus.targets).save(folder.answers)
     spent = heart.spent()
     result = {
@@ -118,6 +116,7 @@ def fit_cell(folder: CellFolder, cell: Cell, heart: Heart) -> None:
         "train_seconds": manifest.facts.get("seconds"),
         "process_seconds": round(spent["seconds"], 1),
         "attempts": spent["attempts"],
+        "jobs": jobs,
         "peak_memory": spent["peak_memory"],
         "model_bytes": folder_size(folder.model),
         "machine": machine(int(cell.values["runtime"]["threads"])),
