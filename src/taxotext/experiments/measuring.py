@@ -116,7 +116,7 @@ def measure_speed(
         texts given together, in the batches that the system makes itself; ``documents``; ``load_before``: mean number
         of running processes of the last minute, None where the system does not say.
     """
-    result: dict[str, Any] = {"documents": len(texts), "load_before": _load()}
+    result: dict[str, Any] = {"documents": len(texts), "load_before": machine_load()}
     for size in BATCHES:
         batches = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
         if len(batches) > 1 and len(batches[-1]) < size:
@@ -142,7 +142,8 @@ def measure_speed(
     return result
 
 
-def _load() -> float | None:
+def machine_load() -> float | None:
+    """Mean number of running processes of the last minute; None where the system does not say."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from taxotext.experiments import worker
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
-from taxotext.experiments.measuring import cores, free_memory
+from taxotext.experiments.measuring import cores, free_memory, machine_load
 from taxotext.experiments.runner import environment_of
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.progress import Reporter
@@ -59,6 +59,7 @@ class Plan:
         speed_seconds: at most, for measuring speed afterwards.
         memory: of the largest processes that can run at a time, in bytes.
         free_memory: of this machine now, in bytes; None when it does not say.
+        load: running processes before the trials, mean of a minute; None when the machine does not say.
     """
 
     estimates: list[Estimate]
@@ -70,6 +71,7 @@ class Plan:
     speed_seconds: float
     memory: int
     free_memory: int | None
+    load: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -82,6 +84,11 @@ class Plan:
             found.append(
                 f"{self.jobs} jobs may need {self.memory / 1e9:.1f} GB together and {self.free_memory / 1e9:.1f} GB "
                 "are free: lower jobs, or the batch size of the largest system."
+            )
+        if self.load is not None and self.load > cores() / 2:
+            found.append(
+                f"The machine is busy ({self.load:g} running processes on {cores()} cores): the times hold for as busy a "
+                "machine."
             )
         if self.jobs * self.threads > cores():
             found.append(
@@ -117,7 +124,7 @@ def plan_experiment(
     for cell in cells:
         if cell.key not in finished:
             groups.setdefault((cell.system, cell.corpus), []).append(cell)
-    estimates = []
+    estimates, load = [], machine_load()
     with reporter.task("Trying", len(groups), unit="systems") as task:
         for (system, corpus), same in groups.items():
             task.show(now=f"{system} on {corpus}")
@@ -136,6 +143,7 @@ def plan_experiment(
         3 * settings.speed.seconds * left if settings.speed.enabled else 0.0,
         sum(sizes[: settings.jobs]),
         free_memory(),
+        load,
     )
 
 

@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Compute one stage of one cell and end the process."""
     path, stage, parent = list(sys.argv[1:] if arguments is None else arguments)
     die_with_parent(0, int(parent))
+    logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
     folder = CellFolder(Path(path))
     with folder.lock_of() as lock:
         if not lock.acquire(PATIENCE):
@@ -62,7 +63,6 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     content = need_json(folder.cell)
     cell = Cell.from_dict(content["cell"])
     folder.failure.unlink(missing_ok=True)
-    logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
     with Heart(folder, stage) as heart:
         try:
             if stage == FIT:
