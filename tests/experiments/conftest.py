@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from lab import Lab
+
 from taxotext.experiments.folder import ExperimentFolder
 
 

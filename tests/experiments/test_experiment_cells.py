@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from lab import Lab
+
 from taxotext.errors import ConfigError
 from taxotext.experiments import cells as module
 from taxotext.experiments.cells import Cell, content_digest, data_path
@@ -112,7 +112,10 @@ def test_the_training_gets_absolute_paths_its_seed_and_its_threads(lab: Lab) -> 
 def test_all_missing_files_are_named_together(lab: Lab) -> None:
     with pytest.raises(ConfigError, match="2 files cannot be read") as error:
         lab.cells(corpora={"tiny": {"train": "nope.jsonl", "test": "test.jsonl", "taxonomy": "none.tsv"}})
-    assert [problem.split(":")[0] for problem in error.value.problems] == ["corpora.tiny.train", "corpora.tiny.taxonomy"]
+    assert [problem.split(":")[0] for problem in error.value.problems] == [
+        "corpora.tiny.train",
+        "corpora.tiny.taxonomy",
+    ]
 
 
 def test_the_sample_is_named_without_its_place() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from lab import Lab
+
 from taxotext.errors import ConfigError
 from taxotext.experiments.settings import ExperimentSettings, known_metrics, merged, parse_experiment
 
@@ -121,6 +121,10 @@ def test_all_problems_of_all_parts_are_reported_together() -> None:
         ({"systems": {}}, "systems: "),
         ({"systems": ["linear"]}, "systems: "),
         ({"metrics": ["level_0_macro_f1"]}, "there is no metric 'level_0_macro_f1'"),
+        (
+            {"published": [{"system": "z", "corpus": "x", "source": "s", "split": "t", "figures": {"mirco_f1": 0.5}}]},
+            "published.0.figures.mirco_f1: there is no such metric. Did you mean 'micro_f1'?",
+        ),
         ({"significance": {"metrics": ["p@1"]}}, "significance.metrics.0: 'p@1' cannot be resampled"),
         (
             {"published": [{"system": "z", "corpus": "q", "source": "s", "split": "t", "figures": {"micro_f1": 0.5}}]},

@@ -49,8 +49,9 @@ def page(summary: Mapping[str, Any]) -> str:
         body.append(f'<p class="soft">{escape(facts_of(corpus))}</p>')
         tables = list(tables_of(corpus, summary))
         body += [_table(table) for table in tables[:1]]
-        charts = "".join(f"<div>{chart}</div>" for chart in _charts(corpus, summary))
-        body.append(f'<div class="charts">{charts}</div>' if charts else "")
+        for charts in (_metric_charts(corpus, summary), _cost_charts(corpus, summary)):
+            inside = "".join(f"<div>{chart}</div>" for chart in charts)
+            body.append(f'<div class="charts">{inside}</div>' if inside else "")
         body += [_table(table) for table in tables[1:]]
     body.append("<h2>How it was measured</h2>")
     body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes_of(summary)) + "</ul>")
@@ -64,11 +65,8 @@ def page(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
-    rows = [row for row in corpus["rows"] if row["seeds"]]
-    if not rows:
-        return
-    colours = {row["system"]: number for number, row in enumerate(corpus["rows"])}
+def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    rows, colours = _drawn(corpus)
     for name in summary["metrics"]:
         bars = [
             Bar(
@@ -89,6 +87,10 @@ def _charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[s
         if bars:
             title = f"{name}, %" + (" (dashed: published)" if marks else "")
             yield dots(title, bars, marks)
+
+
+def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    rows, colours = _drawn(corpus)
     first = summary["metrics"][0]
     for cost, heading in (("train_seconds", "training, s"), ("batch_1_p50_ms", "ms/document at batch 1")):
         points = [
@@ -98,6 +100,12 @@ def _charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[s
         ]
         if len(points) > 1:
             yield scatter(f"{first} and {heading}", points, f"{heading} (logarithmic)", f"{first}, %")
+
+
+def _drawn(corpus: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
+    """The rows that have figures, and a colour for each system."""
+    colours = {row["system"]: number for number, row in enumerate(corpus["rows"])}
+    return [row for row in corpus["rows"] if row["seeds"]], colours
 
 
 def _table(table: Table) -> str:

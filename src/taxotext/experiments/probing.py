@@ -87,8 +87,8 @@ class Plan:
             )
         if self.load is not None and self.load > cores() / 2:
             found.append(
-                f"The machine is busy ({self.load:g} running processes on {cores()} cores): the times hold for as busy a "
-                "machine."
+                f"The machine is busy ({self.load:g} running processes on {cores()} cores): the times hold for a "
+                "machine as busy as that."
             )
         if self.jobs * self.threads > cores():
             found.append(

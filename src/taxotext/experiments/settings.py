@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -279,11 +280,21 @@ def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
             yield from unknown(f"{key}.{number}.corpus", "corpus", one.corpus, corpora)
     for name, entry in settings.systems.items():
         for number, figures in enumerate(entry.published):
-            yield from unknown(f"systems.{name}.published.{number}.corpus", "corpus", figures.corpus, corpora)
+            path = f"systems.{name}.published.{number}"
+            yield from unknown(f"{path}.corpus", "corpus", figures.corpus, corpora)
+            yield from _figure_problems(path, figures.figures)
         if entry.seeds is not None and len(set(entry.seeds)) < max(len(entry.seeds), 1):
             yield f"systems.{name}.seeds: is empty, or a seed stands twice."
     for number, other in enumerate(settings.published):
         yield from unknown(f"published.{number}.corpus", "corpus", other.corpus, corpora)
+        yield from _figure_problems(f"published.{number}", other.figures)
+
+
+def _figure_problems(path: str, figures: Mapping[str, float]) -> Iterator[str]:
+    known = known_metrics(cut_offs(list(figures)))
+    for name in figures:
+        if not is_metric(name, known):
+            yield f"{path}.figures.{name}: there is no such metric.{nearest(name, known)}"
 
 
 def _shape_problems(values: Mapping[str, Any]) -> Iterator[str]:
@@ -297,7 +308,7 @@ def _shape_problems(values: Mapping[str, Any]) -> Iterator[str]:
     columns = _names_in(values.get("metrics"))
     known = known_metrics(cut_offs(columns))
     for number, name in enumerate(columns):
-        if name not in known and not re.fullmatch(r"level_[1-9]\d*_(micro|macro)_f1", name):
+        if not is_metric(name, known):
             yield f"metrics.{number}: there is no metric {name!r}.{nearest(name, known)}"
     significance = values.get("significance")
     for number, name in enumerate(
@@ -316,6 +327,11 @@ def _names_in(value: Any) -> list[str]:
     return list(value) if sound else []
 
 
+def is_metric(name: str, known: Sequence[str]) -> bool:
+    """Whether an evaluation gives a figure of that name; how many levels there are only the data say."""
+    return name in known or re.fullmatch(r"level_[1-9]\d*_(micro|macro)_f1", name) is not None
+
+
 def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
     """The k of ``p@k`` and the like among some metrics, and 1, 3, 5.
 
@@ -326,7 +342,8 @@ def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted({1, 3, 5} | named - {0}))
 
 
-def known_metrics(ks: Sequence[int]) -> list[str]:
+@cache
+def known_metrics(ks: tuple[int, ...]) -> list[str]:
     """The figures that an evaluation gives, whatever the data; those of levels are more."""
     import numpy as np
     from scipy.sparse import csr_array

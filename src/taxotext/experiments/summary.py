@@ -29,12 +29,12 @@ COSTS: dict[str, tuple[str, int]] = {
     "parameters": ("parameters", 0),
     "train_seconds": ("training s", 1),
     "documents_per_second": ("documents/s", 1),
-    "batch_1_p50_ms": ("ms/document, batch 1, p50", 2),
-    "batch_1_p95_ms": ("batch 1, p95", 2),
-    "batch_32_p50_ms": ("ms/document, batch 32, p50", 3),
-    "batch_32_p95_ms": ("batch 32, p95", 3),
-    "train_memory_mb": ("peak RSS training MB", 0),
-    "predict_memory_mb": ("peak RSS prediction MB", 0),
+    "batch_1_p50_ms": ("batch 1, p50 ms", 2),
+    "batch_1_p95_ms": ("batch 1, p95 ms", 2),
+    "batch_32_p50_ms": ("batch 32, p50 ms", 3),
+    "batch_32_p95_ms": ("batch 32, p95 ms", 3),
+    "train_memory_mb": ("peak RSS MB, training", 0),
+    "predict_memory_mb": ("peak RSS MB, prediction", 0),
     "model_mb": ("model MB", 1),
 }
 """Cost to its heading and decimals."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 150, 24, 34, 44
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 150, 24, 34, 44
 ROW = 30
 COLOURS = 8
 """How many series the page's style has colours for (``.c0`` and so on)."""
@@ -91,9 +91,8 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
     """
     height = 340
     base, right = height - BOTTOM - 10, WIDTH - RIGHT - 90
-    logs = [math.log10(point.x) for point in points]
-    first, last = math.floor(min(logs) + 1e-9), math.ceil(max(logs) - 1e-9)
-    last = max(last, first + 1)
+    steps = _log_ticks(min(point.x for point in points), max(point.x for point in points))
+    first, last = math.log10(steps[0]), math.log10(steps[-1])
     low, high = _limits([point.y for point in points])
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
@@ -105,12 +104,10 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
         return base - (value - low) / (high - low) * (base - TOP)
 
     parts = [_open(height, title)]
-    for power in range(first, last + 1):
-        at = x(10.0**power)
+    for step in steps:
+        at = x(step)
         parts.append(f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{base}"/>')
-        parts.append(
-            f'<text class="tick" x="{at:.1f}" y="{base + 18}" text-anchor="middle">{_number(10.0**power)}</text>'
-        )
+        parts.append(f'<text class="tick" x="{at:.1f}" y="{base + 18}" text-anchor="middle">{_number(step)}</text>')
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{LEFT - 70}" y1="{y(tick):.1f}" x2="{right}" y2="{y(tick):.1f}"/>')
         parts.append(
@@ -157,6 +154,22 @@ def _ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     count = math.floor((high + step * 1e-9) / step) - math.ceil((low - step * 1e-9) / step) + 1
     return [round(step * (math.ceil((low - step * 1e-9) / step) + number), 10) for number in range(count)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Numbers 1, 2 and 5 times a power of ten, from the last one up to ``low`` to the first one from ``high``.
+
+    Powers of ten alone where there would be many.
+
+    >>> _log_ticks(3.0, 40.0), _log_ticks(2.0, 2.0)
+    ([2.0, 5.0, 10.0, 20.0, 50.0], [2.0, 5.0])
+    """
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    factors = (1, 2, 5) if len(powers) < 7 else (1,)
+    all_of_them = [round(factor * 10.0**power, 12) for power in powers for factor in factors]
+    first = max(number for number, tick in enumerate(all_of_them) if tick <= low * (1 + 1e-9))
+    last = min(number for number, tick in enumerate(all_of_them) if tick >= high * (1 - 1e-9))
+    return all_of_them[first : max(last, first + 1) + 1]
 
 
 def _apart(places: Sequence[float], least: float = 14.0) -> list[float]:

@@ -181,12 +181,12 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     )
     if measured["loads"]:
         low, high = min(load or 0 for load in measured["loads"]), max(load or 0 for load in measured["loads"])
+        at_most = f"{measured['speed']['documents']:,}"
         notes.append(
             "Prediction: from texts to label sets, one process at a time after all trainings, "
-            f"{threads} {'thread' if threads == 1 else 'threads'}, after a warm-up; at most "
-            f"{measured['speed']['documents']:,} test documents. Batch 1 and 32: documents given together; "
-            "documents/s: all given at once. Load of the machine before (running processes, mean of a minute): "
-            f"{low:g} to {high:g}."
+            f"{threads} {'thread' if threads == 1 else 'threads'}, after a warm-up; at most {at_most} test documents. "
+            "Batch 1 and 32: ms a document when so many are given together; documents/s: all given at once. "
+            f"Load of the machine before (running processes, mean of a minute): {low:g} to {high:g}."
         )
     notes.append("Peak RSS: greatest resident memory of the process, with interpreter and libraries. MB: 10^6 bytes.")
     notes += [_machine_note(one) for one in summary["machines"]]
