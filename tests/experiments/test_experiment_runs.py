@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from lab import Lab
 
+from lab import Lab
 from taxotext.errors import ConfigError
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, read_json, state_of, write_json
@@ -28,6 +28,8 @@ from torture.experiment_torture import Disturbed
 
 class Notes:
     """An observer that remembers."""
+
+    live = True
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lab import Lab
 
+from lab import Lab
 from taxotext.errors import ConfigError
 from taxotext.experiments.settings import ExperimentSettings, known_metrics, merged, parse_experiment
 

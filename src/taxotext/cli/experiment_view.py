@@ -24,6 +24,8 @@ def make_view() -> Lines:
 class Lines:
     """For logs: says what ends, and nothing in between."""
 
+    live = False
+
     def __enter__(self) -> Self:
         return self
 
@@ -45,6 +47,8 @@ class Lines:
 
 class Live(Lines):
     """For terminals."""
+
+    live = True
 
     def __init__(self) -> None:
         from rich.console import Console

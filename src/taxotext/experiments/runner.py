@@ -35,20 +35,26 @@ from taxotext.files import write_text_atomically
 from taxotext.training.run import differences
 
 LOOK_EVERY = 0.1
-SHOW_EVERY = 0.5
+SHOW_EVERY = 1.0
 GRACE = 60.0
 """Seconds that an interrupted training has for the checkpoint behind its batch."""
 SHOWN_LINES = 3
 
 
 class Observer(Protocol):
-    """Who is told how the experiment goes."""
+    """Who is told how the experiment goes.
+
+    Attributes:
+        live: whether :meth:`show` is wanted while cells are at work; looking costs time that cells could use.
+    """
+
+    live: bool
 
     def note(self, sentence: str) -> None:
         """One sentence to the user."""
 
     def show(self, status: Status) -> None:
-        """Where all cells are; called about twice a second."""
+        """Where all cells are; called about once a second."""
 
     def ended(self, cell: Cell, state: str, sentence: str) -> None:
         """A cell was trained, finished or failed."""
@@ -263,7 +269,7 @@ class _Crew:
             self._todo.tidy(job.cell)
 
     def _show(self) -> None:
-        if time.monotonic() - self._shown >= SHOW_EVERY:
+        if self._observer.live and time.monotonic() - self._shown >= SHOW_EVERY:
             self._shown = time.monotonic()
             self._observer.show(experiment_status(self._todo.folder))
 
