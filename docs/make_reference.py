@@ -13,6 +13,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from taxotext.api.runs import DataSettings
+
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
@@ -56,6 +58,12 @@ Parts that a composed system takes when their `name` is given, such as `loss.nam
 not repeated. Every encoder can be chosen in every composed system.
 
 {parts}
+
+## Experiments
+
+The file of `taxotext experiment run` ([how](../how-to/experiments.md)). A corpus has all keys of `data` as well.
+
+{experiments}
 """
 
 
@@ -80,7 +88,6 @@ def pages() -> dict[Path, str]:
 
 
 def _config_page() -> str:
-    from taxotext.api.runs import DataSettings
     from taxotext.models.parts import members
     from taxotext.models.registry import entries, find
 
@@ -108,7 +115,39 @@ def _config_page() -> str:
         common=_table(_HEAD, common),
         systems="\n".join(systems).rstrip(),
         parts="\n".join(others).rstrip(),
+        experiments=_table(_HEAD, _experiment_rows()),
     )
+
+
+def _experiment_rows() -> list[tuple[str, ...]]:
+    from taxotext.experiments.settings import (
+        CorpusSettings,
+        ExperimentSettings,
+        OtherPublishedSettings,
+        Override,
+        SystemEntry,
+    )
+
+    inner = {
+        "systems": ("systems.NAME", SystemEntry),
+        "corpora": ("corpora.NAME", CorpusSettings),
+        "overrides": ("overrides[]", Override),
+        "published": ("published[]", OtherPublishedSettings),
+    }
+    rows = []
+    schema = ExperimentSettings.model_json_schema()
+    for key in schema["properties"]:
+        if key not in inner:
+            rows += _rows(schema, only=[key])
+            continue
+        path, kind = inner[key]
+        own = kind.model_json_schema()
+        named = set(DataSettings.model_fields) - {"train"} if kind is CorpusSettings else set()
+        for name in own["properties"]:
+            if name not in named:
+                ((_, values, default, meaning),) = _rows(own, only=[name])
+                rows.append((f"`{path}.{name}`", values, "required" if name in own["required"] else default, meaning))
+    return rows
 
 
 _HEAD = ("key", "values", "default", "meaning")
@@ -156,7 +195,10 @@ def _values(entry: dict[str, Any]) -> str:
         fixed = count and count == entry.get("maxItems")
         return f"{count} of: {_values(items)}" if fixed else f"list of: {_values(items)}"
     if kind == "object":
-        return f"mapping to: {_values(entry.get('additionalProperties') or {})}"
+        inner = entry.get("additionalProperties") or {}
+        return "mapping" if inner is True else f"mapping to: {_values(inner)}"
+    if "$ref" in entry:
+        return "mapping"
     word = {"boolean": "true, false", "null": "`null`", "integer": "whole number", "string": "text"}.get(kind, kind)
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {entry[bound]}" for bound, sign in signs.items() if bound in entry]

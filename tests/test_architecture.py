@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "taxotext"
 ROWS = (
     {"__main__"},
     {"cli", "serving"},
+    {"experiments"},
     {"api"},
     {"store", "training", "explain"},
     {"models"},

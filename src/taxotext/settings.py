@@ -224,18 +224,33 @@ def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
 
 
 def _model_at(kind: type[BaseModel] | None, values: Any, location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    many = False
     for step in location:
+        if many:  # a key of a mapping, or a place in a list, of models
+            values = _inside(values, step)
+            many = False
+            continue
         if kind is None or step not in kind.model_fields:
             return None
         here = values.get(step) if isinstance(values, Mapping) else None
         field = kind.model_fields[str(step)]
-        name = here.get("name", getattr(field.default, "name", None)) if isinstance(here, Mapping) else None
+        many = any(get_origin(member) in {dict, list, tuple} for member in _members(field.annotation))
+        name = None
+        if isinstance(here, Mapping) and not many:
+            name = here.get("name", getattr(field.default, "name", None))
         members = list(_models_in(field.annotation))
         named = [m for m in members if "name" in m.model_fields and m.model_fields["name"].default == name]
         found = named or members
         kind = found[0] if found else None
         values = here
     return kind
+
+
+def _inside(values: Any, step: int | str) -> Any:
+    try:
+        return values[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

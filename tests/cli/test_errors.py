@@ -19,7 +19,7 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``taxotext config linear`` raise ``error``."""
     from taxotext.api import runs
 
-    def fail(name: str) -> str:
+    def fail(*_: object) -> str:
         raise error
 
     monkeypatch.setattr(runs, "default_config", fail)
@@ -29,7 +29,10 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "sentence"),
     [
         (["trian"], "taxotext: there is no command 'trian'. Did you mean 'train'? See `taxotext --help`."),
-        (["xyz"], "taxotext: there is no command 'xyz'. Known: train, tune, evaluate, predict, config, data, models."),
+        (
+            ["xyz"],
+            "taxotext: there is no command 'xyz'. Known: train, tune, evaluate, compare, predict, config, data, models, experiment.",
+        ),
         (["--versoin"], "there is no option '--versoin'. Did you mean '--version'?"),
         (["train", "--modle=linear"], "taxotext train: there is no option '--modle'. Did you mean '--model'?"),
         (["train", "-x"], "there is no option '-x'"),

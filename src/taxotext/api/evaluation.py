@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
@@ -24,11 +25,13 @@ def evaluate_corpus(
     *,
     ks: Sequence[int],
     per_label: bool,
-    propensity: str | tuple[float, float],
+    propensity: str | tuple[float, float] = "default",
     reporter: Reporter,
+    keep: Callable[[Any, NDArray[np.int32]], None] | None = None,
 ) -> dict[str, Any]:
     """Score ``corpus`` block by block and return the figures with what they were computed on.
 
+    ``keep`` is handed the answers of each block: label sets (b, L) sparse and ranked labels (b, K).
     ``seconds`` is the time of reading tokens, scoring, decoding and counting; loading the model is not part of it.
 
     Raises:
@@ -55,6 +58,8 @@ def evaluate_corpus(
             predicted = widen(sets, labels)
             ranked = decoder.rank(scores, max(ks))[0]
             evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked, scores)
+            if keep is not None:
+                keep(predicted, ranked)
             row += len(block)
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {

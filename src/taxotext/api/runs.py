@@ -12,7 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from taxotext.api.choice import choose_system
 from taxotext.api.classifier import Classifier, load
-from taxotext.api.fitting import fit_system, held_out_part
+from taxotext.api.fitting import fit_system
+from taxotext.api.trials import try_fit
 from taxotext.data import Columns, Corpus, read_corpus
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
@@ -23,7 +24,7 @@ from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, remove_leftovers, save_folder
-from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
+from taxotext.training import RunFolder
 from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
 from taxotext.wording import counted
 
@@ -204,23 +205,12 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     config = parse_run(values, where)
     train, validation = read_data(config.data, where)
     chosen = config.chosen or _choose(config, train, where, reporter)
-    if validation is None and chosen.kind.recipe not in CROSS_FITTING_RECIPES:
-        train, validation = held_out_part(train, chosen.settings.validation.fraction, chosen.settings.seed)
-    training = getattr(chosen.settings, "training", None)
-    if training is None:
-        size, epochs, settings = min(len(train), 500), 1, chosen.settings
-    else:
-        size, epochs = min(len(train), batches * training.batch_size), training.epochs
-        settings = chosen.settings.model_copy(update={"training": training.model_copy(update={"epochs": 1})})
-    step = max(1, len(train) // size)
-    few = train.subset(range(0, step * size, step))
-    few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    _, manifest = fit_system(chosen.kind, settings, few, few_validation, reporter=reporter)
-    taken = float(manifest.facts["seconds"])
-    minutes = taken / len(few) * len(train) * epochs / 60
+    trial = try_fit(chosen.kind, chosen.settings, train, validation, batches=batches, reporter=reporter)
+    minutes = trial.seconds / trial.documents * trial.all_documents * trial.epochs / 60
     return (
-        f"Dry run of {chosen.kind.name}: {len(few)} of {len(train)} training documents in {taken:.1f} s, nothing "
-        f"written. The whole training would take about {max(minutes, 0.1):.1f} minutes at most."
+        f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
+        f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes "
+        "at most."
     )
 
 
