@@ -316,7 +316,7 @@ def edge_section(case: Case, rows: list[Row]) -> list[str]:
         "",
         f"{len(case.gold)} documents, {no_gold} of them without gold labels, {no_answer} without predicted ones, "
         f"{neither} without both; {case.gold.shape[1]} labels, one without either. {len(rows) - len(differing)} of "
-        f"{len(rows)} figures are equal to 1e-6. The others become equal to 1e-6 when the convention in the last column is applied:",
+        f"{len(rows)} figures are equal to 1e-6. The others become so with the convention in the last column:",
         "",
         "| program | figure | Taxotext | program's | convention |",
         "| --- | --- | --- | --- | --- |",

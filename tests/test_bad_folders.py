@@ -129,6 +129,10 @@ CONFIG: dict[str, tuple[Change, str]] = {
     "no text field": (lambda c: c["trained_on"]["columns"].update(text=[]), "columns.text names no field"),
     "text field 3": (lambda c: c["trained_on"]["columns"].update(text=3), "trained_on.columns: "),
     "counts are text": (lambda c: c.update(seen=["a"] * len(c["seen"])), "seen: must be a list of whole numbers"),
+    "fewer documents than of a label": (
+        lambda c: c["trained_on"].update(training_documents=1),
+        "trained_on.training_documents: must be a whole number, no smaller than those in seen",
+    ),
     "counts are missing": (lambda c: c.pop("seen"), "seen: is missing"),
     "counts of another": (lambda c: c["seen"].pop(), "config.json and taxonomy.json do not hold the same labels"),
 }

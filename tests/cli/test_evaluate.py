@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from command import SAMPLE, Command, documents
@@ -25,6 +26,17 @@ PROMISED = {
     "p@3",
     "p@5",
     "ndcg@5",
+    "rp@5",
+    "psp@5",
+    "psndcg@5",
+    "psndcg_pooled@5",
+    "constrained_micro_f1",
+    "path_micro_f1",
+    "micro_average_precision",
+    "macro_average_precision",
+    "brier",
+    "ece",
+    "aurc",
     "documents",
     "labels",
     "unknown_labels",
@@ -58,6 +70,25 @@ def test_one_json_object_holds_everything_promised(command: Command, sample_mode
     assert (result["documents"], result["labels"], result["unknown_labels"]) == (136, 46, 0)
     assert result["closure"] == "ancestors"
     assert 0.2 < result["micro_f1"] < 1
+
+
+def test_figures_by_frequency_come_from_the_training_documents(command: Command, sample_model: Path) -> None:
+    result = figures(command, sample_model, SAMPLE / "test.jsonl")
+    names = ("head", "middle", "tail", "unseen")
+    counts = np.asarray(load(sample_model).manifest.seen)
+    assert result["tail_labels"] == ((counts > 0) & (counts < 20)).sum()
+    assert sum(result.get(f"{name}_labels", 0) for name in names) == 46
+    assert sum(result.get(f"{name}_p@5", 0) for name in names) == pytest.approx(result["p@5"])
+
+
+def test_the_constants_of_propensities_can_be_chosen(command: Command, small: Path) -> None:
+    default = figures(command, small, "test.jsonl")
+    named, given = (figures(command, small, "test.jsonl", f"--propensity={value}") for value in ("amazon", "0.6,2.6"))
+    assert named["psp@1"] == given["psp@1"]
+    assert named["psndcg@5"] != default["psndcg@5"]
+    assert named["micro_f1"] == default["micro_f1"]
+    command("evaluate", small, "test.jsonl", "--propensity=amazn").refused("Did you mean 'amazon'?")
+    command("evaluate", small, "test.jsonl", "--propensity=1,0").refused("A and B must be positive")
 
 
 def test_people_get_a_table(command: Command, sample_model: Path) -> None:
