@@ -47,6 +47,7 @@ def test_probabilities_are_calibrated_stored_and_used(method: str, by: str, comm
     assert report["log_loss_after"] < report["log_loss_before"]
     loaded = load(model)
     assert (loaded.decoding.calibration, loaded.decoding.calibration_by) == (method, by)
+    assert f"calibrated: {method}, {by}." in (model / "README.md").read_text(encoding="utf-8")
     calibrated = loaded.predict_proba(texts)
     assert not np.allclose(calibrated, before)
     for column in range(before.shape[1]):  # the order of the documents of a label stays
