@@ -10,7 +10,7 @@ import numpy as np
 
 from taxotext.data import Columns, Corpus, split_stratified
 from taxotext.decoding import Decoder
-from taxotext.errors import DataError
+from taxotext.errors import ConfigError, DataError
 from taxotext.models.base import System, SystemSettings
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
@@ -48,6 +48,11 @@ def fit_system(
     if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     system = kind(settings, train.taxonomy)
+    if train.report.feature_vectors and not system.reads_vectors():
+        raise ConfigError(
+            f"{train.source}: holds feature vectors (svmlight), no texts, and {system.name} reads words; "
+            "take --model linear with features.analyzer=given, or the texts of the corpus."
+        )
     if run is None:
         with TemporaryRun() as temporary:
             result = fit(system, train, validation, temporary, reporter)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
 
 SHOWN = (
     "micro_f1",
@@ -30,7 +30,12 @@ SHOWN = (
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    data: Annotated[Path, typer.Argument(help="Labelled file: .jsonl, .csv, .tsv, also .gz.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder of Annif or Hugging Face."
+        ),
+    ],
     as_json: AsJson = False,
     per_label: Annotated[bool, typer.Option("--per-label", help="A row for each label, too.")] = False,
     unknown_labels: Annotated[
@@ -39,6 +44,7 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the model folder and its card.")
     ] = False,
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
@@ -58,7 +64,7 @@ def evaluate(
 
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
-    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels)
+    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels, format=input_format)
     if corpus.unknown_labels:
         reporter.note(
             f"{len(corpus.unknown_labels)} gold labels are unknown to the model and count as misses, such as "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
 
 
 def tune(
@@ -29,6 +29,7 @@ def tune(
         bool | None,
         typer.Option("--never-empty/--may-be-empty", help="Answer the best label when none passes."),
     ] = None,
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
@@ -62,7 +63,7 @@ def tune(
         **{key: value for key, value in changes.items() if value is not None},
     }
     classifier.decoding = Decoding.from_dict(rules, "tune")
-    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line)
+    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format)
     report = classifier.tune(corpus, metric=metric, method=method, shrink=strength, reporter=reporter)  # type: ignore[arg-type]  # tune checks the names
     classifier.update(model)
     if as_json:

@@ -18,7 +18,6 @@ from taxotext.data.formats import Asked, Item, Record
 from taxotext.data.readers import encoding_fault
 from taxotext.data.records import BadRecordError, kind, missing_field, short
 from taxotext.data.sources import Lines
-from taxotext.errors import DataError
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _VECTOR = re.compile(rf"\d+:{_NUMBER}(?: \d+:{_NUMBER})*", re.ASCII)
@@ -51,10 +50,12 @@ def read_svmlight(asked: Asked, lines: Lines) -> Iterator[Item]:
     if header is not None and header[0] != count:
         missing = header[0] - count
         if missing > len(blank) or missing < 0:
-            raise DataError(
-                f"{asked.name}:1: the header says {header[0]:,} documents, and the file has {count:,}; "
+            differs = (
+                f"the header says {header[0]:,} documents, and the file has {count:,}; "
                 "it is cut short or not the one that belongs to the header"
             )
+            yield f"{asked.name}:1", BadRecordError(differs)
+            return
         yield from ((other, BadRecordError(_NO_FEATURES)) for other in blank[:missing])
 
 
@@ -150,7 +151,7 @@ def _of_xc(raw: bytes, asked: Asked) -> Record:
         raise BadRecordError(f"a document must be a JSON object, found {kind(value)}: {short(value)}")
     columns = asked.columns
     if columns.text == ("text",) and "text" not in value:
-        pieces = [value.get(name) for name in ("title", "content")]
+        pieces = [value.pop(name, None) for name in ("title", "content")]
         value["text"] = columns.text_join.join(piece for piece in pieces if isinstance(piece, str) and piece.strip())
     if "uid" in value and columns.id not in value:
         value[columns.id] = value.pop("uid")

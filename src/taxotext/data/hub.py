@@ -48,7 +48,7 @@ def read_rows(dataset: Any, asked: Asked) -> tuple[Iterator[Item], RecordParser]
     wanted.append(columns.id if columns.id != "id" else None)
     missing = [missing_field(name, list(features)) for name in wanted if name and name not in features]
     if missing:
-        raise DataError(f"{asked.name}: a column that is needed is missing; the setting says which is what", missing)
+        raise DataError(f"{asked.name}: a column that is needed is missing; 'columns' says which one is what", missing)
     kept = [name for name, feature in features.items() if _is_plain(feature, datasets)]
     left_out = sorted(set(features) - set(kept))
     if left_out:

@@ -89,6 +89,8 @@ def _check_schema(file: Any, asked: Asked, name: str) -> str:
         kind = kind.value_type
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "cells"
+    if types.is_null(kind):
+        return "lists"
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or types.is_list_view(kind):
         return "lists"
     raise DataError(

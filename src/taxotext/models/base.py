@@ -111,6 +111,10 @@ class System(ABC):
     def facts(self) -> dict[str, Any]:
         """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
 
+    def reads_vectors(self) -> bool:
+        """Whether the system takes feature vectors ``index:value ...`` (svmlight files) for texts."""
+        return False
+
     def check_texts(self, texts: Sequence[str]) -> LongTextReport:
         """Count the texts that are longer than the system reads; systems without a limit cut none."""
         return LongTextReport(0, len(texts))

@@ -32,8 +32,6 @@ from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     from taxotext.labels import Taxonomy
 
 NEVER = -1e4
@@ -48,7 +46,9 @@ SCORED_TOGETHER = 4096
 class FeatureSettings(Settings):
     """TF-IDF features."""
 
-    analyzer: Literal["word", "char_wb"] = Field("word", description="word, or char_wb for languages without spaces")
+    analyzer: Literal["word", "char_wb", "given"] = Field(
+        "word", description="word; char_wb for languages without spaces; given: svmlight vectors, used as they are"
+    )
     ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
     min_documents: int = Field(2, ge=1, description="rarer features are left out")
     max_features: int | None = Field(None, ge=1, description="keep the most frequent ones; null: all")
@@ -90,7 +90,7 @@ class Linear(System):
 
     def __init__(self, settings: LinearSettings, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
-        self._vectorizer: TfidfVectorizer | None = None
+        self._vectorizer: Any = None  # TfidfVectorizer, or what stands for it
         self._coefficients: Any = csr_array((0, len(taxonomy)), dtype=np.float32)  # sparse (V, N)
         self._intercepts = np.full(len(taxonomy), NEVER, dtype=np.float32)  # (N,)
         self._slope, self._offset = 1.0, 0.0
@@ -133,6 +133,10 @@ class Linear(System):
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
         return HeldOut.from_blocks(blocks, gold, source)
 
+    def reads_vectors(self) -> bool:
+        """Whether ``features.analyzer`` is ``given``."""
+        return self.settings.features.analyzer == "given"
+
     def fits(self, documents: int, validated: bool) -> int:
         """How many classifiers :meth:`fit` will fit: the length of its progress bar."""
         folds = min(self.settings.classifier.folds, documents)
@@ -151,10 +155,14 @@ class Linear(System):
         self._vectorizer = vectorizer
         return csr_array(features)
 
-    def _make_vectorizer(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+    def _make_vectorizer(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         chosen = self.settings.features
+        if chosen.analyzer == "given":
+            from taxotext.models.given import GivenFeatures
+
+            return GivenFeatures(min_documents, chosen.max_features, vocabulary)
         return TfidfVectorizer(
             analyzer=chosen.analyzer,
             ngram_range=chosen.ngrams,
