@@ -33,6 +33,7 @@ def read_for_model(
 
     Raises:
         DataError: see :func:`taxotext.data.read_corpus`.
+        ConfigError: feature vectors for a model that reads words.
     """
     corpus = read_corpus(
         path,
@@ -43,4 +44,5 @@ def read_for_model(
         on_bad_line=on_bad_line,
         format=format,
     )
+    classifier.system.check_source(corpus.report.feature_vectors, str(path))
     return replace(corpus, source=path.name)  # it goes into the model folder, which is passed on

@@ -222,13 +222,33 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     step = max(1, len(train) // size)
     few = train.subset(range(0, step * size, step))
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    _, manifest = fit_system(chosen.kind, settings, few, few_validation, reporter=reporter)
+    system, manifest = fit_system(chosen.kind, settings, few, few_validation, reporter=reporter)
     taken = float(manifest.facts["seconds"])
     minutes = taken / len(few) * len(train) * epochs / 60
     return (
         f"Dry run of {chosen.kind.name}: {len(few)} of {len(train)} training documents in {taken:.1f} s, nothing "
-        f"written. The whole training would take about {max(minutes, 0.1):.1f} minutes at most."
+        f"written. The whole training would take about {max(minutes, 0.1):.1f} minutes at most. "
+        + _memory_sentence(system, train, validation)
     )
+
+
+def _memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:
+    """What the whole training needs, and what would have to change where that is too much."""
+    from taxotext.models.memory import check_memory, sentence
+
+    needs = system.memory(train, validation)
+    if not needs:
+        return ""
+    free = None
+    if system.recipe == "gradient":
+        from taxotext.models.neural_memory import device_free
+
+        free = device_free(system)  # type: ignore[arg-type]  # a system of that recipe
+    try:
+        check_memory(needs, device_free=free)
+    except ConfigError as error:
+        return f"It would be refused. {error}"
+    return sentence(needs, device_free=free)
 
 
 def _choose(config: RunConfig, train: Corpus, where: str, reporter: Reporter) -> Chosen:
@@ -340,7 +360,8 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
 
 def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
     """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
-    settings = chosen.settings.model_dump(mode="json", exclude={"runtime": {"device", "threads"}, "decoding": True})
+    computing = {"device", "threads", "tokens_in_memory", "check_memory"}
+    settings = chosen.settings.model_dump(mode="json", exclude={"runtime": computing, "decoding": True})
     settings.get("training", {}).pop("checkpoint_minutes", None)
     return {
         "model": chosen.kind.name,

@@ -90,6 +90,7 @@ class _Stream:
         from taxotext.data.columns import ReadReport
 
         self.report = ReadReport()
+        self._system, self._name = classifier.system, name
         self.waiting: deque[tuple[str, str | None]] = deque()
         columns = columns_of(classifier, text=tuple(text) if text else None)
         source: Any = sys.stdin.buffer if name == "-" else Path(name)
@@ -104,6 +105,7 @@ class _Stream:
 
     def texts(self) -> Iterator[str]:
         for document in self._documents:
+            self._system.check_source(self.report.feature_vectors, self._name)
             self.waiting.append((document.text, document.id))
             yield document.text
 

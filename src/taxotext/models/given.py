@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class GivenFeatures:
         self._min_documents, self._max_features = min_documents, max_features
         self.vocabulary_: dict[str, int] = vocabulary or {}
         self.idf_: NDArray[np.float64] = np.ones(len(self.vocabulary_))
+
+    def build_analyzer(self) -> Callable[[str], list[str]]:
+        """Return what cuts a text into its features."""
+        return str.split
 
     def fit_transform(self, texts: Sequence[str]) -> csr_array:
         """Choose the features and return the vectors (D, V).

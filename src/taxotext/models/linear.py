@@ -13,6 +13,7 @@ classifiers see all of them. No torch is imported.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -28,6 +29,7 @@ from taxotext.data.splits import k_folds
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.models.heldout import HeldOut
+from taxotext.models.memory import Need, check_memory
 from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 from taxotext.settings import Settings
 
@@ -41,6 +43,9 @@ CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
 
 SCORED_TOGETHER = 4096
+
+SAMPLED = 500
+"""Texts in which features are counted for the estimate of memory."""
 
 
 class FeatureSettings(Settings):
@@ -111,6 +116,8 @@ class Linear(System):
         """
         features = self._fit_features(train.texts)
         targets = train.known_targets
+        if self.settings.runtime.check_memory:  # again: now the number of features is known
+            check_memory(self.memory(train, validation))
         if validation is not None:
             self._fit_classifiers(features, targets, train.weights, progress)
             raw = self._raw(self._vectorize(validation.texts))
@@ -132,6 +139,38 @@ class Linear(System):
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
         return HeldOut.from_blocks(blocks, gold, source)
+
+    def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
+        """Decision values of the held-out documents, and the features, counted in some of the texts."""
+        sample = train.texts[:: max(1, len(train) // SAMPLED)]
+        analyze = self._make_vectorizer(1).build_analyzer()
+        entries = int(sum(len(set(analyze(text))) for text in sample) / len(sample) * len(train))
+        held_out, labels = len(validation if validation is not None else train), len(self.taxonomy)
+        threads = self.settings.runtime.threads or os.cpu_count() or 1
+        # The solver copies the features, 16 bytes an entry, for each classifier that is fitted at the same time.
+        solver = 16 * entries * min(threads, labels)
+        shrink = "lower features.max_features, or raise features.min_documents"
+        needs = [
+            Need(
+                f"decision values of {held_out:,} held-out documents for {labels:,} labels",
+                4 * held_out * labels,
+                "name a validation file with fewer documents (data.validation)",
+            ),
+            Need(f"features of {len(train):,} documents, about {entries:,} entries", 12 * entries, shrink),
+            Need(f"features in each of {threads} solvers", solver, f"lower runtime.threads ({threads})", "training"),
+        ]
+        if self._vectorizer is not None and self.settings.classifier.prune == 0:
+            size = len(self._vectorizer.vocabulary_)
+            learned = int((np.asarray(train.known_targets.sum(axis=0)).ravel() > 0).sum())
+            needs.append(
+                Need(
+                    f"coefficients of {size:,} features for {learned:,} labels, a quarter of them or more",
+                    # A value and an index each, by label and by feature; measured: 0.27 to 0.83 of them differ from 0.
+                    4 * size * learned,
+                    f"set classifier.prune=0.01, or {shrink}",
+                )
+            )
+        return needs
 
     def reads_vectors(self) -> bool:
         """Whether ``features.analyzer`` is ``given``."""
