@@ -52,7 +52,9 @@ class FeatureSettings(Settings):
     """TF-IDF features."""
 
     analyzer: Literal["word", "char_wb", "given"] = Field(
-        "word", description="word; char_wb for languages without spaces; given: svmlight vectors, used as they are"
+        "word",
+        description="word; char_wb (with ngrams=[2, 4], say) for languages without spaces; given: svmlight vectors, "
+        "used as they are",
     )
     ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
     min_documents: int = Field(2, ge=1, description="rarer features are left out")
@@ -123,11 +125,11 @@ class Linear(System):
             raw = self._raw(self._vectorize(validation.texts))
             gold, source = validation.known_targets, validation.source
         else:
-            folds = min(self.settings.classifier.folds, len(train))
+            folds = self._folds(train)
             raw = np.zeros(targets.shape, dtype=np.float32)
             everything = np.arange(len(train))
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
-            for held_out in k_folds(targets, folds, self.settings.seed) if folds > 1 else []:
+            for held_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
                 rest = np.setdiff1d(everything, held_out)
                 weights = None if train.weights is None else train.weights[rest]
                 self._fit_classifiers(features[rest], targets[rest], weights, progress)
@@ -135,7 +137,8 @@ class Linear(System):
             self._fit_classifiers(features, targets, train.weights, progress)
             if folds < 2:
                 raw = self._raw(features)
-            gold, source = targets, f"{train.source}, {folds}-fold cross-fitting"
+            how = f"{folds}-fold cross-fitting" if folds > 1 else "scores of the training documents themselves"
+            gold, source = targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
         return HeldOut.from_blocks(blocks, gold, source)
@@ -176,10 +179,15 @@ class Linear(System):
         """Whether ``features.analyzer`` is ``given``."""
         return self.settings.features.analyzer == "given"
 
-    def fits(self, documents: int, validated: bool) -> int:
+    def fits(self, train: Corpus, validated: bool) -> int:
         """How many classifiers :meth:`fit` will fit: the length of its progress bar."""
-        folds = min(self.settings.classifier.folds, documents)
+        folds = self._folds(train)
         return len(self.taxonomy) * (1 if validated or folds < 2 else folds + 1)
+
+    def _folds(self, train: Corpus) -> int:
+        """Parts of the cross-fitting; the documents of a group are never on both sides."""
+        units = len(train) if train.groups is None else len(set(train.groups) - {None}) + train.groups.count(None)
+        return min(self.settings.classifier.folds, units)
 
     def _fit_features(self, texts: Sequence[str]) -> csr_array:
         vectorizer = self._make_vectorizer(min(self.settings.features.min_documents, len(texts)))
@@ -189,7 +197,7 @@ class Linear(System):
             raise DataError(
                 "No feature is left of the training texts: each word is in fewer than "
                 f"features.min_documents={self.settings.features.min_documents} texts. Lower it, "
-                "or set features.analyzer=char_wb for languages without spaces."
+                "or set features.analyzer=char_wb and features.ngrams=[2,4] for languages without spaces."
             ) from None
         self._vectorizer = vectorizer
         return csr_array(features)

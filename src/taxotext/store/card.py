@@ -82,6 +82,8 @@ def _decoding(manifest: Manifest) -> list[str]:
         origin = "Not tuned: the default threshold. `taxotext tune` finds better ones."
     own = len(decoding.label_thresholds)
     rules = f"Threshold {decoding.threshold}; {own} labels have their own; consistency: {decoding.consistency}."
+    if decoding.calibration != "none":
+        rules += f" Probabilities are calibrated: {decoding.calibration}, {decoding.calibration_by}."
     return [origin, rules]
 
 
