@@ -143,8 +143,7 @@ def test_models_are_removed_where_they_are_not_kept(lab: Lab, output: Path) -> N
 def test_an_experiment_killed_three_times_ends_with_the_same_table(lab: Lab, tmp_path: Path) -> None:
     values = lab.values(systems={"linear": lab.values()["systems"]["linear"]}, jobs=2, baseline=None)
     values["speed"] = False
-    disturbed = Disturbed(tmp_path, yaml.safe_dump(values), stages=2)
-    disturbed.stages = 2
+    disturbed = Disturbed(tmp_path, yaml.safe_dump(values), stages=2, delay=3.0)
     disturbed.run_reference()
     disturbed.disturb(random.Random(4), kills=3)
     assert len(disturbed.record.kills) + disturbed.record.survived == 3

@@ -87,10 +87,11 @@ class Disturbed:
         folder: empty.
         experiment: text of EXPERIMENT.yaml.
         stages: processes that an undisturbed run starts.
+        delay: seconds between the end of a stage and a kill, at most.
     """
 
-    def __init__(self, folder: Path, experiment: str, stages: int) -> None:
-        self.folder, self.stages = folder, stages
+    def __init__(self, folder: Path, experiment: str, stages: int, delay: float = 6.0) -> None:
+        self.folder, self.stages, self.delay = folder, stages, delay
         self.file, self.output, self.reference = (folder / name for name in ("experiment.yaml", "killed", "reference"))
         self.file.write_text(experiment, encoding="utf-8")
         self.record = Record()
@@ -120,7 +121,7 @@ class Disturbed:
         before = self._finished_files()
         wanted, started = self._done() + stages, time.monotonic()
         process = self._start(self.output)
-        delay = rng.uniform(0, 6)
+        delay = rng.uniform(0, self.delay)
         while process.poll() is None and self._done() < wanted:
             if time.monotonic() - started > LIMIT:
                 raise TortureError(f"the experiment took longer than {LIMIT:.0f} s")
@@ -146,11 +147,7 @@ class Disturbed:
         if changed:
             raise TortureError(f"finished files were written again: {', '.join(changed)}")
         if (self.output / "experiment.json").is_file():
-            from taxotext.experiments.status import experiment_status
-
-            status = experiment_status(self.output)
-            if status.running or any(cell.state in {"training", "measuring"} for cell in status.cells):
-                raise TortureError(f"status speaks of work that nobody does: {status.counts}")
+            self._check_status()
 
     def _finish(self, output: Path) -> None:
         process = self._start(output)
@@ -198,6 +195,19 @@ class Disturbed:
             if time.monotonic() > until:
                 raise TortureError(f"processes outlived the runner by {GONE:.0f} s: {left}")
             time.sleep(0.02)
+
+    def _check_status(self) -> None:
+        """Nothing is at work; a process that was just killed may hold its lock for a moment longer than its memory."""
+        from taxotext.experiments.status import experiment_status
+
+        until = time.monotonic() + GONE
+        while True:
+            status = experiment_status(self.output)
+            if not status.running and all(cell.state not in {"training", "measuring"} for cell in status.cells):
+                return
+            if time.monotonic() > until:
+                raise TortureError(f"status speaks of work that nobody does: {status.counts}")
+            time.sleep(0.05)
 
     def _compare(self) -> None:
         for name, read in (("table.json", figures_of), ("table.csv", columns_of)):

@@ -100,9 +100,11 @@ def headline(status: Status) -> str:
     """How many cells are in which state, and the time left."""
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
     parts = [f"{status.name}: {counts}"]
+    if all(cell.state == "finished" for cell in status.cells):
+        return parts[0]
     if status.running:
         parts.append("running" if not status.seconds_left else f"about {clock(status.seconds_left)} of training left")
-    elif any(count for state, count in status.counts.items() if state not in {"finished"}):
+    else:
         parts.append("not running; --resume goes on")
     return "; ".join(parts)
 
