@@ -12,6 +12,7 @@ from taxotext.data import Columns, Corpus, split_stratified
 from taxotext.decoding import Decoder
 from taxotext.errors import DataError
 from taxotext.models.base import System, SystemSettings
+from taxotext.models.memory import check_memory
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder, fit
@@ -48,6 +49,9 @@ def fit_system(
     if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     system = kind(settings, train.taxonomy)
+    system.check_source(train.report.feature_vectors, train.source)
+    if settings.runtime.check_memory:  # what is known before anything is loaded; recipes look again later
+        check_memory([need for need in system.memory(train, validation) if not need.on_device])
     if run is None:
         with TemporaryRun() as temporary:
             result = fit(system, train, validation, temporary, reporter)

@@ -21,11 +21,19 @@ def columns_of(classifier: Classifier, **changes: Any) -> Columns:
     return Columns(**saved)
 
 
-def read_for_model(classifier: Classifier, path: Path, *, on_bad_line: str = "error", unknown: str = "count") -> Corpus:
-    """Read a labelled file as the model's training data were read.
+def read_for_model(
+    classifier: Classifier,
+    path: Path,
+    *,
+    on_bad_line: str = "error",
+    unknown: str = "count",
+    format: str | None = None,
+) -> Corpus:
+    """Read a labelled file as the model's training data were read; its format may be another one.
 
     Raises:
         DataError: see :func:`taxotext.data.read_corpus`.
+        ConfigError: feature vectors for a model that reads words.
     """
     corpus = read_corpus(
         path,
@@ -34,5 +42,7 @@ def read_for_model(classifier: Classifier, path: Path, *, on_bad_line: str = "er
         closure=classifier.manifest.trained_on.get("closure"),
         unknown=unknown,
         on_bad_line=on_bad_line,
+        format=format,
     )
+    classifier.system.check_source(corpus.report.feature_vectors, str(path))
     return replace(corpus, source=path.name)  # it goes into the model folder, which is passed on

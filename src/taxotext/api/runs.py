@@ -13,8 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from taxotext.api.choice import choose_system
 from taxotext.api.classifier import Classifier, load
 from taxotext.api.fitting import fit_system
-from taxotext.api.trials import try_fit
-from taxotext.data import Columns, Corpus, read_corpus
+from taxotext.api.trials import memory_sentence, try_fit
+from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real
@@ -32,10 +32,21 @@ from taxotext.wording import counted
 class DataSettings(Settings):
     """What is read, and how."""
 
-    train: str | None = Field(None, description="training file: .jsonl, .csv or .tsv, also .gz")
+    train: str | None = Field(None, description="training file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder")
     validation: str | None = Field(None, description="validation file; null: a part of the training file")
-    taxonomy: str | None = Field(None, description="parent<TAB>child lines, paths, or nested JSON/YAML; null: flat")
-    taxonomy_format: Literal["edges", "paths", "nested"] | None = Field(None, description="null: by suffix and content")
+    format: Literal[FORMATS] | None = Field(  # type: ignore[valid-type]  # a tuple of strings
+        None, description="of the training and validation files; null: by suffix and first line, each for itself"
+    )
+    taxonomy: str | None = Field(
+        None, description="parent<TAB>child lines, paths, nested JSON/YAML, or SKOS; null: flat"
+    )
+    taxonomy_format: Literal["edges", "paths", "nested", "skos"] | None = Field(
+        None, description="null: by suffix and content"
+    )
+    taxonomy_language: str | None = Field(
+        None, min_length=2, description="of the names in a SKOS file, such as de; where one is missing: English, any"
+    )
+    taxonomy_ids: Literal["uri", "notation"] = Field("uri", description="what labels of a SKOS file are known by")
     path_separator: str = Field("/", min_length=1, description="between the steps of path labels")
     names: str | None = Field(None, description="file of id<TAB>display name")
     text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
@@ -210,7 +221,7 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     return (
         f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
         f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes "
-        "at most."
+        f"at most. {memory_sentence(trial.system, *trial.whole)}".rstrip()
     )
 
 
@@ -232,7 +243,14 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     _check_files(data, where)
     taxonomy: Taxonomy | None = None
     if data.taxonomy is not None:
-        taxonomy = read_taxonomy(data.taxonomy, data.taxonomy_format, data.path_separator, names=data.names)
+        taxonomy = read_taxonomy(
+            data.taxonomy,
+            data.taxonomy_format,
+            data.path_separator,
+            names=data.names,
+            language=data.taxonomy_language,
+            ids=data.taxonomy_ids,
+        )
 
     def read(path: str, labels: Taxonomy | None, unknown: str, separator: str | None = None) -> Corpus:
         return read_corpus(
@@ -242,6 +260,7 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
             closure=data.closure,
             unknown=unknown,
             on_bad_line=data.on_bad_line,
+            format=data.format,
         )
 
     train = read(data.train, taxonomy, data.unknown_labels)
@@ -263,7 +282,7 @@ def _check_files(data: DataSettings, where: str) -> None:
         name = getattr(data, key)
         try:
             if name is not None:
-                check_path(Path(name))
+                check_path(Path(name), data.format if key in ("train", "validation") else None)
         except DataError as error:
             problems.append(f"data.{key}: {error}")
     if problems:
@@ -343,7 +362,7 @@ def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[s
 
 def _compared(settings: SystemSettings) -> dict[str, Any]:
     """The settings that the weights depend on."""
-    elsewhere = {"device", "threads", "predict_precision"}
+    elsewhere = {"device", "threads", "predict_precision", "tokens_in_memory", "check_memory"}
     values = settings.model_dump(mode="json", exclude={"runtime": elsewhere, "decoding": True})
     values.get("training", {}).pop("checkpoint_minutes", None)
     return values

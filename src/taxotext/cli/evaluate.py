@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
 
 SHOWN = (
     "micro_f1",
@@ -42,7 +42,12 @@ SHOWN = (
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    data: Annotated[Path, typer.Argument(help="Labelled file: .jsonl, .csv, .tsv, also .gz.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder of Annif or Hugging Face."
+        ),
+    ],
     as_json: AsJson = False,
     per_label: Annotated[bool, typer.Option("--per-label", help="A row for each label, too.")] = False,
     unknown_labels: Annotated[
@@ -54,6 +59,7 @@ def evaluate(
     propensity: Annotated[
         str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
     ] = "default",
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
@@ -74,7 +80,7 @@ def evaluate(
 
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
-    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels)
+    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels, format=input_format)
     result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.cli.options import Device, OnBadLine, TextFields, Threads, runtime
+from taxotext.cli.options import Device, InputFormat, OnBadLine, TextFields, Threads, runtime
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    input: Annotated[str, typer.Argument(help="JSONL, CSV or TSV file (also .gz), or - for JSON lines on stdin.")],
+    input: Annotated[
+        str, typer.Argument(help="File as for evaluate, without labels too, or - for JSON lines on stdin.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout when left out.")] = None,
     threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="The K best labels, whatever their probability.")] = None,
@@ -33,6 +35,7 @@ def predict(
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
     text: TextFields = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
@@ -61,7 +64,7 @@ def predict(
         exclude=exclude,
         consistency=consistency,
     )
-    stream = _Stream(classifier, input, text, on_bad_line)
+    stream = _Stream(classifier, input, text, on_bad_line, input_format)
     reporter = make_reporter()
     output = None if output == Path("-") else output
     _check_output(output, model, input)
@@ -81,19 +84,22 @@ def predict(
 class _Stream:
     """Texts as they are needed; what identifies them waits until their labels are there."""
 
-    def __init__(self, classifier: Classifier, name: str, text: list[str] | None, on_bad_line: str) -> None:
+    def __init__(
+        self, classifier: Classifier, name: str, text: list[str] | None, on_bad_line: str, input_format: str | None
+    ) -> None:
         from taxotext.api.reading import columns_of
         from taxotext.data import read_documents
         from taxotext.data.columns import ReadReport
 
         self.report = ReadReport()
+        self._system, self._name = classifier.system, name
         self.waiting: deque[tuple[str, str | int | None]] = deque()
         columns = columns_of(classifier, text=tuple(text) if text else None)
         source: Any = sys.stdin.buffer if name == "-" else Path(name)
         self._documents = read_documents(
             source,
             columns,
-            format="jsonl" if name == "-" else None,
+            format=input_format or ("jsonl" if name == "-" else None),
             on_bad_line=on_bad_line,
             labelled=False,
             report=self.report,
@@ -101,6 +107,7 @@ class _Stream:
 
     def texts(self) -> Iterator[str]:
         for document in self._documents:
+            self._system.check_source(self.report.feature_vectors, self._name)
             self.waiting.append((document.text, document.id))
             yield document.text
 

@@ -24,11 +24,15 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="System; chosen for the data and the machine when left out.")
     ] = None,
-    train: Annotated[str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv, also .gz.")] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder.")
+    ] = None,
     validation: Annotated[
         str | None, typer.Option(help="Validation file; else a stratified part of the training file.")
     ] = None,
-    taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
+    ] = None,
     names: Annotated[str | None, typer.Option(help="Display names: id<TAB>name.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
 
 
 def tune(
@@ -35,6 +35,7 @@ def tune(
     calibration_by: Annotated[
         str | None, typer.Option(help="One correction for all labels (all), or one for each (label).")
     ] = None,
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
@@ -74,7 +75,7 @@ def tune(
         **{key: value for key, value in changes.items() if value is not None},
     }
     classifier.decoding = Decoding.from_dict(rules, "tune")
-    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line)
+    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format)
     report = classifier.tune(corpus, metric=metric, method=method, shrink=strength, reporter=reporter)  # type: ignore[arg-type]  # tune checks the names
     classifier.update(model)
     if as_json:

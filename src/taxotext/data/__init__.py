@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from taxotext.data.checks import Finding, check_corpus
     from taxotext.data.columns import Columns, Document, ReadReport
     from taxotext.data.corpus import UNKNOWN_POLICIES, Corpus, read_corpus
+    from taxotext.data.exports import write_annif_tsv, write_libmultilabel, write_parquet
     from taxotext.data.readers import BAD_LINE_POLICIES, read_documents
     from taxotext.data.sources import FORMATS
     from taxotext.data.splits import k_folds, split_fraction, split_grouped, split_stratified
     from taxotext.data.stats import CorpusStatistics, corpus_statistics
     from taxotext.data.words import count_words
-    from taxotext.data.writers import write_corpus, write_csv, write_jsonl
+    from taxotext.data.writers import WRITTEN, write_corpus, write_csv, write_jsonl
 
 _HOMES = {
     "columns": ("Columns", "Document", "ReadReport"),
@@ -28,7 +29,8 @@ _HOMES = {
     "checks": ("Finding", "check_corpus"),
     "stats": ("CorpusStatistics", "corpus_statistics"),
     "words": ("count_words",),
-    "writers": ("write_corpus", "write_csv", "write_jsonl"),
+    "exports": ("write_annif_tsv", "write_libmultilabel", "write_parquet"),
+    "writers": ("WRITTEN", "write_corpus", "write_csv", "write_jsonl"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -36,6 +38,7 @@ __all__ = [
     "BAD_LINE_POLICIES",
     "FORMATS",
     "UNKNOWN_POLICIES",
+    "WRITTEN",
     "Columns",
     "Corpus",
     "CorpusStatistics",
@@ -51,9 +54,12 @@ __all__ = [
     "split_fraction",
     "split_grouped",
     "split_stratified",
+    "write_annif_tsv",
     "write_corpus",
     "write_csv",
     "write_jsonl",
+    "write_libmultilabel",
+    "write_parquet",
 ]
 
 

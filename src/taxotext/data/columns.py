@@ -128,6 +128,7 @@ class ReadReport:
         unknown_labels: labels that the taxonomy lacks, with their number of documents.
         labels_added: labels that the closure policy ``ancestors`` added, over all documents.
         labels_removed: labels that the closure policy ``leaves`` removed, over all documents.
+        feature_vectors: whether the texts are feature vectors (``index:value ...``) rather than words: svmlight files.
     """
 
     documents: int = 0
@@ -141,6 +142,7 @@ class ReadReport:
     unknown_labels: dict[str, int] = field(default_factory=dict)
     labels_added: int = 0
     labels_removed: int = 0
+    feature_vectors: bool = False
 
     def skip(self, sentence: str) -> None:
         """Count one bad line and keep its sentence."""

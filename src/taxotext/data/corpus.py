@@ -203,6 +203,46 @@ class Corpus:
             },
         )
 
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        taxonomy: Taxonomy | None = None,
+        columns: Columns = DEFAULT_COLUMNS,
+        *,
+        closure: str | None = None,
+        unknown: str = "error",
+        on_bad_line: str = "error",
+        labelled: bool = True,
+        source: str = "dataset",
+    ) -> Corpus:
+        """Make a corpus of a dataset of Hugging Face (extra ``datasets``): one split, in memory or streamed.
+
+        Args:
+            dataset: a ``datasets.Dataset`` or ``datasets.IterableDataset``. ``ClassLabel`` numbers become their names.
+            taxonomy: None: the names of the ``ClassLabel`` in their order, else the labels that occur, sorted.
+            columns: which column is what.
+            closure: as in :meth:`from_documents`.
+            unknown: as in :meth:`from_documents`.
+            on_bad_line: as in :func:`read_documents`, of rows.
+            labelled: as in :func:`read_documents`.
+            source: the name of the corpus.
+
+        Raises:
+            DataError: a column is missing, or rows cannot be used; all are listed.
+            ConfigError: an impossible setting.
+            MissingExtraError: ``datasets`` is not installed.
+        """
+        from taxotext.data.hub import declared_of
+        from taxotext.data.readers import documents_of_dataset
+
+        _check_policies(closure, unknown)
+        report = ReadReport()
+        documents = documents_of_dataset(dataset, columns, on_bad_line, labelled, report, source)
+        if taxonomy is None and labelled:
+            taxonomy = _flat(declared_of(dataset, columns))
+        return cls.from_documents(documents, taxonomy, closure=closure, unknown=unknown, source=source, report=report)
+
     def __len__(self) -> int:
         return len(self.texts)
 
@@ -338,10 +378,33 @@ def read_corpus(
     """
     _check_policies(closure, unknown)
     report = ReadReport()
-    documents = read_documents(path, columns, format=format, on_bad_line=on_bad_line, labelled=labelled, report=report)
+    documents = read_documents(
+        path,
+        columns,
+        format=format,
+        on_bad_line=on_bad_line,
+        labelled=labelled,
+        report=report,
+        taxonomy=taxonomy,
+    )
+    if taxonomy is None and labelled:
+        taxonomy = declared_taxonomy(path, columns, format)
     return Corpus.from_documents(
         documents, taxonomy, closure=closure, unknown=unknown, source=source_name(path), report=report
     )
+
+
+def declared_taxonomy(
+    path: Path | str | BinaryIO, columns: Columns = DEFAULT_COLUMNS, format: str | None = None
+) -> Taxonomy | None:
+    """The flat label set that a corpus declares, None where its format declares none or it is not read from a path."""
+    from taxotext.data.formats import declared_labels
+
+    return _flat(declared_labels(path, columns, format))
+
+
+def _flat(labels: Sequence[str]) -> Taxonomy | None:
+    return Taxonomy.flat(labels) if labels else None
 
 
 class _LabelSets:

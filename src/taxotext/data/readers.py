@@ -1,4 +1,4 @@
-"""Reading corpora: JSONL, CSV and TSV, plain or gzip-compressed, one document at a time.
+"""Reading corpora one document at a time: JSONL, CSV and TSV here, other formats in ``taxotext.data.formats``.
 
 Memory stays bounded by the largest record. Every bad line is reported by file and line with its reason;
 nothing is dropped silently.
@@ -19,6 +19,7 @@ from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
 from taxotext.data.records import BadRecordError, LabelCells, RecordParser, kind, missing_field, short
 from taxotext.data.sources import Lines, check_path, open_lines, resolve_format, source_name
 from taxotext.errors import SHOWN_PROBLEMS, ConfigError, DataError
+from taxotext.labels import Taxonomy
 
 logger = logging.getLogger("taxotext")
 
@@ -39,24 +40,27 @@ def read_documents(
     on_bad_line: str = "error",
     labelled: bool = True,
     report: ReadReport | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> Iterator[Document]:
-    """Read the documents of a file one by one.
+    """Read the documents of a file or a folder one by one.
 
     Args:
         source: a path, or a binary stream (which is left open).
         columns: which field is what.
-        format: ``jsonl``, ``csv`` or ``tsv``, also with ``.gz``; ``None``: from the suffix. Needed for a
-            stream.
+        format: one of :data:`taxotext.data.FORMATS`, lines of text also with ``.gz``; ``None``: from the suffix, and
+            for some formats from the first line (see :mod:`taxotext.data.detect`). Needed for a stream.
         on_bad_line: ``error``: read on to the end and raise one DataError with the first 20 problems and
             their number (no document is yielded after the first problem); ``skip``: leave the line out, keep
             the sentence in the report and log a warning with the number.
         labelled: whether labels are read. If not, a label field is passed through as metadata and may be
             absent.
         report: filled while reading.
+        taxonomy: whose names stand for its ids where an Annif corpus gives subjects by name.
 
     Raises:
         DataError: bad lines, or a file that is missing, empty, cut short, not UTF-8, or of unknown format.
         ConfigError: an impossible setting.
+        MissingExtraError: the format needs a package that is not installed.
 
     Settings and the path are checked at once, the content while the documents are drawn.
     """
@@ -65,9 +69,56 @@ def read_documents(
     columns.check_roles(labelled=labelled)
     kind_of_file, compressed = resolve_format(source, format)
     if isinstance(source, (str, Path)):
-        check_path(Path(source))
+        check_path(Path(source), kind_of_file)
     problems = _Problems(source_name(source), on_bad_line, ReadReport() if report is None else report)
+    if kind_of_file not in ("jsonl", "csv", "tsv"):
+        from taxotext.data.formats import Asked, open_records
+
+        asked = Asked(source, kind_of_file, compressed, columns, labelled, problems.report, taxonomy)
+        return _documents(open_records(asked), problems)
     return _read(source, columns, kind_of_file, compressed, labelled, problems)
+
+
+def documents_of_dataset(
+    dataset: Any, columns: Columns, on_bad_line: str, labelled: bool, report: ReadReport, name: str
+) -> Iterator[Document]:
+    """The rows of a dataset of Hugging Face as documents, with the errors of :func:`read_documents`."""
+    from taxotext.data.formats import Asked
+    from taxotext.data.hub import read_rows
+
+    if on_bad_line not in BAD_LINE_POLICIES:
+        raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+    asked = Asked(name, "dataset", False, columns, labelled, report)
+    return _documents(read_rows(dataset, asked), _Problems(name, on_bad_line, report))
+
+
+def _documents(
+    opened: tuple[Iterator[tuple[str, Record | BadRecordError | None]], RecordParser],
+    problems: _Problems,
+    empty: str = "no documents",
+) -> Iterator[Document]:
+    """The documents of (place, record) pairs; None stands for a blank line."""
+    records, parser = opened
+    report = problems.report
+    blank = 0
+    for where, record in records:
+        if record is None:
+            blank += 1
+            continue
+        report.blank_lines += blank  # blank lines count only when something follows them
+        blank = 0
+        try:
+            if isinstance(record, BadRecordError):
+                raise record
+            document = parser.document(record, where)
+        except BadRecordError as reason:
+            problems.add(f"{where}: {reason}")
+            continue
+        problems.read += 1
+        if not problems.fatal:
+            report.documents += 1
+            yield document
+    problems.finish(empty)
 
 
 def _read(
@@ -89,26 +140,9 @@ def _read(
             records = _csv_records(lines, name, "," if kind_of_file == "csv" else "\t", columns, labelled)
             if labelled:
                 records = _look_ahead(records, cells, columns.labels, name)
-        blank = 0
-        for number, record in records:
-            where = f"{name}:{number}"
-            if record is None:
-                blank += 1
-                continue
-            report.blank_lines += blank  # blank lines count only when something follows them
-            blank = 0
-            try:
-                if isinstance(record, BadRecordError):
-                    raise record
-                document = parser.document(record, where)
-            except BadRecordError as reason:
-                problems.add(f"{where}: {reason}")
-                continue
-            problems.read += 1
-            if not problems.fatal:
-                report.documents += 1
-                yield document
-    problems.finish(csv=kind_of_file != "jsonl")
+        placed = ((f"{name}:{number}", record) for number, record in records)
+        empty = "only blank lines" if kind_of_file == "jsonl" else "a header and no documents"
+        yield from _documents((placed, parser), problems, empty)
 
 
 class _Problems:
@@ -133,7 +167,7 @@ class _Problems:
         if self._policy == "skip":
             self.report.skip(sentence)
 
-    def finish(self, csv: bool) -> None:
+    def finish(self, empty: str) -> None:
         if self._count and (self._policy == "error" or not self.read):
             total = self.read + self._count
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
@@ -151,8 +185,7 @@ class _Problems:
                 self._sentences[0],
             )
         if not self.read:
-            what = "a header and no documents" if csv else "only blank lines"
-            raise DataError(f"{self.name}: the file holds {what}; nothing can be read from it")
+            raise DataError(f"{self.name}: the file holds {empty}; nothing can be read from it")
 
 
 def _json_records(lines: Lines, name: str) -> Iterator[tuple[int, Record | BadRecordError | None]]:

@@ -10,15 +10,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from taxotext.data import detect
 from taxotext.errors import DataError, nearest
 
-FORMATS = ("jsonl", "csv", "tsv")
-"""The formats of a corpus file; each may end in ``.gz``."""
+FORMATS = (
+    "jsonl",
+    "csv",
+    "tsv",
+    "parquet",
+    "annif-tsv",
+    "annif-jsonl",
+    "annif-folder",
+    "dataset",
+    "libmultilabel",
+    "svmlight",
+    "xc-json",
+)
+"""The formats of a corpus; those that are lines of text may end in ``.gz``."""
+
+UNPACKED = frozenset({"parquet", "annif-folder", "dataset"})
+"""Formats that are never in a ``.gz`` file."""
 
 Lines = Iterator[tuple[int, bytes]]
 
-_SUFFIXES = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "tsv": "tsv", "tab": "tsv"}
-_KNOWN = "jsonl, csv or tsv, each also with .gz"
+_SUFFIXES = {
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "csv": "csv",
+    "tsv": "tsv",
+    "tab": "tsv",
+    "parquet": "parquet",
+    "svm": "svmlight",
+    "svmlight": "svmlight",
+    "libsvm": "svmlight",
+}
+_KNOWN = "jsonl, csv or tsv, each also with .gz, or parquet"
 
 
 def source_name(source: Path | str | BinaryIO) -> str:
@@ -30,17 +56,23 @@ def source_name(source: Path | str | BinaryIO) -> str:
 
 
 def parse_format(format: str) -> tuple[str, bool]:
-    """Split a format as a user writes it into (``jsonl`` | ``csv`` | ``tsv``, compressed).
+    """Split a format as a user writes it into (one of :data:`FORMATS`, compressed).
 
     >>> parse_format("csv.gz")
     ('csv', True)
     """
     lowered = str(format).lower().lstrip(".")
     stem, compressed = (lowered[:-3], True) if lowered.endswith(".gz") else (lowered, False)
-    if stem not in _SUFFIXES:
-        hint = nearest(stem, _SUFFIXES)
-        raise DataError(f"unknown corpus format {format!r}; choose one of {_KNOWN}.{hint}")
-    return _SUFFIXES[stem], compressed
+    kind = stem if stem in FORMATS else _SUFFIXES.get(stem)
+    if kind is None:
+        hint = nearest(stem, FORMATS)
+        raise DataError(
+            f"unknown corpus format {format!r}; choose one of {', '.join(FORMATS)}; "
+            f"those that are lines of text may end in .gz.{hint}"
+        )
+    if compressed and kind in UNPACKED:
+        raise DataError(f"the corpus format {kind} is never packed as .gz; give {kind!r}")
+    return kind, compressed
 
 
 def format_of_path(path: Path) -> tuple[str, bool]:
@@ -49,6 +81,8 @@ def format_of_path(path: Path) -> tuple[str, bool]:
     compressed = bool(suffixes) and suffixes[-1] == "gz"
     suffix = (suffixes[:-1] if compressed else suffixes)[-1:]
     if suffix and suffix[0] in _SUFFIXES:
+        if compressed and _SUFFIXES[suffix[0]] in UNPACKED:
+            raise DataError(f"{path}: a {suffix[0]} file is packed inside; unpack it and take .gz off its name")
         return _SUFFIXES[suffix[0]], compressed
     if suffix == ["json"]:
         raise DataError(
@@ -64,18 +98,38 @@ def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[s
     if format is not None:
         kind, compressed = parse_format(format)
         # A path says itself whether it is compressed, so that format="csv" works for data.txt.gz too.
-        if isinstance(source, (str, Path)) and str(source).lower().endswith(".gz"):
+        if isinstance(source, (str, Path)) and str(source).lower().endswith(".gz") and kind not in UNPACKED:
             compressed = True
         return kind, compressed
     if isinstance(source, (str, Path)):
-        return format_of_path(Path(source))
+        return _found_format(Path(source))
     raise DataError(f"{source_name(source)}: a stream has no suffix; give its format ({_KNOWN})")
 
 
-def check_path(path: Path) -> None:
-    """Raise DataError unless ``path`` is there and is not a folder."""
+def _found_format(path: Path) -> tuple[str, bool]:
+    """(format, compressed) from the suffix, the first line, or what is in the folder."""
     try:
         if path.is_dir():
+            check_path(path)
+            return str(detect.folder_format(path)), False
+    except (OSError, ValueError):  # no possible file name; check_path says so
+        pass
+    suffixes = [suffix.lower().lstrip(".") for suffix in path.suffixes]
+    compressed = bool(suffixes) and suffixes[-1] == "gz"
+    suffix = (suffixes[:-1] if compressed else suffixes)[-1:]
+    found = detect.sniff(path, _SUFFIXES.get(suffix[0], suffix[0]), compressed) if suffix else None
+    return (found, compressed) if found else format_of_path(path)
+
+
+def check_path(path: Path, format: str | None = None) -> None:
+    """Raise DataError unless ``path`` is there and is no folder other than one of a corpus.
+
+    A ``format`` whose corpora are folders is taken at its word.
+    """
+    try:
+        if path.is_dir():
+            if format in ("annif-folder", "dataset") or detect.folder_format(path) is not None:
+                return
             raise DataError(f"{path}: this is a folder; name a file in it")
         if path.exists():
             return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.data.spill import IN_MEMORY, IdsBuilder
 from taxotext.errors import ModelFolderError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Ragged:
     """Rows of different lengths, end to end.
 
     Attributes:
-        values: int32, all rows one after the other.
+        values: int32, all rows one after the other; mapped from a temporary file where they are many.
         offsets: int64 (rows + 1,); row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
     """
 
@@ -35,10 +36,9 @@ class Ragged:
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[int] | NDArray[np.int32]]) -> Self:
         """Join ``rows``."""
-        arrays = [np.asarray(row, dtype=np.int32) for row in rows]
-        offsets = np.zeros(len(arrays) + 1, dtype=np.int64)
-        np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        return cls(np.concatenate(arrays) if arrays else np.empty(0, np.int32), offsets)
+        builder = IdsBuilder()
+        builder.add([np.asarray(row, dtype=np.int32) for row in rows])
+        return cls(*builder.finish())
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -165,20 +165,20 @@ class TextTokenizer:
         """Return the pieces of one text, for people to look at."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
 
-    def encode(self, texts: Sequence[str]) -> Ragged:
-        """Token ids of each text, without special tokens, uncut.
+    def encode(self, texts: Sequence[str], in_memory: int = IN_MEMORY) -> Ragged:
+        """Token ids of each text, without special tokens, uncut; more than ``in_memory`` of them are in a file.
 
         A text of which nothing is left (control characters only, say) becomes one unknown token, so that
         every document has something to attend to.
         """
         # The library warns when a process forks after its threads ran; nothing here forks.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-        rows: list[NDArray[np.int32]] = []
+        builder = IdsBuilder(in_memory)
         empty = np.asarray([self.pad_id if self.unknown_id is None else self.unknown_id], dtype=np.int32)
         for start in range(0, len(texts), CHUNK):
             batch = self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK]), add_special_tokens=False)
-            rows.extend(np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch)
-        return Ragged.from_rows(rows)
+            builder.add([np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch])
+        return Ragged(*builder.finish())
 
     def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special tokens included (documents,)."""

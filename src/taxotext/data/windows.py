@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.data.spill import IN_MEMORY, IdsBuilder
 from taxotext.data.tokens import Ragged
 
 LongText = Literal["truncate", "head_tail", "chunk_max", "chunk_mean"]
@@ -52,6 +53,7 @@ def make_windows(
     max_chunks: int = 8,
     prefix: tuple[int, ...] = (),
     suffix: tuple[int, ...] = (),
+    in_memory: int = IN_MEMORY,
 ) -> Windows:
     """Cut each document into the windows that the encoder reads.
 
@@ -62,6 +64,7 @@ def make_windows(
         max_chunks: pieces of one document at most (``chunk_*``); what lies behind them is cut and counted.
         prefix: special tokens before each window.
         suffix: special tokens behind each window.
+        in_memory: ids that are kept in memory; more are in a temporary file.
 
     Raises:
         ValueError: when ``max_tokens`` leaves no room beside the special tokens.
@@ -74,14 +77,15 @@ def make_windows(
     if room < 1:
         raise ValueError(f"max_tokens={max_tokens} leaves no room beside {len(prefix) + len(suffix)} special tokens")
     before, behind = np.asarray(prefix, np.int32), np.asarray(suffix, np.int32)
-    rows: list[NDArray[np.int32]] = []
+    builder, windows = IdsBuilder(in_memory), 0
     first = np.zeros(len(tokens) + 1, dtype=np.int64)
     kept = room * max_chunks if mode.startswith("chunk") else room
     for document in range(len(tokens)):
-        for piece in _pieces(tokens[document], room, kept, mode):
-            rows.append(np.concatenate([before, piece, behind]))
-        first[document + 1] = len(rows)
-    return Windows(Ragged.from_rows(rows), first, tokens.lengths > kept)
+        pieces = _pieces(tokens[document], room, kept, mode)
+        builder.add([np.concatenate([before, piece, behind]) for piece in pieces])
+        windows += len(pieces)
+        first[document + 1] = windows
+    return Windows(Ragged(*builder.finish()), first, tokens.lengths > kept)
 
 
 def _pieces(ids: NDArray[np.int32], room: int, kept: int, mode: LongText) -> list[NDArray[np.int32]]:

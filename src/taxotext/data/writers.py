@@ -1,4 +1,4 @@
-"""Writing corpora as JSONL, CSV or TSV, so that reading them back gives the same corpus."""
+"""Writing corpora, so that reading them back gives the same corpus: JSONL, CSV and TSV here."""
 
 from __future__ import annotations
 
@@ -13,18 +13,54 @@ import orjson
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.corpus import Corpus
 from taxotext.data.records import short
-from taxotext.data.sources import format_of_path
+from taxotext.data.sources import format_of_path, parse_format
 from taxotext.errors import DataError
 from taxotext.files import replacing
 
+WRITTEN = ("jsonl", "csv", "tsv", "parquet", "annif-tsv", "libmultilabel")
+"""The formats that a corpus can be written in."""
+
 
 def write_corpus(
-    corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+    corpus: Corpus,
+    path: Path | str,
+    columns: Columns = DEFAULT_COLUMNS,
+    *,
+    overwrite: bool = False,
+    format: str | None = None,
 ) -> None:
-    """Write a corpus in the format that the suffix names: :func:`write_jsonl` or :func:`write_csv`."""
-    kind, _ = format_of_path(Path(path))
-    write = write_jsonl if kind == "jsonl" else write_csv
+    """Write a corpus in a format of :data:`WRITTEN`; None: the one that the suffix names.
+
+    Args and errors are those of :func:`write_jsonl`; see also :func:`write_csv` and :mod:`taxotext.data.exports`.
+
+    Raises:
+        DataError: the format is not written.
+    """
+    from taxotext.data import exports
+
+    kind = output_format(path, format)
+    write = {
+        "jsonl": write_jsonl,
+        "parquet": exports.write_parquet,
+        "annif-tsv": exports.write_annif_tsv,
+        "libmultilabel": exports.write_libmultilabel,
+    }.get(kind, write_csv)
     write(corpus, path, columns, overwrite=overwrite)
+
+
+def output_format(path: Path | str, format: str | None = None) -> str:
+    """The format that a corpus is written in: one of :data:`WRITTEN`.
+
+    Raises:
+        DataError: the format, or the suffix, is none of them.
+    """
+    target = Path(path)
+    kind, _ = format_of_path(target) if format is None else parse_format(format)
+    if kind not in WRITTEN:
+        raise DataError(f"{target}: corpora are read but not written as {kind}; choose one of {', '.join(WRITTEN)}")
+    if format is not None and kind in ("csv", "tsv") and format_of_path(target)[0] != kind:
+        raise DataError(f"{target}: name a file in the format {kind} .{kind}, so that it is read as such")
+    return kind
 
 
 def write_jsonl(
@@ -44,9 +80,9 @@ def write_jsonl(
         DataError: the file exists, cannot be written, or a metadata field has the name of another field.
     """
     target = Path(path)
-    names = _field_names(corpus, columns)
-    with _replacing(target, overwrite) as stream:
-        for record in _records(corpus, names):
+    names = field_names(corpus, columns)
+    with opened_for(target, overwrite) as stream:
+        for record in corpus_records(corpus, names):
             try:
                 stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
             except TypeError as error:  # orjson's error for values that JSON has no form for
@@ -70,17 +106,17 @@ def write_csv(corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUM
         [".tab"],
     )
     delimiter = "\t" if tabs else ","
-    names = _field_names(corpus, columns)
+    names = field_names(corpus, columns)
     metadata = dict.fromkeys(name for fields in corpus.metadata or () for name in fields)
     header = [name for role, name in names.items() if role != "id" or corpus.ids is not None] + list(metadata)
-    with _replacing(target, overwrite) as stream:
+    with opened_for(target, overwrite) as stream:
         stream.write(_row(header, delimiter, target))
-        for record in _records(corpus, names):
+        for record in corpus_records(corpus, names):
             record[names["labels"]] = _label_cell(record[names["labels"]], columns.label_separator, target)
             stream.write(_row([_cell(record.get(name)) for name in header], delimiter, target))
 
 
-def _field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
+def field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
     """Return role -> field name, in the order of writing; DataError when metadata would overwrite one."""
     names = {} if corpus.ids is None and columns.id_field is None else {"id": columns.id}
     names |= {"text": columns.text[0], "labels": columns.labels}
@@ -103,7 +139,8 @@ def _field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
     return names
 
 
-def _records(corpus: Corpus, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def corpus_records(corpus: Corpus, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """One mapping of fields for each document, ``names`` being role -> field."""
     for row, labels in enumerate(corpus.label_lists()):
         record: dict[str, Any] = {}
         if corpus.ids is not None and corpus.ids[row] is not None:
@@ -164,7 +201,7 @@ def _row(cells: list[str], delimiter: str, target: Path) -> bytes:
 
 
 @contextmanager
-def _replacing(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
+def opened_for(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file beside ``path`` that takes its place once complete, or vanishes."""
     if path.is_dir():
         raise DataError(f"{path}: this is a folder; give the name of a file in it")

@@ -1,4 +1,4 @@
-"""Readers of taxonomies and display names: edges, paths, nested JSON and YAML."""
+"""Readers of taxonomies and display names: edges, paths, nested JSON and YAML, SKOS."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from taxotext.errors import ConfigError, TaxonomyError, nearest
-from taxotext.labels import building, files, nested
+from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.wording import counted
 
-TaxonomyFormat = Literal["edges", "paths", "nested"]
+TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
 """The formats of taxonomy files."""
 
@@ -26,6 +26,8 @@ def read_taxonomy(
     separator: str = "/",
     *,
     names: Path | str | None = None,
+    language: str | None = None,
+    ids: str = "uri",
 ) -> Taxonomy:
     """Read a taxonomy from a file (UTF-8; unpacked when the name ends in ``.gz``).
 
@@ -34,22 +36,28 @@ def read_taxonomy(
         ``paths``: a line for each label, its path from the top; see :func:`taxonomy_from_paths`.
         ``nested``: JSON or YAML, a mapping of labels to their children (mapping, list or null) or a list of
             objects ``{"id", "name", "children"}``; also the ``taxonomy.json`` of a model folder.
+        ``skos``: Turtle, RDF/XML, N-Triples or JSON-LD, with the extra ``skos``; see :mod:`taxotext.labels.skos`.
 
     Args:
         path: the file.
         format: one of :data:`TAXONOMY_FORMATS`; None guesses from the suffix (``.json``, ``.yaml``, ``.yml``:
-            nested) and else from the content (a TAB: edges; a leading ``{`` or ``[``: nested; else paths).
+            nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos) and else from the content (a TAB: edges; a leading
+            ``{`` or ``[``: nested; else paths).
         separator: between the labels of a path.
         names: a file of display names, ``id<TAB>name``; they come before those of the taxonomy's own file, which
             labels that it does not name keep.
+        language: of the names in a SKOS file, such as ``de``; where one is missing: English, else any.
+        ids: of the labels of a SKOS file: ``uri`` or ``notation``.
 
     Raises:
         TaxonomyError: listing all problems with their lines or key paths.
         ConfigError: for an unknown format or an empty separator.
+        MissingExtraError: for a SKOS file without rdflib.
     """
     path = Path(path)
     if format is not None:
         check_format(format)
+    skos.check_ids(ids)
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
     rows = _name_rows(Path(names)) if names is not None else []
@@ -58,6 +66,8 @@ def read_taxonomy(
         taxonomy = Taxonomy(*nested.read_nested(files.decode(content, path), path, as_yaml=as_yaml))
     elif kind == "paths":
         taxonomy = _read_paths(path, content, separator)
+    elif kind == "skos":
+        taxonomy = Taxonomy(*skos.read_skos(content, path, language=language, ids=ids))
     else:
         taxonomy = _read_edges(path, content)
     if names is None:
@@ -112,6 +122,8 @@ def format_of_name(path: Path) -> str | None:
     name = files.plain_name(path)
     if name.endswith(".json") or nested.is_yaml_name(path):
         return "nested"
+    if skos.is_skos_name(path):
+        return "skos"
     return "edges" if name.endswith(".tsv") else "paths" if name.endswith(".paths") else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from taxotext.errors import ConfigError, TaxonomyError
-from taxotext.labels import building, files, nested
+from taxotext.labels import building, files, nested, skos
 from taxotext.labels.readers import ROOT, check_format, format_of_name
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.wording import counted
@@ -33,8 +33,8 @@ def write_taxonomy(
     Args:
         taxonomy: what to write.
         path: the file; packed when its name ends in ``.gz``.
-        format: one of ``edges``, ``paths``, ``nested`` (YAML when the name says so, else JSON); None follows
-            the suffix (``.tsv``, ``.paths``, ``.json``, ``.yaml``, ``.yml``).
+        format: one of ``edges``, ``paths``, ``nested`` (YAML when the name says so, else JSON), ``skos`` (Turtle); None
+            follows the suffix (``.tsv``, ``.paths``, ``.json``, ``.yaml``, ``.yml``, ``.ttl``, ``.nt``).
         separator: for ``paths``.
         overwrite: whether an existing file may be replaced.
 
@@ -46,7 +46,8 @@ def write_taxonomy(
     format = format or format_of_name(path)
     if format is None:
         raise ConfigError(
-            f"The name of {path} does not say which format to write; use .tsv, .paths, .json or .yaml, or pass format."
+            f"The name of {path} does not say which format to write; "
+            "use .tsv, .paths, .json, .yaml or .ttl, or pass format."
         )
     check_format(format)
     files.check_free(path, overwrite=overwrite)
@@ -56,6 +57,8 @@ def write_taxonomy(
         text = nested.dump_nested(taxonomy, path)
     elif format == "paths":
         text = _paths(taxonomy, path, separator)
+    elif format == "skos":
+        text = skos.dump_skos(taxonomy, path)
     else:
         text = _edges(taxonomy, path)
     files.write_text(path, text)

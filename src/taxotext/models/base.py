@@ -6,16 +6,21 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
+from taxotext.data.spill import IN_MEMORY
 from taxotext.decoding import Decoding
-from taxotext.errors import nearest
+from taxotext.errors import ConfigError, nearest
 from taxotext.labels import Taxonomy
+from taxotext.models.memory import Need
 from taxotext.settings import Settings, overlaid
+
+if TYPE_CHECKING:
+    from taxotext.data import Corpus
 
 ScoreBlock = NDArray[np.float32]
 """Probabilities (b, N) of the next b documents."""
@@ -36,6 +41,10 @@ class RuntimeSettings(Settings):
     )
     predict_precision: Literal["float32", "bf16"] = Field("float32", description="of prediction")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    tokens_in_memory: int = Field(
+        IN_MEMORY, ge=0, description="token ids that are kept in memory; more are in a temporary file (TMPDIR)"
+    )
+    check_memory: bool = Field(True, description="refuse a training that needs more memory than is free")
 
     @field_validator("device")
     @classmethod
@@ -116,6 +125,31 @@ class System(ABC):
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
+
+    def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
+        """The large things that a training on these documents holds; systems that say nothing are not checked.
+
+        Args:
+            train: the training documents.
+            validation: the held-out documents; None: the system cross-fits.
+        """
+        return []
+
+    def reads_vectors(self) -> bool:
+        """Whether the system takes feature vectors ``index:value ...`` (svmlight files) for texts."""
+        return False
+
+    def check_source(self, feature_vectors: bool, source: str) -> None:
+        """Refuse feature vectors where words are read.
+
+        Raises:
+            ConfigError: ``feature_vectors`` is true and the system takes texts.
+        """
+        if feature_vectors and not self.reads_vectors():
+            raise ConfigError(
+                f"{source}: holds feature vectors (svmlight), no texts, and {self.name} reads words; "
+                "train linear with features.analyzer=given, or take the texts of the corpus."
+            )
 
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts are longer than the system reads; systems without a limit cut none."""

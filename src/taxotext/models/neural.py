@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from taxotext.data import Corpus
     from taxotext.labels import Taxonomy
+    from taxotext.models.memory import Need
     from taxotext.nn.encoders.pretrained import BuiltEncoder
     from taxotext.nn.network import TextClassifier
     from taxotext.nn.runtime import Runtime
@@ -135,14 +136,15 @@ class NeuralSystem(System):
 
     def windows(self, texts: Sequence[str]) -> Windows:
         """Token windows of ``texts``: the same in training and in use."""
-        text = self.settings.text
+        text, kept = self.settings.text, self.settings.runtime.tokens_in_memory
         return make_windows(
-            self.tokenizer.encode(texts),
+            self.tokenizer.encode(texts, kept),
             max_tokens=text.max_tokens,
             mode=text.long_text,
             max_chunks=text.max_chunks,
             prefix=self.tokenizer.prefix,
             suffix=self.tokenizer.suffix,
+            in_memory=kept,
         )
 
     def loss(self, train: Corpus) -> nn.Module:
@@ -241,6 +243,12 @@ class NeuralSystem(System):
                 "lower training.learning_rate, or with runtime.precision=float32."
             )
         return block
+
+    def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
+        """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""
+        from taxotext.models.neural_memory import needs
+
+        return needs(self, train, validation, self._network)
 
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts have tokens that are not read."""

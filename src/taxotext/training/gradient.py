@@ -24,7 +24,9 @@ from taxotext.decoding import Decoder, Decoding, top_k
 from taxotext.errors import ConfigError, DataError
 from taxotext.metrics import Evaluation
 from taxotext.models.heldout import HeldOut
+from taxotext.models.memory import check_memory
 from taxotext.models.neural import NeuralSystem, load_weights
+from taxotext.models.neural_memory import device_free
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
@@ -55,6 +57,8 @@ def fit(
     for note in system.notes:
         reporter.note(note)
     system.network.train()  # pretrained encoders come with dropout switched off
+    if system.settings.runtime.check_memory:
+        check_memory(system.memory(train, validation), device_free=device_free(system))
     windows = system.windows(train.texts)
     _note_cut(system, int(windows.cut.sum()), len(train), reporter)
     settings = system.settings.training

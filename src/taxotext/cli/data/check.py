@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxotext.cli.data import common
-from taxotext.cli.options import AsJson
+from taxotext.cli.options import AsJson, InputFormat
 from taxotext.wording import counted, ended
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def check(
     taxonomy: common.TaxonomyFile = None,
     taxonomy_format: common.TaxonomyFormat = None,
     path_separator: common.PathSeparator = "/",
+    taxonomy_language: common.TaxonomyLanguage = None,
+    taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     other: Annotated[
         Path | None, typer.Option(help="File to test or validate on: shared texts, labels that FILE lacks.")
@@ -45,6 +47,7 @@ def check(
     labels: common.LabelField = "labels",
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    input_format: InputFormat = None,
     on_bad_line: Annotated[
         str, typer.Option(help="How you will read the file: with skip, bad lines are warnings and no errors.")
     ] = "error",
@@ -70,14 +73,17 @@ def check(
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"--on-bad-line is {on_bad_line!r}; choose error or skip.")
     columns = common.columns_of(text, labels, label_separator, id)
-    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names)
+    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
     counter, limit = common.token_counter(encoder, model, max_tokens)
     corpora: list[Corpus] = []
     found: list[Finding] = []
     with common.quiet():
         for path in (file, other):
             if path is not None:
-                corpus, told = _read(path, structure, columns, closure, on_bad_line, trained_on=path is file)
+                trained_on = path is file
+                corpus, told = _read(
+                    path, structure, columns, closure, on_bad_line, input_format, trained_on=trained_on
+                )
                 columns = replace(columns, found_separator=corpus.report.label_separator)
                 corpora.append(corpus)
                 found += told
@@ -110,15 +116,26 @@ def check(
 
 
 def _read(
-    path: Path, taxonomy: Taxonomy | None, columns: Columns, closure: str | None, on_bad_line: str, *, trained_on: bool
+    path: Path,
+    taxonomy: Taxonomy | None,
+    columns: Columns,
+    closure: str | None,
+    on_bad_line: str,
+    input_format: str | None,
+    *,
+    trained_on: bool,
 ) -> tuple[Corpus, list[Finding]]:
     """The corpus as it will be trained on, and what is seen only while it is made."""
     from taxotext.data import Corpus, ReadReport, read_documents
+    from taxotext.data.corpus import declared_taxonomy
 
     report = ReadReport()
     # Bad lines are skipped so that the rest of the file is looked at too.
-    documents = list(read_documents(path, columns, on_bad_line="skip", report=report))
+    documents = list(
+        read_documents(path, columns, format=input_format, on_bad_line="skip", report=report, taxonomy=taxonomy)
+    )
     source = str(path)
+    taxonomy = taxonomy or declared_taxonomy(path, columns, input_format)
     corpus = Corpus.from_documents(documents, taxonomy, closure=closure, unknown="count", source=source, report=report)
     found = [*_bad_lines(corpus, on_bad_line), *_unknown_labels(corpus, trained_on=trained_on)]
     if corpus.closure != "as_given":

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from taxotext.data import Columns, ReadReport
     from taxotext.labels import Taxonomy
 
-CorpusFile = Annotated[Path, typer.Argument(metavar="FILE", help="Labelled file: .jsonl, .csv, .tsv, also .gz.")]
+CorpusFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="Labelled file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder of Annif or Hugging Face.",
+    ),
+]
 TextFields = Annotated[
     list[str] | None,
     typer.Option("--text", help="Text field; several times to join fields in this order.  [default: text]"),
@@ -36,12 +42,17 @@ LabelSeparator = Annotated[
 ]
 IdField = Annotated[str, typer.Option("--id", help="Field with the id of a document.")]
 TaxonomyFile = Annotated[
-    Path | None, typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")
+    Path | None, typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
 ]
 TaxonomyFormat = Annotated[
     str | None,
-    typer.Option(help="edges, paths or nested; left out: by suffix and content.", show_default=False),
+    typer.Option(help="edges, paths, nested or skos; left out: by suffix and content.", show_default=False),
 ]
+TaxonomyLanguage = Annotated[
+    str | None,
+    typer.Option(help="Of the names in a SKOS file, such as de; where one is missing: English, else any."),
+]
+TaxonomyIds = Annotated[str, typer.Option(help="What labels of a SKOS file are known by: uri or notation.")]
 PathSeparator = Annotated[str, typer.Option(help="Between the steps of path labels.")]
 NamesFile = Annotated[Path | None, typer.Option("--names", help="Display names of the labels: id<TAB>name.")]
 Encoder = Annotated[
@@ -79,7 +90,14 @@ def columns_to_write(columns: Columns, label_separator: str | None) -> Columns:
     return replace(columns, text=text, label_separator=label_separator)
 
 
-def taxonomy_of(path: Path | None, format: str | None, path_separator: str, names: Path | None) -> Taxonomy | None:
+def taxonomy_of(
+    path: Path | None,
+    format: str | None,
+    path_separator: str,
+    names: Path | None,
+    language: str | None = None,
+    ids: str = "uri",
+) -> Taxonomy | None:
     """Read the taxonomy, where one is named.
 
     Raises:
@@ -90,8 +108,9 @@ def taxonomy_of(path: Path | None, format: str | None, path_separator: str, name
     from taxotext.labels import read_taxonomy
 
     if path is not None:
-        return read_taxonomy(path, format, path_separator, names=names)
-    for option, value in (("--names", names), ("--taxonomy-format", format)):
+        return read_taxonomy(path, format, path_separator, names=names, language=language, ids=ids)
+    options = (("--names", names), ("--taxonomy-format", format), ("--taxonomy-language", language))
+    for option, value in options:
         if value is not None:
             raise ConfigError(f"{option} says more about a taxonomy; name that with --taxonomy FILE.")
     return None

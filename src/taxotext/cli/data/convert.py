@@ -8,13 +8,31 @@ from typing import Annotated
 import typer
 
 from taxotext.cli.data import common
-from taxotext.cli.options import OnBadLine
+from taxotext.cli.options import InputFormat, OnBadLine
 from taxotext.wording import counted
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Labelled file: .jsonl, .csv, .tsv, also .gz.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="Labelled file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder of Annif or Hugging Face.",
+        ),
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; its suffix says the format.")],
+    input_format: InputFormat = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl, csv, tsv, parquet, annif-tsv or libmultilabel; left out: by the suffix of OUT.",
+            show_default=False,
+        ),
+    ] = None,
+    taxonomy: Annotated[
+        Path | None, typer.Option(help="Taxonomy whose names stand for its ids where Annif subjects are names.")
+    ] = None,
+    taxonomy_language: common.TaxonomyLanguage = None,
     text: common.TextFields = None,
     labels: common.LabelField = "labels",
     label_separator: common.LabelSeparator = None,
@@ -31,7 +49,7 @@ def convert(
 ) -> None:
     """Convert a corpus file.
 
-    Between JSONL, CSV and TSV, packed (.gz) or not.
+    Between JSONL, CSV and TSV, packed (.gz) or not, Parquet, and what others read and write.
     Texts, label sets, ids and all other fields are kept, and fields keep their names; several text fields become
     one, named text. In CSV, values that are not strings are written as JSON.
 
@@ -40,24 +58,38 @@ def convert(
     \b
       taxotext data convert tickets.csv tickets.jsonl --text body --labels topics
       taxotext data convert news.jsonl.gz news.tsv --output-label-separator ';'
+      taxotext data convert fulltext/ corpus.parquet --input-format annif-folder
+      taxotext data convert news.jsonl train.txt --to libmultilabel
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.data import read_corpus, write_corpus
-    from taxotext.data.sources import format_of_path
+    from taxotext.data.sources import resolve_format
+    from taxotext.data.writers import output_format
     from taxotext.errors import ConfigError
+    from taxotext.labels import read_taxonomy
 
     formats = {
-        "--label-separator": (source, label_separator),
-        "--output-label-separator": (target, output_label_separator),
+        "--label-separator": (source, label_separator, resolve_format(source, input_format)[0]),
+        "--output-label-separator": (target, output_label_separator, output_format(target, to)),
     }
-    for option, (path, separator) in formats.items():
-        if format_of_path(path)[0] == "jsonl" and separator is not None:
-            raise ConfigError(f"{path}: labels are lists in JSONL; leave {option} out.")
+    for option, (path, separator, kind) in formats.items():
+        cells = ("csv", "tsv", "parquet", "dataset") if path == source else ("csv", "tsv")
+        if kind not in cells and separator is not None:
+            raise ConfigError(f"{path}: labels are lists in {kind.upper()}; leave {option} out.")
     common.refuse_existing(source, [target], overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id)
     with common.quiet():
-        corpus = read_corpus(source, None, columns, closure="as_given", on_bad_line=on_bad_line)
-    write_corpus(corpus, target, common.columns_to_write(columns, output_label_separator), overwrite=overwrite)
+        corpus = read_corpus(
+            source,
+            None if taxonomy is None else read_taxonomy(taxonomy, language=taxonomy_language),
+            columns,
+            closure="as_given",
+            unknown="error" if taxonomy is None else "count",  # which keeps them
+            on_bad_line=on_bad_line,
+            format=input_format,
+        )
+    written = common.columns_to_write(columns, output_label_separator)
+    write_corpus(corpus, target, written, overwrite=overwrite, format=to)
     note = make_reporter().note
     note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
     for sentence in common.reading_notes(corpus.report):
@@ -65,14 +97,18 @@ def convert(
 
 
 def convert_taxonomy(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="parent<TAB>child lines, paths, or nested JSON/YAML.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="parent<TAB>child lines, paths, nested JSON/YAML, SKOS.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, also .gz.")],
     to: Annotated[
         str | None,
-        typer.Option(help="edges, paths or nested; left out: by the suffix .tsv, .paths, .json or .yaml."),
+        typer.Option(help="edges, paths, nested or skos; left out: by the suffix .tsv, .paths, .json, .yaml or .ttl."),
     ] = None,
     taxonomy_format: common.TaxonomyFormat = None,
     path_separator: common.PathSeparator = "/",
+    taxonomy_language: common.TaxonomyLanguage = None,
+    taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     output_names: Annotated[
         Path | None, typer.Option(help="Write the display names to this file, too: id<TAB>name.")
@@ -81,13 +117,15 @@ def convert_taxonomy(
 ) -> None:
     """Convert a taxonomy file.
 
-    Between edges, paths and nested JSON or YAML. Nested files hold display names, the others need --output-names.
+    Between edges, paths, nested JSON or YAML, and SKOS. Nested files and SKOS hold display names, the others need
+    --output-names.
 
     Examples:
 
     \b
       taxotext data convert-taxonomy topics.paths topics.json
       taxotext data convert-taxonomy topics.yaml topics.tsv --output-names names.tsv
+      taxotext data convert-taxonomy thesaurus.ttl topics.json --taxonomy-language de
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
@@ -98,7 +136,9 @@ def convert_taxonomy(
     if target == output_names:
         raise ConfigError(f"{target}: would hold the taxonomy and the names; give --output-names another name.")
     common.refuse_existing(source, outputs, overwrite=overwrite)
-    taxonomy = read_taxonomy(source, taxonomy_format, path_separator, names=names)
+    taxonomy = read_taxonomy(
+        source, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids
+    )
     write_taxonomy(taxonomy, target, to, path_separator, overwrite=overwrite)
     note = make_reporter().note
     note(

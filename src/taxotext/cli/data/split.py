@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.data import common
-from taxotext.cli.options import AsJson, OnBadLine
+from taxotext.cli.options import AsJson, InputFormat, OnBadLine
 from taxotext.wording import counted
 
 if TYPE_CHECKING:
@@ -43,11 +43,14 @@ def split(
         bool, typer.Option("--equal-texts-together", help="Keep documents with the same text in one part.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same parts.")] = 13,
-    format: Annotated[str, typer.Option(help="Of the parts: jsonl, csv or tsv, each also with .gz.")] = "jsonl",
+    format: Annotated[
+        str, typer.Option(help="Of the parts: jsonl, csv or tsv, each also with .gz, or parquet.")
+    ] = "jsonl",
     text: common.TextFields = None,
     labels: common.LabelField = "labels",
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     overwrite: common.Overwrite = False,
     as_json: AsJson = False,
@@ -76,6 +79,7 @@ def split(
         write_corpus,
     )
     from taxotext.data.sources import parse_format
+    from taxotext.data.writers import output_format
     from taxotext.errors import ConfigError, DataError
 
     if folds is not None and parts is not None:
@@ -83,12 +87,13 @@ def split(
     if group is not None and equal_texts_together:
         raise ConfigError("--group and --equal-texts-together both say what stays together; give one of them.")
     parse_format(format)
+    output_format(f"part.{format.lower().lstrip('.')}")
     shares = _shares(DEFAULT_PARTS if parts is None else parts)
     names = [[*shares]] if folds is None else [[f"fold-{k}/train", f"fold-{k}/test"] for k in range(1, folds + 1)]
     paths = {name: output / f"{name}.{format.lower().lstrip('.')}" for block in names for name in block}
     common.refuse_existing(file, list(paths.values()), overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id, group)
-    corpus = read_corpus(file, None, columns, closure="as_given", on_bad_line=on_bad_line)
+    corpus = read_corpus(file, None, columns, closure="as_given", on_bad_line=on_bad_line, format=input_format)
     together: Any = _folded(corpus) if equal_texts_together else None if group is None else corpus.groups
     if group is not None and corpus.groups is None:
         raise DataError(f"{file}: the field {group!r} is empty in all documents; leave --group out.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.data import common
-from taxotext.cli.options import AsJson, OnBadLine
+from taxotext.cli.options import AsJson, InputFormat, OnBadLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ def stats(
     taxonomy: common.TaxonomyFile = None,
     taxonomy_format: common.TaxonomyFormat = None,
     path_separator: common.PathSeparator = "/",
+    taxonomy_language: common.TaxonomyLanguage = None,
+    taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     other: Annotated[
         Path | None, typer.Option(help="Second file (test data, say), to look for shared texts and labels.")
@@ -40,6 +42,7 @@ def stats(
     labels: common.LabelField = "labels",
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     as_json: AsJson = False,
 ) -> None:
@@ -58,9 +61,14 @@ def stats(
     from taxotext.data import corpus_statistics, read_corpus
 
     columns = common.columns_of(text, labels, label_separator, id)
-    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names)
+    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
     counter, limit = common.token_counter(encoder, model, max_tokens)
-    rules: dict[str, Any] = {"closure": closure, "unknown": "count", "on_bad_line": on_bad_line}
+    rules: dict[str, Any] = {
+        "closure": closure,
+        "unknown": "count",
+        "on_bad_line": on_bad_line,
+        "format": input_format,
+    }
     with common.quiet():
         corpus = read_corpus(file, structure, columns, **rules)
         like_it = replace(columns, found_separator=corpus.report.label_separator)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.data import common
-from taxotext.cli.options import AsJson, OnBadLine
+from taxotext.cli.options import AsJson, InputFormat, OnBadLine
 from taxotext.wording import counted
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 def tree(
     taxonomy: Annotated[
-        Path, typer.Argument(metavar="TAXONOMY", help="parent<TAB>child lines, paths, or nested JSON/YAML.")
+        Path, typer.Argument(metavar="TAXONOMY", help="parent<TAB>child lines, paths, nested JSON/YAML, or SKOS.")
     ],
     taxonomy_format: common.TaxonomyFormat = None,
     path_separator: common.PathSeparator = "/",
+    taxonomy_language: common.TaxonomyLanguage = None,
+    taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     counts: Annotated[
         Path | None, typer.Option(help="Corpus: show the number of its documents behind each label.")
@@ -39,6 +41,7 @@ def tree(
     labels: common.LabelField = "labels",
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     as_json: AsJson = False,
 ) -> None:
@@ -62,12 +65,22 @@ def tree(
 
     if used and counts is None:
         raise ConfigError("--used shows the labels with documents; name these with --counts FILE.")
-    structure = read_taxonomy(taxonomy, taxonomy_format, path_separator, names=names)
+    structure = read_taxonomy(
+        taxonomy, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids
+    )
     corpus: Corpus | None = None
     if counts is not None:
         columns = common.columns_of(text, labels, label_separator, id)
         with common.quiet():
-            corpus = read_corpus(counts, structure, columns, closure=closure, unknown="count", on_bad_line=on_bad_line)
+            corpus = read_corpus(
+                counts,
+                structure,
+                columns,
+                closure=closure,
+                unknown="count",
+                on_bad_line=on_bad_line,
+                format=input_format,
+            )
     frequency = None if corpus is None else label_frequency(corpus).tolist()
     only = None
     if used and frequency is not None:

@@ -1,0 +1,154 @@
+"""Datasets of Hugging Face ``datasets`` (extra ``datasets``): in memory, streamed, or saved to disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from taxotext.data.columns import Columns
+from taxotext.data.formats import Asked, Item
+from taxotext.data.records import BadRecordError, LabelCells, RecordParser, missing_field
+from taxotext.errors import DataError, MissingExtraError
+
+logger = logging.getLogger("taxotext")
+
+ROWS = 1024
+"""Rows that are turned into Python values at a time."""
+
+
+def read_saved(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
+    """Return the rows of a dataset that ``save_to_disk`` wrote; see :func:`read_rows`."""
+    return read_rows(_load(asked.folder), asked)
+
+
+def read_rows(dataset: Any, asked: Asked) -> tuple[Iterator[Item], RecordParser]:
+    """Return the rows of a ``datasets.Dataset`` or ``IterableDataset``.
+
+    Numbers of ``ClassLabel`` features become their names, also in lists; -1 and null mean: no label. The label column
+    may also hold lists of strings, or strings with separators between the labels, as in a CSV cell. Columns that are
+    neither values nor lists of values (images, audio) are left out.
+
+    Raises:
+        DataError: a column is missing, or the object is no dataset.
+        MissingExtraError: ``datasets`` is not installed.
+    """
+    datasets = _library(asked.name)
+    if isinstance(dataset, Mapping):  # DatasetDict, IterableDatasetDict
+        raise _not_one_split(asked.name, list(dataset))
+    if not isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
+        raise DataError(f"{asked.name}: this is no dataset of Hugging Face but a {type(dataset).__name__}")
+    features = dataset.features
+    if features is None:  # a stream says its features only when asked to look
+        dataset = dataset._resolve_features()
+        features = dataset.features
+    columns = asked.columns
+    wanted = [*columns.text, columns.labels if asked.labelled else None, columns.weight, columns.group]
+    wanted.append(columns.id if columns.id != "id" else None)
+    missing = [missing_field(name, list(features)) for name in wanted if name and name not in features]
+    if missing:
+        raise DataError(f"{asked.name}: a column that is needed is missing; 'columns' says which one is what", missing)
+    kept = [name for name, feature in features.items() if _is_plain(feature, datasets)]
+    left_out = sorted(set(features) - set(kept))
+    if left_out:
+        logger.info("%s: the columns %s are left out; they hold no plain values", asked.name, ", ".join(left_out))
+    cells = None
+    if asked.labelled and _is_string(features[columns.labels], datasets):
+        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
+    parser = RecordParser(columns, asked.labelled, cells, asked.report)
+    rows = dataset.select_columns(kept).with_format(None)
+    return _rows(rows, {name: features[name] for name in kept}, asked, cells, datasets), parser
+
+
+def declared_by_features(folder: Path, columns: Columns) -> tuple[str, ...]:
+    """The names of the ``ClassLabel`` of the label column of a saved dataset, none for another kind of column."""
+    return declared_of(_load(folder), columns)
+
+
+def declared_of(dataset: Any, columns: Columns) -> tuple[str, ...]:
+    """The names of the ``ClassLabel`` of the label column, in their order; none for another kind of column."""
+    datasets = _library(columns.labels)
+    feature = (getattr(dataset, "features", None) or {}).get(columns.labels)
+    feature = _inner(feature)
+    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
+
+
+def _load(folder: Path) -> Any:
+    datasets = _library(str(folder))
+    if (folder / "dataset_dict.json").is_file():
+        raise _not_one_split(str(folder), sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
+    try:
+        return datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever is damaged in the folder, each with an exception of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{folder}: is no dataset that save_to_disk wrote, or a damaged one ({reason})") from error
+
+
+def _not_one_split(name: str, splits: list[str]) -> DataError:
+    shown, first = ", ".join(splits) or "none", (splits or ["train"])[0]
+    return DataError(f"{name}: holds several splits ({shown}); name one of them, such as {name}/{first}")
+
+
+def _library(name: str) -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{name}: datasets of Hugging Face need the package `datasets`; "
+            "install it with `pip install 'taxotext[datasets]'`."
+        ) from None
+    return datasets
+
+
+def _inner(feature: Any) -> Any:
+    """The feature inside a list feature, by whichever name the version of the library gives it."""
+    if isinstance(feature, list):
+        return feature[0]
+    return getattr(feature, "feature", feature)
+
+
+def _is_plain(feature: Any, datasets: Any) -> bool:
+    return isinstance(_inner(feature), (datasets.Value, datasets.ClassLabel))
+
+
+def _is_string(feature: Any, datasets: Any) -> bool:
+    return isinstance(feature, datasets.Value) and "string" in str(feature.dtype)
+
+
+def _rows(
+    dataset: Any, features: Mapping[str, Any], asked: Asked, cells: LabelCells | None, datasets: Any
+) -> Iterator[Item]:
+    column, number = asked.columns.labels, 0
+    coded = {name: _inner(feature) for name, feature in features.items()}
+    coded = {name: feature for name, feature in coded.items() if isinstance(feature, datasets.ClassLabel)}
+    for batch in dataset.iter(batch_size=ROWS):
+        count = len(next(iter(batch.values())))
+        if cells is not None and number == 0:
+            cells.guess([(value or "", f"{asked.name}: row {i}") for i, value in enumerate(batch[column], 1)])
+        for i in range(count):
+            number += 1
+            row = {name: values[i] for name, values in batch.items()}
+            place = f"{asked.name}: row {number}"
+            try:
+                for name, feature in coded.items():
+                    row[name] = _names_of(row[name], feature, name, as_list=asked.labelled and name == column)
+            except BadRecordError as reason:
+                yield place, reason
+                continue
+            if asked.labelled and row[column] is None:
+                row[column] = "" if cells is not None else []
+            yield place, row
+
+
+def _names_of(value: Any, feature: Any, column: str, as_list: bool) -> Any:
+    if isinstance(value, list):
+        return [name for number in value for name in _names_of(number, feature, column, as_list=True)]
+    if value is None or value == -1:
+        return [] if as_list else None
+    if not 0 <= value < feature.num_classes:
+        raise BadRecordError(
+            f"the column {column!r} has the number {value}, and its ClassLabel names 0 to {feature.num_classes - 1}"
+        )
+    name = feature.int2str(int(value))
+    return [name] if as_list else name

@@ -1,0 +1,206 @@
+"""Corpora as Parquet (extra ``parquet``), read and written by row groups; also folders of Parquet files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from taxotext.data.formats import Asked, Item
+from taxotext.data.records import LabelCells, RecordParser, missing_field
+from taxotext.errors import DataError, MissingExtraError
+
+ROWS = 1024
+"""Rows that are turned into Python values, or written, at a time."""
+ROW_GROUP = 16 * ROWS
+"""Rows of a written row group: what a reader holds in memory."""
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parquet(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
+    """Return the rows of a file, or of the ``*.parquet`` files of a folder in the order of their names.
+
+    The label column is a list of strings, or a string with separators between the labels, as in a CSV cell. A null
+    there means: no labels.
+
+    Raises:
+        DataError: no Parquet, a column that is missing, or labels of another type.
+        MissingExtraError: pyarrow is not installed.
+    """
+    arrow = _arrow(asked.name)
+    parts = _parts(asked)
+    kinds = {_check_schema(_open(arrow, part, place), asked, place) for part, place in parts}
+    if len(kinds) > 1:
+        raise DataError(f"{asked.name}: the labels are lists in some files and strings in others; write them alike")
+    columns, cells = asked.columns, None
+    if "cells" in kinds:
+        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
+    return _rows(arrow, parts, asked, cells), RecordParser(columns, asked.labelled, cells, asked.report)
+
+
+def _arrow(name: str) -> Any:
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{name}: Parquet files are read and written with pyarrow; "
+            "install it with `pip install 'taxotext[parquet]'`."
+        ) from None
+    return pyarrow
+
+
+def _parts(asked: Asked) -> list[tuple[Path | BinaryIO, str]]:
+    """(file, its name in sentences)."""
+    if not isinstance(asked.source, (str, Path)):
+        return [(asked.source, asked.name)]
+    path = Path(asked.source)
+    if not path.is_dir():
+        return [(path, asked.name)]
+    return [(file, str(file)) for file in sorted(path.glob("*.parquet"))]
+
+
+def _open(arrow: Any, part: Path | BinaryIO, name: str) -> Any:
+    try:
+        return arrow.parquet.ParquetFile(part)
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{name}: this is not a Parquet file, or a damaged one ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _check_schema(file: Any, asked: Asked, name: str) -> str:
+    """``lists`` or ``cells``: how labels stand in the file."""
+    import pyarrow.types as types
+
+    columns, schema = asked.columns, file.schema_arrow
+    wanted = [*columns.text, columns.labels if asked.labelled else None, columns.weight, columns.group]
+    wanted.append(columns.id if columns.id != "id" else None)
+    missing = [missing_field(column, schema.names) for column in wanted if column and column not in schema.names]
+    if missing:
+        raise DataError(
+            f"{name}: a column that is needed is missing; the setting 'columns' says which one is what", missing
+        )
+    if not asked.labelled:
+        return "lists"
+    kind = schema.field(columns.labels).type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "cells"
+    if types.is_null(kind):
+        return "lists"
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or types.is_list_view(kind):
+        return "lists"
+    raise DataError(
+        f"{name}: the column {columns.labels!r} must hold lists of strings, or strings with separators, found {kind}"
+    )
+
+
+def _rows(
+    arrow: Any, parts: list[tuple[Path | BinaryIO, str]], asked: Asked, cells: LabelCells | None
+) -> Iterator[Item]:
+    guessed = cells is None or not asked.labelled
+    column = asked.columns.labels
+    for part, name in parts:
+        number = 0
+        with _open(arrow, part, name) as file:
+            names = [field for field in file.schema_arrow.names if not _PANDAS_INDEX.fullmatch(field)]
+            batches = file.iter_batches(batch_size=ROWS, columns=names, use_threads=False)
+            while True:
+                try:
+                    batch = next(batches, None)
+                    rows = [] if batch is None else batch.to_pylist()
+                except (arrow.ArrowException, OSError, ValueError) as error:
+                    raise DataError(f"{name}: reading stopped after row {number}: {_reason(error)}") from error
+                if batch is None:
+                    break
+                if not guessed and cells is not None:
+                    guessed = True
+                    shown = [(row[column] or "", f"{name}: row {number + i}") for i, row in enumerate(rows, 1)]
+                    cells.guess(shown)
+                for row in rows:
+                    number += 1
+                    if asked.labelled and row[column] is None:
+                        row[column] = "" if cells is not None else []
+                    yield f"{name}: row {number}", row
+
+
+def write_parquet_records(
+    records: Iterator[dict[str, Any]],
+    roles: Mapping[str, str],
+    metadata: Callable[[], Iterator[Mapping[str, Any]]],
+    target: Path,
+    stream: BinaryIO,
+    *,
+    whole_ids: bool = False,
+) -> None:
+    """Write records as one Parquet file; labels are lists of strings.
+
+    Args:
+        records: one for each document.
+        roles: role (``id``, ``text``, ``labels``, ``weight``, ``group``) -> column, in the order of the columns.
+        metadata: iterates over the other fields of the documents; their types are found over all of them.
+        target: the file, for sentences.
+        stream: what is written to.
+        whole_ids: whether the ids are whole numbers of 64 bits rather than strings.
+
+    Raises:
+        DataError: values of a field have no common type.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pa = _arrow(str(target))
+    string = pa.string()
+    types = {
+        "id": pa.int64() if whole_ids else string,
+        "text": string,
+        "labels": pa.list_(string),
+        "weight": pa.float64(),
+        "group": string,
+    }
+    fields = [pa.field(name, types[role]) for role, name in roles.items()]
+    fields += [pa.field(name, kind) for name, kind in _metadata_types(pa, metadata, target).items()]
+    schema = pa.schema(fields)
+    with pa.parquet.ParquetWriter(stream, schema) as writer:
+        held: list[dict[str, Any]] = []
+        for record in records:
+            held.append(record)
+            if len(held) == ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(held, schema=schema))
+                held = []
+        if held:
+            writer.write_table(pa.Table.from_pylist(held, schema=schema))
+
+
+def _metadata_types(pa: Any, metadata: Callable[[], Iterator[Mapping[str, Any]]], target: Path) -> dict[str, Any]:
+    """The Arrow type of each field, in the order in which they first occur."""
+    found: dict[str, Any] = {}
+    held: dict[str, list[Any]] = {}
+
+    def look() -> None:
+        for name, values in held.items():
+            try:
+                kind = pa.infer_type(values)
+                before = found.get(name, kind)
+                # `permissive` takes whole and decimal numbers together, and nothing together with anything.
+                found[name] = pa.unify_schemas(
+                    [pa.schema([(name, before)]), pa.schema([(name, kind)])], promote_options="permissive"
+                )[0].type
+            except (pa.ArrowException, TypeError, ValueError) as error:
+                raise DataError(
+                    f"{target}: the values of the field {name!r} have no common type in Parquet ({_reason(error)}); "
+                    "make them alike, or write JSONL"
+                ) from error
+        held.clear()
+
+    for number, fields in enumerate(metadata(), 1):
+        for name, value in fields.items():
+            held.setdefault(name, []).append(value)
+            found.setdefault(name, pa.null())
+        if number % ROWS == 0:
+            look()
+    look()
+    return found

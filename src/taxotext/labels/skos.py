@@ -1,0 +1,360 @@
+"""SKOS vocabularies as taxonomies (extra ``skos``): Turtle, RDF/XML, N-Triples and JSON-LD.
+
+What is read of a concept (Miles & Bechhofer 2009, "SKOS Simple Knowledge Organization System Reference", W3C):
+
+* ``skos:broader`` and its inverse ``skos:narrower``, in either direction, also as the finer relations of ISO 25964
+  (``iso-thes:broaderGeneric``, ``broaderPartitive``, ``broaderInstantial`` and their inverses): an edge. Several
+  parents are allowed. ``skos:broaderTransitive`` and ``narrowerTransitive`` are ignored: they state the closure.
+* ``skos:prefLabel``: the display name, in the wanted language.
+* ``skos:notation``: another id of the label, if asked for.
+* ``skos:topConceptOf`` and ``skos:hasTopConcept``: a label of the top level, where it has no broader concept.
+* ``owl:deprecated true``: the concept and its edges are left out and counted in the log.
+
+Nothing is fetched from the network, also where a file names contexts or entities there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
+from taxotext.labels import building, files
+from taxotext.labels.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from rdflib import Graph
+    from rdflib.term import Node
+
+logger = logging.getLogger("taxotext")
+
+SkosIds = Literal["uri", "notation"]
+SKOS_IDS: tuple[str, ...] = ("uri", "notation")
+"""What is the id of a label of a SKOS vocabulary."""
+
+SKOS = "http://www.w3.org/2004/02/skos/core#"
+ISO_THES = "http://purl.org/iso25964/skos-thes#"
+DEPRECATED = "http://www.w3.org/2002/07/owl#deprecated"
+BROADER = (f"{SKOS}broader", *(f"{ISO_THES}broader{kind}" for kind in ("Generic", "Partitive", "Instantial")))
+NARROWER = (f"{SKOS}narrower", *(f"{ISO_THES}narrower{kind}" for kind in ("Generic", "Partitive", "Instantial")))
+FALLBACK = "en"
+"""The language of names that are missing in the wanted one."""
+
+_SYNTAXES = {
+    ".ttl": "turtle",
+    ".turtle": "turtle",
+    ".n3": "turtle",
+    ".rdf": "xml",
+    ".owl": "xml",
+    ".nt": "nt",
+    ".jsonld": "json-ld",
+}
+_NAMED = {"turtle": "Turtle", "xml": "RDF/XML", "nt": "N-Triples", "json-ld": "JSON-LD"}
+
+
+class _Concept(NamedTuple):
+    """A concept that is kept: its URI, the id of its label, its display name."""
+
+    uri: str
+    id: str
+    name: str | None
+
+
+def is_skos_name(path: Path) -> bool:
+    """Whether the suffix of a file is one of RDF (``.ttl``, ``.rdf``, ``.nt``, ``.jsonld`` ..., also with ``.gz``)."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower() in _SYNTAXES
+
+
+def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: str = "uri") -> building.Parts:
+    """The parts of the taxonomy that a SKOS file describes; labels are in the order of their URIs.
+
+    Args:
+        content: of the file, unpacked.
+        path: its name, for the syntax and for sentences.
+        language: of the display names, such as ``de``; where a concept has no name in it (or in a variety of it such as
+            ``de-AT``), the English one is taken, else one without a language, else the first of any language.
+        ids: ``uri``, or ``notation`` for ``skos:notation``.
+
+    Raises:
+        TaxonomyError: no RDF, no concepts, cycles (with the URIs), concepts without or with equal notations.
+        ConfigError: another value of ``ids``.
+        MissingExtraError: rdflib is not installed.
+
+    >>> turtle = b'''@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+    ... <http://e.org/a> a skos:Concept ; skos:prefLabel "Arts"@en, "Kunst"@de .
+    ... <http://e.org/m> a skos:Concept ; skos:broader <http://e.org/a> .'''
+    >>> parts = read_skos(turtle, Path("arts.ttl"), language="de")
+    >>> parts.ids, parts.names
+    (('http://e.org/a', 'http://e.org/m'), ('Kunst', None))
+    """
+    check_ids(ids)
+    graph = _parse(content, path)
+    problems: list[str] = []
+    concepts = _concepts(graph, path, language, ids, problems)
+    edges = _edges(graph, concepts, path)
+    label = {uri: concept.id for uri, concept in concepts.items()}
+    pairs: list[tuple[str | None, str]] = [(label[above], label[below]) for above, below in edges]
+    where = [f"<{below}> skos:broader <{above}>" for above, below in edges]
+    return building.build(
+        pairs,
+        labels=[concept.id for concept in concepts.values()],
+        names=[building.Name(concept.id, concept.name, None) for concept in concepts.values()],
+        where=where,
+        source=str(path),
+        problems=problems,
+    )
+
+
+def check_ids(ids: str) -> None:
+    """Raise a ConfigError unless ``ids`` is one of :data:`SKOS_IDS`."""
+    if ids not in SKOS_IDS:
+        hint = nearest(str(ids), SKOS_IDS)
+        raise ConfigError(f"The ids of a SKOS vocabulary are {' or '.join(SKOS_IDS)}, not {ids!r}.{hint}")
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def _parse(content: bytes, path: Path) -> Graph:
+    try:
+        from rdflib import Graph
+        from rdflib.plugins.parsers.notation3 import BadSyntax
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{path}: SKOS vocabularies are read with rdflib; install it with `pip install 'taxotext[skos]'`."
+        ) from None
+    syntax = _syntax(content, path)
+    if syntax != "xml":  # which names its encoding itself
+        files.decode(content, path)
+    if syntax == "json-ld":
+        _refuse_remote_contexts(content, path)
+    graph = Graph()
+    try:
+        with _quiet_rdflib():
+            # N-Triples are Turtle, and only the parser of Turtle says where it stopped.
+            parser = "turtle" if syntax == "nt" else syntax
+            graph.parse(data=content, format=parser, publicID=path.absolute().as_uri())
+    except BadSyntax as error:
+        reason = re.search(r"Bad syntax \((.*?)\) at \^", str(error), re.DOTALL)
+        place = f"{path}:{error.lines + 1}"
+        raise _no_rdf(place, syntax, reason[1] if reason else "bad syntax") from None
+    except Exception as error:  # each parser of the library raises its own kinds, some of them bare Exception
+        line = getattr(error, "getLineNumber", lambda: None)()
+        place = f"{path}:{line}" if line else str(path)
+        message = str(error.getMessage() if hasattr(error, "getMessage") else error)
+        raise _no_rdf(place, syntax, (message.strip() or type(error).__name__).splitlines()[0]) from None
+    return graph
+
+
+def _no_rdf(place: str, syntax: str, reason: str) -> TaxonomyError:
+    return TaxonomyError(
+        f"{place}: this is not {_NAMED[syntax]} ({reason}); mend the file, "
+        "or give it the suffix of its syntax: .ttl, .rdf, .nt or .jsonld."
+    )
+
+
+def _syntax(content: bytes, path: Path) -> str:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in _SYNTAXES:
+        return _SYNTAXES[suffix]
+    start = content.lstrip()[:100]
+    if start.startswith((b"{", b"[")):
+        return "json-ld"
+    return "xml" if start.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")) else "turtle"
+
+
+def _refuse_remote_contexts(content: bytes, path: Path) -> None:
+    """A context on the web would be fetched by the library, and could say anything tomorrow."""
+    try:
+        waiting: list[Any] = [json.loads(content)]
+    except (ValueError, RecursionError) as error:
+        raise _no_rdf(str(path), "json-ld", str(error)) from None
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            context = value.get("@context")
+            named = [context] if isinstance(context, str) else context if isinstance(context, list) else []
+            named = [name for name in [*named, value.get("@import")] if isinstance(name, str)]
+            if named:
+                raise TaxonomyError(
+                    f"{path}: names the context {named[0]!r}, which is not part of the file and is not fetched; "
+                    "write the context into the file, or convert it to Turtle."
+                )
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+@contextmanager
+def _quiet_rdflib() -> Iterator[None]:
+    """The library logs a traceback for each odd date in a file; they are no matter here."""
+    rdflib = logging.getLogger("rdflib")
+    before = rdflib.level
+    rdflib.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        rdflib.setLevel(before)
+
+
+def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems: list[str]) -> dict[str, _Concept]:
+    """The concepts that are kept, by URI, in the order of their URIs."""
+    from rdflib import RDF, BNode, Literal, URIRef
+
+    found: set[Node] = set(graph.subjects(RDF.type, URIRef(f"{SKOS}Concept")))
+    found.update(graph.subjects(URIRef(f"{SKOS}topConceptOf")))
+    found.update(graph.objects(None, URIRef(f"{SKOS}hasTopConcept")))
+    related: set[Node] = set()
+    for relation in (*BROADER, *NARROWER):
+        for subject, other in graph.subject_objects(URIRef(relation)):
+            found.add(subject)
+            related.add(other)
+    # What is only pointed at is a concept if the file says its name: else it is one of another vocabulary.
+    found.update(node for node in related if (node, URIRef(f"{SKOS}prefLabel"), None) in graph)
+    outside = [str(node) for node in related - found if not isinstance(node, BNode | Literal)]
+    if outside:
+        logger.warning(
+            "%s: %d concept(s) are named as broader or narrower, but nothing else is said of them; left out: %s",
+            path,
+            len(outside),
+            min(outside),
+        )
+    nameless = [node for node in found if not isinstance(node, URIRef)]
+    if nameless:
+        problems.append(f"{len(nameless)} concept(s) have no URI (blank nodes); give them URIs")
+    deprecated = {
+        node
+        for node in found
+        if any(str(value).lower() in ("true", "1") for value in graph.objects(node, URIRef(DEPRECATED)))
+    }
+    if deprecated:
+        logger.info(
+            "%s: %d deprecated concept(s) are left out, such as %s", path, len(deprecated), min(map(str, deprecated))
+        )
+    kept = sorted(str(node) for node in found - deprecated if isinstance(node, URIRef))
+    if not kept:
+        raise TaxonomyError(
+            f"{path}: holds no concepts (nothing of the type skos:Concept that is not deprecated); "
+            "is it a SKOS vocabulary?"
+        )
+    concepts = {uri: _Concept(uri, _id_of(graph, uri, ids, problems), _name_of(graph, uri, language)) for uri in kept}
+    doubled = _doubled(concepts.values(), problems)
+    return {uri: concept for uri, concept in concepts.items() if concept.id and uri not in doubled}
+
+
+def _id_of(graph: Graph, uri: str, ids: str, problems: list[str]) -> str:
+    """The id of a concept; empty, and a problem, when it has none of the wanted kind."""
+    if ids == "uri":
+        return uri
+    from rdflib import XSD, Literal, URIRef
+
+    notations = list(graph.objects(URIRef(uri), URIRef(f"{SKOS}notation")))
+    # Notations of other coding systems carry a datatype of their own.
+    plain = {str(value) for value in notations if isinstance(value, Literal) and value.datatype in (None, XSD.string)}
+    chosen = plain if len(plain) == 1 else {str(value) for value in notations}
+    if len(chosen) == 1:
+        return chosen.pop().strip()
+    if chosen:
+        shown = ", ".join(repr(value) for value in sorted(chosen)[:3])
+        problems.append(f"<{uri}> has {len(chosen)} notations ({shown}); keep one, or use the URIs as ids")
+    else:
+        problems.append(f"<{uri}> has no notation; give it one, or use the URIs as ids")
+    return ""
+
+
+def _doubled(concepts: Iterable[_Concept], problems: list[str]) -> set[str]:
+    """URIs of concepts whose id another one has already; each a problem."""
+    first: dict[str, str] = {}
+    doubled = set()
+    for concept in concepts:
+        if concept.id and first.setdefault(concept.id, concept.uri) != concept.uri:
+            doubled.add(concept.uri)
+            problems.append(
+                f"<{concept.uri}> has the notation {concept.id!r} of <{first[concept.id]}>; "
+                "make them different, or use the URIs as ids"
+            )
+    return doubled
+
+
+def _name_of(graph: Graph, uri: str, language: str | None) -> str | None:
+    from rdflib import Literal, URIRef
+
+    names = [value for value in graph.objects(URIRef(uri), URIRef(f"{SKOS}prefLabel")) if isinstance(value, Literal)]
+    wanted = [code.lower() for code in (language, FALLBACK) if code]
+
+    def order(name: Literal) -> tuple[int, str, str]:
+        tag = (name.language or "").lower()
+        ranks = [2 * i + (tag != code) for i, code in enumerate(wanted) if f"{tag}-".startswith(f"{code}-")]
+        return min(ranks, default=2 * len(wanted) + bool(tag)), tag, str(name)
+
+    return str(min(names, key=order)) if names else None
+
+
+def _edges(graph: Graph, concepts: dict[str, _Concept], path: Path) -> list[tuple[str, str]]:
+    """(URI of the broader, URI of the narrower concept), sorted, each once."""
+    from rdflib import URIRef
+
+    edges: set[tuple[str, str]] = set()
+    for relation in BROADER:
+        edges.update((str(above), str(below)) for below, above in graph.subject_objects(URIRef(relation)))
+    for relation in NARROWER:
+        edges.update((str(above), str(below)) for above, below in graph.subject_objects(URIRef(relation)))
+    kept = sorted((above, below) for above, below in edges if above in concepts and below in concepts)
+    dropped = len(edges) - len(kept)
+    if dropped:
+        logger.info("%s: %d relation(s) to concepts that are left out are left out with them", path, dropped)
+    return kept
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+
+_UNSAFE = frozenset('<>"{}|^`\\')
+
+
+def dump_skos(taxonomy: Taxonomy, path: Path) -> str:
+    """The taxonomy as Turtle (or N-Triples by the suffix ``.nt``), one statement a line.
+
+    Ids that are URIs stay as they are. Else each becomes ``urn:taxotext:ID`` with the id as ``skos:notation``, and is
+    read back with ``ids="notation"``.
+
+    Raises:
+        TaxonomyError: for another syntax.
+    """
+    if _syntax(b"", path) not in ("turtle", "nt"):
+        raise TaxonomyError(f"SKOS is written as Turtle; name the file .ttl or .nt, not {path.name}.")
+    uris = [_is_uri(label) for label in taxonomy.ids]
+    all_uris = all(uris)
+    node = [f"<{label}>" if all_uris else f"<urn:taxotext:{quote(label, safe='')}>" for label in taxonomy.ids]
+    lines = []
+    for i, label in enumerate(taxonomy.ids):
+        lines.append(f"{node[i]} <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{SKOS}Concept> .")
+        if not all_uris:
+            lines.append(f"{node[i]} <{SKOS}notation> {_literal(label)} .")
+        name = taxonomy.names[i]
+        if name is not None:
+            lines.append(f"{node[i]} <{SKOS}prefLabel> {_literal(name)} .")
+        lines.extend(f"{node[i]} <{SKOS}broader> {node[parent]} ." for parent in taxonomy.parents(i))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _is_uri(label: str) -> bool:
+    scheme, mark, rest = label.partition(":")
+    return bool(
+        mark
+        and rest
+        and scheme[:1].isalpha()
+        and all(sign.isalnum() or sign in "+-." for sign in scheme)
+        and scheme.isascii()
+        and not any(sign <= " " or sign in _UNSAFE for sign in label)
+    )
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") + '"'
