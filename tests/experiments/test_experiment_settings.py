@@ -143,6 +143,8 @@ def test_what_is_impossible_is_said(changes: dict[str, Any], sentence: str) -> N
 def test_metrics_that_may_be_columns_are_those_of_an_evaluation() -> None:
     known = known_metrics((1, 7))
     assert {"micro_f1", "macro_f1_seen", "hierarchical_micro_f1", "violation_rate", "p@7", "ndcg@1"} <= set(known)
+    assert {"psp@7", "ece", "tail_macro_f1", "head_macro_f1", "samples_average_precision"} <= set(known)
+    assert not {"violating_documents", "tail_labels"} & set(known)  # counts are no columns
     assert parsed(metrics=["level_3_macro_f1", "r@7"]).metrics == ("level_3_macro_f1", "r@7")
 
 

@@ -22,6 +22,8 @@ OWN_KEYS = {
     "model": "the system is named beside settings: systems.{system}.model.",
 }
 """Keys of a training that a cell gets from elsewhere."""
+COUNTS = ("_labels", "_documents")
+"""How figures of an evaluation end that are counts."""
 
 
 class PublishedSettings(Settings):
@@ -344,13 +346,19 @@ def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
 
 @cache
 def known_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The figures that an evaluation gives, whatever the data; those of levels are more."""
+    """The figures that an evaluation gives, whatever the data; those of levels are more, and counts are no figures."""
     import numpy as np
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, eye_array
 
-    from taxotext.metrics import evaluate
+    from taxotext.metrics import Evaluation
 
-    one = csr_array(np.ones((1, 1), dtype=np.bool_))
-    ranked = np.zeros((1, max(ks)), dtype=np.int32)
-    ranked[:, 1:] = -1
-    return list(evaluate(one, one, ranked, closure=one, seen=np.ones(1, dtype=np.bool_), ks=ks))
+    # A label of each frequency, so that the figures by frequency are all there.
+    counts = np.asarray([1, 50, 5000])
+    some = csr_array(eye_array(len(counts), dtype=np.bool_, format="csr"))
+    evaluation = Evaluation(
+        len(counts), closure=some, seen=counts > 0, ks=ks, counts=counts, train_documents=int(counts.sum())
+    )
+    ranked = np.full((len(counts), max(ks)), -1, dtype=np.int32)
+    ranked[:, 0] = np.arange(len(counts))
+    evaluation.update(some, some, ranked, np.full(some.shape, 0.5))
+    return [name for name in evaluation.compute() if not name.endswith(COUNTS)]
