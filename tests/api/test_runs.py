@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,7 @@ def test_where_and_how_often_is_saved_does_not_make_another_training(neural: dic
 
     first = of()
     assert of(runtime={**neural["runtime"], "threads": 2}) == first
+    assert of(runtime={**neural["runtime"], "tokens_in_memory": 9, "check_memory": False}) == first
     assert of(training={**neural["training"], "checkpoint_minutes": 9}) == first
     assert of(decoding={"threshold": 0.3}) == first
     assert of(runtime={**neural["runtime"], "precision": "bf16"}) != first
@@ -189,6 +191,7 @@ def test_a_dry_run_writes_nothing_and_estimates(
     sentence = dry_run(values if kind == "linear" else neural, reporter=Silent())
     assert sentence.startswith(f"Dry run of {kind}: ")
     assert "nothing written. The whole training would take about" in sentence
+    assert re.search(r"minutes at most\. It needs about \d+ MiB of .* in memory\.$", sentence)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -224,7 +227,12 @@ def test_where_it_is_computed_and_how_often_it_is_saved_make_no_other_training(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     train_run(values, tmp_path / "model", reporter=Silent())
-    values["runtime"] = {"threads": 2, "predict_precision": "bf16"}
+    values["runtime"] = {
+        "threads": 2,
+        "predict_precision": "bf16",
+        "tokens_in_memory": 9,
+        "check_memory": False,
+    }
     notes = Notes()
     train_run(values, tmp_path / "model", resume=True, reporter=notes)
     assert "finished already" in notes.sentences[-1]
