@@ -55,6 +55,10 @@ _SYNTAXES = {
     ".nt": "nt",
     ".jsonld": "json-ld",
 }
+LONGEST_ENTITY = 1000
+"""Bytes of the value of an XML entity."""
+
+_ENTITY = re.compile(rb"""<!ENTITY\s+(%\s+)?[^\s"'>]+\s+("[^"]*"|'[^']*')""")
 _NAMED = {"turtle": "Turtle", "xml": "RDF/XML", "nt": "N-Triples", "json-ld": "JSON-LD"}
 
 
@@ -130,7 +134,9 @@ def _parse(content: bytes, path: Path) -> Graph:
             f"{path}: SKOS vocabularies are read with rdflib; install it with `pip install 'taxotext[skos]'`."
         ) from None
     syntax = _syntax(content, path)
-    if syntax != "xml":  # which names its encoding itself
+    if syntax == "xml":  # which names its encoding itself
+        _refuse_entities(content, path)
+    else:
         files.decode(content, path)
     if syntax == "json-ld":
         _refuse_remote_contexts(content, path)
@@ -167,6 +173,19 @@ def _syntax(content: bytes, path: Path) -> str:
     if start.startswith((b"{", b"[")):
         return "json-ld"
     return "xml" if start.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")) else "turtle"
+
+
+def _refuse_entities(content: bytes, path: Path) -> None:
+    """Entities that stand for namespaces are common; nested or long ones can make gigabytes of a small file."""
+    if b"\0" in content:
+        raise TaxonomyError(f"{path}: there are NUL bytes in it (UTF-16?); save it as UTF-8.")
+    for entity in _ENTITY.finditer(content):
+        if entity[1] or b"&" in entity[2] or b"%" in entity[2] or len(entity[2]) > LONGEST_ENTITY:
+            line = content.count(b"\n", 0, entity.start()) + 1
+            raise TaxonomyError(
+                f"{path}:{line}: declares an entity that is long or made of other entities, which is not expanded; "
+                "write the text where it belongs, or convert the file to Turtle."
+            )
 
 
 def _refuse_remote_contexts(content: bytes, path: Path) -> None:
