@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from taxotext import __version__
-from taxotext.cli import config, data, evaluate, hub, models, predict, train, tune
+from taxotext.cli import config, data, evaluate, hub, models, predict, search, train, tune
 
 app = typer.Typer(
     name="taxotext",
@@ -40,6 +40,7 @@ def _root(
 
 
 app.command("train")(train.train)
+app.command("search")(search.search)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)

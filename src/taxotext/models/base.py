@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -76,6 +76,8 @@ class System(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """What `taxotext search` tries, by key path (:mod:`taxotext.models.space`)."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings
