@@ -202,6 +202,7 @@ class _Search:
         """Run trials until ``limit`` are there or the time is up."""
         if self._folder.trials:
             done = sum(trial.state != "running" for trial in self._folder.trials)
+            self._folder.forget_ended()
             self._reporter.note(f"Going on with the search in {self._folder.folder}: {done} trials are done.")
         while not self._is_over(limit, seconds):
             trials = self._folder.trials
@@ -256,7 +257,6 @@ class _Search:
         try:
             system, manifest, value = self._fit(trial, place)
         except TaxotextError as error:
-            clean_run(place)
             self._folder.forget_run(trial.number)
             if not any(old.state == "complete" for old in before):
                 self._folder.keep(before)  # nothing works so far: a mistake to mend, not a bad choice of settings
@@ -272,7 +272,6 @@ class _Search:
         self._folder.keep([*before, trial])
         if is_best:
             self._write_configuration(trial)
-        clean_run(place)
         self._folder.forget_run(trial.number)
         return trial
 
@@ -327,7 +326,6 @@ class _Search:
         """See to it that the model and the configuration are those of the best trial, whatever was cut off."""
         trials = self._folder.trials
         if trials and trials[-1].state == "running":  # cut off, and with a smaller budget now
-            clean_run(self._folder.run_folder(trials[-1].number))
             self._folder.forget_run(trials[-1].number)
             self._folder.keep(trials[:-1])
         best = _best(self._folder.trials)
@@ -336,7 +334,6 @@ class _Search:
             place = self._folder.run_folder(best.number)
             system, manifest, _ = self._fit(best, place)
             self._save(best, system, manifest)
-            clean_run(place)
             self._folder.forget_run(best.number)
         self._write_configuration(best)
 

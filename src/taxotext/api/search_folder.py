@@ -156,10 +156,17 @@ class SearchFolder:
         return self.folder / RUNS / f"{number:04d}"
 
     def forget_run(self, number: int) -> None:
-        """Remove what is left of a trial that keeps no logs."""
+        """Remove the checkpoints of a trial, and its folder when it keeps no logs."""
+        clean_run(self.run_folder(number))
         for folder in (self.run_folder(number), self.folder / RUNS):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    def forget_ended(self) -> None:
+        """Remove the checkpoints of trials that ended, where a kill came before that."""
+        for trial in self.trials:
+            if trial.state != "running" and self.run_folder(trial.number).is_dir():
+                self.forget_run(trial.number)
 
     def model_trial(self) -> int | None:
         """Number of the trial that the saved model is of; None without a model."""
