@@ -164,9 +164,17 @@ def test_all_syntaxes_give_the_same(tmp_path: Path, name: str, syntax: str) -> N
 @pytest.mark.parametrize(
     ("name", "content", "fragments"),
     [
-        ("a.ttl", PREFIXES + "e:a a skos:Concept\ne:b a skos:Concept .", ("a.ttl:6", "this is not Turtle (expected '.'")),
+        (
+            "a.ttl",
+            PREFIXES + "e:a a skos:Concept\ne:b a skos:Concept .",
+            ("a.ttl:6", "this is not Turtle (expected '.'"),
+        ),
         ("a.nt", "<http://a> <http://b> <http://c> .\n<http://a> <http://b> .\n", ("a.nt:2", "this is not N-Triples")),
-        ("a.rdf", "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\n<a></b>", ("a.rdf:2", "mismatch")),
+        (
+            "a.rdf",
+            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\n<a></b>",
+            ("a.rdf:2", "mismatch"),
+        ),
         ("a.jsonld", '{"a":', ("a.jsonld", "this is not JSON-LD")),
         ("a.jsonld", '[{"@context": "http://e.org/c", "@id": "x"}]', ("'http://e.org/c'", "is not fetched")),
         ("a.jsonld", '{"@context": [{}, "http://e.org/c"]}', ("'http://e.org/c'", "is not fetched")),

@@ -328,6 +328,70 @@ class Classifier:
         system, manifest = self._fitted()
         update_folder(Path(folder), system, manifest)
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        commit_message: str | None = None,
+        revision: str | None = None,
+    ) -> str:
+        """Upload the model folder to the Hugging Face hub; return the address of the commit.
+
+        Args:
+            repo_id: ``owner/name``; created when it is missing.
+            private: visibility; None: as it is.
+            token: None: the one of ``hf auth login`` or HF_TOKEN.
+            commit_message: None: a sentence that names the system.
+            revision: branch; None: main.
+
+        Raises:
+            HubError: no token, no right to write, no connection, or a model of another library is there.
+        """
+        from taxotext.store.hub import push
+
+        return push(
+            *self._fitted(),
+            repo_id,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            revision=revision,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_id_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        **runtime: Any,
+    ) -> Self:
+        """Load a model from the Hugging Face hub, or from a folder where there is one of that name.
+
+        Only JSON and safetensors files are fetched, and nothing of them is run.
+
+        Args:
+            repo_id_or_folder: ``owner/name`` on the hub, or a model folder.
+            revision: branch, tag or commit on the hub; None: main.
+            token: for private models; None: the one of ``hf auth login`` or HF_TOKEN.
+            cache_dir: where downloads are kept; None: the hub's usual cache.
+            **runtime: see :func:`load`.
+
+        Raises:
+            HubError: it is not there, is no Taxotext model, or the hub cannot be reached.
+            ModelFolderError: the folder is damaged or of a newer format.
+        """
+        folder = Path(repo_id_or_folder)
+        if not folder.is_dir():
+            from taxotext.store.hub import fetch
+
+            folder = fetch(str(repo_id_or_folder), revision=revision, token=token, cache_dir=cache_dir)
+        return cls._restored(*read_folder(folder, runtime))
+
     @property
     def manifest(self) -> Manifest:
         """Facts, figures and provenance of the fitted model."""
@@ -360,6 +424,8 @@ class Classifier:
 
 def load(folder: str | Path, **runtime: Any) -> Classifier:
     """Load a model folder; no network, no installed encoder and no code of the folder is needed.
+
+    Models of the hub are loaded with :meth:`Classifier.from_pretrained`: a wrong path never becomes a download.
 
     Args:
         folder: what :meth:`Classifier.save` or ``taxotext train`` wrote.

@@ -100,6 +100,8 @@ class System(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """What `taxotext search` tries, by key path (:mod:`taxotext.models.space`)."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -96,6 +96,14 @@ class Linear(System):
     name: ClassVar[str] = "linear"
     Settings: ClassVar[type[SystemSettings]] = LinearSettings
     recipe: ClassVar[str] = "direct"
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "classifier.c": "0.01..100:log",
+        "classifier.loss": ["squared_hinge", "logistic"],
+        "classifier.balanced": [True, False],
+        "features.ngrams": [[1, 1], [1, 2]],
+        "features.min_documents": "1..5",
+        "features.sublinear": [True, False],
+    }
     settings: LinearSettings
 
     def __init__(self, settings: LinearSettings, taxonomy: Taxonomy) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -18,6 +18,7 @@ from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.files import write_atomically
 from taxotext.models import parts
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.space import Around
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ class NeuralSystem(System):
 
     Settings: ClassVar[type[SystemSettings]] = NeuralSettings
     recipe: ClassVar[str] = "gradient"
+    search_space: ClassVar[Mapping[str, Any]] = {  # not the epochs: those are chosen by early stopping
+        "training.learning_rate": Around(5),
+        "training.head_learning_rate": Around(5),
+        "training.batch_size": [8, 16, 32],
+        "training.weight_decay": [0.0, 0.01, 0.1],
+        "head.dropout": "0..0.5",
+        "loss.positive_weight": [1.0, "balanced"],
+        "text.long_text": ["truncate", "head_tail"],
+    }
     settings: Any
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
