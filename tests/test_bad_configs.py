@@ -91,7 +91,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "features.ngrams=[2, 1]": ("features.ngrams: give the shortest and the longest n-gram",),
     "features.ngrams=[1, true]": ("features.ngrams: a number is needed, not true or false",),
     "features.ngrams=[1, 2, 3]": ("features.ngrams: ",),
-    "features.analyzer=words": ("'words' is not known; choose from 'word' or 'char_wb'. Did you mean 'word'?",),
+    "features.analyzer=words": (
+        "'words' is not known; choose from 'word', 'char_wb' or 'given'. Did you mean 'word'?",
+    ),
     "classifier.c=.nan": ("classifier.c: input should be a finite number (got nan)",),
     "classifier.c=.inf": ("classifier.c: input should be a finite number (got inf)",),
     "classifier.c=0": ("classifier.c: input should be greater than",),

@@ -154,7 +154,7 @@ def test_without_record_the_folder_stays_as_it_is(command: Command, small: Path)
         (["nope", "test.jsonl"], "nope: there is no such model folder"),
         (["small", "nope.jsonl"], "nope.jsonl: no such file"),
         (["small", "tset.jsonl"], "Did you mean 'test.jsonl'?"),
-        (["small", "small"], "small: the file name has no suffix"),
+        (["small", "small"], "small: this is a folder; name a file in it"),
         (["small", "-"], "-: the file name has no suffix"),
         (["small", "test.jsonl", "--jsn"], "there is no option '--jsn'. Did you mean '--json'?"),
         (["small", "test.jsonl", "--threads=x"], "invalid value for '--threads'"),
