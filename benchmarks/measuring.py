@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,25 +53,32 @@ class Case:
 
 
 def measure(case: Case, repeats: int) -> dict[str, Any]:
-    """Run the competitors in turn, ``repeats`` times, in an order that is turned round each time."""
+    """Run the competitors in turn, ``repeats`` times, in an order that is turned round each time.
+
+    Each run is a process of its own, started with the arguments of this one: what one competitor changes in its
+    process (threads, memory allocator, caches) does not reach the others.
+    """
     names = list(case.competitors)
-    for name in names:
-        case.competitors[name](True)
-    times: dict[str, list[Timings]] = {name: [] for name in names}
+    times: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for repeat in range(repeats):
         for name in names if repeat % 2 == 0 else reversed(names):
-            gc.collect()
-            taken = case.competitors[name](False)
+            command = [sys.executable, *sys.argv, "--only", case.title, name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise SystemExit(f"{case.title}, {name}:\n{done.stderr}")
+            taken = json.loads(done.stdout.splitlines()[-1])
             times[name].append(taken)
-            figures = ", ".join(f"{part} {both.wall:.1f} s (CPU {both.cpu:.1f} s)" for part, both in taken.items())
+            figures = ", ".join(f"{part} {t['wall']:.1f} s (CPU {t['cpu']:.1f} s)" for part, t in taken.items())
             print(f"  {case.title}, {name}: {figures}", file=sys.stderr, flush=True)
-    return {"title": case.title, "documents": dict(case.documents), "times": _plain(times)}
+    return {"title": case.title, "documents": dict(case.documents), "times": times}
 
 
-def _plain(times: Mapping[str, Sequence[Timings]]) -> dict[str, Any]:
-    return {
-        name: [{work: asdict(t) for work, t in timings.items()} for timings in rounds] for name, rounds in times.items()
-    }
+def run_one(cases: Sequence[Case], title: str, name: str) -> None:
+    """What the process of one competitor does: a run that is not counted, one that is, and its times as JSON."""
+    competitor = next(case for case in cases if case.title == title).competitors[name]
+    competitor(True)
+    gc.collect()
+    print(json.dumps({work: asdict(taken) for work, taken in competitor(False).items()}))
 
 
 @contextmanager

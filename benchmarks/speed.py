@@ -23,7 +23,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import numpy as np
 import torch
-from measuring import Case, Taken, Timings, machine, measure, stopwatch, table
+from measuring import Case, Taken, Timings, machine, measure, run_one, stopwatch, table
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
@@ -188,23 +188,23 @@ def training_case(train: Corpus, options: Options) -> Case:
 def prediction_case(train: Corpus, test: Corpus, options: Options) -> Case:
     from transformers import pipeline
 
-    systems = {precision: untrained(train, options, precision) for precision in ("float32", "bf16")}
-    model, tokenizer = hugging_face(train, options)
-    scorer = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
     texts = list(test.texts)
     # A NeuralSystem scores twice as many documents at once as it trains with.
     together = 2 * options.batch_size
 
     def ours(warming: bool, precision: str) -> Timings:
         timings: Timings = {}
+        system = untrained(train, options, precision)
         with stopwatch(timings, "prediction"):
-            blocks = list(systems[precision].scores(texts[:WARM_UP] if warming else texts))
+            blocks = list(system.scores(texts[:WARM_UP] if warming else texts))
         if not warming and sum(len(block) for block in blocks) != len(texts):
             raise RuntimeError("documents are missing")
         return timings
 
     def theirs(warming: bool, batch_size: int) -> Timings:
         timings: Timings = {}
+        model, tokenizer = hugging_face(train, options)
+        scorer = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
         with stopwatch(timings, "prediction"):
             scorer(
                 texts[:WARM_UP] if warming else texts,
@@ -319,6 +319,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="CPU threads of torch on both sides; default: all cores")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--json", type=Path, help="write all measured times here")
+    parser.add_argument(
+        "--only", nargs=2, metavar=("CASE", "COMPETITOR"), help="one run; how the processes are started"
+    )
     return parser.parse_args()
 
 
@@ -337,18 +340,22 @@ def main() -> None:
     some_test = test.subset(np.sort(rng.permutation(len(test))[: chosen.documents]))
     facts = {"machine": machine(), "options": {key: str(value) for key, value in vars(chosen).items()}}
 
-    results: list[dict[str, Any]] = []
+    cases: list[Case] = []
     for tokens in chosen.tokens if chosen.what != "linear" else []:
         options = Options(tokens, chosen.batch_size, chosen.precision)
         if chosen.what in {"train", "all"}:
-            results.append(measure(training_case(some_train, options), chosen.repeats))
+            cases.append(training_case(some_train, options))
         if chosen.what in {"predict", "all"}:
-            results.append(measure(prediction_case(some_train, some_test, options), chosen.repeats))
+            cases.append(prediction_case(some_train, some_test, options))
     if chosen.what in {"linear", "all"}:
         size = chosen.linear_documents
         sides = [side.subset(np.arange(min(size or len(side), len(side)))) for side in (train, test)]
         for calibrated in (False, True):
-            results.append(measure(linear_case(*sides, calibrated=calibrated), chosen.repeats))
+            cases.append(linear_case(*sides, calibrated=calibrated))
+    if chosen.only:
+        run_one(cases, *chosen.only)
+        return
+    results = [measure(case, chosen.repeats) for case in cases]
 
     here = facts["machine"]
     print(

@@ -13,10 +13,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from taxotext.api.runs import DataSettings
+
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = ("linear", "bert")
+SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi")
+KINDS = ("encoder", "structure", "head", "loss")
 
 CONFIG_PAGE = """# Configuration
 
@@ -48,6 +51,19 @@ Python has no `data` section: there, {columns} and `read_corpus` say the same.
 {common}
 
 {systems}
+
+## Other parts
+
+Parts that a composed system takes when their `name` is given, such as `loss.name=focal`; those of the systems above are
+not repeated. Every encoder can be chosen in every composed system.
+
+{parts}
+
+## Experiments
+
+The file of `taxotext experiment run` ([how](../how-to/experiments.md)). A corpus has all keys of `data` as well.
+
+{experiments}
 """
 
 
@@ -72,7 +88,7 @@ def pages() -> dict[Path, str]:
 
 
 def _config_page() -> str:
-    from taxotext.api.runs import DataSettings
+    from taxotext.models.parts import members
     from taxotext.models.registry import entries, find
 
     common = _rows(find(SYSTEMS[0]).Settings.model_json_schema(), only=COMMON)
@@ -82,6 +98,15 @@ def _config_page() -> str:
         own = [key for key in schema["properties"] if key not in COMMON]
         systems.append(f"## Settings of `{name}`\n\n{entries()[name].summary}: [{name}](../systems/{name}.md).\n")
         systems.append(_table(_HEAD, _rows(schema, only=own)) + "\n")
+    shown = {(kind, getattr(find(name).Settings(), kind).name) for name in SYSTEMS[1:] for kind in KINDS}
+    others = [
+        f"### `{kind}.name={name}`\n\n{settings.__doc__}\n\n"
+        + _table(_HEAD, _rows({"properties": {kind: settings.model_json_schema()}}, only=[kind]))
+        + "\n"
+        for kind in KINDS
+        for name, settings in members(kind).items()
+        if (kind, name) not in shown
+    ]
     data = _rows({"properties": {"data": DataSettings.model_json_schema()}}, only=["data"])
     return CONFIG_PAGE.format(
         begin=BEGIN,
@@ -89,7 +114,40 @@ def _config_page() -> str:
         data=_table(_HEAD, data),
         common=_table(_HEAD, common),
         systems="\n".join(systems).rstrip(),
+        parts="\n".join(others).rstrip(),
+        experiments=_table(_HEAD, _experiment_rows()),
     )
+
+
+def _experiment_rows() -> list[tuple[str, ...]]:
+    from taxotext.experiments.settings import (
+        CorpusSettings,
+        ExperimentSettings,
+        OtherPublishedSettings,
+        Override,
+        SystemEntry,
+    )
+
+    inner = {
+        "systems": ("systems.NAME", SystemEntry),
+        "corpora": ("corpora.NAME", CorpusSettings),
+        "overrides": ("overrides[]", Override),
+        "published": ("published[]", OtherPublishedSettings),
+    }
+    rows = []
+    schema = ExperimentSettings.model_json_schema()
+    for key in schema["properties"]:
+        if key not in inner:
+            rows += _rows(schema, only=[key])
+            continue
+        path, kind = inner[key]
+        own = kind.model_json_schema()
+        named = set(DataSettings.model_fields) - {"train"} if kind is CorpusSettings else set()
+        for name in own["properties"]:
+            if name not in named:
+                ((_, values, default, meaning),) = _rows(own, only=[name])
+                rows.append((f"`{path}.{name}`", values, "required" if name in own["required"] else default, meaning))
+    return rows
 
 
 _HEAD = ("key", "values", "default", "meaning")
@@ -99,18 +157,27 @@ def _rows(schema: dict[str, Any], only: Iterable[str]) -> list[tuple[str, ...]]:
     """(key, values, default, meaning) of each key, depth first."""
     definitions = schema.get("$defs", {})
 
-    def walk(properties: dict[str, Any], path: str) -> Iterator[tuple[str, ...]]:
+    def definition(entry: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = definitions.get(str(entry.get("$ref", "")).rpartition("/")[2], entry)
+        return found
+
+    def walk(properties: dict[str, Any], path: str, defaults: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         for name, entry in properties.items():
             key = f"{path}{name}"
-            inner = definitions.get(str(entry.get("$ref", "")).rpartition("/")[2], entry)
+            default = defaults.get(name, entry.get("default", {}))
+            inner = definition(entry)
+            if "oneOf" in entry:  # parts, told apart by their name: the keys of the one that is chosen here
+                parts = {part["properties"]["name"]["const"]: part for part in map(definition, entry["oneOf"])}
+                inner = dict(parts[default["name"]])
+                choice = {**inner["properties"]["name"], "enum": list(parts)}
+                inner["properties"] = {**inner["properties"], "name": choice}
             if "properties" in inner:
-                yield from walk(inner["properties"], f"{key}.")
+                yield from walk(inner["properties"], f"{key}.", default)
             else:
-                default = f"`{json.dumps(entry.get('default', {}))}`"
-                yield f"`{key}`", _values(entry), default, _text(entry.get("description"))
+                yield f"`{key}`", _values(entry), f"`{json.dumps(default)}`", _text(entry.get("description"))
 
     wanted = list(only)
-    return list(walk({name: schema["properties"][name] for name in wanted}, ""))
+    return list(walk({name: schema["properties"][name] for name in wanted}, "", {}))
 
 
 def _values(entry: dict[str, Any]) -> str:
@@ -128,7 +195,10 @@ def _values(entry: dict[str, Any]) -> str:
         fixed = count and count == entry.get("maxItems")
         return f"{count} of: {_values(items)}" if fixed else f"list of: {_values(items)}"
     if kind == "object":
-        return f"mapping to: {_values(entry.get('additionalProperties') or {})}"
+        inner = entry.get("additionalProperties") or {}
+        return "mapping" if inner is True else f"mapping to: {_values(inner)}"
+    if "$ref" in entry:
+        return "mapping"
     word = {"boolean": "true, false", "null": "`null`", "integer": "whole number", "string": "text"}.get(kind, kind)
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {entry[bound]}" for bound, sign in signs.items() if bound in entry]

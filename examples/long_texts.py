@@ -44,7 +44,7 @@ def toy() -> None:
         )
         model.fit(texts, labels, validation=(texts[:5], labels[:5]))
         score = model.score(texts[:5], labels[:5])
-        print(f"bert with {mode:9} micro-F1 {score:.2f}, texts cut {model.system.check_texts(texts[:5]).cut} of 5")
+        print(f"bert with {mode:9} micro-F1 {score:.2f}, texts cut {model.system.count_cut(texts[:5])} of 5")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 from command import command as command
 from command import model as model
 from command import sample_model as sample_model
+from releases import release as release
 from tiny import tiny_encoder as tiny_encoder  # a fixture for all tests
 
 collect_ignore = ["torture"]  # minutes of kill -9: `make torture` runs it

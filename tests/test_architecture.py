@@ -17,16 +17,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "taxotext"
 ROWS = (
     {"__main__"},
     {"cli", "serving"},
+    {"experiments"},
     {"api"},
     {"store", "training", "explain"},
     {"models"},
     {"decoding", "nn"},
     {"data"},
-    {"labels", "metrics"},
-    {"errors", "settings", "files", "progress", "sample"},
+    {"labels"},
+    {"metrics"},
+    {"errors", "settings", "files", "progress", "sample", "wording"},
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
-BOTTOM = {"settings": {"errors"}, "files": set(), "progress": set(), "errors": set()}
+BOTTOM = {"settings": {"errors", "wording"}, "files": set(), "progress": set(), "errors": set(), "wording": set()}
 """What the rooms of the lowest row may import of each other."""
 
 HEAVY = ("torch", "transformers", "lightning", "sklearn", "tokenizers", "scipy", "pandas")

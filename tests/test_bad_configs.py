@@ -120,8 +120,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "decoding.consistency=both": ("decoding.consistency: 'both' is not known; choose from 'none', 'up' or 'down'",),
     "data.text=[]": ("data.text: ",),
     "data.text=[3]": ("data.text.0: input should be a valid string (got 3)",),
-    "data.text=[text, text]": ("data: columns: the field 'text' is named as text and as text; name it once",),
-    "data.labels=text": ("data: columns: the field 'text' is named as text and as labels",),
+    "data.text=[text, text]": ("data: columns: the field 'text' is named twice as text; name it once",),
+    "data.labels=text": ("data: columns: the field 'text' is taken as text and as labels",),
     "data.weight=''": ("data: columns.weight is ''; give the name of a field",),
     "data.unknown_labels=count": ("data.unknown_labels: 'count' is not known; choose from 'error' or 'drop'",),
     "data=3": ("data: must be a mapping of keys to values (got 3)",),
@@ -323,3 +323,29 @@ def test_any_assignment_is_applied_or_a_sentence(assignment: str) -> None:
         set_key(values, assignment)
     except TaxotextError as error:
         assert repr(assignment) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("|", "|"),
+        (">", ">"),
+        (",", ","),
+        ("#", "#"),
+        (" ", " "),
+        ("a #1.csv", "a #1.csv"),
+        ("*.csv", "*.csv"),
+        ("", None),
+        ("null", None),
+        ("'|'", "|"),
+        ('"a # b"', "a # b"),
+        ("[1, 2]  # comment", [1, 2]),
+        ("3", 3),
+        ("true", True),
+        ("{a: 1}", {"a": 1}),
+    ],
+)
+def test_marks_of_yaml_are_texts_on_the_command_line(text: str, value: object) -> None:
+    values: dict[str, object] = {}
+    set_key(values, f"key={text}")
+    assert values == {"key": value}

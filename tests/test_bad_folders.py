@@ -129,6 +129,10 @@ CONFIG: dict[str, tuple[Change, str]] = {
     "no text field": (lambda c: c["trained_on"]["columns"].update(text=[]), "columns.text names no field"),
     "text field 3": (lambda c: c["trained_on"]["columns"].update(text=3), "trained_on.columns: "),
     "counts are text": (lambda c: c.update(seen=["a"] * len(c["seen"])), "seen: must be a list of whole numbers"),
+    "fewer documents than of a label": (
+        lambda c: c["trained_on"].update(training_documents=1),
+        "trained_on.training_documents: must be a whole number, no smaller than those in seen",
+    ),
     "counts are missing": (lambda c: c.pop("seen"), "seen: is missing"),
     "counts of another": (lambda c: c["seen"].pop(), "config.json and taxonomy.json do not hold the same labels"),
 }
@@ -290,7 +294,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_training(
 def test_overwrite_replaces_a_model_and_nothing_else(command: Command) -> None:
     Path("full").mkdir()
     Path("full/thesis.txt").write_text("years of work", encoding="utf-8")
-    train(command, "--output=full", "--overwrite").refused("full: is not a model folder and is not replaced")
+    train(command, "--output=full", "--overwrite").refused("full: is not a model of Taxotext and is not replaced")
     assert Path("full/thesis.txt").read_text() == "years of work"
     train(command, "--output=model").ok()
     train(command, "--output=model", "seed=2").refused("model: already exists")

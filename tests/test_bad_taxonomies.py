@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[str, bytes | str | None, tuple[str, ...]]] = {
     "deep YAML": ("t.yaml", "[" * 20_000, ("t.yaml",)),
     "path with a hole": ("t.paths", "a//b\n", ("t.paths:1: the path 'a//b' has an empty segment",)),
     "path twice": ("t.paths", "a/b\na/b\n", ("t.paths:2: the path 'a/b' is a duplicate",)),
-    "labels that the data lack": ("t.tsv", "Root\tother\n", ("2 labels are not in the taxonomy of 1 labels",)),
+    "labels that the data lack": ("t.tsv", "Root\tother\n", ("2 labels are not in the taxonomy of 1 label;",)),
     "a label misspelt": ("t.tsv", "Root\tfruit\nRoot\tcar\n", ("'cars' (in 4 documents). Did you mean 'car'?",)),
 }
 

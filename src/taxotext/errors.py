@@ -51,6 +51,10 @@ class ModelFolderError(TaxotextError):
     """A model folder is missing, damaged, of another format version, or would be overwritten."""
 
 
+class HubError(TaxotextError):
+    """The Hugging Face hub does not have what was asked for, refuses it, or cannot be reached."""
+
+
 class MissingExtraError(TaxotextError):
     """An optional package is needed; the message names the extra that installs it."""
 

@@ -2,36 +2,66 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+LONGEST_NAME = 150
+"""Bytes of a file's name that its temporary file bears; file systems take 255."""
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it into place.
 
-    Whoever reads ``path`` sees the old content or the new, also after a power cut.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside ``path`` that takes its place at the end of the block, or vanishes.
+
+    Whoever reads ``path`` sees the old content or the new, also after a power cut. What a link leads to is replaced,
+    not the link. A device or named pipe is given itself: it is written to, never replaced.
+
+    Raises:
+        OSError: naming ``path``, also for what safetensors and torch raise where a file cannot be written.
     """
-    remove_stale(path)
-    temporary = temporary_of(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    target = real(path)
+    remove_stale(target)
+    temporary = temporary_of(target)
     try:
-        write(temporary)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        rights = temporary.stat().st_mode & 0o777
+        yield temporary
+        temporary.chmod(rights)  # those of any new file; safetensors leaves files that only the owner may read
         sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        os.replace(temporary, target)
+        sync(target.parent)
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if _is_of_writing(error):
+            told = f"the file cannot be written to its end; is the disk full? ({error})"
+            raise OSError(errno.EIO, told, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill the temporary file of :func:`replacing`."""
+    with replacing(path) as temporary:
+        write(temporary)
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text completely or not at all."""
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def named(path: Path) -> Path:
@@ -45,15 +75,18 @@ def real(path: Path) -> Path:
 
 
 def temporary_of(path: Path) -> Path:
-    """Where this process writes ``path`` before it is moved into place."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A new name beside ``path`` to write it under: with the machine and the process, and different in every call."""
+    return path.with_name(f"{_beginning(path)}{_machine()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def remove_stale(path: Path) -> None:
-    """Remove what killed processes left of ``path``: temporary files and folders whose process is gone."""
+    """Remove what killed processes left of ``path``: temporary files and folders whose process is gone.
+
+    Only those of this machine: whether a process of another one lives cannot be seen here.
+    """
     if not path.parent.is_dir():
         return
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.tmp")
+    pattern = re.compile(rf"{re.escape(_beginning(path) + _machine())}\.(\d+)\.[0-9a-f]+\.tmp")
     for found in list(path.parent.iterdir()):
         match = pattern.fullmatch(found.name)
         if match is None or _is_alive(int(match[1])):
@@ -64,6 +97,21 @@ def remove_stale(path: Path) -> None:
             found.unlink(missing_ok=True)
 
 
+def _beginning(path: Path) -> str:
+    return f".{os.fsencode(path.name)[:LONGEST_NAME].decode(errors='ignore')}."
+
+
+@cache
+def _machine() -> str:
+    """What numbers of processes are unique in: the host, and its part where containers have numbers of their own."""
+    try:
+        part = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
+    except OSError:  # not Linux
+        part = ""
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    return f"{host}-{part}" if part else host
+
+
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)  # signal 0 is not delivered: the system only looks whether it could be
@@ -72,6 +120,13 @@ def _is_alive(process: int) -> bool:
     except PermissionError:  # the process of another user
         return True
     return True
+
+
+def _is_of_writing(error: Exception) -> bool:
+    """Whether a library says with an error of its own that a file cannot be written (a full disk, most often)."""
+    if type(error).__name__ == "SafetensorError":
+        return True
+    return isinstance(error, RuntimeError) and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error))
 
 
 def sync(path: Path) -> None:

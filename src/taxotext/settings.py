@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from taxotext.errors import ConfigError, nearest
+from taxotext.wording import counted
 
 SHOWN = 80
 """Characters of a wrong value that a sentence repeats."""
@@ -29,11 +30,46 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_disguise(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true."""
-        disguise = _disguise(cls.model_fields[str(info.field_name)].annotation, value)
+        """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true.
+
+        A section of which only some keys are given takes the others from the section that is the default here, not
+        from the defaults of its class: a preset keeps what the user does not change.
+        """
+        field = cls.model_fields[str(info.field_name)]
+        disguise = _disguise(field.annotation, value)
         if disguise is not None:
             raise ValueError(disguise)
+        if isinstance(field.default, Settings) and isinstance(value, Mapping):
+            return field.default.completed(value)
         return value
+
+    def completed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return ``values`` with the keys that they lack taken from these settings.
+
+        Sections are completed as well. ``values`` that choose another part by its ``name`` are left as they are.
+        """
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return overlaid(own, values)
+
+
+def overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``base`` with ``values`` laid over it, section by section.
+
+    A section of ``values`` that has another ``name`` than the one of ``base`` chooses another part, and replaces it.
+
+    >>> overlaid({"seed": 1, "head": {"name": "linear", "dropout": 0.5}}, {"head": {"dropout": 0.1}})
+    {'seed': 1, 'head': {'name': 'linear', 'dropout': 0.1}}
+    """
+    if "name" in base and values.get("name", base["name"]) != base["name"]:
+        return values
+    result = {**base, **values}
+    for key, value in values.items():
+        below = base.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Settings):
+            result[key] = below.completed(value)
+        elif isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[key] = overlaid(below, value)
+    return result
 
 
 def _disguise(annotation: Any, value: Any) -> str | None:
@@ -85,7 +121,7 @@ def parse_settings(kind: type[S], values: Mapping[str, Any], where: str = "setti
         return kind.model_validate(dict(values))
     except ValidationError as error:
         problems = _sentences(kind, values, error.errors(), prefix)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = counted(len(problems), "problem")
         raise ConfigError(f"{where}: {count} in the configuration.", problems) from None
 
 
@@ -95,6 +131,8 @@ def _sentences(kind: type[BaseModel], values: Any, details: Sequence[Any], prefi
     inputs: dict[str, Any] = {}
     for detail in details:
         location = _without_tags(values, detail)
+        if detail["type"] == "union_tag_invalid":  # said of the section, meant is its name
+            location = (*location, "name")
         path = ".".join([*([prefix] if prefix else []), *(str(step) for step in location)])
         message = _message(kind, values, location, detail)
         messages.setdefault(path, [])
@@ -186,17 +224,33 @@ def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
 
 
 def _model_at(kind: type[BaseModel] | None, values: Any, location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    many = False
     for step in location:
+        if many:  # a key of a mapping, or a place in a list, of models
+            values = _inside(values, step)
+            many = False
+            continue
         if kind is None or step not in kind.model_fields:
             return None
         here = values.get(step) if isinstance(values, Mapping) else None
-        name = here.get("name") if isinstance(here, Mapping) else None
-        members = list(_models_in(kind.model_fields[str(step)].annotation))
+        field = kind.model_fields[str(step)]
+        many = any(get_origin(member) in {dict, list, tuple} for member in _members(field.annotation))
+        name = None
+        if isinstance(here, Mapping) and not many:
+            name = here.get("name", getattr(field.default, "name", None))
+        members = list(_models_in(field.annotation))
         named = [m for m in members if "name" in m.model_fields and m.model_fields["name"].default == name]
         found = named or members
         kind = found[0] if found else None
         values = here
     return kind
+
+
+def _inside(values: Any, step: int | str) -> Any:
+    try:
+        return values[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -296,7 +350,7 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
     steps = key.split(".")
     if not equals or not all(steps):
         raise ConfigError(f"{assignment!r} is not of the form key.path=value, such as training.epochs=5.")
-    value = _load_yaml(text, repr(assignment)) if text else None
+    value = _assigned(text, repr(assignment)) if text else None
     here = values
     for step in steps[:-1]:
         if here.get(step) is None:  # absent, or the null of a configuration
@@ -305,6 +359,17 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
         if not isinstance(here, dict):
             raise ConfigError(f"{assignment!r}: {step!r} is a plain value and has no keys below it.")
     here[steps[-1]] = value
+
+
+def _assigned(text: str, where: str) -> Any:
+    """The value on the right of ``=``: YAML, but for texts in which YAML would see its own marks and lose them.
+
+    A separator such as ``|`` or ``#`` is meant as it stands, and so is ``files/a #1.csv``.
+    """
+    bare = text.lstrip()
+    if not bare or bare[0] in "|>,#%@`&*!" or (" #" in text and bare[0] not in "[{\"'"):
+        return text
+    return _load_yaml(text, where)
 
 
 def commented_yaml(settings: Settings) -> str:

@@ -305,3 +305,9 @@ def test_progress_goes_to_the_reporter() -> None:
     classifier.tune(TEXTS, LABELS, reporter=reporter)
     list(classifier.decode_stream(TEXTS, reporter=reporter))
     assert seen == {"Fitting linear": 2 * 4, "Evaluating": 12, "Scoring": 12, "Predicting": 12}
+
+
+def test_a_second_tuning_starts_from_the_thresholds_of_the_first() -> None:
+    classifier = Classifier("linear", **SETTINGS).fit(TEXTS, LABELS)
+    after = classifier.tune(shrink=0.0).after
+    assert classifier.tune(shrink=0.0).before == pytest.approx(after)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +153,7 @@ def test_where_and_how_often_is_saved_does_not_make_another_training(neural: dic
 
     first = of()
     assert of(runtime={**neural["runtime"], "threads": 2}) == first
+    assert of(runtime={**neural["runtime"], "tokens_in_memory": 9, "check_memory": False}) == first
     assert of(training={**neural["training"], "checkpoint_minutes": 9}) == first
     assert of(decoding={"threshold": 0.3}) == first
     assert of(runtime={**neural["runtime"], "precision": "bf16"}) != first
@@ -187,4 +191,70 @@ def test_a_dry_run_writes_nothing_and_estimates(
     sentence = dry_run(values if kind == "linear" else neural, reporter=Silent())
     assert sentence.startswith(f"Dry run of {kind}: ")
     assert "nothing written. The whole training would take about" in sentence
+    assert re.search(r"minutes at most\. It needs about \d+ MiB of .* in memory\.$", sentence)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_encoder_is_not_replaced_by_the_model_that_starts_from_it(
+    neural: dict[str, Any], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelFolderError, match="is not a model of Taxotext and is not replaced"):
+        train_run(neural, tiny_encoder, overwrite=True, reporter=Silent())
+    assert (tiny_encoder / "config.json").is_file()
+
+
+def test_an_encoder_in_the_output_folder_is_not_removed(
+    values: dict[str, Any], neural: dict[str, Any], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    train_run(values, tmp_path / "model", reporter=Silent())
+    inside = shutil.copytree(tiny_encoder, tmp_path / "model" / "encoder")
+    with pytest.raises(ConfigError, match=r"encoder.source: .* lies in the output folder"):
+        train_run({**neural, "encoder": {"source": str(inside)}}, tmp_path / "model", overwrite=True, reporter=Silent())
+    assert (inside / "config.json").is_file()
+
+
+def test_a_finished_model_of_other_data_is_not_passed_off(values: dict[str, Any], tmp_path: Path) -> None:
+    train_run(values, tmp_path / "model", reporter=Silent())
+    unnamed = {key: value for key, value in values.items() if key in {"data", "runtime"}}
+    with pytest.raises(ConfigError, match=r"features.min_documents: 1 there, 2 now"):
+        train_run(unnamed, tmp_path / "model", resume=True, reporter=Silent())
+    write_jsonl(tiny_corpus().subset(range(20)), tmp_path / "train.jsonl", overwrite=True)
+    with pytest.raises(ConfigError, match=r"train: '\w+' there, '\w+' now"):
+        train_run(values, tmp_path / "model", resume=True, reporter=Silent())
+
+
+def test_where_it_is_computed_and_how_often_it_is_saved_make_no_other_training(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    train_run(values, tmp_path / "model", reporter=Silent())
+    values["runtime"] = {
+        "threads": 2,
+        "predict_precision": "bf16",
+        "tokens_in_memory": 9,
+        "check_memory": False,
+    }
+    notes = Notes()
+    train_run(values, tmp_path / "model", resume=True, reporter=notes)
+    assert "finished already" in notes.sentences[-1]
+
+
+def test_groups_and_weights_make_another_training(values: dict[str, Any], tmp_path: Path) -> None:
+    corpus = replace(tiny_corpus(), groups=tuple("ab"[row % 2] for row in range(len(tiny_corpus()))))
+    config = parse_run(values, "settings")
+    assert config.chosen is not None
+    assert identity(config.chosen, corpus, None) != identity(config.chosen, tiny_corpus(), None)
+
+
+def test_a_label_of_the_validation_file_alone_is_left_out_and_named(tmp_path: Path) -> None:
+    lines = ['{"text": "cat dog", "labels": ["a"]}', '{"text": "dog", "labels": ["b"]}'] * 4
+    (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "validation.jsonl").write_text('{"text": "cat", "labels": ["a", "rare"]}\n', encoding="utf-8")
+    data = {name: str(tmp_path / f"{name}.jsonl") for name in ("train", "validation")}
+    notes = Notes()
+    model = train_run(
+        {"model": "linear", "data": data, "features": {"min_documents": 1}, "runtime": {"threads": 1}},
+        tmp_path / "model",
+        reporter=notes,
+    )
+    assert model.taxonomy.ids == ("a", "b")
+    assert "1 label is in the validation file only and left out there, such as 'rare'." in notes.sentences

@@ -70,6 +70,16 @@ def test_models_list_names_every_system(command: Command) -> None:
     assert [entry["name"] for entry in listed] == SYSTEMS
 
 
+def test_a_preset_is_printed_as_what_it_sets(command: Command) -> None:
+    Path("c.yaml").write_text(command("config", "textcnn", "preset=paper", "training.epochs=7").ok().out, "utf-8")
+    config = parse_run(read_yaml(Path("c.yaml")), "c.yaml")
+    assert config.chosen is not None
+    settings: Any = config.chosen.settings
+    assert settings == find("textcnn").Settings.model_validate({"preset": "paper", "training": {"epochs": 7}})
+    assert (settings.training.epochs, settings.training.schedule, settings.loss.scale) == (7, "constant", "mean")
+    assert settings.training.batch_size == find("textcnn").Settings().training.batch_size  # type: ignore[attr-defined]
+
+
 class Odd(Settings):
     """Values that YAML could take for something else."""
 
@@ -106,8 +116,9 @@ def test_values_that_look_like_something_else_are_quoted(tmp_path: Path) -> None
     ("arguments", "sentence"),
     [
         (["config"], "taxotext config: missing argument 'name'"),
-        (["config", "bret"], "there is no system 'bret'. Did you mean 'bert'? Known systems: linear, bert"),
-        (["config", "linear", "bert"], "got unexpected extra argument"),
+        (["config", "bret"], "there is no system 'bret'. Did you mean 'bert'? Known systems: linear, bert, textcnn"),
+        (["config", "linear", "bert"], "'bert' is not of the form key.path=value"),
+        (["config", "textcnn", "preset=papers"], "preset: 'papers' is not known; choose from 'default' or 'paper'"),
         (["models", "show", "liner"], "there is no system 'liner'. Did you mean 'linear'?"),
         (["models", "shwo"], "taxotext models: there is no command 'shwo'. Did you mean 'show'?"),
         (["models", "xyz"], "there is no command 'xyz'. Known: list, show."),

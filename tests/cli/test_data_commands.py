@@ -152,7 +152,7 @@ def test_stats_counts_tokens_as_an_encoder_does(run: Run, small: Path) -> None:
         (("nothing.jsonl",), "nothing.jsonl: no such file."),
         (("smal.jsonl",), "smal.jsonl: no such file. Did you mean 'small.jsonl'?"),
         (("small.jsonl", "--labels", "topics"), "there is no field 'topics'"),
-        (("small.jsonl", "--text", "text", "--labels", "text"), "the field 'text' is named as text and as labels"),
+        (("small.jsonl", "--text", "text", "--labels", "text"), "the field 'text' is taken as text and as labels"),
         (("small.jsonl", "--closure", "all"), "closure is 'all'; choose one of ancestors, as_given, leaves."),
         (("small.jsonl", "--names", "names.tsv"), "--names says more about a taxonomy; name that with --taxonomy"),
         (("small.jsonl", "--max-tokens", "9"), "--max-tokens needs something to count with; add --encoder default"),
@@ -205,6 +205,27 @@ def test_check_lists_bad_lines_and_unknown_labels_and_exits_with_1(run: Run, sma
     ]
     assert "skipped while reading" not in result.out  # the lines themselves say it
     assert result.err == "small.jsonl: 3 errors, 0 warnings, 1 to know, in 21 documents with 4 labels.\n"
+
+
+def test_check_warns_of_unknown_labels_in_the_other_file(run: Run, small: Path) -> None:
+    write_jsonl(small / "test.jsonl", [document(90, ["phisics"])])
+    result = run("check", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl")
+    assert result.code == 0
+    [found] = [line for line in result.out.splitlines() if "phisics" in line and "not in the taxonomy" in line]
+    assert found.startswith("warning  test.jsonl: 1 label is not in the taxonomy: 'phisics' in 1 document")
+    assert "an evaluation counts them as misses" in found
+    assert "train with" not in found
+
+
+def test_sentences_of_check_and_convert_end_once(run: Run, small: Path) -> None:
+    write_jsonl(small / "bad.jsonl", [document(1, ["a"]), {"txt": "x", "labels": ["a"]}])
+    assert "Did you mean 'txt'?\n" in run("check", "bad.jsonl").out
+    assert "Did you mean 'txt'?\n" in run("convert", "bad.jsonl", "out.jsonl", "--on-bad-line", "skip").err
+
+
+def test_blank_lines_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "gaps.csv").write_text("text,labels\nx,a\n\ny,b\n")
+    assert "1 blank line was left out.\n" in run("convert", "gaps.csv", "out.jsonl").err
 
 
 def test_check_of_a_sound_file_exits_with_0_and_prints_nothing(run: Run, tmp_path: Path) -> None:
@@ -292,11 +313,14 @@ def test_tree_can_show_only_used_labels_and_tells_of_unknown_ones(run: Run, smal
 
 
 def test_tree_as_json_repeats_no_label_of_a_dag(run: Run, small: Path) -> None:
+    write_jsonl(small / "low.jsonl", [document(1, ["music"])])
     (small / "dag.tsv").write_text(TAXONOMY + "music\tacoustics\nphysics\tacoustics\n")
     result = run("tree", "dag.tsv", "--counts", "small.jsonl", "--json")
     values = json.loads(result.out)
     assert values["depth"] == 3
     assert values["documents"] == 20
+    used = json.loads(run("tree", "dag.tsv", "--counts", "low.jsonl", "--used", "--closure", "as_given", "--json").out)
+    assert [label["id"] for label in used["labels"]] == ["arts", "music"]
     acoustics = values["labels"][-1]
     assert acoustics == {
         "id": "acoustics",

@@ -19,7 +19,7 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``taxotext config linear`` raise ``error``."""
     from taxotext.api import runs
 
-    def fail(name: str) -> str:
+    def fail(*_: object) -> str:
         raise error
 
     monkeypatch.setattr(runs, "default_config", fail)
@@ -29,7 +29,11 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "sentence"),
     [
         (["trian"], "taxotext: there is no command 'trian'. Did you mean 'train'? See `taxotext --help`."),
-        (["xyz"], "taxotext: there is no command 'xyz'. Known: train, tune, evaluate, predict, config, data, models."),
+        (
+            ["xyz"],
+            "taxotext: there is no command 'xyz'. Known: train, search, tune, evaluate, compare, predict, push, pull, "
+            "config, data, models, experiment.",
+        ),
         (["--versoin"], "there is no option '--versoin'. Did you mean '--version'?"),
         (["train", "--modle=linear"], "taxotext train: there is no option '--modle'. Did you mean '--model'?"),
         (["train", "-x"], "there is no option '-x'"),
@@ -83,11 +87,11 @@ def test_what_the_system_refuses_is_said_with_its_place(command: Command, monkey
     command("config", "linear").refused("taxotext: /secret: Permission denied. Check the disk, the folder and its")
 
 
-def test_an_interrupt_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_said_and_ends_with_its_own_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(KeyboardInterrupt(), monkeypatch)
     outcome = command("config", "linear")
     assert outcome.code == 130
-    assert outcome.err == "taxotext: interrupted. A training goes on with the same command and --resume.\n"
+    assert outcome.err == "taxotext: interrupted.\n"
 
 
 def test_the_version_is_printed(command: Command) -> None:

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from command import SAMPLE, Command, documents
 from taxotext import load
+from taxotext.errors import ModelFolderError
+from taxotext.store import record_evaluation
 
 PROMISED = {
     "micro_f1",
@@ -23,6 +26,17 @@ PROMISED = {
     "p@3",
     "p@5",
     "ndcg@5",
+    "rp@5",
+    "psp@5",
+    "psndcg@5",
+    "psndcg_pooled@5",
+    "constrained_micro_f1",
+    "path_micro_f1",
+    "micro_average_precision",
+    "macro_average_precision",
+    "brier",
+    "ece",
+    "aurc",
     "documents",
     "labels",
     "unknown_labels",
@@ -58,6 +72,25 @@ def test_one_json_object_holds_everything_promised(command: Command, sample_mode
     assert 0.2 < result["micro_f1"] < 1
 
 
+def test_figures_by_frequency_come_from_the_training_documents(command: Command, sample_model: Path) -> None:
+    result = figures(command, sample_model, SAMPLE / "test.jsonl")
+    names = ("head", "middle", "tail", "unseen")
+    counts = np.asarray(load(sample_model).manifest.seen)
+    assert result["tail_labels"] == ((counts > 0) & (counts < 20)).sum()
+    assert sum(result.get(f"{name}_labels", 0) for name in names) == 46
+    assert sum(result.get(f"{name}_p@5", 0) for name in names) == pytest.approx(result["p@5"])
+
+
+def test_the_constants_of_propensities_can_be_chosen(command: Command, small: Path) -> None:
+    default = figures(command, small, "test.jsonl")
+    named, given = (figures(command, small, "test.jsonl", f"--propensity={value}") for value in ("amazon", "0.6,2.6"))
+    assert named["psp@1"] == given["psp@1"]
+    assert named["psndcg@5"] != default["psndcg@5"]
+    assert named["micro_f1"] == default["micro_f1"]
+    command("evaluate", small, "test.jsonl", "--propensity=amazn").refused("Did you mean 'amazon'?")
+    command("evaluate", small, "test.jsonl", "--propensity=1,0").refused("A and B must be positive")
+
+
 def test_people_get_a_table(command: Command, sample_model: Path) -> None:
     out = command("evaluate", sample_model, SAMPLE / "test.jsonl", "--per-label").ok().out
     assert "micro_f1" in out
@@ -71,7 +104,8 @@ def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) ->
 def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
     outcome = command("evaluate", small, "test.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    assert "1 gold labels are unknown to the model and count as misses, such as 'parts'" in outcome.err
+    sentence = "1 label is not in the taxonomy: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    assert outcome.err == f"test.jsonl: {sentence}\n"  # and says it once
     assert result["unknown_labels"] == 1
     assert result["micro_recall"] == pytest.approx(2 / 3)
     assert result["set_accuracy"] == 0.5
@@ -79,7 +113,7 @@ def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: P
 
 def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path) -> None:
     dropped = figures(command, small, "test.jsonl", "--unknown-labels=drop")
-    assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (0, 1.0, 1.0)
+    assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (1, 1.0, 1.0)
     command("evaluate", small, "test.jsonl", "--unknown-labels=error").refused(
         "test.jsonl: 1 label is not in the taxonomy of 2 labels", "test.jsonl:2: 'parts' (in 1 document)"
     )
@@ -89,7 +123,7 @@ def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path)
 def test_a_file_of_another_taxonomy_is_all_misses(command: Command, sample_model: Path, small: Path) -> None:
     outcome = command("evaluate", sample_model, "train.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    assert "2 gold labels are unknown to the model" in outcome.err
+    assert "2 labels are not in the taxonomy: 'cars' (in 4 documents) and 1 more; nothing predicts them" in outcome.err
     assert (result["unknown_labels"], result["micro_f1"]) == (2, 0.0)
 
 
@@ -132,3 +166,30 @@ def test_mistakes_are_answered_with_a_sentence(
     arguments: list[str], sentence: str, command: Command, small: Path
 ) -> None:
     command("evaluate", *arguments).refused(sentence)
+
+
+def test_recorded_figures_are_added_to_what_others_have_written(command: Command, small: Path) -> None:
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    Path("other").mkdir()
+    Path("other/test.jsonl").write_text('{"text": "plum", "labels": ["fruit"]}\n', encoding="utf-8")
+    command("evaluate", small, "other/test.jsonl", "--record").ok()
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    recorded = json.loads((small / "metrics.json").read_text())["evaluations"]
+    assert sorted(figures["documents"] for figures in recorded.values()) == [1, 2]
+    assert any(name.startswith("test.jsonl (") for name in recorded)
+
+
+def test_figures_of_old_thresholds_are_not_recorded(command: Command, small: Path) -> None:
+    model = load(small)
+    figures = {"data_fingerprint": "f", "micro_f1": 0.5}
+    command("tune", small).ok()
+    before = (small / "decoding.json").read_text()
+    with pytest.raises(ModelFolderError, match="was tuned while it was evaluated"):
+        record_evaluation(small, model.system, model.manifest, "test.jsonl", figures)
+    assert (small / "decoding.json").read_text() == before
+
+
+def test_tuning_removes_figures_of_old_thresholds(command: Command, small: Path) -> None:
+    command("evaluate", small, "test.jsonl", "--record").ok()
+    assert "recorded with the old thresholds are removed" in command("tune", small).ok().err
+    assert "evaluations" not in json.loads((small / "metrics.json").read_text())

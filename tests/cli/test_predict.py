@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,19 @@ def test_stdin_gives_the_same_as_the_file(command: Command, sample_model: Path) 
     assert command("predict", sample_model, "-", stdin=content).ok().out == from_file.out
 
 
+def test_an_id_comes_back_as_it_was_given(command: Command, sample_model: Path) -> None:
+    Path("ids.jsonl").write_text('{"id": 7, "text": "a"}\n{"id": "7", "text": "b"}\n', encoding="utf-8")
+    assert [line["id"] for line in command("predict", sample_model, "ids.jsonl").ok().lines] == [7, "7"]
+
+
+def test_every_row_of_one_column_is_answered_or_refused(command: Command, sample_model: Path) -> None:
+    Path("one.csv").write_text('text\nmy password is gone\n""\nno network\n', encoding="utf-8")
+    command("predict", sample_model, "one.csv").refused("one.csv:3: the text is empty")
+
+
 def test_csv_and_json_lines_give_the_same(command: Command, sample_model: Path) -> None:
     Path("one.csv").write_text("id,text\n7,my password is gone\n", encoding="utf-8")
-    Path("one.jsonl").write_text('{"id": 7, "text": "my password is gone"}\n', encoding="utf-8")
+    Path("one.jsonl").write_text('{"id": "7", "text": "my password is gone"}\n', encoding="utf-8")
     assert (
         command("predict", sample_model, "one.csv").ok().out == command("predict", sample_model, "one.jsonl").ok().out
     )
@@ -83,7 +94,7 @@ def test_a_threshold_answers_what_lies_above(command: Command, sample_model: Pat
         (["--include=vpn", "--exclude=vpn"], "'vpn' is in include and in exclude: keep it in one of them"),
         (["--consistency=upwards"], "consistency: 'upwards' is not known; choose from 'none', 'up' or 'down'"),
         (["--text=title"], "there is no field 'title', only 'text'"),
-        (["--text=text", "--text=text"], "the field 'text' is named as text and as text"),
+        (["--text=text", "--text=text"], "the field 'text' is named twice as text"),
         (["--text="], "columns.text is ''; give the name of a field"),
         (["--device=gpu"], "runtime.device: 'gpu' is no device; choose auto, cpu"),
         (["--precision=fp16"], "runtime.predict_precision: 'fp16' is not known; choose from 'float32' or 'bf16'"),
@@ -254,3 +265,24 @@ def test_stdin_is_read_by_a_process(sample_model: Path) -> None:
     )
     assert done.returncode == 0
     assert set(json.loads(done.stdout)) == {"labels", "scores"}
+
+
+def test_equal_scores_are_listed_from_the_top(command: Command, sample_model: Path) -> None:
+    arguments = ("predict", sample_model, "-", "--top-k=40", "--consistency=up")
+    line = json.loads(command(*arguments, stdin=b'{"text": "The printer is on fire"}\n').ok().out)
+    levels = load(sample_model).taxonomy
+    places = [(-line["scores"][label], int(levels.levels[levels.index(label)])) for label in line["labels"]]
+    assert len({place[0] for place in places}) < len(places)  # there are ties
+    assert [round(-score, 5) for score, _ in places] == sorted((round(-s, 5) for s, _ in places), reverse=True)
+    for (score, level), (after, below) in pairwise(places):
+        if score == after:
+            assert level <= below
+
+
+def test_a_threshold_replaces_the_top_k_of_the_model(command: Command, model: Path) -> None:
+    decoding = json.loads((model / "decoding.json").read_text())
+    (model / "decoding.json").write_text(json.dumps({**decoding, "top_k": 1, "threshold": None}))
+    few = json.loads(command("predict", model, "-", stdin=b'{"text": "vpn"}\n').ok().out)
+    assert len(few["labels"]) == 1
+    line = json.loads(command("predict", model, "-", "--threshold=0.0001", stdin=b'{"text": "vpn"}\n').ok().out)
+    assert len(line["labels"]) > 1

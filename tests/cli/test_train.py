@@ -175,12 +175,13 @@ def test_labels_without_documents_are_named_and_never_answered(command: Command)
     assert answered <= {"fruit", "cars"}
 
 
-def test_a_label_of_the_validation_file_alone_is_a_mistake(command: Command) -> None:
+def test_a_label_of_the_validation_file_alone_is_a_mistake_with_a_taxonomy_only(command: Command) -> None:
     write("valid.jsonl", ("apple", ["fruit"]), ("a hammer", ["tools"]))
-    train(command, "--validation=valid.jsonl").refused(
-        "valid.jsonl: 1 label is not in the taxonomy of 2 labels", "valid.jsonl:2: 'tools'"
-    )
-    train(command, "--validation=valid.jsonl", "data.unknown_labels=drop").ok()
+    assert "such as 'tools'" in train(command, "--validation=valid.jsonl").ok().err
+    Path("labels.tsv").write_text("Root\tfruit\nRoot\tcars\n", encoding="utf-8")
+    given = ("--validation=valid.jsonl", "--taxonomy=labels.tsv", "--overwrite")
+    train(command, *given).refused("valid.jsonl: 1 label is not in the taxonomy of 2 labels", "valid.jsonl:2: 'tools'")
+    train(command, *given, "data.unknown_labels=drop").ok()
 
 
 def test_a_validation_file_without_labels_trains_and_cannot_tune(command: Command) -> None:
@@ -208,6 +209,22 @@ def test_csv_files_need_no_configuration(command: Command) -> None:
     assert set(load("m").taxonomy.ids) == {"fruit", "food", "cars"}
 
 
+def test_the_separator_of_labels_is_found_once_and_kept_with_the_model(command: Command) -> None:
+    rows = '"Food, drink;cat",apple pear\ncat,hot car\n"Food, drink",pear apple\ncat,a car\n'
+    Path("train.csv").write_text("labels,text\n" + rows, encoding="utf-8")
+    Path("test.csv").write_text('labels,text\n"Food, drink",pear apple\n', encoding="utf-8")
+    given = ["--train=train.csv", "--validation=test.csv", "--output=m"]
+    outcome = command("train", "--model=linear", *given).ok()
+    assert "The labels of train.csv were separated at ';', as it seems; else set data.label_separator." in outcome.err
+    assert set(load("m").taxonomy.ids) == {"Food, drink", "cat"}
+    columns = load("m").manifest.trained_on["columns"]
+    assert (columns["label_separator"], columns["found_separator"]) == (None, ";")
+    assert json.loads(command("evaluate", "m", "test.csv", "--json").ok().out)["unknown_labels"] == 0
+    command("tune", "m", "--data=test.csv", "--shrink=1").ok()
+    assert command("data", "check", "train.csv", "--other=test.csv").err.startswith("train.csv: 0 errors")
+    command("data", "stats", "train.csv", "--other=test.csv").ok()
+
+
 def test_one_text_field_needs_no_list(command: Command) -> None:
     Path("train.jsonl").write_text(documents().replace('"text"', '"title"'), encoding="utf-8")
     train(command, "data.text=title").ok()
@@ -226,3 +243,19 @@ def test_the_sample_corpus_is_learned(command: Command) -> None:
     command("train", "--model=linear", *given, f"--names={SAMPLE / 'names.tsv'}", "--output=m").ok()
     answer = command("predict", "m", SAMPLE / "test.jsonl", "--top-k=1").ok().lines[0]
     assert set(answer) == {"id", "labels", "scores", "names"}
+
+
+def test_an_interrupted_training_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("taxotext.api.runs.train_run", interrupt)
+    outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
+    assert outcome.code == 130
+    assert "The training goes on with the same command and --resume." in outcome.err
+
+
+def test_a_configuration_file_may_have_an_equals_sign_in_its_path(command: Command) -> None:
+    Path("seed=3").mkdir()
+    Path("seed=3/c.yaml").write_text("model: linear\nsed: 4\n", encoding="utf-8")
+    command("train", "seed=3/c.yaml", "--output=model").refused("seed=3/c.yaml: ", "sed: unknown key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command import SAMPLE, Command, documents
@@ -35,6 +36,46 @@ def test_thresholds_come_from_a_file_when_one_is_named(command: Command, model: 
     assert str(decoding.tuned_on).endswith("validation.jsonl")
 
 
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("by", ["all", "label"])
+def test_probabilities_are_calibrated_stored_and_used(method: str, by: str, command: Command, model: Path) -> None:
+    texts = ["The printer is jammed again", "I cannot log in", "Invoice 12 is wrong"]
+    before = load(model).predict_proba(texts)
+    outcome = command("tune", model, "--calibration", method, "--calibration-by", by, "--json").ok()
+    report = json.loads(outcome.out)["calibration"]
+    assert (report["method"], report["by"]) == (method, by)
+    assert report["log_loss_after"] < report["log_loss_before"]
+    loaded = load(model)
+    assert (loaded.decoding.calibration, loaded.decoding.calibration_by) == (method, by)
+    assert f"calibrated: {method}, {by}." in (model / "README.md").read_text(encoding="utf-8")
+    calibrated = loaded.predict_proba(texts)
+    assert not np.allclose(calibrated, before)
+    for column in range(before.shape[1]):  # the order of the documents of a label stays
+        order = np.argsort(before[:, column], kind="stable")
+        assert (np.diff(calibrated[order, column]) >= 0).all()
+    first = (model / "decoding.json").read_bytes()
+    command("tune", model).ok()  # the kind of calibration is kept, and fitted anew
+    assert (model / "decoding.json").read_bytes() == first
+    command("tune", model, "--calibration=none", "--calibration-by=all").ok()
+    assert np.array_equal(load(model).predict_proba(texts), before)
+
+
+def test_the_gain_of_a_calibration_is_told(command: Command, model: Path) -> None:
+    outcome = command("tune", model, "--calibration=isotonic").ok()
+    assert "Calibrated (isotonic, all): log loss 0." in outcome.err
+
+
+def test_thresholds_lie_above_what_was_not_kept(command: Command, model: Path) -> None:
+    """Scores below the floor are corrected too when the model is used: no threshold may lie among them."""
+    from taxotext.decoding import Calibration
+    from taxotext.models.heldout import FLOOR
+
+    command("tune", model, "--calibration=temperature", "--metric=macro_f1", "--shrink=0").ok()
+    loaded = load(model)
+    lowest = Calibration(loaded.decoding, loaded.taxonomy).highest(FLOOR)
+    assert min(loaded.decoding.label_thresholds.values()) > lowest
+
+
 def test_tuning_twice_gives_the_same(command: Command, model: Path) -> None:
     command("tune", model).ok()
     first = (model / "decoding.json").read_bytes()
@@ -52,6 +93,8 @@ def test_tuning_twice_gives_the_same(command: Command, model: Path) -> None:
         (["--shrink=-1"], "shrink"),
         (["--shrink=nan"], "shrink"),
         (["--shrink=inf"], "shrink"),
+        (["--calibration=platt"], "calibration: 'platt' is not known; choose from 'none', 'temperature' or"),
+        (["--calibration-by=labels"], "Did you mean 'label'?"),
         (["--consistency=both"], "consistency: 'both' is not known; choose from 'none', 'up' or 'down'"),
         (["--data=nope.jsonl"], "nope.jsonl: no such file"),
         (["--data=empty.jsonl"], "empty.jsonl: the file is empty"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,12 +51,16 @@ def test_documents_of_similar_length_are_together() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(COSTS, st.integers(1, 20))
-def test_scoring_takes_the_longest_documents_first(costs: np.ndarray, size: int) -> None:
-    plan = sorted_plan(costs, size)
+@given(COSTS, st.integers(1, 20), st.integers(1, 9))
+def test_scoring_takes_the_longest_documents_first(costs: np.ndarray, rows: int, most: int) -> None:
+    counts = costs % most + 1
+    plan = sorted_plan(costs, counts, rows)
     order = np.concatenate(plan).tolist() if plan else []
     assert sorted(order) == list(range(len(costs)))
     assert costs[order].tolist() == sorted(costs.tolist(), reverse=True)
+    assert all(counts[batch].sum() <= rows or len(batch) == 1 for batch in plan)
+    for batch, after in pairwise(plan):  # none could have taken the next document too
+        assert counts[batch].sum() + counts[after[0]] > rows
 
 
 @settings(max_examples=80, deadline=None)

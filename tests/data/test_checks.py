@@ -38,7 +38,7 @@ def test_a_corpus_without_labels_is_an_error() -> None:
 def test_a_single_label_is_an_error() -> None:
     found = sentences(Corpus.from_lists(["a b c", "d e f"], [["x"], []]))
     assert found["All documents with labels have the same single label; there is nothing to tell apart."] == "error"
-    assert found["1 document has no label (50.0%); they are kept."] == "info"
+    assert found["1 document has no label (50.0%); it is kept."] == "info"
 
 
 def test_rare_unused_and_universal_labels_are_named() -> None:
@@ -52,26 +52,62 @@ def test_rare_unused_and_universal_labels_are_named() -> None:
         ]
         == "warning"
     )
-    assert found["1 label of the taxonomy has no document: z; they cannot be learned from these data."] == "info"
+    assert found["1 label of the taxonomy has no document: z; it cannot be learned from these data."] == "info"
     assert found["Every document has all; such a label says nothing about a document."] == "info"
 
 
 def test_labels_that_differ_in_case_only_are_named() -> None:
     corpus = Corpus.from_lists(["a b c", "d e f"], [["Sport"], ["sport"]])
-    assert any("differs only in case or spaces: 'Sport' / 'sport'" in sentence for sentence in sentences(corpus))
+    assert any(
+        "differs only in case, spaces or the form of characters: 'Sport' / 'sport'" in sentence
+        for sentence in sentences(corpus)
+    )
+
+
+def test_labels_that_look_alike_are_named_with_their_characters() -> None:
+    corpus = Corpus.from_lists(["a b c", "d e f"], [["caf\u00e9", "x"], ["cafe\u0301", "X", "y"]])
+    found = sentences(corpus)
+    assert any(
+        r"1 group of labels is the same text, written with other Unicode characters: 'cafe\u0301' / 'caf\xe9'; "
+        "normalise the labels to NFC." in sentence
+        for sentence in found
+    )
+    assert any("1 group of labels differs only in case" in s and "'X' / 'x'" in s for s in found)
+
+
+def test_an_id_given_as_a_number_and_as_text_is_one_id() -> None:
+    corpus = Corpus.from_lists(["a b c", "d e f", "g h i"], [["x"], ["y"], []], ids=[7, "7", 8])
+    assert any("1 document id occurs more than once: '7'" in sentence for sentence in sentences(corpus))
+
+
+def test_sentences_end_once_and_count_in_words_that_fit(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text(
+        json.dumps({"text": "a b c", "labels": [" b", "b"]})
+        + "\n"
+        + json.dumps({"txt": "d e f", "labels": ["d"]})
+        + "\n"
+    )
+    found = list(sentences(read_corpus(tmp_path / "c.jsonl", TREE, on_bad_line="skip", closure="leaves")))
+    assert any(sentence.endswith("Did you mean 'txt'?") for sentence in found)
+    assert "1 label stood twice in one document; one of the two was removed." in found
+    assert "White space around 1 label was removed." in found
+    assert not any("1 labels" in sentence or ".." in sentence or "?." in sentence for sentence in found)
+    (tmp_path / "d.jsonl").write_text(json.dumps({"text": "a b c", "labels": ["a", "b"]}) + "\n")
+    found = list(sentences(read_corpus(tmp_path / "d.jsonl", TREE, closure="leaves")))
+    assert "1 ancestor was removed from the label sets (closure policy)." in found
 
 
 def test_closure_is_reported() -> None:
     given = Corpus.from_lists(["a b c", "d e f"], [["b"], ["d"]], TREE, closure="as_given")
-    assert any("1 document has labels without all of their ancestors (1 labels)" in s for s in sentences(given))
+    assert any("1 document has labels without all of their ancestors (1 label)" in s for s in sentences(given))
     closed = Corpus.from_lists(["a b c", "d e f"], [["b"], ["d"]], TREE)
-    assert "1 ancestors of labels were added to the label sets (closure policy)." in sentences(closed)
+    assert "1 ancestor of a label was added to the label sets (closure policy)." in sentences(closed)
 
 
 def test_duplicates_short_and_damaged_texts_are_reported() -> None:
     corpus = Corpus.from_lists(["a b c", "a  b c", "hm", "caf\ufffd is closed"], [["x"], ["y"], ["x"], ["y"]])
     found = " ".join(sentences(corpus))
-    assert "1 text occurs more than once (1 surplus documents), for example in documents 1 and 2" in found
+    assert "1 text occurs more than once (1 surplus document), for example in documents 1 and 2" in found
     assert "1 text that occurs more than once has different labels, for example documents 1 and 2" in found
     assert "1 text has fewer than 3 words (number 3)" in found
     assert "1 text has the replacement character U+FFFD (number 4)" in found
@@ -93,9 +129,9 @@ def test_what_was_changed_while_reading_is_reported(tmp_path: Path, caplog: obje
     found = " ".join(sentences(corpus))
     assert "1 line was skipped while reading; the first one: " in found
     assert "c.jsonl:7: this is not valid JSON" in found
-    assert "1 label is not in the taxonomy: 'stone'; they were removed." in found
+    assert "1 label is not in the taxonomy: 'stone'; it was removed." in found
     assert "6 labels stood twice in one document" in found
-    assert "6 labels had white space around them" in found
+    assert "White space around 6 labels was removed" in found
     assert "1 document id occurs more than once: 'same'" in found
 
 

@@ -90,7 +90,7 @@ def test_unknown_labels_can_be_dropped(tmp_path: Path, animals: Taxonomy, caplog
     assert corpus.unknown_labels == ()
     assert corpus.report.unknown_labels == {"x": 2}
     assert corpus.report.empty_label_sets == 1
-    assert "1 unknown label(s), used 2 times, which the taxonomy lacks: removed" in caplog.text
+    assert "1 label is not in the taxonomy: 'x' (in 2 documents); it was removed" in caplog.text
 
 
 def test_unknown_labels_can_be_counted_as_extra_columns(tmp_path: Path, animals: Taxonomy) -> None:
@@ -165,9 +165,9 @@ def test_an_impossible_subset_is_an_error(indices: Any) -> None:
         Corpus.from_lists(["a", "b", "c"]).subset(indices)
 
 
-def test_the_fingerprint_depends_on_texts_labels_and_ids_only() -> None:
+def test_the_fingerprint_depends_on_documents_and_not_on_the_taxonomy() -> None:
     base = Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "2"]).fingerprint()
-    assert base == Corpus.from_lists(["a", "b"], [["y", "x"], []], ids=["1", "2"], weights=[1, 2]).fingerprint()
+    assert base == Corpus.from_lists(["a", "b"], [["y", "x"], []], ids=["1", "2"]).fingerprint()
     assert base == Corpus.from_lists(["a", "b"], [["y", "x"], []], Taxonomy.flat("zyx"), ids=[1, 2]).fingerprint()
     changed = [
         Corpus.from_lists(["a", "c"], [["x", "y"], []], ids=["1", "2"]),
@@ -177,6 +177,10 @@ def test_the_fingerprint_depends_on_texts_labels_and_ids_only() -> None:
         Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "3"]),
         Corpus.from_lists(["a", "b"], [["x", "y"], []]),
         Corpus.from_lists(["b", "a"], [[], ["x", "y"]], ids=["2", "1"]),
+        Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "2"], weights=[1, 2]),
+        Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "2"], weights=[1, 3]),
+        Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "2"], groups=["g", "h"]),
+        Corpus.from_lists(["a", "b"], [["x", "y"], []], ids=["1", "2"], groups=["g", "g"]),
     ]
     prints = {corpus.fingerprint() for corpus in changed}
     assert len(prints) == len(changed)
@@ -298,3 +302,33 @@ def test_a_real_dag_corpus_is_closed(real_data: Callable[[str], Path]) -> None:
     assert given.label_lists()[0] == sorted(
         ["health_personal_care", "health_care", "women_s_health"], key=taxonomy.index
     )
+
+
+def test_a_corpus_is_aligned_with_another_taxonomy_by_label() -> None:
+    corpus = Corpus.from_lists(["a", "b"], [["y", "x"], ["z"]], ids=["1", "2"], weights=[1, 2], groups=["g", "h"])
+    other = Taxonomy.from_edges([(None, "top"), ("top", "y"), ("top", "x")])
+    aligned = corpus.aligned(other, closure="ancestors", unknown="count")
+    assert aligned.taxonomy is other
+    assert [sorted(labels) for labels in aligned.label_lists()] == [["top", "x", "y"], ["z"]]
+    assert aligned.unknown_labels == ("z",)
+    assert (aligned.texts, aligned.ids, aligned.groups) == (corpus.texts, corpus.ids, corpus.groups)
+    assert aligned.weights is not None
+    assert aligned.weights.tolist() == [1, 2]
+    with pytest.raises(DataError, match="'z'"):
+        corpus.aligned(other)
+
+
+def test_a_corpus_of_the_same_taxonomy_is_left_alone() -> None:
+    corpus = Corpus.from_lists(["a"], [["y"]], Taxonomy.flat("xyz"))
+    assert corpus.aligned(Taxonomy.flat("xyz")) is corpus
+    assert corpus.aligned(Taxonomy.flat("zyx")) is not corpus
+
+
+def test_unknown_labels_that_look_alike_are_explained() -> None:
+    with pytest.raises(DataError, match=r"'café' is there, written with other Unicode characters .*; normalise to NFC"):
+        Corpus.from_lists(["a"], [["cafe\u0301"]], Taxonomy.flat(["caf\u00e9"]))
+
+
+def test_a_corpus_of_one_document_is_counted_so() -> None:
+    with pytest.raises(DataError, match=r"the index 1 is outside the corpus of 1 document \("):
+        Corpus.from_lists(["a"]).subset([1])

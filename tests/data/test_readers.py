@@ -49,9 +49,9 @@ def test_weight_and_group_are_read_when_they_are_named() -> None:
     assert (document.weight, document.group) == (0.5, None)
 
 
-def test_a_whole_number_as_id_becomes_a_string_and_an_empty_one_is_none() -> None:
+def test_a_whole_number_as_id_stays_one_and_an_empty_one_is_none() -> None:
     assert [document.id for document in read(line(id=12) + line(id=None) + line(id="") + line())] == [
-        "12",
+        12,
         None,
         None,
         None,
@@ -102,6 +102,39 @@ def test_blank_lines_between_documents_are_counted_and_those_at_the_end_are_not(
     report = ReadReport()
     assert len(read("text,labels\nx,a\n\ny,b\n\n", "csv", report=report)) == 2
     assert report.blank_lines == 1
+
+
+@pytest.mark.parametrize("cell", ['""', '" "', " "])
+def test_an_empty_document_in_a_file_of_one_column_is_no_blank_line(cell: str) -> None:
+    content, report = f"text\none\n{cell}\n\nthree\n", ReadReport()
+    with pytest.raises(DataError, match="<stream>:3: the text is empty"):
+        read(content, "csv", labelled=False)
+    documents = read(content, "csv", labelled=False, on_bad_line="skip", report=report)
+    assert [document.text for document in documents] == ["one", "three"]
+    assert (report.skipped_count, report.blank_lines) == (1, 1)
+
+
+def test_white_space_alone_on_a_line_is_blank_where_rows_have_more_cells() -> None:
+    report = ReadReport()
+    assert len(read("text,labels\nx,a\n  \ny,b\n", "csv", report=report)) == 2
+    assert report.blank_lines == 1
+
+
+def test_a_field_called_id_can_be_the_text() -> None:
+    columns = Columns(text="id")
+    assert (columns.id_field, Columns().id_field) == (None, "id")
+    [document] = read('{"id": "words", "labels": []}\n', columns=columns)
+    assert (document.text, document.id, document.metadata) == ("words", None, {})
+    assert read("id,labels\nwords,a\n", "csv", columns)[0].id is None
+    with pytest.raises(ConfigError, match="the field 'key' is taken as text and as id; name another one for id"):
+        Columns(text="key", id="key")
+
+
+def test_a_field_called_labels_can_be_the_text_when_no_labels_are_read() -> None:
+    columns = Columns(text="labels")
+    assert read('{"labels": "words"}\n', columns=columns, labelled=False)[0].text == "words"
+    with pytest.raises(ConfigError, match="the field 'labels' is taken as text and as labels; name another one for"):
+        read('{"labels": "words"}\n', columns=columns)
 
 
 def test_byte_order_mark_and_windows_line_ends_are_accepted() -> None:
@@ -197,6 +230,23 @@ def test_the_guessed_separator_is_in_the_report() -> None:
     assert report.label_separator == "|"
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["Food, drink", "cat"], [("Food, drink",), ("cat",)]),
+        (["Food, drink", "cat;dog"], [("Food, drink",), ("cat", "dog")]),
+        (["cat|dog"], [("cat", "dog")]),
+        (['["a;b", "c"]', "d"], [("a;b", "c"), ("d",)]),
+    ],
+)
+def test_the_separator_of_an_earlier_file_counts_where_the_cells_show_none(
+    cells: list[str], expected: list[tuple[str, ...]]
+) -> None:
+    rows = "".join('x\t"' + cell.replace('"', '""') + '"\n' for cell in cells)
+    documents = read("text\tlabels\n" + rows, "tsv", Columns(found_separator=";"))
+    assert [document.labels for document in documents] == expected
+
+
 def test_two_possible_separators_are_an_error_that_names_the_option() -> None:
     for cells in (["a;b", "c|d"], ["a;b|c"]):
         message = problem_of("text,labels\n" + "".join(f"x,{cell}\n" for cell in cells), "csv")
@@ -222,6 +272,58 @@ def test_an_empty_label_between_separators_is_an_error() -> None:
 
 def test_a_broken_json_list_in_a_cell_is_an_error() -> None:
     assert "begins like a JSON list but is none" in problem_of("text,labels\nx,[a]\n", "csv")
+
+
+# Quotes and line ends of tables
+
+
+def test_a_quote_in_a_tsv_file_does_not_swallow_rows_silently() -> None:
+    rows = ["first\ta", '"Quoted" she said\tb', "third\tc", '"fourth\td', "fifth\te", 'this is "sixth"\tf', "last\tg"]
+    message = problem_of("text\tlabels\n" + "\n".join(rows) + "\n", "tsv")
+    assert "2 of 5 records cannot be read" in message
+    assert "<stream>:3: this is not valid CSV: a tab expected after '\"'; mend it" in message
+    assert (
+        "<stream>:7: this is not valid CSV: a tab expected after '\"', in the record that begins in line 5;" in message
+    )
+    rows = ["first\ta", '"second\tb', "third\tc", 'fourth"\td', "last\te"]
+    message = problem_of("text\tlabels\n" + "\n".join(rows) + "\n", "tsv")
+    assert "1 of 3 records cannot be read" in message
+    assert "<stream>:3: lines 3 to 5 make one row, because a cell begins with a quote" in message
+    rows = ["first\ta", '"second\tb', "third", 'fourth"\td\te', "last\te"]
+    assert "<stream>:3: lines 3 to 5 make one row" in problem_of("text\tlabels\n" + "\n".join(rows) + "\n", "tsv")
+
+
+def test_tabs_and_line_breaks_in_quotes_are_text_where_the_rows_show_it() -> None:
+    content = 'id\ttext\tlabels\n1\t"two\nlines\tand ""quotes"""\ta\n'
+    assert read(content, "tsv")[0].text == 'two\nlines\tand "quotes"'
+    assert read('text\tlabels\n"two\nlines"\ta\n', "tsv")[0].text == "two\nlines"
+
+
+def test_line_ends_of_old_macs_are_named() -> None:
+    message = problem_of("text,labels\rx,a\ry,b\r", "csv")
+    assert message == (
+        "<stream>:1: the header is not valid CSV: lines end in CR alone; save the file with LF (or CR LF) line ends"
+    )
+    assert "<stream>:3: this is not valid CSV: lines end in CR alone" in problem_of(
+        "text,labels\nx,a\ny,b\rz,c\n", "csv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "advice"),
+    [
+        (
+            "text;labels\nx;a\n",
+            "csv",
+            "separated by ';', expected a comma: export it with commas, as .csv, or with tabs",
+        ),
+        ("text|labels\nx|a\n", "tsv", "separated by '|', expected a tab: export it with commas, as .csv, or with tabs"),
+        ("text\tlabels\nx\ta\n", "csv", "separated by a tab, expected a comma: name the file .tsv"),
+        ("text,labels\nx,a\n", "tsv", "separated by a comma, expected a tab: name the file .csv"),
+    ],
+)
+def test_another_separator_of_columns_is_named_with_what_to_do(content: str, format: str, advice: str) -> None:
+    assert advice in problem_of(content, format)
 
 
 # Bad lines
@@ -423,7 +525,10 @@ def test_impossible_settings_get_a_sentence() -> None:
         list(read_documents([1], format="jsonl"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("settings", [{"text": ()}, {"labels": "text"}, {"weight": ""}, {"group": "id"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"text": ()}, {"weight": ""}, {"text": ("a", "a")}, {"id": "text"}, {"group": "g", "weight": "g"}, {"id": ""}],
+)
 def test_impossible_columns_get_a_sentence(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="column"):
         Columns(**settings)  # type: ignore[arg-type]

@@ -202,6 +202,8 @@ def test_impossible_folds_and_groups_get_a_sentence() -> None:
         k_folds(targets, 1, 0)
     with pytest.raises(DataError, match="6 documents cannot be split into 7 parts"):
         k_folds(targets, 7, 0)
+    with pytest.raises(DataError, match="1 group cannot be split into 2 parts"):
+        split_grouped(["a", "a"], (0.5, 0.5), 0)
     with pytest.raises(DataError, match="2 groups cannot be split into 3 parts"):
         k_folds(targets, 3, 0, groups=[0, 0, 0, 1, 1, 1])
     with pytest.raises(DataError, match="6 documents and 2 groups"):

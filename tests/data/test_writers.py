@@ -122,6 +122,34 @@ def test_what_cannot_be_written_gets_a_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_whole_numbers_as_ids_stay_what_they_are(tmp_path: Path) -> None:
+    corpus = Corpus.from_lists(["a", "b"], ids=[7, "8"])
+    write_jsonl(corpus, tmp_path / "c.jsonl")
+    assert [json.loads(line)["id"] for line in (tmp_path / "c.jsonl").read_text().splitlines()] == [7, "8"]
+    assert read_corpus(tmp_path / "c.jsonl").ids == (7, "8")
+    write_csv(corpus, tmp_path / "c.csv")
+    assert read_corpus(tmp_path / "c.csv").ids == ("7", "8")
+    assert read_corpus(tmp_path / "c.csv").fingerprint() == corpus.fingerprint()
+
+
+def test_a_text_that_looks_like_rows_is_not_written_as_tsv(tmp_path: Path) -> None:
+    corpus = Corpus.from_lists(["one\ta\ntwo"], [["b"]])
+    with pytest.raises(
+        DataError, match="has tabs and line breaks that look like rows of a TSV file; write JSONL or CSV"
+    ):
+        write_csv(corpus, tmp_path / "c.tsv")
+    assert list(tmp_path.iterdir()) == []
+    write_csv(corpus, tmp_path / "c.csv")
+    assert same(read_corpus(tmp_path / "c.csv"), corpus)
+
+
+def test_ids_and_a_text_in_the_field_id_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the field 'id' would hold id and text"):
+        write_jsonl(Corpus.from_lists(["a"], ids=["1"]), tmp_path / "c.jsonl", Columns(text="id"))
+    write_jsonl(Corpus.from_lists(["a"]), tmp_path / "c.jsonl", Columns(text="id"))
+    assert read_corpus(tmp_path / "c.jsonl", columns=Columns(text="id")).texts == ("a",)
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(str.strip)
 LABEL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip).filter(bool)
 
@@ -136,5 +164,9 @@ def test_any_text_and_label_survive_any_format(
     fields = data.draw(st.lists(TEXT, min_size=len(texts), max_size=len(texts)))
     corpus = Corpus.from_lists(texts, labels, metadata=[{"field": field} for field in fields])
     for name in ("c.jsonl", "c.csv", "c.tsv"):
-        write_corpus(corpus, folder / name)
+        try:
+            write_corpus(corpus, folder / name)
+        except DataError as error:
+            assert name == "c.tsv" and "look like rows" in str(error)  # noqa: PT018
+            continue
         assert same(read_corpus(folder / name), corpus)

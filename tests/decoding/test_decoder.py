@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -272,3 +274,16 @@ def test_a_wide_deep_taxonomy_is_decoded_in_a_blink():
     sets, _ = Decoder(Decoding(consistency="up", top_k=50), taxonomy).decode(block)
     assert not taxonomy.violations(sets).any()
     assert (np.diff(sets.indptr) == 50).all()
+
+
+def test_the_order_of_decoding_is_a_list_of_seven_steps():
+    steps = re.findall(r"^ {4}(\d)\. \*\*", Decoder.__doc__ or "", flags=re.MULTILINE)
+    assert steps == [str(number) for number in range(1, 8)]
+    lines = (
+        (Decoder.__doc__ or "")
+        .split("The settings act in this order:")[1]
+        .split("Ties in steps")[0]
+        .strip()
+        .split("\n")
+    )
+    assert all(re.match(r" {4}\d\. | {7}\S", line) for line in lines[1:] if line)

@@ -126,6 +126,33 @@ def test_an_unknown_format_is_answered_with_the_nearest(write):
         write_taxonomy(TAXONOMY, "taxonomy.dat")
 
 
+def test_capitals_in_the_suffix_say_the_same(write):
+    assert read_taxonomy(write("A.TSV.GZ", gzip.compress(b"Root\ta\n"))).ids == ("a",)
+    assert read_taxonomy(write("B.JSON", "[\n1]".replace("1", '"b"'))).ids == ("b",)
+    assert read_taxonomy(write("C.YAML", "c:\n")).ids == ("c",)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.CSV.gz"])
+def test_tables_of_csv_are_no_taxonomy_unless_the_format_is_given(write, name):
+    content = b"science\narts\n"
+    path = write(name, gzip.compress(content) if name.endswith("gz") else content)
+    assert "is no file of a taxonomy by its suffix; write lines of parent<TAB>child" in problems(path)[0]
+    assert read_taxonomy(path, "paths").ids == ("science", "arts")
+
+
+@pytest.mark.parametrize("line", ["Root,science", "Root;science", "Root science"])
+def test_edges_without_a_tab_are_not_taken_for_paths(write, line):
+    path = write("t.txt", f"a\n{line}\n")
+    [problem] = problems(path)
+    assert problem.startswith(f"t.txt:2: {line!r} begins with 'Root', the artificial root, but has no TAB")
+    assert read_taxonomy(path, "paths").ids == ("a", line)
+
+
+def test_a_path_may_begin_with_root(write):
+    assert read_taxonomy(write("p.txt", "Root > science\n"), separator=" > ").ids == ("Root", "Root > science")
+    assert read_taxonomy(write("q.txt", "Root/science\nRootkits\n")).ids == ("Root", "Root/science", "Rootkits")
+
+
 # Paths
 
 
@@ -238,6 +265,61 @@ def test_mistakes_in_yaml_have_lines_too(write):
     assert read_taxonomy(write("t.yaml", "a:\n  'no':\n  '2019':\n")).ids == ("a", "no", "2019")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id": "a", "name": "A", "children": [{"id": "b", "name": "B"}]}',
+        '{"id": "a", "name": "A", "children": {"id": "b", "name": "B"}}',
+        '{"a": {"name": "A", "children": {"b": {"name": "B", "children": null}}}}',
+        '{"a": {"id": "a", "name": "A", "children": {"b": {"name": "B"}}}}',
+    ],
+)
+def test_objects_are_understood_at_the_top_and_below_keys(write, content):
+    expected = Taxonomy.from_edges([(None, "a"), ("a", "b")], names={"a": "A", "b": "B"})
+    assert read_taxonomy(write("t.json", content)) == expected
+    assert read_taxonomy(write("t.yaml", content)) == expected
+
+
+def test_id_may_be_a_label_where_it_is_no_key_of_an_object(write):
+    assert read_taxonomy(write("t.json", '{"languages": {"en": null, "id": null}}')).ids == ("languages", "en", "id")
+
+
+def test_mistakes_in_objects_below_keys_are_reported(write):
+    content = '{"a": {"id": "b", "name": "B"}, "c": {"id": "c", "nam": "C"}, "d": {"name": 5}}'
+    assert problems(write("t.json", content)) == [
+        "t.json at $.a: the object below 'a' has the id 'b'; for a single child write a list",
+        "t.json at $.c: unknown key 'nam'; an object has id, name, children. Did you mean 'name'?",
+        "t.json at $.d.name: expected text, found 5",
+    ]
+    assert problems(write("u.json", '{"name": "A"}')) == [
+        "u.json at $: an object without 'id'; add the id of the label"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"labels": []}', "holds no labels"),
+        ('{"labels": ["a"]}', "a list under 'labels' alone is the form of a model's taxonomy.json"),
+        ('{"labels": [{"id": "a", "children": ["b"]}]}', "leave 'labels' out and write the list alone"),
+        ('{"labels": [{"nam": "a"}]}', 'labels[0]: expected {"id": ..., "name": ..., "parents": [...]}'),
+        ('{"labels": [{"id": 5}]}', "labels[0]: the label 5 is not text"),
+        ('{"labels": [' + '{"id": [' * 300 + "]}" * 300 + "]}", "ested"),
+    ],
+)
+def test_a_list_under_labels_is_the_form_of_model_folders(write, content, expected):
+    assert expected in problems(write("t.json", content))[0]
+    if "[[" not in content and "5" not in content and len(content) < 1000:
+        assert expected in problems(write("t.yaml", content))[0]
+
+
+def test_the_form_of_model_folders_needs_no_parents(write):
+    content = '{"labels": [{"id": "a", "name": null}, {"id": "b", "parents": ["a"]}]}'
+    expected = Taxonomy.from_edges([("a", "b")], labels=["a"])
+    assert read_taxonomy(write("t.json", content)) == expected
+    assert read_taxonomy(write("t.yaml", content)) == expected
+
+
 def test_a_cycle_in_a_nested_file_is_reported(write):
     assert problems(write("t.json", '{"a": {"b": {"a": null}}}')) == [
         "t.json at $.a.b: the labels form a cycle: 'a' -> 'b' -> 'a' (t.json at $.a.b, t.json at $.a.b.a); "
@@ -296,6 +378,25 @@ def test_names_are_read_and_may_be_empty_or_repeat(write):
     assert taxonomy.names == ("Alpha", None, "Alpha")
 
 
+def test_names_of_a_file_come_before_those_of_the_taxonomy_which_stay_elsewhere(write):
+    names = write("names.tsv", "a\tAlpha\nb\t\n")
+    nested = write("t.json", '[{"id": "a", "name": "A"}, {"id": "b", "name": "B"}, {"id": "c", "name": "C"}]')
+    assert read_taxonomy(nested, names=names).names == ("Alpha", None, "C")
+    paths = write("p.txt", "a\nb\nc/d\n")
+    assert read_taxonomy(paths, names=names).names == ("Alpha", None, "c", "d")
+
+
+def test_existing_files_are_replaced_only_when_told(write):
+    path = write("t.tsv", "precious")
+    for replace in (lambda **how: write_taxonomy(TAXONOMY, path, **how), lambda **how: write_names({}, path, **how)):
+        path.write_text("precious")
+        with pytest.raises(TaxonomyError, match="exists already; give another name, or overwrite=True"):
+            replace()
+        assert path.read_text() == "precious"
+        replace(overwrite=True)
+        assert path.read_text() != "precious"
+
+
 def test_mistakes_in_names_are_reported(write):
     path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\nc\td\te\n d\tDelta\n")
     with pytest.raises(TaxonomyError) as caught:
@@ -319,10 +420,10 @@ def test_names_are_written_and_read_again(tmp_path):
     path = tmp_path / "labels.tsv.gz"
     write_names(TAXONOMY, path)
     assert read_names(path) == {"a b": "", "c": "Gamma", "d": "", "x": "", "y": "Ypsilon"}
-    write_names({"a": " Al\tpha\n"}, path)
+    write_names({"a": " Al\tpha\n"}, path, overwrite=True)
     assert read_names(path) == {"a": "Al pha"}
     with pytest.raises(TaxonomyError, match="a label is empty"):
-        write_names({"": "x"}, path)
+        write_names({"": "x"}, path, overwrite=True)
 
 
 # Round trips

@@ -164,9 +164,17 @@ def test_all_syntaxes_give_the_same(tmp_path: Path, name: str, syntax: str) -> N
 @pytest.mark.parametrize(
     ("name", "content", "fragments"),
     [
-        ("a.ttl", PREFIXES + "e:a a skos:Concept\ne:b a skos:Concept .", ("a.ttl:6", "this is not Turtle (expected '.'")),
+        (
+            "a.ttl",
+            PREFIXES + "e:a a skos:Concept\ne:b a skos:Concept .",
+            ("a.ttl:6", "this is not Turtle (expected '.'"),
+        ),
         ("a.nt", "<http://a> <http://b> <http://c> .\n<http://a> <http://b> .\n", ("a.nt:2", "this is not N-Triples")),
-        ("a.rdf", "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\n<a></b>", ("a.rdf:2", "mismatch")),
+        (
+            "a.rdf",
+            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\n<a></b>",
+            ("a.rdf:2", "mismatch"),
+        ),
         ("a.jsonld", '{"a":', ("a.jsonld", "this is not JSON-LD")),
         ("a.jsonld", '[{"@context": "http://e.org/c", "@id": "x"}]', ("'http://e.org/c'", "is not fetched")),
         ("a.jsonld", '{"@context": [{}, "http://e.org/c"]}', ("'http://e.org/c'", "is not fetched")),
@@ -206,7 +214,7 @@ def test_entities_of_xml_are_neither_fetched_nor_blown_up(tmp_path: Path) -> Non
 
 
 def test_another_kind_of_id_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="uri or notation, not 'notations'. Did you mean 'notation'"):
+    with pytest.raises(ConfigError, match=r"uri or notation, not 'notations'. Did you mean 'notation'"):
         read_taxonomy(written(tmp_path, ARTS), ids="notations")
 
 

@@ -202,3 +202,50 @@ def test_importing_the_room_loads_no_heavy_library():
     code = f"import sys, taxotext.metrics, taxotext.decoding; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def full_case(documents=30, labels=6):
+    random = np.random.default_rng(12)
+    gold = random.random((documents, labels)) < 0.4
+    scores = np.clip(random.random(gold.shape) * 0.6 + gold * 0.3, 0, 1).astype(np.float32)
+    ranked = np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
+    options = {"counts": np.arange(labels) * 30, "train_documents": 500}
+    return csr_array(gold), csr_array(scores > 0.5), ranked, scores, options
+
+
+def test_probabilities_and_training_counts_add_their_figures():
+    gold, predicted, ranked, scores, options = full_case()
+    without = evaluate(gold, predicted, ranked)
+    result = evaluate(gold, predicted, ranked, scores, **options)
+    added = {"micro_average_precision", "macro_average_precision", "samples_average_precision", "brier", "ece"}
+    added |= {"ece_equal_mass", "ece_top", "aurc", "excess_aurc", "risk@80%", "psp@1", "psr@3", "psndcg@5"}
+    added |= {"psndcg_pooled@5", "head_macro_f1", "middle_labels", "unseen_p@3"}
+    assert added <= set(result) - set(without)
+    assert {key: result[key] for key in without} == without
+    assert all(type(value) is float and value == value for value in result.values())
+    amazon = evaluate(gold, predicted, ranked, scores, propensity=(0.6, 2.6), **options)
+    assert {key for key in result if result[key] != amazon[key]} == {
+        key for key in result if key.startswith("ps") and result[key] != 1
+    }
+
+
+def test_everything_streams():
+    gold, predicted, ranked, scores, options = full_case()
+    evaluation = Evaluation(6, closure=identity_closure(6), **options)
+    for start in range(0, 30, 7):
+        part = slice(start, start + 7)
+        evaluation.update(gold[part], predicted[part], ranked[part], scores[part])
+    whole = evaluate(gold, predicted, ranked, scores, closure=identity_closure(6), **options)
+    assert evaluation.compute() == pytest.approx(whole)
+
+
+def test_refused_scores_leave_nothing_half_added():
+    gold, predicted, ranked, scores, options = full_case()
+    evaluation = Evaluation(6, **options)
+    with pytest.raises(ValueError, match="probabilities"):
+        evaluation.update(gold, predicted, ranked, scores + 1)
+    assert evaluation.documents == 0
+    evaluation.update(gold, predicted, ranked, scores)
+    with pytest.raises(ValueError, match="scores must come with every batch"):
+        evaluation.update(gold, predicted, ranked)
+    assert evaluation.documents == 30

@@ -20,17 +20,19 @@ def computed(gold, ranked, ks):
 def brute_force(gold, ranked, ks):
     result = {}
     for k in ks:
-        precision, recall, ndcg = [], [], []
+        precision, recall, r_precision, ndcg = [], [], [], []
         for row, labels in zip(gold, ranked.tolist(), strict=True):
             hits = [bool(label >= 0 and row[label]) for label in labels[:k]]
             precision.append(sum(hits) / k)
             size = int(row.sum())
             if size:
                 recall.append(sum(hits) / size)
+                r_precision.append(sum(hits) / min(k, size))
                 gain = sum(hit / np.log2(i + 2) for i, hit in enumerate(hits))
                 ndcg.append(gain / sum(1 / np.log2(i + 2) for i in range(min(k, size))))
         result[f"p@{k}"] = np.mean(precision)
         result[f"r@{k}"] = np.mean(recall) if recall else 0.0
+        result[f"rp@{k}"] = np.mean(r_precision) if r_precision else 0.0
         result[f"ndcg@{k}"] = np.mean(ndcg) if ndcg else 0.0
     return result
 
@@ -54,6 +56,8 @@ def test_hand_computed_values():
         "p@3": (2 / 3 + 1 / 3 + 0) / 3,
         "r@1": (1 / 3 + 0) / 2,  # the third document has no gold labels and is left out
         "r@3": (2 / 3 + 1) / 2,
+        "rp@1": (1 + 0) / 2,
+        "rp@3": (2 / 3 + 1) / 2,
         "ndcg@1": (1 + 0) / 2,
         "ndcg@3": ((1 + 0.5) / (1 + second + 0.5) + second) / 2,
     }

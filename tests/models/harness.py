@@ -91,9 +91,7 @@ def check_scores(classifier: Classifier, texts: Sequence[str]) -> None:
     assert odd.shape == (len(ODD_TEXTS), labels)
     assert np.isfinite(odd).all()
     assert list(classifier.system.scores([])) == []
-    report = classifier.system.check_texts(list(ODD_TEXTS))
-    assert report.documents == len(ODD_TEXTS)
-    assert 0 <= report.cut <= len(ODD_TEXTS)
+    assert 0 <= classifier.system.count_cut(ODD_TEXTS) <= len(ODD_TEXTS)
 
 
 def check_facts(classifier: Classifier, facts: Collection[str]) -> None:
@@ -152,3 +150,48 @@ def check_determinism(name: str, settings: Mapping[str, Any], folder: Path, *, s
     assert weights(3) == first, "two fits with one seed differ"
     if seeded:
         assert weights(4) != first, "the seed has no effect"
+
+
+class _Cut(BaseException):
+    """The moment at which a training ends without a word."""
+
+
+def check_resume(name: str, settings: Mapping[str, Any], folder: Path) -> None:
+    """A training that is cut twice, once within and once between epochs, ends with the weights of an undisturbed one.
+
+    Args:
+        name: of a system that is trained by gradient descent.
+        settings: with a batch size of 12 and three epochs: fifteen batches.
+        folder: temporary.
+    """
+    import pytest
+    import torch
+
+    from taxotext.training import RunFolder
+    from taxotext.training.module import TextModule
+
+    corpus = tiny_corpus()
+    validation = corpus.subset(range(0, 60, 3))
+    values = {**settings, "training": {**settings["training"], "checkpoint_minutes": 0}}
+
+    def fit(run: RunFolder | None = None) -> Any:
+        return Classifier(name, **values).fit(corpus, validation=validation, run=run)
+
+    whole = fit()
+    step = TextModule.training_step
+    for batch in (7, 10, 13):
+
+        def training_step(self: Any, tensors: Any, index: int, batch: int = batch) -> Any:
+            if index == batch:
+                raise _Cut
+            return step(self, tensors, index)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TextModule, "training_step", training_step)
+            with pytest.raises(_Cut):
+                fit(RunFolder(folder / "m.run", {}, resume=True))
+    resumed = fit(RunFolder(folder / "m.run", {}, resume=True))
+    expected, found = whole.system.network.state_dict(), resumed.system.network.state_dict()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert resumed.manifest.metrics == whole.manifest.metrics

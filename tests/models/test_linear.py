@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import taxotext
 from models.harness import all_scores, check_scores, check_system
 from taxotext import Classifier, Corpus
 from taxotext.errors import DataError, ModelFolderError
+from taxotext.models import linear
 from taxotext.models.linear import NEVER
 from tiny import tiny_corpus, tiny_documents
 
@@ -177,3 +179,27 @@ def test_scores_before_fit_are_a_mistake_of_the_program() -> None:
     system = kind(parse_settings(kind.Settings, SETTINGS), taxotext.Taxonomy.flat(["a"]))
     with pytest.raises(RuntimeError, match="not fitted yet"):
         next(iter(system.scores(["text"])))
+
+
+def test_cross_fitting_keeps_groups_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = tiny_corpus()
+    groups = tuple(f"group {row % 4}" for row in range(len(corpus)))
+    seen: list[Any] = []
+    real = linear.k_folds
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        seen.extend(real(*arguments, **options))
+        return seen
+
+    monkeypatch.setattr(linear, "k_folds", spy)
+    Classifier("linear", features__min_documents=1, runtime__threads=1).fit(replace(corpus, groups=groups))
+    assert len(seen) == 3
+    parts = [{groups[row] for row in fold} for fold in seen]
+    assert sum(len(part) for part in parts) == 4
+
+
+def test_one_group_cannot_be_cross_fitted_and_the_scores_say_so() -> None:
+    corpus = replace(tiny_corpus(), groups=("one",) * len(tiny_corpus()))
+    model = Classifier("linear", features__min_documents=1, runtime__threads=1).fit(corpus)
+    assert model.manifest.held_out is not None
+    assert model.manifest.held_out.source.endswith("scores of the training documents themselves")

@@ -120,7 +120,7 @@ def test_an_existing_model_is_replaced_only_when_asked(first: Classifier, second
 def test_what_is_no_model_is_never_replaced(first: Classifier, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter").write_text("years of work")
-    with pytest.raises(ModelFolderError, match="thesis: is not a model folder and is not replaced"):
+    with pytest.raises(ModelFolderError, match="thesis: is not a model of Taxotext and is not replaced"):
         first.save(tmp_path / "thesis", overwrite=True)
     (tmp_path / "file").write_text("text")
     with pytest.raises(ModelFolderError, match="file: is a file; name a folder for the model"):
@@ -143,6 +143,13 @@ def leave_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
 
 
+def dead_process() -> int:
+    """Number of a process that has ended: only what such a one left is cleaned up."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 @pytest.mark.parametrize("renames", [0, 1, 2])
 def test_a_replacement_that_is_cut_off_leaves_the_old_model_or_the_new_one(
     renames: int, first: Classifier, second: Classifier, tmp_path: Path
@@ -159,6 +166,7 @@ def test_a_replacement_that_is_cut_off_leaves_the_old_model_or_the_new_one(
             rename(*arguments)
 
         patch.setattr(os, "rename", cut)
+        patch.setattr(os, "getpid", dead_process)
         leave_everything(patch)
         with pytest.raises(Cut):
             second.save(model, overwrite=True)
@@ -182,16 +190,14 @@ def test_an_old_model_that_stands_aside_is_not_lost_to_a_save_without_overwrite(
 def test_a_save_that_is_cut_off_leaves_no_model_and_the_next_save_cleans_up(
     first: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: process.pid)
+        patch.setattr(os, "getpid", dead_process)
         leave_everything(patch)
         patch.setattr(type(first.system), "save_parts", lambda *_: (_ for _ in ()).throw(Cut))
         with pytest.raises(Cut):
             first.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
-    assert hidden(tmp_path) == [f".model.{process.pid}.tmp"]
+    assert [name.rpartition(".")[2] for name in hidden(tmp_path)] == ["tmp"]
     first.save(tmp_path / "model")
     assert os.listdir(tmp_path) == ["model"]
 

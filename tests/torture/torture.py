@@ -128,7 +128,7 @@ class Workshop:
             if replace:
                 shutil.copytree(self.other, output)
             arguments = self.train(output, *(["--overwrite"] if replace else []))
-            self.kill(arguments, _Appears(place, r"\.model\.\d+\.tmp"), rng.uniform(0, 0.06))
+            self.kill(arguments, _Appears(place, r"\.model\..+\.tmp"), rng.uniform(0, 0.06))
             self.check(output, {"old": self.other, "new": self.reference} if replace else {"new": self.reference})
             self.run(self.train(output, "--resume"))
             self.check_end(output, self.reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from taxotext import Classifier, Corpus
 from taxotext.errors import ConfigError, DataError
+from taxotext.files import temporary_of
 from taxotext.training import RunFolder, callbacks, gradient, loader
 from taxotext.training.callbacks import AtomicCheckpoints, Conductor
 from taxotext.training.module import TextModule
@@ -89,8 +91,8 @@ def test_the_history_holds_the_mean_loss_and_the_scores_of_each_epoch(tiny_encod
     losses = [row["loss"] for row in history]
     assert losses == sorted(losses, reverse=True)
     assert set(history[0]) == {
-        *("epoch", "loss", "micro_f1", "macro_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1"),
-        *("p@1", "ndcg@5"),
+        *("epoch", "loss", "micro_f1", "macro_f1", "weighted_f1", "samples_f1", "set_accuracy"),
+        *("hierarchical_micro_f1", "p@1", "ndcg@5"),
     }
 
 
@@ -221,7 +223,8 @@ def while_writing_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     def save(self: Any, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         written["times"] += 1
         if written["times"] == 7:
-            Path(path).with_name(f".{Path(path).name}.999999999.tmp").write_bytes(b"half")
+            mine = temporary_of(Path(path))
+            mine.with_name(mine.name.replace(f".{os.getpid()}.", ".999999999.")).write_bytes(b"half")
             raise Cut
         original(self, checkpoint, path, storage_options)
 
@@ -380,6 +383,21 @@ def test_an_interrupt_saves_and_stops_behind_the_batch(
             fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
     assert (tmp_path / "m.run/checkpoints/last.ckpt").is_file()
     check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind])
+
+
+def test_an_interrupt_in_the_last_batch_loses_nothing(
+    tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        end = Conductor._end_epoch
+
+        def end_epoch(self: Conductor, *arguments: Any) -> None:
+            end(self, *arguments)
+            if len(self.history) == PLAIN["epochs"]:
+                signal.raise_signal(signal.SIGINT)
+
+        patch.setattr(Conductor, "_end_epoch", end_epoch)
+        check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=PLAIN), undisturbed["plain"])
 
 
 def test_checkpoints_hold_tensors_and_plain_values_only(tiny_encoder: Path, tmp_path: Path) -> None:

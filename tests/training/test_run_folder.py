@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taxotext.api.runs import _remove_run
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.training import RunFolder
 from taxotext.training.run import TemporaryRun, clean_run, run_folder_of, was_replacing
@@ -96,3 +99,43 @@ def test_a_temporary_run_leaves_nothing() -> None:
 
 def test_the_run_folder_stands_beside_the_model() -> None:
     assert run_folder_of(Path("models/news.v2")) == Path("models/news.v2.run")
+
+
+def test_weights_of_a_first_epoch_are_nothing_to_resume_from(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "model.run", {"seed": 1})
+    (run.checkpoints / "best.safetensors").write_bytes(b"weights")
+    run.abandon()
+    assert not (tmp_path / "model.run").exists()
+    run.abandon()  # whoever removed it has the last word
+
+
+def test_a_run_with_a_checkpoint_is_kept(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "model.run", {"seed": 1})
+    (run.checkpoints / "last.ckpt").write_bytes(b"state")
+    run.abandon()
+    assert (run.checkpoints / "last.ckpt").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from taxotext.training.run import RunFolder
+run = RunFolder(Path(sys.argv[1]), {"seed": 1}, resume=True)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    arguments = [sys.executable, "-c", program, str(tmp_path / "model.run")]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        for resume in (False, True):
+            with pytest.raises(ModelFolderError, match="another process trains there"):
+                RunFolder(tmp_path / "model.run", {"seed": 1}, resume=resume)
+        with pytest.raises(ModelFolderError, match="another process trains there"):
+            _remove_run(tmp_path / "model.run")
+        other.kill()
+    run = RunFolder(tmp_path / "model.run", {"seed": 1}, resume=True)
+    run.clean()
+    assert not (tmp_path / "model.run").exists()

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.fitting import fit_system
+from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
 from taxotext.api.tuning import tune_thresholds
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder, Decoding, TuningReport
-from taxotext.errors import ConfigError, DataError
+from taxotext.errors import ConfigError
 from taxotext.labels import Taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
 from taxotext.settings import parse_settings
-from taxotext.store import Manifest, check_free, read_folder, save_folder, update_folder
+from taxotext.store import Manifest, read_folder, save_folder, update_folder
 
 if TYPE_CHECKING:
     from taxotext.training import RunFolder
@@ -53,7 +54,7 @@ class Classifier:
         self._given = settings
         self._system: System | None = None
         self._manifest: Manifest | None = None
-        self._as_matrix = False
+        self._columns: tuple[str, ...] | None = None  # of the indicator matrix that it was fitted on
         self.settings_()
 
     # -- scikit-learn's contract ---------------------------------------------------------------------------------
@@ -70,7 +71,8 @@ class Classifier:
         """
         before = self.model, self._given
         self.model = params.pop("model", self.model)
-        self._given = {**self._given, **params}
+        replaced = {key for key in self._given for new in params if key == new or key.startswith(f"{new}__")}
+        self._given = {key: value for key, value in self._given.items() if key not in replaced} | params
         try:
             self.settings_()
         except ConfigError:
@@ -98,14 +100,8 @@ class Classifier:
 
     def settings_(self) -> SystemSettings:
         """Return the complete, validated settings of the system."""
-        nested: dict[str, Any] = {}
-        for key, value in self._given.items():
-            *path, last = key.split("__")
-            here = nested
-            for step in path:
-                here = here.setdefault(step, {})
-            here[last] = {**here.get(last, {}), **value} if isinstance(value, Mapping) else value
-        return parse_settings(find(self.model).Settings, nested, f"Classifier({self.model!r})")
+        where = f"Classifier({self.model!r})"
+        return parse_settings(find(str(self.model)).Settings, nested(self._given, where), where)
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
@@ -137,11 +133,12 @@ class Classifier:
         Raises:
             DataError: the texts or labels cannot be used; all problems are listed.
         """
+        columns: tuple[str, ...] | None = None
         if isinstance(X, Corpus):
-            train, self._as_matrix = X, False
+            nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
+            train = X
         else:
-            self._as_matrix = _is_matrix(y)
-            if self._as_matrix and label_ids is None and taxonomy is not None:
+            if is_matrix(y) and label_ids is None and taxonomy is not None:
                 label_ids = taxonomy.ids
             train = Corpus.from_lists(
                 list(X),
@@ -151,28 +148,31 @@ class Classifier:
                 weights=sample_weight,
                 source="training texts",
             )
-        settings = self.settings_()
-        self._system, self._manifest = fit_system(
-            find(self.model),
-            settings,
-            train,
-            self._corpus(validation, train.taxonomy, "validation texts"),
-            run=run,
-            reporter=reporter or Silent(),
+            if is_matrix(y):
+                columns = train.taxonomy.ids if label_ids is None else tuple(label_ids)
+        if validation is not None:
+            X_validation, y_validation = validation if isinstance(validation, tuple) else (validation, None)
+            validation = corpus_of(
+                X_validation, y_validation, train.taxonomy, "validation texts", columns, train.closure, "error"
+            )
+        system, manifest = fit_system(
+            find(self.model), self.settings_(), train, validation, run=run, reporter=reporter or Silent()
         )
+        manifest.trained_on["matrix_columns"] = columns
+        self._system, self._manifest, self._columns = system, manifest, columns
         return self
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The labels, in the order of the columns of :meth:`predict_proba`."""
+        """The N labels."""
         return self._fitted()[0].taxonomy
 
     @property
     def classes_(self) -> NDArray[np.str_]:
-        """Label ids (N,), scikit-learn's name for them."""
-        return np.asarray(self.taxonomy.ids)
+        """Label ids (N,) of the columns of :meth:`predict_proba`: of the fitted matrix, else of the taxonomy."""
+        return np.asarray(self.taxonomy.ids if self._columns is None else self._columns)
 
     @property
     def decoding(self) -> Decoding:
@@ -196,18 +196,19 @@ class Classifier:
         """
         system, manifest = self._fitted()
         decoder = Decoder(decoding or manifest.decoding, system.taxonomy)
-        with (reporter or Silent()).task("Predicting", _length(texts)) as task:
-            for part in _parts(texts, PREDICTED_TOGETHER):
+        with (reporter or Silent()).task("Predicting", length(texts)) as task:
+            for part in parts(texts, PREDICTED_TOGETHER):
                 for block in system.scores(part, progress=task.advance):
                     yield decoder.decode(block)
 
     def predict(self, X: Sequence[str]) -> Any:
         """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one."""
-        texts = _texts(X)
+        texts = checked_texts(X)
         sets = [found for found, _ in self.decode_stream(texts)]
-        if self._as_matrix:
-            dense = [found.toarray().astype(np.int64) for found in sets]
-            return np.concatenate(dense) if dense else np.zeros((0, len(self.taxonomy)), dtype=np.int64)
+        if self._columns is not None:
+            order = self._order()
+            dense = [found.toarray()[:, order].astype(np.int64) for found in sets]
+            return np.concatenate(dense) if dense else np.zeros((0, len(order)), dtype=np.int64)
         ids = self.taxonomy.ids
         return [
             [ids[label] for label in found.indices[found.indptr[row] : found.indptr[row + 1]]]
@@ -216,9 +217,16 @@ class Classifier:
         ]
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities (D, N) of all labels, after the consistency rule."""
-        blocks = [scores for _, scores in self.decode_stream(_texts(X))]
-        return np.concatenate(blocks) if blocks else np.zeros((0, len(self.taxonomy)), dtype=np.float32)
+        """Probabilities (D, N) of the labels ``classes_``, after the consistency rule."""
+        order = self._order()
+        blocks = [scores[:, order] for _, scores in self.decode_stream(checked_texts(X))]
+        return np.concatenate(blocks) if blocks else np.zeros((0, len(order)), dtype=np.float32)
+
+    def _order(self) -> Any:
+        """Where the columns of the output are among the labels."""
+        if self._columns is None or self._columns == self.taxonomy.ids:
+            return np.arange(len(self.taxonomy))
+        return np.asarray([self.taxonomy.index(label) for label in self._columns])
 
     # -- evaluation and tuning -------------------------------------------------------------------------------------
 
@@ -235,6 +243,7 @@ class Classifier:
         *,
         ks: Sequence[int] = (1, 3, 5),
         per_label: bool = False,
+        propensity: str | tuple[float, float] = "default",
         reporter: Reporter | None = None,
     ) -> dict[str, Any]:
         """All metrics of docs/reference/metrics.md; gold labels that the model does not know count as misses.
@@ -244,13 +253,21 @@ class Classifier:
             y: gold labels of the texts.
             ks: cut-offs of the ranking metrics.
             per_label: add a row of counts and scores for each label.
+            propensity: the constants A and B of the propensity-scored metrics: ``default``, ``wikipedia``,
+                ``amazon``, or two numbers.
             reporter: where progress goes.
         """
         system, manifest = self._fitted()
-        corpus = self._corpus(X if isinstance(X, Corpus) else (X, y), system.taxonomy, "evaluated texts", "count")
-        if corpus is None:
-            raise DataError("evaluate needs texts and their gold labels.")
-        return evaluate_corpus(system, manifest, corpus, ks=ks, per_label=per_label, reporter=reporter or Silent())
+        corpus = self._corpus(X, y, "evaluated texts")
+        return evaluate_corpus(
+            system,
+            manifest,
+            corpus,
+            ks=ks,
+            per_label=per_label,
+            propensity=propensity,
+            reporter=reporter or Silent(),
+        )
 
     def tune(
         self,
@@ -260,9 +277,13 @@ class Classifier:
         metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
         method: Literal["label", "level", "global"] = "label",
         shrink: float | Literal["auto"] = "auto",
+        calibration: Literal["none", "temperature", "isotonic"] | None = None,
+        calibration_by: Literal["all", "label"] | None = None,
         reporter: Reporter | None = None,
     ) -> TuningReport:
         """Find thresholds on validation documents; they are used from then on and saved with the model.
+
+        With a calibration, probabilities are corrected on the same documents first.
 
         Args:
             X: validation texts or corpus; None: the scores of the held-out documents kept from ``fit``.
@@ -270,14 +291,15 @@ class Classifier:
             metric: what to make greatest.
             method: thresholds for each label, each level, or one.
             shrink: how strongly rare labels are pulled to the common threshold.
+            calibration: of the probabilities; None: as ``decoding.calibration`` says.
+            calibration_by: one for all labels, or one for each; None: as ``decoding.calibration_by`` says.
             reporter: where progress goes.
 
         Raises:
             DataError: no validation documents.
         """
         system, manifest = self._fitted()
-        given = None if X is None else (X if isinstance(X, Corpus) else (X, y))
-        corpus = self._corpus(given, system.taxonomy, "tuning texts", "count")
+        corpus = None if X is None else self._corpus(X, y, "tuning texts")
         return tune_thresholds(
             system,
             manifest,
@@ -285,6 +307,8 @@ class Classifier:
             metric=metric,
             method=method,
             shrink=shrink,
+            calibration=calibration,
+            calibration_by=calibration_by,
             reporter=reporter or Silent(),
         )
 
@@ -304,6 +328,70 @@ class Classifier:
         system, manifest = self._fitted()
         update_folder(Path(folder), system, manifest)
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        commit_message: str | None = None,
+        revision: str | None = None,
+    ) -> str:
+        """Upload the model folder to the Hugging Face hub; return the address of the commit.
+
+        Args:
+            repo_id: ``owner/name``; created when it is missing.
+            private: visibility; None: as it is.
+            token: None: the one of ``hf auth login`` or HF_TOKEN.
+            commit_message: None: a sentence that names the system.
+            revision: branch; None: main.
+
+        Raises:
+            HubError: no token, no right to write, no connection, or a model of another library is there.
+        """
+        from taxotext.store.hub import push
+
+        return push(
+            *self._fitted(),
+            repo_id,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            revision=revision,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_id_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        **runtime: Any,
+    ) -> Self:
+        """Load a model from the Hugging Face hub, or from a folder where there is one of that name.
+
+        Only JSON and safetensors files are fetched, and nothing of them is run.
+
+        Args:
+            repo_id_or_folder: ``owner/name`` on the hub, or a model folder.
+            revision: branch, tag or commit on the hub; None: main.
+            token: for private models; None: the one of ``hf auth login`` or HF_TOKEN.
+            cache_dir: where downloads are kept; None: the hub's usual cache.
+            **runtime: see :func:`load`.
+
+        Raises:
+            HubError: it is not there, is no Taxotext model, or the hub cannot be reached.
+            ModelFolderError: the folder is damaged or of a newer format.
+        """
+        folder = Path(repo_id_or_folder)
+        if not folder.is_dir():
+            from taxotext.store.hub import fetch
+
+            folder = fetch(str(repo_id_or_folder), revision=revision, token=token, cache_dir=cache_dir)
+        return cls._restored(*read_folder(folder, runtime))
+
     @property
     def manifest(self) -> Manifest:
         """Facts, figures and provenance of the fitted model."""
@@ -319,31 +407,25 @@ class Classifier:
             raise ConfigError("This classifier is not fitted yet; call fit, or taxotext.load(folder).")
         return self._system, self._manifest
 
-    def _corpus(self, given: Any, taxonomy: Taxonomy, source: str, unknown: str = "error") -> Corpus | None:
-        if given is None or isinstance(given, Corpus):
-            return given
-        texts, labels = given
-        ids = taxonomy.ids if _is_matrix(labels) else None
-        closure = self._manifest.trained_on.get("closure") if self._manifest is not None else None
-        return Corpus.from_lists(
-            _texts(texts),
-            labels,
-            taxonomy=taxonomy,
-            label_ids=ids,
-            closure=closure,
-            unknown=unknown,
-            source=source,
-        )
+    def _corpus(self, X: Any, y: Any, source: str) -> Corpus:
+        """Gold labels in the model's columns; those that it does not know are kept, as misses."""
+        system, manifest = self._fitted()
+        closure = manifest.trained_on.get("closure")
+        return corpus_of(X, y, system.taxonomy, source, self._columns, closure, "count")
 
     @classmethod
     def _restored(cls, system: System, manifest: Manifest) -> Self:
         classifier = cls(system.name, **system.settings.model_dump())
         classifier._system, classifier._manifest = system, manifest
+        columns = manifest.trained_on.get("matrix_columns")
+        classifier._columns = None if columns is None else tuple(columns)
         return classifier
 
 
 def load(folder: str | Path, **runtime: Any) -> Classifier:
     """Load a model folder; no network, no installed encoder and no code of the folder is needed.
+
+    Models of the hub are loaded with :meth:`Classifier.from_pretrained`: a wrong path never becomes a download.
 
     Args:
         folder: what :meth:`Classifier.save` or ``taxotext train`` wrote.
@@ -353,37 +435,3 @@ def load(folder: str | Path, **runtime: Any) -> Classifier:
         ModelFolderError: the folder is missing, damaged or of a newer format.
     """
     return Classifier._restored(*read_folder(Path(folder), runtime))
-
-
-def check_output(folder: Path, *, overwrite: bool) -> None:
-    """Raise ModelFolderError now, not after hours, when ``folder`` cannot become a model folder."""
-    check_free(folder, overwrite=overwrite)
-
-
-def _is_matrix(y: Any) -> bool:
-    return issparse(y) or (isinstance(y, np.ndarray) and y.ndim == 2)
-
-
-def _texts(X: Any) -> list[str]:
-    if isinstance(X, str):
-        raise DataError("One text was given where a list of texts is needed; write [text].")
-    texts = list(X)
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"Text {position} is a {type(text).__name__}, not a string.")
-    return texts
-
-
-def _length(texts: Iterable[str]) -> int | None:
-    return len(texts) if isinstance(texts, Sequence) else None
-
-
-def _parts(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    part: list[str] = []
-    for text in texts:
-        part.append(text)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
-        yield part

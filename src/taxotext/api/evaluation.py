@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
-from taxotext.metrics import Evaluation, widen
+from taxotext.errors import ConfigError, nearest
+from taxotext.metrics import PROPENSITIES, Evaluation, widen
 from taxotext.models.base import System
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
@@ -23,20 +25,30 @@ def evaluate_corpus(
     *,
     ks: Sequence[int],
     per_label: bool,
+    propensity: str | tuple[float, float] = "default",
     reporter: Reporter,
+    keep: Callable[[Any, NDArray[np.int32]], None] | None = None,
 ) -> dict[str, Any]:
     """Score ``corpus`` block by block and return the figures with what they were computed on.
 
-    ``seconds`` is the time of reading tokens, scoring and decoding; loading the model is not part of it.
+    ``keep`` is handed the answers of each block: label sets (b, L) sparse and ranked labels (b, K).
+    ``seconds`` is the time of reading tokens, scoring, decoding and counting; loading the model is not part of it.
+
+    Raises:
+        ConfigError: see :func:`propensity_constants`.
     """
     taxonomy, labels = system.taxonomy, corpus.targets.shape[1]
     decoder = Decoder(manifest.decoding, taxonomy)
+    counts = np.asarray(manifest.seen, dtype=np.int64)
     evaluation = Evaluation(
         labels,
         closure=taxonomy.closure,
         levels=taxonomy.levels if not taxonomy.is_flat else None,
-        seen=np.asarray(manifest.seen) > 0,
+        seen=counts > 0,
         ks=ks,
+        counts=counts,
+        train_documents=manifest.trained_on.get("training_documents"),
+        propensity=propensity_constants(propensity),
     )
     started, row = time.perf_counter(), 0
     with reporter.task("Evaluating", len(corpus)) as task:
@@ -45,7 +57,9 @@ def evaluate_corpus(
             # Labels that the model does not know are columns that it never predicts.
             predicted = widen(sets, labels)
             ranked = decoder.rank(scores, max(ks))[0]
-            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked)
+            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked, scores)
+            if keep is not None:
+                keep(predicted, ranked)
             row += len(block)
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {
@@ -53,7 +67,8 @@ def evaluate_corpus(
         "data": corpus.source,
         "documents": len(corpus),
         "labels": len(taxonomy),
-        "unknown_labels": len(corpus.unknown_labels),
+        "unknown_labels": len(corpus.report.unknown_labels),
+        "cut_texts": system.count_cut(corpus.texts),
         "closure": corpus.closure,
         "thresholds_tuned_on": manifest.decoding.tuned_on,
         "seconds": round(seconds, 3),
@@ -67,3 +82,27 @@ def evaluate_corpus(
             {"id": ids[index], **{name: table[name][index].item() for name in figures}} for index in range(labels)
         ]
     return result
+
+
+def propensity_constants(given: str | tuple[float, float]) -> tuple[float, float]:
+    """Return A and B of the propensities from their name in ``PROPENSITIES``, from ``"A,B"``, or as given.
+
+    Raises:
+        ConfigError: the name is not known, or these are not two positive numbers.
+
+    >>> propensity_constants("amazon"), propensity_constants("0.5, 0.4")
+    ((0.6, 2.6), (0.5, 0.4))
+    """
+    if isinstance(given, str) and given in PROPENSITIES:
+        return PROPENSITIES[given]
+    try:
+        a, b = (float(part) for part in (given.split(",") if isinstance(given, str) else given))
+    except (TypeError, ValueError):
+        names = ", ".join(PROPENSITIES)
+        hint = nearest(given, PROPENSITIES) if isinstance(given, str) else ""
+        raise ConfigError(
+            f"propensity is {given!r}.{hint} Choose {names}, or two numbers A,B such as 0.55,1.5."
+        ) from None
+    if not (0 < a < float("inf") and 0 < b < float("inf")):
+        raise ConfigError(f"propensity is {given!r}; A and B must be positive numbers.")
+    return a, b

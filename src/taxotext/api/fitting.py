@@ -45,7 +45,7 @@ def fit_system(
     Decoder(settings.decoding, train.taxonomy)  # labels that the rules name and the taxonomy lacks: say so now
     # Model folders are passed on: they name files, not the folders of this machine.
     train = replace(train, source=Path(train.source).name)
-    documents = train
+    documents, given = train, validation
     if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     system = kind(settings, train.taxonomy)
@@ -62,10 +62,11 @@ def fit_system(
         "training_documents": len(train),
         "training_fingerprint": documents.fingerprint(),
         "validation_data": result.held_out.source,
+        "validation_fingerprint": None if given is None else given.fingerprint(),
         "validation_documents": int(result.held_out.gold.shape[0]),
         "closure": documents.closure,
         "seed": settings.seed,
-        "columns": asdict(columns or Columns()),
+        "columns": asdict(replace(columns or Columns(), found_separator=documents.report.label_separator)),
     }
     metrics: dict[str, Any] = {"history": result.history, "selected": result.selected}
     facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 1)}

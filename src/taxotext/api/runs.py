@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from taxotext.api.choice import choose_system
-from taxotext.api.classifier import Classifier, check_output, load
-from taxotext.api.fitting import fit_system, held_out_part
+from taxotext.api.classifier import Classifier, load
+from taxotext.api.fitting import fit_system
+from taxotext.api.trials import memory_sentence, try_fit
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
@@ -22,9 +23,10 @@ from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
-from taxotext.store import remove_leftovers, save_folder
-from taxotext.training import CROSS_FITTING_RECIPES, RunFolder
-from taxotext.training.run import clean_run, differences, run_folder_of, was_replacing
+from taxotext.store import check_free, remove_leftovers, save_folder
+from taxotext.training import RunFolder
+from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
+from taxotext.wording import counted
 
 
 class DataSettings(Settings):
@@ -68,7 +70,7 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _one_role_each(self) -> DataSettings:
         try:
-            self.columns()
+            self.columns().check_roles(labelled=True)
         except ConfigError as error:
             raise ValueError(error.message) from None
         return self
@@ -136,16 +138,19 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     except ConfigError as error:
         problems += error.problems or (error.message,)
     if problems or data is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{where}: {count} in the configuration.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'problem')} in the configuration.", problems)
     return RunConfig(data, chosen, given)
 
 
-def default_config(name: str) -> str:
-    """Return the whole default configuration of a system as YAML with comments."""
-    kind = find(name)
+def default_config(name: str, values: Mapping[str, Any] | None = None) -> str:
+    """Return the whole configuration of a system as YAML with comments: its defaults, and ``values`` over them.
+
+    Raises:
+        ConfigError: there is no such system, or a value is wrong.
+    """
+    settings = parse_settings(find(name).Settings, values or {}, f"configuration of {name}")
     data = "\n".join("  " + line for line in commented_yaml(DataSettings()).splitlines())
-    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(kind.Settings())}"
+    return f"model: {name}  # system\ndata:  # what is read, and how\n{data}\n{commented_yaml(settings)}"
 
 
 def train_run(
@@ -170,13 +175,13 @@ def train_run(
     replaces = overwrite or (resume and was_replacing(run_folder))
     if resume and not replaces and (output / "config.json").is_file():
         finished = load(output)
-        _check_same(finished, config, output)
+        _check_same(finished, config, where, output)
         reporter.note(f"{output} is finished already; nothing to do.")
         clean_run(run_folder)  # a kill may have come between the last file of the model and the cleaning
         remove_leftovers(output)
         return finished
-    check_output(output, overwrite=replaces)
-    _check_data_is_kept(config.data, output)
+    check_free(output, overwrite=replaces)
+    _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
     chosen = config.chosen or _choose(config, train, where, reporter)
@@ -211,44 +216,13 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     config = parse_run(values, where)
     train, validation = read_data(config.data, where)
     chosen = config.chosen or _choose(config, train, where, reporter)
-    if validation is None and chosen.kind.recipe not in CROSS_FITTING_RECIPES:
-        train, validation = held_out_part(train, chosen.settings.validation.fraction, chosen.settings.seed)
-    training = getattr(chosen.settings, "training", None)
-    if training is None:
-        size, epochs, settings = min(len(train), 500), 1, chosen.settings
-    else:
-        size, epochs = min(len(train), batches * training.batch_size), training.epochs
-        settings = chosen.settings.model_copy(update={"training": training.model_copy(update={"epochs": 1})})
-    step = max(1, len(train) // size)
-    few = train.subset(range(0, step * size, step))
-    few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    system, manifest = fit_system(chosen.kind, settings, few, few_validation, reporter=reporter)
-    taken = float(manifest.facts["seconds"])
-    minutes = taken / len(few) * len(train) * epochs / 60
+    trial = try_fit(chosen.kind, chosen.settings, train, validation, batches=batches, reporter=reporter)
+    minutes = trial.seconds / trial.documents * trial.all_documents * trial.epochs / 60
     return (
-        f"Dry run of {chosen.kind.name}: {len(few)} of {len(train)} training documents in {taken:.1f} s, nothing "
-        f"written. The whole training would take about {max(minutes, 0.1):.1f} minutes at most. "
-        + _memory_sentence(system, train, validation)
+        f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
+        f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes "
+        f"at most. {memory_sentence(trial.system, *trial.whole)}".rstrip()
     )
-
-
-def _memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:
-    """What the whole training needs, and what would have to change where that is too much."""
-    from taxotext.models.memory import check_memory, sentence
-
-    needs = system.memory(train, validation)
-    if not needs:
-        return ""
-    free = None
-    if system.recipe == "gradient":
-        from taxotext.models.neural_memory import device_free
-
-        free = device_free(system)  # type: ignore[arg-type]  # a system of that recipe
-    try:
-        check_memory(needs, device_free=free)
-    except ConfigError as error:
-        return f"It would be refused. {error}"
-    return sentence(needs, device_free=free)
 
 
 def _choose(config: RunConfig, train: Corpus, where: str, reporter: Reporter) -> Chosen:
@@ -278,24 +252,26 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
             ids=data.taxonomy_ids,
         )
 
-    def read(path: str, labels: Taxonomy | None) -> Corpus:
+    def read(path: str, labels: Taxonomy | None, unknown: str, separator: str | None = None) -> Corpus:
         return read_corpus(
             Path(path),
             labels,
-            data.columns(),
+            replace(data.columns(), found_separator=separator),
             closure=data.closure,
-            unknown=data.unknown_labels,
+            unknown=unknown,
             on_bad_line=data.on_bad_line,
             format=data.format,
         )
 
-    train = read(data.train, taxonomy)
+    train = read(data.train, taxonomy, data.unknown_labels)
     if data.names is not None and taxonomy is None:
         named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
         train = replace(train, taxonomy=named)
     if data.validation is None:
         return train, None
-    validation = read(data.validation, train.taxonomy)
+    # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
+    unknown = "drop" if taxonomy is None else data.unknown_labels
+    validation = read(data.validation, train.taxonomy, unknown, train.report.label_separator)
     return train, replace(validation, source=f"validation file {Path(data.validation).name}")
 
 
@@ -310,29 +286,35 @@ def _check_files(data: DataSettings, where: str) -> None:
         except DataError as error:
             problems.append(f"data.{key}: {error}")
     if problems:
-        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
-        raise ConfigError(f"{where}: {count} cannot be read.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'file')} cannot be read.", problems)
 
 
-def _check_data_is_kept(data: DataSettings, output: Path) -> None:
+def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) -> None:
     """Refuse to replace a folder that the training reads from."""
-    for key in ("train", "validation", "taxonomy", "names"):
-        name = getattr(data, key)
-        if name is not None and real(Path(name)).is_relative_to(real(output)):
-            raise ConfigError(f"data.{key}: {name} lies in the output folder {output}; choose another output folder.")
+    inputs = {f"data.{key}": getattr(config.data, key) for key in ("train", "validation", "taxonomy", "names")}
+    encoder = getattr(config.chosen.settings, "encoder", None) if config.chosen is not None else None
+    inputs |= {f"encoder.{key}": getattr(encoder, key, None) for key in ("source", "embeddings")}
+    for key, name in inputs.items():
+        for folder in (output, run_folder):
+            if name is not None and real(Path(name)).is_relative_to(real(folder)):
+                raise ConfigError(f"{key}: {name} lies in the output folder {folder}; choose another output folder.")
 
 
-def _check_same(finished: Classifier, config: RunConfig, output: Path) -> None:
-    """Refuse to pass off a finished model as the result of other settings."""
-    if config.chosen is None:
-        return
-    problems = []
-    if config.chosen.kind.name != finished.system.name:
-        problems.append(f"model: {finished.system.name!r} there, {config.chosen.kind.name!r} now")
+def _check_same(finished: Classifier, config: RunConfig, where: str, output: Path) -> None:
+    """Refuse to pass off a finished model as the result of other settings or data."""
+    kind = type(finished.system)
+    chosen = config.chosen or Chosen(kind, parse_settings(kind.Settings, config.given, where))
+    if chosen.kind.name != finished.system.name:
+        problems = [f"model: {finished.system.name!r} there, {chosen.kind.name!r} now"]
     else:
-        where_computed = {"runtime", "decoding"}
-        there = finished.system.settings.model_dump(mode="json", exclude=where_computed)
-        now = config.chosen.settings.model_dump(mode="json", exclude=where_computed)
+        train, validation = read_data(config.data, where)
+        trained_on = finished.manifest.trained_on
+        there = {
+            **_compared(finished.system.settings),
+            "train": trained_on.get("training_fingerprint"),
+            "validation": trained_on.get("validation_fingerprint"),
+        }
+        now = {**_compared(chosen.settings), **_fingerprints(train, validation)}
         problems = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(there, now)]
     if problems:
         raise ConfigError(
@@ -347,10 +329,20 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
     counts = train.known_targets.sum(axis=0)
     never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
     if never:
+        have, them = ("has", "it") if len(never) == 1 else ("have", "them")
         reporter.note(
-            f"{len(never)} of {len(train.taxonomy)} labels have no training document, such as {never[0]!r}; "
-            "the model cannot learn them."
+            f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "
+            f"{never[0]!r}; the model cannot learn {them}."
         )
+    if train.report.label_separator is not None:
+        reporter.note(
+            f"The labels of {train.source} were separated at {train.report.label_separator!r}, as it seems; "
+            "else set data.label_separator."
+        )
+    unseen = [] if validation is None else sorted(validation.report.unknown_labels)
+    if unseen:
+        count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"
+        reporter.note(f"{count} {verb} in the validation file only and left out there, such as {unseen[0]!r}.")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "
@@ -360,15 +352,26 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
 
 def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
     """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
-    computing = {"device", "threads", "tokens_in_memory", "check_memory"}
-    settings = chosen.settings.model_dump(mode="json", exclude={"runtime": computing, "decoding": True})
-    settings.get("training", {}).pop("checkpoint_minutes", None)
     return {
         "model": chosen.kind.name,
-        "settings": settings,
+        "settings": _compared(chosen.settings),
+        **_fingerprints(train, validation),
+        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
+    }
+
+
+def _compared(settings: SystemSettings) -> dict[str, Any]:
+    """The settings that the weights depend on."""
+    elsewhere = {"device", "threads", "predict_precision", "tokens_in_memory", "check_memory"}
+    values = settings.model_dump(mode="json", exclude={"runtime": elsewhere, "decoding": True})
+    values.get("training", {}).pop("checkpoint_minutes", None)
+    return values
+
+
+def _fingerprints(train: Corpus, validation: Corpus | None) -> dict[str, str | None]:
+    return {
         "train": train.fingerprint(),
         "validation": None if validation is None else validation.fingerprint(),
-        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
     }
 
 
@@ -384,5 +387,6 @@ def _remove_run(folder: Path) -> None:
     """Delete a run folder; one that holds other things is left alone."""
     if not any((folder / name).exists() for name in ("run.json", "logs", "checkpoints")):
         raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
+    take_run(folder)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
     clean_run(folder)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from scipy.sparse import csr_array, vstack
 
 from taxotext.data import Corpus
-from taxotext.decoding import Decoder, TuningReport, sparse_scores, tune
+from taxotext.decoding import Calibration, Decoder, TuningReport, fit_calibration, sparse_scores, tune
+from taxotext.decoding.settings import CalibrationMethod, CalibrationScope
 from taxotext.errors import DataError
 from taxotext.models.base import System, block_starts
 from taxotext.models.heldout import FLOOR, HeldOut
@@ -25,6 +27,8 @@ def tune_thresholds(
     metric: Literal["micro_f1", "macro_f1"],
     method: Literal["label", "level", "global"],
     shrink: float | Literal["auto"],
+    calibration: CalibrationMethod | None = None,
+    calibration_by: CalibrationScope | None = None,
     reporter: Reporter,
 ) -> TuningReport:
     """Tune the decoding of ``manifest`` in place.
@@ -36,6 +40,8 @@ def tune_thresholds(
         metric: what to make greatest.
         method: thresholds for each label, each level, or one.
         shrink: pull of rare labels towards the common threshold.
+        calibration: fitted on the same documents, before the thresholds; None: as the model's rules say.
+        calibration_by: one for all labels, or one a label; None: as the model's rules say.
         reporter: where progress goes.
 
     Raises:
@@ -55,9 +61,19 @@ def tune_thresholds(
             "label_thresholds": {},
         }
     )
+    rules, calibrated = fit_calibration(
+        held_out.scores,
+        held_out.gold,
+        system.taxonomy,
+        method=calibration or rules.calibration,
+        by=calibration_by or rules.calibration_by,
+        base=rules,
+    )
+    # What was dropped below the floor would be corrected as well when the model is used: thresholds stay above it.
+    floor = max(FLOOR, Calibration(rules, system.taxonomy).highest(FLOOR))
     decoder = Decoder(rules, system.taxonomy)
     consistent = [
-        sparse_scores(decoder.scores(held_out.scores[part].toarray()), FLOOR)
+        sparse_scores(decoder.scores(held_out.scores[part].toarray()), floor)
         for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER)
     ]
     scores = csr_array(vstack(consistent, format="csr")) if consistent else held_out.scores
@@ -70,9 +86,14 @@ def tune_thresholds(
         metric=metric,
         shrink=shrink,
         base=rules,
-        floor=FLOOR,
+        before=manifest.decoding,
+        floor=floor,
         seed=system.settings.seed,
     )
+    if calibrated is not None:
+        report = replace(report, calibration=calibrated.to_dict())
     manifest.decoding = decoding
     manifest.metrics["tuning"] = report.to_dict()
+    if manifest.metrics.pop("evaluations", None):
+        reporter.note("Figures that were recorded with the old thresholds are removed; evaluate again.")
     return report

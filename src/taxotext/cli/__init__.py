@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         _say(f"taxotext: {error}")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        _say("taxotext: interrupted. A training goes on with the same command and --resume.")
+        _say("taxotext: interrupted.")
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has seen enough
         _forget_stdout()

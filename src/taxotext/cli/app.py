@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from taxotext import __version__
-from taxotext.cli import config, data, evaluate, models, predict, train, tune
+from taxotext.cli import compare, config, data, evaluate, experiment, hub, models, predict, search, train, tune
 
 app = typer.Typer(
     name="taxotext",
@@ -40,9 +40,14 @@ def _root(
 
 
 app.command("train")(train.train)
+app.command("search")(search.search)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("push")(hub.push)
+app.command("pull")(hub.pull)
 app.command("config")(config.config)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(experiment.app, name="experiment")

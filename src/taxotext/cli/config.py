@@ -7,14 +7,24 @@ from typing import Annotated
 import typer
 
 
-def config(name: Annotated[str, typer.Argument(help="Name of a system.")]) -> None:
+def config(
+    name: Annotated[str, typer.Argument(help="Name of a system.")],
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Settings, such as preset=paper.")
+    ] = None,
+) -> None:
     """Print the whole default configuration of a system, with comments.
 
     Examples:
 
     \b
       taxotext config bert > bert.yaml
+      taxotext config textcnn preset=paper > textcnn.yaml
     """
     from taxotext.api.runs import default_config
+    from taxotext.settings import set_key
 
-    typer.echo(default_config(name), nl=False)
+    values: dict[str, object] = {}
+    for assignment in assignments or []:
+        set_key(values, assignment)
+    typer.echo(default_config(name, values), nl=False)

@@ -19,12 +19,24 @@ SHOWN = (
     "hamming_accuracy",
     "hierarchical_micro_f1",
     "hierarchical_macro_f1",
+    "constrained_micro_f1",
+    "path_micro_f1",
     "violation_rate",
     "p@1",
     "p@3",
     "p@5",
     "r@5",
     "ndcg@5",
+    "psp@5",
+    "micro_average_precision",
+    "macro_average_precision",
+    "head_macro_f1",
+    "middle_macro_f1",
+    "tail_macro_f1",
+    "brier",
+    "ece",
+    "ece_top",
+    "aurc",
 )
 
 
@@ -44,6 +56,9 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the model folder and its card.")
     ] = False,
+    propensity: Annotated[
+        str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
+    ] = "default",
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
@@ -61,20 +76,16 @@ def evaluate(
     from taxotext.api.reading import read_for_model
     from taxotext.cli.output import print_figures, print_table, write_json
     from taxotext.cli.reporter import make_reporter
+    from taxotext.store import record_evaluation
 
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
     corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels, format=input_format)
-    if corpus.unknown_labels:
-        reporter.note(
-            f"{len(corpus.unknown_labels)} gold labels are unknown to the model and count as misses, such as "
-            f"{corpus.unknown_labels[0]!r}."
-        )
-    result = classifier.evaluate(corpus, per_label=per_label, reporter=reporter)
+    result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}
-        classifier.manifest.metrics.setdefault("evaluations", {})[corpus.source] = figures
-        classifier.update(model)
+        figures["data_fingerprint"] = corpus.fingerprint()
+        record_evaluation(model, classifier.system, classifier.manifest, corpus.source, figures)
     if as_json:
         write_json(result)
         return
@@ -82,6 +93,7 @@ def evaluate(
         "documents",
         "labels",
         "unknown_labels",
+        "cut_texts",
         "closure",
         "thresholds_tuned_on",
         "documents_per_second",

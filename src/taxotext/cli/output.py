@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from taxotext.files import real, temporary_of
+from taxotext.files import real, replacing
 
 
 def write_json(value: Any) -> None:
@@ -44,22 +44,12 @@ def lines_to(path: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
     try:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; name a file in it.")
-        if path.exists() and not path.is_file():  # a device or a named pipe is written to, never replaced
-            with path.open("wb") as file:
-                yield file
-            return
-        if path.exists() and not overwrite:
+        if path.is_file() and not overwrite:  # a device or a named pipe is written to, never replaced
             raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
-        target = real(path)  # what a link points to is replaced, not the link
-        if not target.parent.is_dir():
+        if not real(path).parent.is_dir():
             raise DataError(f"{path}: the folder {path.parent} does not exist; make it first.")
-        temporary = temporary_of(target)
-        try:
-            with temporary.open("wb") as file:
-                yield file
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            yield file
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -53,6 +53,7 @@ def predict(
     from taxotext.api import load
     from taxotext.cli.output import lines_to
     from taxotext.cli.reporter import make_reporter
+    from taxotext.decoding import Predictions
 
     classifier = load(model, **runtime(device=device, predict_precision=precision, threads=threads))
     decoding = _decoding(
@@ -69,8 +70,9 @@ def predict(
     _check_output(output, model, input)
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
+            answered = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
             for row in range(len(scores)):
-                labels = sets.indices[sets.indptr[row] : sets.indptr[row + 1]]
+                labels = answered.ids[answered.indptr[row] : answered.indptr[row + 1]]
                 shown, document_id = stream.waiting.popleft()
                 if tree:
                     file.write(_tree(classifier.taxonomy, shown, labels, scores[row]).encode())
@@ -91,7 +93,7 @@ class _Stream:
 
         self.report = ReadReport()
         self._system, self._name = classifier.system, name
-        self.waiting: deque[tuple[str, str | None]] = deque()
+        self.waiting: deque[tuple[str, str | int | None]] = deque()
         columns = columns_of(classifier, text=tuple(text) if text else None)
         source: Any = sys.stdin.buffer if name == "-" else Path(name)
         self._documents = read_documents(
@@ -130,40 +132,35 @@ def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **ru
     if threshold is not None and top_k is not None:
         raise ConfigError("--threshold and --top-k are two ways to choose labels; give one of them.")
     values = {**own.to_dict(), **{key: value for key, value in rules.items() if value}}
-    if threshold is not None:
-        values.update(threshold=threshold, level_thresholds=None, label_thresholds={}, tuned_on=None, metric=None)
-    if top_k is not None:
-        values.update(threshold=None, level_thresholds=None, label_thresholds={}, tuned_on=None, metric=None)
-        values.update(top_k=top_k)
+    if threshold is not None or top_k is not None:
+        values.update(threshold=threshold, top_k=top_k, level_thresholds=None, label_thresholds={})
+        values.update(tuned_on=None, metric=None)
     return Decoding.from_dict(values, "predict")
 
 
-def _line(taxonomy: Taxonomy, document_id: str | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
+def _line(taxonomy: Taxonomy, document_id: str | int | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
+    import numpy as np
     import orjson
 
-    best = labels[scores[labels].argsort(kind="stable")[::-1]]
     ids = taxonomy.ids
-    scored = scores.argsort(kind="stable")[::-1] if all_scores else best
+    scored = np.lexsort((taxonomy.levels, -scores)) if all_scores else labels
     line: dict[str, Any] = {} if document_id is None else {"id": document_id}
-    line["labels"] = [ids[label] for label in best]
+    line["labels"] = [ids[label] for label in labels]
     line["scores"] = {ids[label]: round(float(scores[label]), 6) for label in scored}
     if taxonomy.has_names:
-        line["names"] = [taxonomy.name(label) for label in best]
+        line["names"] = [taxonomy.name(label) for label in labels]
     return orjson.dumps(line) + b"\n"
 
 
 def _tree(taxonomy: Taxonomy, text: str, labels: Any, scores: Any) -> str:
     from taxotext.labels import tree_lines
 
-    shown = {int(label) for label in labels}
-    for label in labels:
-        shown.update(int(ancestor) for ancestor in taxonomy.ancestors(int(label)))
     chosen = {int(label) for label in labels}
 
     def annotate(label: int) -> str:
         return f"{scores[label]:.2f}" if label in chosen else f"({scores[label]:.2f})"
 
-    lines = list(tree_lines(taxonomy, annotate, only=shown)) if shown else ["(no label)"]
+    lines = list(tree_lines(taxonomy, annotate, only=chosen)) if chosen else ["(no label)"]
     short = " ".join(text.split())
     short = short if len(short) <= 100 else short[:97] + "..."
     return "\n".join([f"“{short}”", *(f"  {line}" for line in lines), ""]) + "\n"

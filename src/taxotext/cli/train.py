@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,7 +74,11 @@ def train(
         raise ConfigError("Where should the model go? Name a folder with --output DIR.")
     if resume and overwrite:
         raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
-    runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
+    try:
+        runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
+    except KeyboardInterrupt:
+        reporter.note("The training goes on with the same command and --resume.")
+        raise
 
 
 def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
@@ -82,7 +87,7 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
 
     values: dict[str, Any] = {}
     where = "command line"
-    files = [argument for argument in arguments if "=" not in argument]
+    files = [argument for argument in arguments if "=" not in argument or os.path.isfile(argument)]
     if len(files) > 1:
         raise ConfigError(
             f"{files[1]!r} is neither a key.path=value nor the first configuration file; name one YAML file at most."
@@ -91,7 +96,7 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
         where = name
         values = read_yaml(Path(name))
     for argument in arguments:
-        if "=" in argument:
+        if argument not in files:
             set_key(values, argument)
     return values, where
 

@@ -29,6 +29,12 @@ def tune(
         bool | None,
         typer.Option("--never-empty/--may-be-empty", help="Answer the best label when none passes."),
     ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Correct the probabilities first: none, temperature or isotonic.")
+    ] = None,
+    calibration_by: Annotated[
+        str | None, typer.Option(help="One correction for all labels (all), or one for each (label).")
+    ] = None,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
@@ -43,6 +49,7 @@ def tune(
       taxotext tune model
       taxotext tune model --metric macro_f1 --consistency up
       taxotext tune model --data validation.jsonl --method level
+      taxotext tune model --calibration isotonic
     """
     from taxotext.api import load
     from taxotext.api.reading import read_for_model
@@ -57,7 +64,12 @@ def tune(
         raise ConfigError(f"--shrink: {shrink!r} is no number; give one, such as 10, or auto.") from None
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
-    changes = {"consistency": consistency, "never_empty": never_empty}
+    changes = {
+        "consistency": consistency,
+        "never_empty": never_empty,
+        "calibration": calibration,
+        "calibration_by": calibration_by,
+    }
     rules = {
         **classifier.decoding.to_dict(),
         **{key: value for key, value in changes.items() if value is not None},
@@ -69,6 +81,11 @@ def tune(
     if as_json:
         write_json(report.to_dict())
         return
+    if report.calibration is not None:
+        reporter.note(
+            "Calibrated ({method}, {by}): log loss {log_loss_before:.4f} -> {log_loss_after:.4f}, calibration error "
+            "{error_before:.4f} -> {error_after:.4f} there.".format(**report.calibration)
+        )
     reporter.note(
         f"Tuned {report.tuned_labels} label thresholds (common {report.threshold:.3f}) on {report.documents} documents "
         f"of {report.tuned_on}: {report.metric} {report.before:.4f} -> {report.after:.4f} there. Wrote {model}."

@@ -55,10 +55,23 @@ def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch
     return [batches[at] for at in rng.permutation(len(batches))]
 
 
-def sorted_plan(costs: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
-    """Batches for scoring: longest first, so that a lack of memory shows at once; the caller undoes the order."""
+def sorted_plan(costs: NDArray[np.int64], counts: NDArray[np.int64], rows: int) -> list[NDArray[np.int64]]:
+    """Batches for scoring: longest first, so that a lack of memory shows at once; the caller undoes the order.
+
+    Args:
+        costs: length of the longest window of each document.
+        counts: windows of each document.
+        rows: windows of a batch at most; a document with more is a batch of its own.
+    """
     order = np.argsort(-costs, kind="stable")
-    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    batches: list[NDArray[np.int64]] = []
+    begin = taken = 0
+    for at, count in enumerate(counts[order].tolist()):
+        if at > begin and taken + count > rows:
+            batches.append(order[begin:at])
+            begin, taken = at, 0
+        taken += count
+    return [*batches, order[begin:]] if len(order) else []
 
 
 def make_batch(

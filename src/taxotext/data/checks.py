@@ -13,6 +13,8 @@ import numpy.typing as npt
 from taxotext.data.corpus import Corpus
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
+from taxotext.labels import lookup
+from taxotext.wording import counted, ended
 
 FEW_DOCUMENTS = 5
 """A label with fewer documents is reported as rare."""
@@ -74,7 +76,8 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         level: Level = "warning" if empty > total / 2 else "info"
         yield Finding(
             level,
-            f"{_count(empty, 'document has', 'documents have')} no label ({empty / total:.1%}); they are kept.",
+            f"{counted(empty, 'document has', 'documents have')} no label ({empty / total:.1%}); "
+            f"{'it is' if empty == 1 else 'they are'} kept.",
         )
     frequency = label_frequency(corpus)
     rare = np.flatnonzero((frequency > 0) & (frequency < FEW_DOCUMENTS))
@@ -83,7 +86,7 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         shown = [f"{corpus.taxonomy.ids[i]} ({frequency[i]})" for i in rare[:5].tolist()]
         yield Finding(
             "warning",
-            f"{_count(rare.size, 'label has', 'labels have')} fewer than {FEW_DOCUMENTS} documents: "
+            f"{counted(rare.size, 'label has', 'labels have')} fewer than {FEW_DOCUMENTS} documents: "
             f"{_some(shown, rare.size)}; add documents, merge them into their parent, or expect them to be "
             "missed.",
         )
@@ -92,9 +95,9 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         shown = [corpus.taxonomy.ids[i] for i in unused[:5].tolist()]
         yield Finding(
             "info",
-            f"{_count(unused.size, 'label', 'labels')} of the taxonomy "
-            f"{'has' if unused.size == 1 else 'have'} no document: {_some(shown, unused.size)}; they cannot "
-            "be learned from these data.",
+            f"{counted(unused.size, 'label', 'labels')} of the taxonomy "
+            f"{'has' if unused.size == 1 else 'have'} no document: {_some(shown, unused.size)}; "
+            f"{'it' if unused.size == 1 else 'they'} cannot be learned from these data.",
         )
     everywhere = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency == total).tolist()] if total > 1 else []
     if everywhere and facts.labels_used > 1:
@@ -109,14 +112,25 @@ def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding
     used = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency).tolist()] + list(corpus.unknown_labels)
     folded: dict[str, list[str]] = {}
     for label in used:
-        folded.setdefault(" ".join(label.casefold().split()), []).append(label)
+        folded.setdefault(lookup.fold(label), []).append(label)
     groups = [labels for labels in folded.values() if len(labels) > 1]
-    if groups:
-        shown = [" / ".join(repr(label) for label in labels) for labels in groups[:5]]
+    unlike = [labels for labels in groups if any(lookup.other_form(labels[0], label) is None for label in labels)]
+    if unlike:
+        shown = [" / ".join(repr(label) for label in labels) for labels in unlike[:5]]
         yield Finding(
             "warning",
-            f"{_count(len(groups), 'group of labels differs', 'groups of labels differ')} only in case or "
-            f"spaces: {_some(shown, len(groups))}; if they mean the same, write them alike.",
+            f"{counted(len(unlike), 'group of labels differs', 'groups of labels differ')} only in case, spaces or "
+            f"the form of characters: {_some(shown, len(unlike))}; if they mean the same, write them alike.",
+        )
+    looking_alike = [labels for labels in groups if labels not in unlike]
+    if looking_alike:
+        shown = [" / ".join(ascii(label) for label in labels) for labels in looking_alike[:5]]
+        forms = {lookup.other_form(labels[0], label) for labels in looking_alike for label in labels}
+        yield Finding(
+            "warning",
+            f"{counted(len(looking_alike), 'group of labels is', 'groups of labels are')} the same text, written with "
+            f"other Unicode characters: {_some(shown, len(looking_alike))}; normalise the labels to "
+            f"{'NFKC' if 'NFKC' in forms else 'NFC'}.",
         )
 
 
@@ -125,17 +139,19 @@ def _structure_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Fin
     if violations is not None and violations["pairs"]:
         yield Finding(
             "warning",
-            f"{_count(violations['documents'], 'document has', 'documents have')} labels without all of "
-            f"their ancestors ({violations['pairs']:,} labels); read the corpus with closure=ancestors to "
+            f"{counted(violations['documents'], 'document has', 'documents have')} labels without all of "
+            f"their ancestors ({counted(violations['pairs'], 'label')}); read the corpus with closure=ancestors to "
             "add them, or leave them out on purpose.",
         )
     if facts.labels_added:
         yield Finding(
             "info",
-            f"{facts.labels_added:,} ancestors of labels were added to the label sets (closure policy).",
+            f"{counted(facts.labels_added, 'ancestor of a label was', 'ancestors of labels were')} added to the label "
+            "sets (closure policy).",
         )
     if facts.labels_removed:
-        yield Finding("info", f"{facts.labels_removed:,} ancestors were removed from the label sets (closure policy).")
+        removed = counted(facts.labels_removed, "ancestor was", "ancestors were")
+        yield Finding("info", f"{removed} removed from the label sets (closure policy).")
 
 
 def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
@@ -143,15 +159,16 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
     if duplicates.texts:
         yield Finding(
             "warning" if duplicates.copies > facts.documents / 100 else "info",
-            f"{_count(duplicates.texts, 'text occurs', 'texts occur')} more than once ({duplicates.copies:,} "
-            f"surplus documents), for example in documents {_and(duplicates.examples[0])}; remove the "
-            "copies, or keep them in one part of a split by giving them a group.",
+            f"{counted(duplicates.texts, 'text occurs', 'texts occur')} more than once "
+            f"({counted(duplicates.copies, 'surplus document')}), for example in documents "
+            f"{_and(duplicates.examples[0])}; remove the copies, or keep them in one part of a split by giving "
+            "them a group.",
         )
     if duplicates.texts_with_different_labels:
         differing = duplicates.texts_with_different_labels
         yield Finding(
             "warning",
-            f"{_count(differing, 'text that occurs', 'texts that occur')} more than once "
+            f"{counted(differing, 'text that occurs', 'texts that occur')} more than once "
             f"{'has' if differing == 1 else 'have'} different labels, for example documents "
             f"{_and(duplicates.examples[0])}; decide which labels are right.",
         )
@@ -159,7 +176,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
     if short:
         yield Finding(
             "warning" if len(short) > facts.documents / 100 else "info",
-            f"{_count(len(short), 'text has', 'texts have')} fewer than {SHORT_WORDS} words (number "
+            f"{counted(len(short), 'text has', 'texts have')} fewer than {SHORT_WORDS} words (number "
             f"{_some([str(number) for number in short[:5]], len(short))}); check that the text field is the "
             "right one.",
         )
@@ -167,14 +184,14 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
     if damaged:
         yield Finding(
             "warning",
-            f"{_count(len(damaged), 'text has', 'texts have')} the replacement character U+FFFD (number "
+            f"{counted(len(damaged), 'text has', 'texts have')} the replacement character U+FFFD (number "
             f"{_some([str(number) for number in damaged[:5]], len(damaged))}); fetch the data again, they "
             "were decoded wrongly once.",
         )
     if facts.tokens is not None and facts.tokens.cut_texts:
         yield Finding(
             "warning" if (facts.tokens.cut_share or 0) > 0.05 else "info",
-            f"{_count(facts.tokens.cut_texts, 'text is', 'texts are')} longer than {facts.tokens.max_tokens} "
+            f"{counted(facts.tokens.cut_texts, 'text is', 'texts are')} longer than {facts.tokens.max_tokens} "
             f"tokens ({facts.tokens.cut_share:.1%}); choose how long texts are treated.",
         )
 
@@ -189,28 +206,34 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
     if report.skipped_count:
         yield Finding(
             "warning",
-            f"{_count(report.skipped_count, 'line was', 'lines were')} skipped while reading; the first one: "
-            f"{report.skipped[0]}.",
+            f"{counted(report.skipped_count, 'line was', 'lines were')} skipped while reading; the first one: "
+            f"{ended(report.skipped[0])}",
         )
     if report.unknown_labels:
         shown = [repr(label) for label in sorted(report.unknown_labels, key=lambda x: -report.unknown_labels[x])[:5]]
         many = len(report.unknown_labels)
         yield Finding(
             "warning",
-            f"{_count(many, 'label is', 'labels are')} not in the taxonomy: {_some(shown, many)}; they "
-            f"{'count as misses' if corpus.unknown_labels else 'were removed'}.",
+            f"{counted(many, 'label is', 'labels are')} not in the taxonomy: {_some(shown, many)}; "
+            + (
+                f"{'it counts as a miss' if many == 1 else 'they count as misses'}."
+                if corpus.unknown_labels
+                else f"{'it was' if many == 1 else 'they were'} removed."
+            ),
         )
     if report.duplicate_labels:
-        yield Finding("info", f"{report.duplicate_labels:,} labels stood twice in one document and were removed.")
+        twice = counted(report.duplicate_labels, "label")
+        yield Finding("info", f"{twice} stood twice in one document; one of the two was removed.")
     if report.trimmed_labels:
-        yield Finding("info", f"{report.trimmed_labels:,} labels had white space around them, which was removed.")
+        yield Finding("info", f"White space around {counted(report.trimmed_labels, 'label')} was removed.")
     if corpus.ids is not None:
-        repeated = [key for key, count in Counter(corpus.ids).items() if key is not None and count > 1]
+        named = Counter(str(key) for key in corpus.ids if key is not None)  # 7 and "7" are one id
+        repeated = [key for key, count in named.items() if count > 1]
         if repeated:
             shown = [repr(key) for key in repeated[:5]]
             yield Finding(
                 "warning",
-                f"{_count(len(repeated), 'document id occurs', 'document ids occur')} more than once: "
+                f"{counted(len(repeated), 'document id occurs', 'document ids occur')} more than once: "
                 f"{_some(shown, len(repeated))}; give each document an id of its own.",
             )
 
@@ -223,7 +246,7 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
         here, there = overlap.examples[0]
         yield Finding(
             "warning",
-            f"{_count(overlap.documents, 'text', 'texts')} of {corpus.source} ({overlap.share:.1%}) "
+            f"{counted(overlap.documents, 'text', 'texts')} of {corpus.source} ({overlap.share:.1%}) "
             f"{'is' if overlap.documents == 1 else 'are'} also in {overlap.source}, for example document "
             f"{here} here and {there} there; results on {overlap.source} will be too good, remove them from "
             "one of the two.",
@@ -231,7 +254,7 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
     if overlap.documents_with_different_labels:
         yield Finding(
             "warning",
-            f"{_count(overlap.documents_with_different_labels, 'shared text has', 'shared texts have')} "
+            f"{counted(overlap.documents_with_different_labels, 'shared text has', 'shared texts have')} "
             f"different labels in {corpus.source} and {overlap.source}; decide which labels are right.",
         )
     unseen = overlap.labels_only_there
@@ -239,9 +262,9 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
         documents = overlap.documents_there_with_unseen_labels
         yield Finding(
             "warning",
-            f"{_count(len(unseen), 'label', 'labels')} of {overlap.source} never "
+            f"{counted(len(unseen), 'label', 'labels')} of {overlap.source} never "
             f"{'occurs' if len(unseen) == 1 else 'occur'} in {corpus.source} and cannot be learned: "
-            f"{_some(list(unseen[:5]), len(unseen))} (in {_count(documents, 'document', 'documents')}).",
+            f"{_some(list(unseen[:5]), len(unseen))} (in {counted(documents, 'document', 'documents')}).",
         )
     if other is not None and not other.taxonomy.is_flat and other.taxonomy != corpus.taxonomy:
         yield Finding("error", f"{corpus.source} and {overlap.source} were read with different taxonomies; use one.")
@@ -251,10 +274,6 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
             f"{corpus.source} was read with closure={corpus.closure!r} and {overlap.source} with "
             f"{other.closure!r}; results would compare different label sets.",
         )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _some(shown: Sequence[str], total: int) -> str:

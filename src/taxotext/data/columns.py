@@ -26,7 +26,10 @@ class Columns:
         label_separator: the separator of CSV label cells. ``None``: a cell that begins with ``[`` is a JSON
             list, and ``;`` or ``|`` is recognised when only one of the two occurs. ``""``: each cell is one
             label.
-        id: the field with the id of the document. With the default name it may be absent.
+        found_separator: the separator that was recognised in an earlier file of the same kind; it is taken where
+            ``label_separator`` is None and the cells do not show another one.
+        id: the field with the id of the document. With the default name it may be absent, and when another role
+            takes the field of that name, documents have no id (:attr:`id_field`).
         weight: the field with the weight of the document in training (a finite number, 0 or more), if there
             is one.
         group: the field with the group of the document (its author, its source: documents of one group are
@@ -46,6 +49,7 @@ class Columns:
     id: str = "id"
     weight: str | None = None
     group: str | None = None
+    found_separator: str | None = None
 
     def __post_init__(self) -> None:
         """Accept one text field as a plain string, and refuse one field in two roles."""
@@ -55,12 +59,35 @@ class Columns:
             raise ConfigError("columns.text names no field; give at least one, for example text=('text',)")
         roles = [("text", name) for name in fields] + [("labels", self.labels), ("id", self.id)]
         roles += [(role, name) for role, name in (("weight", self.weight), ("group", self.group)) if name is not None]
-        seen: dict[str, str] = {}
         for role, name in roles:
             if not isinstance(name, str) or not name:
                 raise ConfigError(f"columns.{role} is {name!r}; give the name of a field")
+        self.check_roles(labelled=False)
+
+    @property
+    def id_field(self) -> str | None:
+        """``id``, or None where it stands at its default and another role has the field of that name."""
+        others = (*self.text, self.labels, self.weight, self.group)
+        return None if self.id == "id" and self.id in others else self.id
+
+    def check_roles(self, *, labelled: bool) -> None:
+        """Raise a ConfigError when one field has two roles; that of labels counts where they are read (``labelled``).
+
+        >>> Columns(text="labels").check_roles(labelled=False)
+        """
+        roles: list[tuple[str, str | None]] = [("text", name) for name in self.text]
+        roles += [("labels", self.labels)] if labelled else []
+        roles += [("id", self.id_field), ("weight", self.weight), ("group", self.group)]
+        seen: dict[str, str] = {}
+        for role, name in roles:
+            if name is None:
+                continue
+            if name in seen and seen[name] == role:
+                raise ConfigError(f"columns: the field {name!r} is named twice as {role}; name it once")
             if name in seen:
-                raise ConfigError(f"columns: the field {name!r} is named as {seen[name]} and as {role}; name it once")
+                raise ConfigError(
+                    f"columns: the field {name!r} is taken as {seen[name]} and as {role}; name another one for {role}"
+                )
             seen[name] = role
 
 
@@ -71,12 +98,13 @@ DEFAULT_COLUMNS = Columns()
 class Document:
     """One document as it stands in a file.
 
-    ``where`` is ``file:line`` (the first line of the record); ``weight`` is 1.0 where the file has none.
+    ``where`` is ``file:line`` (the first line of the record); ``weight`` is 1.0 where the file has none. An ``id`` that
+    is a whole number in the file stays one.
     """
 
     text: str
     labels: tuple[str, ...] = ()
-    id: str | None = None
+    id: str | int | None = None
     weight: float = 1.0
     group: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)

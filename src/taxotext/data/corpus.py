@@ -16,8 +16,9 @@ from scipy import sparse
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
 from taxotext.data.readers import read_documents
 from taxotext.data.sources import source_name
-from taxotext.errors import ConfigError, DataError, LabelError, nearest
-from taxotext.labels import CLOSURE_POLICIES, Taxonomy
+from taxotext.errors import ConfigError, DataError, nearest
+from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
@@ -39,7 +40,7 @@ class Corpus:
         taxonomy: the N labels and their structure.
         unknown_labels: U labels that the data have and the taxonomy lacks, sorted; only with
             ``unknown="count"``.
-        ids: the ids of the documents, or None when no document has one.
+        ids: the ids of the documents, strings or whole numbers, or None when no document has one.
         weights: float32 (D,), or None when all weigh 1.
         groups: the groups of the documents, or None when no document has one.
         metadata: the other fields of each document, or None when there are none.
@@ -56,7 +57,7 @@ class Corpus:
     targets: BoolMatrix
     taxonomy: Taxonomy
     unknown_labels: tuple[str, ...] = ()
-    ids: tuple[str | None, ...] | None = None
+    ids: tuple[str | int | None, ...] | None = None
     weights: npt.NDArray[np.float32] | None = None
     groups: tuple[str | None, ...] | None = None
     metadata: tuple[Mapping[str, Any], ...] | None = None
@@ -95,7 +96,7 @@ class Corpus:
         _check_policies(closure, unknown)
         report = ReadReport() if report is None else report
         texts: list[str] = []
-        ids: list[str | None] = []
+        ids: list[str | int | None] = []
         weights: list[float] = []
         groups: list[str | None] = []
         metadata: list[Mapping[str, Any]] = []
@@ -134,7 +135,7 @@ class Corpus:
         taxonomy: Taxonomy | None = None,
         *,
         label_ids: Sequence[str] | None = None,
-        ids: Iterable[str | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
         weights: Iterable[float] | None = None,
         groups: Iterable[str | None] | None = None,
         metadata: Iterable[Mapping[str, Any]] | None = None,
@@ -154,7 +155,7 @@ class Corpus:
             label_ids: the L ids of the columns of a matrix. Without them they are those of the taxonomy, or
                 else the column numbers from 0 as strings. With lists and no taxonomy: the whole label set, in
                 this order.
-            ids: D document ids or None; whole numbers become strings.
+            ids: D document ids, strings or whole numbers, or None.
             weights: D finite numbers, 0 or more.
             groups: D groups, strings or whole numbers; None: a group of its own.
             metadata: D mappings.
@@ -194,7 +195,7 @@ class Corpus:
             unknown=unknown,
             report=report,
             optional={
-                "ids": lists.check_names(ids, "ids", count),
+                "ids": lists.check_ids(ids, count),
                 "weights": lists.check_weights(weights, count),
                 "groups": lists.check_names(groups, "groups", count),
                 "metadata": lists.check_metadata(metadata, count),
@@ -287,7 +288,8 @@ class Corpus:
         outside = rows[(rows < 0) | (rows >= len(self))]
         if outside.size:
             raise DataError(
-                f"the index {int(outside[0])} is outside the corpus of {len(self):,} documents (0 is the first)"
+                f"the index {int(outside[0])} is outside the corpus of {counted(len(self), 'document')} "
+                "(0 is the first)"
             )
         chosen = rows.tolist()
         return replace(
@@ -300,10 +302,37 @@ class Corpus:
             metadata=None if self.metadata is None else tuple(self.metadata[i] for i in chosen),
         )
 
-    def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of texts, label sets and document ids.
+    def aligned(self, taxonomy: Taxonomy, *, closure: str | None = None, unknown: str = "error") -> Corpus:
+        """Return the same documents with their labels in the columns of another taxonomy.
 
-        Label sets count as ids, in any order of the taxonomy.
+        Args:
+            taxonomy: of the model, say; a corpus of the same one is returned as it is.
+            closure: policy for the label sets when the taxonomies differ.
+            unknown: labels that ``taxonomy`` lacks, as in :meth:`from_documents`.
+
+        Raises:
+            DataError: unknown labels, when they are errors.
+        """
+        mine, theirs = self.taxonomy, taxonomy
+        if mine is theirs or (mine.ids == theirs.ids and np.array_equal(mine.edge_index, theirs.edge_index)):
+            return self
+        return Corpus.from_lists(
+            self.texts,
+            self.label_lists(),
+            taxonomy,
+            ids=self.ids,
+            weights=self.weights,
+            groups=self.groups,
+            metadata=self.metadata,
+            closure=closure,
+            unknown=unknown,
+            source=self.source,
+        )
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of texts, label sets and document ids, and of weights and groups if there are any.
+
+        Label sets count as ids, in any order of the taxonomy; the document ids 7 and "7" are the same.
 
         It is the same for the same documents in the same order, on any machine.
         """
@@ -321,7 +350,14 @@ class Corpus:
                 add(label)
             document_id = None if self.ids is None else self.ids[row]
             digest.update(b"\0" if document_id is None else b"\1")
-            add(document_id or "")
+            add("" if document_id is None else str(document_id))
+        if self.weights is not None:
+            digest.update(b"weights" + self.weights.astype("<f4").tobytes())
+        if self.groups is not None:
+            digest.update(b"groups")
+            for group in self.groups:
+                digest.update(b"\0" if group is None else b"\1")
+                add(group or "")
         return digest.hexdigest()
 
 
@@ -432,12 +468,16 @@ def _assemble(
         report.unknown_labels = {word: int(counts[sets.vocabulary[word]]) for word in missing}
         if unknown == "error":
             raise _unknown_error(sets, report.unknown_labels, taxonomy, source)
+        one = len(missing) == 1
+        was, misses = ("it was", "it counts as a miss") if one else ("they were", "they count as misses")
         logger.warning(
-            "%s: %d unknown label(s), used %d times, which the taxonomy lacks: %s",
+            "%s: %s not in the taxonomy: %r (in %s)%s; %s",
             source,
-            len(missing),
-            sum(report.unknown_labels.values()),
-            "removed" if unknown == "drop" else "kept as labels that nothing can predict",
+            counted(len(missing), "label is", "labels are"),
+            missing[0],
+            counted(report.unknown_labels[missing[0]], "document"),
+            "" if one else f" and {len(missing) - 1:,} more",
+            f"{was} removed" if unknown == "drop" else f"nothing predicts {'it' if one else 'them'}, so {misses}",
         )
     # A number for each word of the vocabulary: its column, or -1 for a label that is dropped.
     column_of = np.asarray([known.get(word, -1) for word in words], dtype=np.int64)
@@ -479,20 +519,14 @@ def _apply_policy(given: BoolMatrix, taxonomy: Taxonomy, policy: str) -> BoolMat
 
 
 def _unknown_error(sets: _LabelSets, counts: Mapping[str, int], taxonomy: Taxonomy, source: str) -> DataError:
-    problems: list[str] = []
-    for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        hint = ""
-        if len(problems) < 20:  # the search for the nearest label is slow in large taxonomies, and no more are shown
-            try:
-                taxonomy.index(label)
-            except LabelError as error:
-                _, mark, nearest_label = str(error).partition("Did you mean")
-                hint = f" {mark}{nearest_label}" if mark else ""
-        documents = "1 document" if count == 1 else f"{count:,} documents"
-        problems.append(f"{sets.first_place[sets.vocabulary[label]]}: {label!r} (in {documents}).{hint}")
-    many = "1 label is" if len(counts) == 1 else f"{len(counts):,} labels are"
+    labels = sorted(counts, key=lambda label: (-counts[label], label))
+    problems = [
+        f"{sets.first_place[sets.vocabulary[label]]}: {label!r} (in {counted(counts[label], 'document')}).{hint}"
+        for label, hint in zip(labels, lookup.hints(labels, taxonomy.ids), strict=True)
+    ]
     return DataError(
-        f"{source}: {many} not in the taxonomy of {len(taxonomy):,} labels; add them to the taxonomy, "
+        f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
+        f"{counted(len(taxonomy), 'label')}; add them to the taxonomy, "
         "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation",
         problems,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.corpus import Corpus
 from taxotext.data.records import short
-from taxotext.data.writers import corpus_records, field_names, replacing
+from taxotext.data.writers import corpus_records, field_names, opened_for
 from taxotext.errors import DataError
 
 logger = logging.getLogger("taxotext")
@@ -20,6 +20,8 @@ def write_parquet(
     corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
 ) -> None:
     """Write a Parquet file (extra ``parquet``): id, text, labels (lists of strings), weight, group, then the metadata.
+
+    Ids are whole numbers where all of them are, else strings.
 
     Args and errors are those of :func:`taxotext.data.write_jsonl`; besides, the values of a field of the metadata must
     have a common type.
@@ -36,8 +38,17 @@ def write_parquet(
     def metadata() -> Iterator[Mapping[str, Any]]:
         return iter(corpus.metadata or ())
 
-    with replacing(target, overwrite) as stream:
-        write_parquet_records(corpus_records(corpus, names), roles, metadata, target, stream)
+    ids = [value for value in corpus.ids or () if value is not None]
+    whole = bool(ids) and all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in ids)
+
+    def records() -> Iterator[dict[str, Any]]:
+        for record in corpus_records(corpus, names):
+            if not whole and isinstance(record.get(names.get("id", "")), int):  # a column has one type
+                record[names["id"]] = str(record[names["id"]])
+            yield record
+
+    with opened_for(target, overwrite) as stream:
+        write_parquet_records(records(), roles, metadata, target, stream, whole_ids=whole)
 
 
 def write_annif_tsv(
@@ -77,7 +88,7 @@ def write_libmultilabel(
             if any(sign.isspace() for sign in label):
                 raise DataError(f"{path}: the label {label!r} has a blank in it, which separates labels there")
         document_id = None if corpus.ids is None else corpus.ids[row]
-        name = str(row + 1) if document_id is None else " ".join(document_id.split())
+        name = str(row + 1) if document_id is None else " ".join(str(document_id).split())
         return "\t".join([name, " ".join(labels), text])
 
     _write_lines(corpus, Path(path), line, overwrite)
@@ -85,7 +96,7 @@ def write_libmultilabel(
 
 def _write_lines(corpus: Corpus, target: Path, line: Callable[[int, str, list[str]], str], overwrite: bool) -> None:
     changed = 0
-    with replacing(target, overwrite) as stream:
+    with opened_for(target, overwrite) as stream:
         for row, labels in enumerate(corpus.label_lists()):
             text = corpus.texts[row]
             flat = text.translate(_BREAKS)

@@ -55,7 +55,7 @@ def read_rows(dataset: Any, asked: Asked) -> tuple[Iterator[Item], RecordParser]
         logger.info("%s: the columns %s are left out; they hold no plain values", asked.name, ", ".join(left_out))
     cells = None
     if asked.labelled and _is_string(features[columns.labels], datasets):
-        cells = LabelCells(columns.labels, columns.label_separator, asked.report)
+        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
     parser = RecordParser(columns, asked.labelled, cells, asked.report)
     rows = dataset.select_columns(kept).with_format(None)
     return _rows(rows, {name: features[name] for name in kept}, asked, cells, datasets), parser

@@ -120,7 +120,17 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
 
 
 def check_names(names: Iterable[Any] | None, what: str, count: int) -> tuple[str | None, ...] | None:
-    """Return ids or groups as strings or None."""
+    """Return groups as strings or None."""
+    checked = _named(names, what, count)
+    return None if checked is None else tuple(None if value is None else str(value) for value in checked)
+
+
+def check_ids(ids: Iterable[Any] | None, count: int) -> tuple[str | int | None, ...] | None:
+    """Return document ids as strings, whole numbers or None."""
+    return _named(ids, "ids", count)
+
+
+def _named(names: Iterable[Any] | None, what: str, count: int) -> tuple[str | int | None, ...] | None:
     if names is None:
         return None
     values = _listed(names, what, "one string for each document")
@@ -132,7 +142,10 @@ def check_names(names: Iterable[Any] | None, what: str, count: int) -> tuple[str
                 f"{what}[{i}] must be a string, a whole number or None, found {kind(value)}: {short(value)}"
             )
     _refuse(problems, f"{len(problems):,} of {count:,} {what} cannot be used")
-    return tuple(None if value is None or value == "" else str(value) for value in values)
+    return tuple(
+        None if value is None or value == "" else str(value) if isinstance(value, str) else int(value)
+        for value in values
+    )
 
 
 def check_weights(weights: Iterable[float] | None, count: int) -> npt.NDArray[np.float32] | None:

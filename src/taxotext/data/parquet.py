@@ -34,8 +34,10 @@ def read_parquet(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
     kinds = {_check_schema(_open(arrow, part, place), asked, place) for part, place in parts}
     if len(kinds) > 1:
         raise DataError(f"{asked.name}: the labels are lists in some files and strings in others; write them alike")
-    cells = LabelCells(asked.columns.labels, asked.columns.label_separator, asked.report) if "cells" in kinds else None
-    return _rows(arrow, parts, asked, cells), RecordParser(asked.columns, asked.labelled, cells, asked.report)
+    columns, cells = asked.columns, None
+    if "cells" in kinds:
+        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
+    return _rows(arrow, parts, asked, cells), RecordParser(columns, asked.labelled, cells, asked.report)
 
 
 def _arrow(name: str) -> Any:
@@ -133,6 +135,8 @@ def write_parquet_records(
     metadata: Callable[[], Iterator[Mapping[str, Any]]],
     target: Path,
     stream: BinaryIO,
+    *,
+    whole_ids: bool = False,
 ) -> None:
     """Write records as one Parquet file; labels are lists of strings.
 
@@ -142,6 +146,7 @@ def write_parquet_records(
         metadata: iterates over the other fields of the documents; their types are found over all of them.
         target: the file, for sentences.
         stream: what is written to.
+        whole_ids: whether the ids are whole numbers of 64 bits rather than strings.
 
     Raises:
         DataError: values of a field have no common type.
@@ -149,7 +154,13 @@ def write_parquet_records(
     """
     pa = _arrow(str(target))
     string = pa.string()
-    types = {"id": string, "text": string, "labels": pa.list_(string), "weight": pa.float64(), "group": string}
+    types = {
+        "id": pa.int64() if whole_ids else string,
+        "text": string,
+        "labels": pa.list_(string),
+        "weight": pa.float64(),
+        "group": string,
+    }
     fields = [pa.field(name, types[role]) for role, name in roles.items()]
     fields += [pa.field(name, kind) for name, kind in _metadata_types(pa, metadata, target).items()]
     schema = pa.schema(fields)

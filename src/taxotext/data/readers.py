@@ -66,6 +66,7 @@ def read_documents(
     """
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+    columns.check_roles(labelled=labelled)
     kind_of_file, compressed = resolve_format(source, format)
     if isinstance(source, (str, Path)):
         check_path(Path(source), kind_of_file)
@@ -134,7 +135,7 @@ def _read(
             parser = RecordParser(columns, labelled, None, report)
             records = _json_records(lines, name)
         else:
-            cells = LabelCells(columns.labels, columns.label_separator, report)
+            cells = LabelCells(columns.labels, columns.label_separator, report, columns.found_separator)
             parser = RecordParser(columns, labelled, cells, report)
             records = _csv_records(lines, name, "," if kind_of_file == "csv" else "\t", columns, labelled)
             if labelled:
@@ -244,6 +245,7 @@ class _CsvLines:
 
     def begin_record(self) -> None:
         self.start = self.number + 1
+        self.tabs: list[int] = []  # of the first and the last line
         self.fault: tuple[int, str] | None = None
         self._size = 0
 
@@ -257,6 +259,7 @@ class _CsvLines:
             self.ended = True
             raise
         self._size += len(line)
+        self.tabs = [*self.tabs[:1], line.count(b"\t")]
         if self._size > LARGEST_RECORD:
             raise DataError(
                 f"{self._name}:{self.start}: the record that begins here is longer than "
@@ -290,11 +293,13 @@ def _csv_records(
                     f'{name}:{start}: the record that begins here opens a quote (") that is never closed; '
                     'close it, or double it ("")'
                 ) from error
+            reason = _why_no_csv(error, start, feed.number)
             if header is None:
-                raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {error}; mend it") from error
-            yield feed.number, BadRecordError(f"this is not valid CSV: {error}")
+                raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {reason}") from error
+            yield feed.number, BadRecordError(f"this is not valid CSV: {reason}")
             continue
-        if not row or (len(row) == 1 and not row[0].strip()):
+        # A cell of white space is a blank line where rows have more cells, and a document where they have one.
+        if not row or (len(row) == 1 and not row[0].strip() and (header is None or len(header) > 1)):
             if header is not None:
                 yield start, None
             continue
@@ -306,6 +311,8 @@ def _csv_records(
         elif header is None:
             header = row
             _check_header(header, f"{name}:{start}", delimiter, columns, labelled)
+        elif delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
+            yield start, BadRecordError(_swallowed(start, feed.number))
         elif len(row) != len(header):
             few_or_many = "few" if len(row) < len(header) else "many"
             yield (
@@ -322,6 +329,27 @@ def _csv_records(
         raise DataError(f"{name}: the file is empty; give a file with a header and one document a row")
 
 
+def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
+    if "new-line character" in str(error):
+        return "lines end in CR alone; save the file with LF (or CR LF) line ends"
+    begun = "" if first == last else f", in the record that begins in line {first}; see to the quotes from there on"
+    told = str(error).replace("'\t'", "a tab")
+    return f"{told}{begun or '; mend it'}"
+
+
+def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:
+    """Whether a row over several lines may be several rows: its first line is whole by itself, and so is its last."""
+    both = any("\n" in cell and "\t" in cell for cell in row)
+    return both and tabs[0] == columns - 1 and (tabs[1] == columns - 1 or len(row) != columns)
+
+
+def _swallowed(first: int, last: int) -> str:
+    return (
+        f'lines {first} to {last} make one row, because a cell begins with a quote ("), but seem to be several: put '
+        'a cell that begins with a quote into quotes and double its own ("""so"" it begins"), or use JSONL or CSV'
+    )
+
+
 def _check_header(header: list[str], where: str, delimiter: str, columns: Columns, labelled: bool) -> None:
     seen: set[str] = set()
     for cell in header:
@@ -336,10 +364,12 @@ def _check_header(header: list[str], where: str, delimiter: str, columns: Column
     if len(header) == 1:
         for other, mark in ((";", "';'"), ("\t", "a tab"), (",", "a comma"), ("|", "'|'")):
             if other in header[0] and other != delimiter:
-                suffix = " (name the file .tsv)" if other == "\t" else " (name the file .csv)" if other == "," else ""
+                advice = {"\t": "name the file .tsv", ",": "name the file .csv"}.get(
+                    other, "export it with commas, as .csv, or with tabs, as .tsv"
+                )
                 raise DataError(
                     f"{where}: the header is one cell, {short(header[0])}; columns seem to be separated by "
-                    f"{mark}, expected {'a comma' if delimiter == ',' else 'a tab'}: save the file so{suffix}"
+                    f"{mark}, expected {'a comma' if delimiter == ',' else 'a tab'}: {advice}"
                 )
     raise DataError(
         f"{where}: the header lacks a column that is needed; the first line must name the columns, and the "

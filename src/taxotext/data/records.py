@@ -62,21 +62,22 @@ class RecordParser:
         self._labelled = labelled
         self._cells = cells
         self._report = report
-        named = [*columns.text, columns.id, columns.weight, columns.group]
-        self._roles = frozenset([*named, columns.labels] if labelled else named)
+        named = [*columns.text, columns.id_field, columns.weight, columns.group, columns.labels if labelled else None]
+        self._roles = frozenset(name for name in named if name is not None)
 
     def document(self, record: Mapping[str, Any], where: str) -> Document:
         """Return the document; BadRecordError with the reason when there is none in the record."""
         columns = self._columns
         text = self._text(record)
         labels, duplicates = self._labels(record, where) if self._labelled else ((), 0)
-        optional = columns.id == "id"
+        group = None if columns.group is None else self._name(record, columns.group, optional=False)
+        id_field = columns.id_field
         document = Document(
             text=text,
             labels=labels,
-            id=self._name(record, columns.id, optional),
+            id=None if id_field is None else self._name(record, id_field, optional=id_field == "id"),
             weight=1.0 if columns.weight is None else self._weight(_get(record, columns.weight)),
-            group=None if columns.group is None else self._name(record, columns.group, optional=False),
+            group=None if group is None else str(group),
             metadata={name: value for name, value in record.items() if name not in self._roles},
             where=where,
         )
@@ -120,12 +121,12 @@ class RecordParser:
         self._report.trimmed_labels += sum(map(operator.ne, labels, value))
         return tuple(unique), len(value) - len(unique)
 
-    def _name(self, record: Mapping[str, Any], name: str, optional: bool) -> str | None:
+    def _name(self, record: Mapping[str, Any], name: str, optional: bool) -> str | int | None:
         value = record.get(name) if optional else _get(record, name)
         if value is None or value == "":
             return None
         if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
+            return value
         if not isinstance(value, str):
             raise BadRecordError(
                 f"the field {name!r} must be a string or a whole number, found {kind(value)}: {short(value)}"
@@ -157,13 +158,20 @@ class LabelCells:
     Without a separator given, one is guessed: from the first rows (:meth:`guess`), and from later rows while
     no cell has shown one. A doubt is a DataError at once, also when bad lines are skipped: every row would be
     read differently.
+
+    Args:
+        column: the name of the column.
+        separator: the one that is given, if one is.
+        report: learns which one was found.
+        before: the one that was found in an earlier file of the same kind.
     """
 
-    def __init__(self, column: str, separator: str | None, report: ReadReport) -> None:
+    def __init__(self, column: str, separator: str | None, report: ReadReport, before: str | None = None) -> None:
         self._column = column
         self._given = separator is not None
         self._separator = separator
         self._report = report
+        self._before = before
 
     def guess(self, cells: Sequence[tuple[str, str]]) -> None:
         """Look at the (cell, where) of the first rows before any of them is cut."""
@@ -181,7 +189,9 @@ class LabelCells:
             if mark in first:
                 self._adopt(mark)
                 return
-        if "," in first:
+        if self._before is not None:
+            self._adopt(self._before)
+        elif "," in first:
             raise self._comma(*first[","])
 
     def split(self, cell: object, where: str) -> list[Any]:

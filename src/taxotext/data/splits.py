@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from taxotext.errors import DataError
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
@@ -108,7 +109,8 @@ def split_grouped(
     sizes = part_sizes(count, parts)
     if len(members) < len(sizes):
         raise DataError(
-            f"{len(members)} groups cannot be split into {len(sizes)} parts without cutting one; use fewer parts"
+            f"{counted(len(members), 'group')} cannot be split into {len(sizes)} parts without cutting one; "
+            "use fewer parts"
         )
     group_sizes = np.bincount(group_of, minlength=len(members))
     if targets is None:
@@ -175,8 +177,9 @@ def part_sizes(n: int, parts: Sequence[float]) -> Indices:
     if abs(math.fsum(shares) - 1) > 1e-6:
         raise DataError(f"the parts of the split, {shares}, are {math.fsum(shares):g} together; they must be 1")
     if n < len(shares):
-        documents = "1 document" if n == 1 else f"{n} documents"
-        raise DataError(f"{documents} cannot be split into {len(shares)} parts; use fewer parts or more documents")
+        raise DataError(
+            f"{counted(n, 'document')} cannot be split into {len(shares)} parts; use fewer parts or more documents"
+        )
     exact = np.asarray(shares) * n
     sizes = np.floor(exact + 1e-9).astype(np.int64)
     remainders = np.round(exact - sizes, 9)  # equal shares must have equal remainders: the first part comes first

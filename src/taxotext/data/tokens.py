@@ -101,7 +101,13 @@ class TextTokenizer:
 
     @classmethod
     def learn_words(
-        cls, texts: Iterable[str], *, size: int = 50_000, min_count: int = 2, lowercase: bool = True
+        cls,
+        texts: Iterable[str],
+        *,
+        size: int = 50_000,
+        min_count: int = 2,
+        lowercase: bool = True,
+        punctuation: bool = True,
     ) -> Self:
         """Learn a vocabulary of whole words from ``texts`` (the training split only).
 
@@ -112,17 +118,19 @@ class TextTokenizer:
             size: words kept, most frequent first, ``[PAD]`` and ``[UNK]`` included.
             min_count: rarer words become ``[UNK]``.
             lowercase: fold case first.
+            punctuation: False: punctuation parts words and is left out; True: each sign is a word.
         """
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
         steps = [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)
+        behaviour = "isolated" if punctuation else "removed"
         lone = Regex(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.WhitespaceSplit(),
-                pre_tokenizers.Punctuation(),
+                pre_tokenizers.Punctuation(behaviour),
                 pre_tokenizers.Split(lone, "isolated"),
             ]
         )
@@ -141,6 +149,12 @@ class TextTokenizer:
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """All tokens, in the order of their ids."""
+        ids = self._tokenizer.get_vocab()
+        return sorted(ids, key=ids.__getitem__)
 
     @property
     def specials(self) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +15,7 @@ from taxotext.data.corpus import Corpus
 from taxotext.data.records import short
 from taxotext.data.sources import format_of_path, parse_format
 from taxotext.errors import DataError
+from taxotext.files import replacing
 
 WRITTEN = ("jsonl", "csv", "tsv", "parquet", "annif-tsv", "libmultilabel")
 """The formats that a corpus can be written in."""
@@ -82,7 +81,7 @@ def write_jsonl(
     """
     target = Path(path)
     names = field_names(corpus, columns)
-    with replacing(target, overwrite) as stream:
+    with opened_for(target, overwrite) as stream:
         for record in corpus_records(corpus, names):
             try:
                 stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
@@ -110,7 +109,7 @@ def write_csv(corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUM
     names = field_names(corpus, columns)
     metadata = dict.fromkeys(name for fields in corpus.metadata or () for name in fields)
     header = [name for role, name in names.items() if role != "id" or corpus.ids is not None] + list(metadata)
-    with replacing(target, overwrite) as stream:
+    with opened_for(target, overwrite) as stream:
         stream.write(_row(header, delimiter, target))
         for record in corpus_records(corpus, names):
             record[names["labels"]] = _label_cell(record[names["labels"]], columns.label_separator, target)
@@ -119,7 +118,8 @@ def write_csv(corpus: Corpus, path: Path | str, columns: Columns = DEFAULT_COLUM
 
 def field_names(corpus: Corpus, columns: Columns) -> dict[str, str]:
     """Return role -> field name, in the order of writing; DataError when metadata would overwrite one."""
-    names = {"id": columns.id, "text": columns.text[0], "labels": columns.labels}
+    names = {} if corpus.ids is None and columns.id_field is None else {"id": columns.id}
+    names |= {"text": columns.text[0], "labels": columns.labels}
     if corpus.weights is not None:
         names["weight"] = columns.weight or "weight"
     if corpus.groups is not None:
@@ -188,11 +188,20 @@ def _row(cells: list[str], delimiter: str, target: Path) -> bytes:
             raise DataError(f"{target}: {short(cell)} holds a NUL character, which CSV has no form for; write JSONL")
         special = delimiter in cell or '"' in cell or "\n" in cell or "\r" in cell
         quoted.append('"' + cell.replace('"', '""') + '"' if special else cell)
-    return (delimiter.join(quoted) + "\n").encode("utf-8")
+    row = delimiter.join(quoted)
+    lines = row.split("\n")
+    if delimiter == "\t" and len(lines) > 1 and lines[0].count("\t") == lines[-1].count("\t") == len(cells) - 1:
+        odd = [cell for cell in cells if "\t" in cell and "\n" in cell]
+        if odd:  # the reader would take it for rows that an open quote has swallowed
+            raise DataError(
+                f"{target}: {short(odd[0])} has tabs and line breaks that look like rows of a TSV file; "
+                "write JSONL or CSV"
+            )
+    return (row + "\n").encode("utf-8")
 
 
 @contextmanager
-def replacing(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
+def opened_for(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file beside ``path`` that takes its place once complete, or vanishes."""
     if path.is_dir():
         raise DataError(f"{path}: this is a folder; give the name of a file in it")
@@ -200,20 +209,13 @@ def replacing(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: the file exists already; give another name, or overwrite=True to replace it")
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as raw:
+        with replacing(path) as temporary, temporary.open("wb") as raw:
             if path.suffix.lower() == ".gz":
                 # No name and no time inside, so that the same corpus gives the same bytes.
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
                     yield cast(BinaryIO, packed)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: the file cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 numpy and scipy only: a decoder is tested, and used on stored scores, without torch.
 """
 
+from taxotext.decoding.calibration import Calibration, CalibrationReport, fit_calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.decoder import Decoder
 from taxotext.decoding.predictions import Predictions
@@ -13,12 +14,15 @@ from taxotext.decoding.tuning import SHRINK, SHRINK_GRID, TuningReport, sparse_s
 __all__ = [
     "SHRINK",
     "SHRINK_GRID",
+    "Calibration",
+    "CalibrationReport",
     "Consistency",
     "Decoder",
     "Decoding",
     "Predictions",
     "Propagation",
     "TuningReport",
+    "fit_calibration",
     "sparse_scores",
     "top_k",
     "tune",

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from taxotext.decoding.calibration import Calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
-from taxotext.errors import SHOWN_PROBLEMS, ConfigError, LabelError
+from taxotext.errors import ConfigError, LabelError
+from taxotext.labels import lookup
 from taxotext.metrics.sparse import BoolArray, FloatArray, Sets
 
 if TYPE_CHECKING:
@@ -28,24 +30,23 @@ class Decoder:
 
     The settings act in this order:
 
-    1. **Scores** are made consistent over all labels, excluded ones too: with ``up`` a label gets the maximum
-    over
-       itself and its descendants, with ``down`` the minimum over itself and its ancestors.
-    2. **Eligible** are the labels of ``include`` (all when None) that are not in ``exclude``. No other label
-    is ever
-       answered, whatever comes below.
-    3. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
-    all pass. 4. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with
-    ``down`` labels that
-       lack an eligible ancestor are removed. (With one threshold for all this changes nothing: step 1 has
-       seen to it.) Ineligible ancestors are passed over, so the answer is free of violations among the
-       eligible labels, and free of any when no ancestor of an eligible label is ineligible.
-    5. **top_k** keeps the best k of the set.
-    6. **never_empty**: where nothing is left, the best eligible label is answered.
+    1. **Calibration**: the probabilities are corrected, label by label, if ``calibration`` says so.
+    2. **Scores** are made consistent over all labels, excluded ones too: with ``up`` a label gets the maximum
+       over itself and its descendants, with ``down`` the minimum over itself and its ancestors.
+    3. **Eligible** are the labels of ``include`` (all when None) that are not in ``exclude``. No other label
+       is ever answered, whatever comes below.
+    4. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
+       all pass.
+    5. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
+       labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
+       step 2 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
+       among the eligible labels, and free of any when no ancestor of an eligible label is ineligible.
+    6. **top_k** keeps the best k of the set.
+    7. **never_empty**: where nothing is left, the best eligible label is answered.
 
-    Ties in steps 5 and 6 go to the smaller label index; with consistency, to the upper level first, then the
+    Ties in steps 6 and 7 go to the smaller label index; with consistency, to the upper level first, then the
     smaller index. A consistent score never rises from parent to child, so the best k of a closed set form a
-    closed set: steps 5 and 6 keep what step 4 made, and ``top_k`` is never exceeded.
+    closed set: steps 6 and 7 keep what step 5 made, and ``top_k`` is never exceeded.
 
     Args:
         decoding: the settings.
@@ -64,6 +65,7 @@ class Decoder:
         self.decoding = decoding
         self.labels = len(taxonomy)
         _check_ids(decoding, taxonomy)
+        self._calibration = Calibration(decoding, taxonomy)
         levels = np.asarray(taxonomy.levels, dtype=np.int64)
         self.thresholds = _thresholds(decoding, taxonomy, levels)
         self.eligible = _eligible(decoding, taxonomy)
@@ -83,7 +85,7 @@ class Decoder:
                 self._order = order
 
     def scores(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the consistent scores of a block.
+        """Return the calibrated and consistent scores of a block.
 
         Args:
             block: (B, N) probabilities; float32, other float types are converted to it first.
@@ -94,7 +96,7 @@ class Decoder:
         Raises:
             ValueError: the shape does not fit, or a value is NaN or no probability.
         """
-        given = self._checked(block)
+        given = self._calibration(self._checked(block))
         if self._propagation is None:
             return np.array(given, dtype=np.float32, order="C")
         work = np.array(given.T, dtype=np.float32, order="C")  # (N, B): a step then reads whole rows
@@ -205,25 +207,23 @@ def _csr(mask: BoolArray) -> Sets:
 
 
 def _check_ids(decoding: Decoding, taxonomy: Taxonomy) -> None:
-    problems: list[str] = []
     places: tuple[tuple[str, Iterable[str]], ...] = (
         ("include", decoding.include or ()),
         ("exclude", decoding.exclude),
         ("label_thresholds", decoding.label_thresholds),
+        ("label_temperatures", decoding.label_temperatures),
+        ("label_breakpoints", decoding.label_breakpoints),
     )
-    for key, ids in places:
-        for label in ids:
-            if label in taxonomy:
-                continue
-            if len(problems) >= SHOWN_PROBLEMS:  # not shown: spare the search for the nearest id
-                problems.append(f"{key}: {label!r} is not a label.")
-                continue
-            try:
-                taxonomy.index(label)
-            except LabelError as error:
-                problems.append(f"{key}: {error.message}")
-    if problems:
-        raise LabelError("decoding: the settings name labels that the model does not have.", problems)
+    unknown = [(key, label) for key, ids in places for label in ids if label not in taxonomy]
+    if unknown:
+        near = lookup.hints([label for _, label in unknown], taxonomy.ids)
+        raise LabelError(
+            "decoding: the settings name labels that the model does not have.",
+            [
+                f"{key}: The taxonomy has no label {label!r}.{hint}"
+                for (key, label), hint in zip(unknown, near, strict=True)
+            ],
+        )
 
 
 def _thresholds(decoding: Decoding, taxonomy: Taxonomy, levels: NDArray[np.int64]) -> FloatArray:

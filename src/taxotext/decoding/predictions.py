@@ -21,7 +21,7 @@ class Predictions:
     """The answered labels of D documents, sparse: the same for 50 labels and for 500,000.
 
     Document d has the labels ``ids[indptr[d]:indptr[d + 1]]`` with the same slice of ``scores``, the best
-    first; equal scores in the order of the label index.
+    first; of equal scores the upper level comes first where levels are given, then the smaller index.
 
     Attributes:
         indptr: (D + 1,) int64.
@@ -34,12 +34,13 @@ class Predictions:
     scores: NDArray[np.float32]
 
     @classmethod
-    def from_sets(cls, sets: Sets, scores: Any) -> Predictions:
+    def from_sets(cls, sets: Sets, scores: Any, levels: NDArray[np.integer[Any]] | None = None) -> Predictions:
         """Build from label sets and the scores of all labels, as a decoder returns them.
 
         Args:
             sets: (D, N) bool sparse.
             scores: (D, N), an array or a sparse matrix (a missing entry scores 0).
+            levels: (N,) of the labels; parents and children often tie after a consistency rule.
 
         Raises:
             ValueError: the shapes differ.
@@ -60,7 +61,8 @@ class Predictions:
             values[there] = stored.data[np.searchsorted(stored_keys, wanted[there])]
         else:
             values = np.asarray(scores)[rows, sets.indices].astype(np.float32)
-        order = np.lexsort((sets.indices, -values, rows))
+        level = np.zeros(1, np.int64) if levels is None else levels[sets.indices]
+        order = np.lexsort((sets.indices, np.broadcast_to(level, rows.shape), -values, rows))
         return cls(sets.indptr.astype(np.int64), sets.indices[order].astype(np.int32), values[order])
 
     @classmethod

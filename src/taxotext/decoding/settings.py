@@ -11,6 +11,11 @@ from taxotext.settings import Settings, parse_settings
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Consistency = Literal["none", "up", "down"]
+CalibrationMethod = Literal["none", "temperature", "isotonic"]
+CalibrationScope = Literal["all", "label"]
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
+Breakpoint = tuple[float, float]
+"""A score and the probability that it stands for."""
 
 
 class Decoding(Settings):
@@ -53,6 +58,26 @@ class Decoding(Settings):
         default="none",
         description="none; up: no label scores below its descendants; down: none scores above its ancestors",
     )
+    calibration: CalibrationMethod = Field(
+        default="none",
+        description="none; temperature or isotonic: probabilities are corrected before anything else; fitted by tune",
+    )
+    calibration_by: CalibrationScope = Field(
+        default="all", description="one correction for all labels, or one for each label that has enough documents"
+    )
+    temperature: Temperature = Field(
+        default=1.0, description="logits are divided by it (calibration temperature), found by tune"
+    )
+    label_temperatures: dict[str, Temperature] = Field(
+        default_factory=dict, description="temperatures of single labels by id, found by tune"
+    )
+    breakpoints: tuple[Breakpoint, ...] = Field(
+        default=(),
+        description="[score, probability] pairs, straight lines between them (calibration isotonic), found by tune",
+    )
+    label_breakpoints: dict[str, tuple[Breakpoint, ...]] = Field(
+        default_factory=dict, description="breakpoints of single labels by id, found by tune"
+    )
     tuned_on: str | None = Field(
         default=None, description="the data that the thresholds were tuned on; null: not tuned"
     )
@@ -87,6 +112,19 @@ class Decoding(Settings):
             raise ValueError(f"{both[0]!r} is in include and in exclude: keep it in one of them")
         return value
 
+    @field_validator("breakpoints")
+    @classmethod
+    def _rising(cls, value: tuple[Breakpoint, ...]) -> tuple[Breakpoint, ...]:
+        _check_rising(value)
+        return value
+
+    @field_validator("label_breakpoints")
+    @classmethod
+    def _all_rising(cls, value: dict[str, tuple[Breakpoint, ...]]) -> dict[str, tuple[Breakpoint, ...]]:
+        for points in value.values():
+            _check_rising(points)
+        return value
+
     @model_validator(mode="after")
     def _something_decides(self) -> Decoding:
         if self.threshold is None and self.level_thresholds is None and self.top_k is None:
@@ -109,3 +147,18 @@ class Decoding(Settings):
             ConfigError: one sentence for each key that is unknown or has an impossible value.
         """
         return parse_settings(cls, values, where)
+
+
+def _check_rising(points: tuple[Breakpoint, ...]) -> None:
+    """Scores must rise and probabilities must not fall, or the correction would turn the order of scores round."""
+    if not points:
+        return
+    if len(points) < 2 or points[0][0] != 0 or points[-1][0] != 1:
+        raise ValueError("the first score must be 0 and the last one 1; run `taxotext tune` again")
+    before = points[0]
+    if not (before[1] >= 0 and points[-1][1] <= 1):
+        raise ValueError("a probability lies outside 0 to 1; run `taxotext tune` again")
+    for point in points[1:]:
+        if point[0] <= before[0] or point[1] < before[1]:
+            raise ValueError(f"{list(point)} follows {list(before)}: scores must rise, probabilities must not fall")
+        before = point

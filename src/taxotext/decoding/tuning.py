@@ -47,6 +47,7 @@ class TuningReport:
             without top_k, never_empty and set consistency.
         cross_validated: the metric of the chosen ``shrink`` on documents held out from tuning; None without
             "auto".
+        calibration: what a calibration changed before (:class:`~taxotext.decoding.CalibrationReport`), or None.
     """
 
     method: str
@@ -60,6 +61,7 @@ class TuningReport:
     before: float
     after: float
     cross_validated: float | None = None
+    calibration: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -98,6 +100,7 @@ def tune(
     shrink: float | Literal["auto"] = SHRINK,
     towards: Literal["global", "level"] = "global",
     base: Decoding | None = None,
+    before: Decoding | None = None,
     floor: float | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -125,6 +128,7 @@ def tune(
         towards: the common threshold of a label: the global one, or that of its level (itself pulled to the
             global one).
         base: the decoding whose other settings are kept; its ineligible labels are not predicted here either.
+        before: the thresholds in force so far, for the report; None: those of ``base``.
         floor: the scores up to it are missing; a found threshold is never below it. None: take it to be just
             below the lowest stored score.
         folds: parts of the cross-validation, at least 2; at most one for each document are used.
@@ -184,7 +188,7 @@ def tune(
         level_thresholds=level_thresholds,
         tuned_labels=len(own),
         shrink=None if method == "global" else strength,
-        before=f1_of_counts(scored.counts(decoder.thresholds), positives, metric),
+        before=f1_of_counts(scored.counts(Decoder(before or base, taxonomy).thresholds), positives, metric),
         after=f1_of_counts(scored.counts(found.label), positives, metric),
         cross_validated=held_out,
     )

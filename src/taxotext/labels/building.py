@@ -11,6 +11,7 @@ import numpy as np
 
 from taxotext.errors import TaxonomyError
 from taxotext.labels import graph
+from taxotext.wording import counted
 
 logger = logging.getLogger("taxotext")
 
@@ -61,8 +62,8 @@ def tidy_name(name: str | None) -> str | None:
 
 def fail(problems: Sequence[str], source: str | None = None) -> TaxonomyError:
     """The one error that carries all problems of a taxonomy."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return TaxonomyError(f"The taxonomy {source + ' ' if source else ''}has {count}:", problems)
+    named = source + " " if source else ""
+    return TaxonomyError(f"The taxonomy {named}has {counted(len(problems), 'problem')}:", problems)
 
 
 def build(
@@ -242,10 +243,9 @@ class _Draft:
         if redundant:
             examples = ", ".join(f"{self.ids[node]!r} ({place})" for node, place in redundant[:3])
             logger.info(
-                "%s: %d label(s) stand at the top level and below another label too, such as %s; "
-                "only their real parents count",
+                "%s: %s at the top level and below another label too, such as %s; only real parents count",
                 source or "taxonomy",
-                len(redundant),
+                counted(len(redundant), "label stands", "labels stand"),
                 examples,
             )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.errors import TaxonomyError
+from taxotext.files import replacing
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -22,7 +21,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         content = path.read_bytes()
-        if path.suffix == ".gz":
+        if is_packed(path):
             content = gzip.decompress(content)
     except FileNotFoundError:
         raise TaxonomyError(f"The file {path} does not exist; check the path.") from None
@@ -71,6 +70,24 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
     return f"byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; save the file in the encoding UTF-8"
 
 
+def is_packed(path: Path) -> bool:
+    """Whether the name ends in ``.gz``, in capitals or not."""
+    return path.suffix.lower() == ".gz"
+
+
+def plain_name(path: Path) -> str:
+    """The name of a file in small letters, without ``.gz``: what its format is seen from."""
+    return path.name.lower().removesuffix(".gz")
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise a TaxonomyError when ``path`` exists and may not be replaced."""
+    if path.is_dir():
+        raise TaxonomyError(f"{path} is a folder; name a file in it.")
+    if path.exists() and not overwrite:
+        raise TaxonomyError(f"{path} exists already; give another name, or overwrite=True to replace it.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, packed when the name ends in ``.gz``; the file appears whole or not at all.
 
@@ -78,19 +95,10 @@ def write_text(path: Path, text: str) -> None:
         TaxonomyError: when the folder is missing or cannot be written.
     """
     content = text.encode("utf-8")
-    if path.suffix == ".gz":
+    if is_packed(path):
         content = gzip.compress(content, mtime=0)  # no time stamp: equal content gives equal files
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise TaxonomyError(f"{path} cannot be written: {error.strerror or error}; check the folder.") from error

@@ -164,9 +164,3 @@ def _shortest_cycle(start: int, children: Rows) -> list[int]:
     while len(path) == 1 or path[-1] != start:
         path.append(came_from[path[-1]])
     return path[::-1]
-
-
-def sorted_keys(matrix: BoolMatrix) -> Int64Array:
-    """Row * columns + column of each entry of a canonical CSR array, in ascending order."""
-    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
-    return rows * matrix.shape[1] + matrix.indices

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from taxotext.errors import TaxonomyError, nearest
-from taxotext.labels import building
+from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 
 _OBJECT_KEYS = ("id", "name", "children")
@@ -36,6 +36,9 @@ class _Odd(NamedTuple):
     written: str
     kind: str
 
+    def __repr__(self) -> str:
+        return self.written
+
 
 class _Entry(NamedTuple):
     """One label met in the file, the value that holds its children, and where both are."""
@@ -57,13 +60,13 @@ def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
     """
     top = _parse_yaml(text, path) if as_yaml else _parse_json(text, path)
     if isinstance(top, _Mapping) and _is_saved(top):
-        return building.from_dict(json.loads(text), source=str(path))
+        return _saved(top, path)
     return _Walk(path).parts(top)
 
 
 def is_yaml_name(path: Path) -> bool:
     """Whether the file name says YAML (``.yaml`` or ``.yml``, perhaps with ``.gz``)."""
-    return path.name.removesuffix(".gz").endswith((".yaml", ".yml"))
+    return files.plain_name(path).endswith((".yaml", ".yml"))
 
 
 def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
@@ -123,12 +126,40 @@ def _dump_yaml(content: Any) -> str:
 
 def _is_saved(top: _Mapping) -> bool:
     """Whether this is the form of ``Taxonomy.to_dict`` (a model folder's taxonomy.json), not nested."""
-    if len(top.pairs) != 1 or top.pairs[0][0] != "labels" or not isinstance(top.pairs[0][1], list):
+    return len(top.pairs) == 1 and top.pairs[0][0] == "labels" and isinstance(top.pairs[0][1], list | _Sequence)
+
+
+def _saved(top: _Mapping, path: Path) -> building.Parts:
+    try:
+        entries = _plain(top.pairs[0][1])
+    except RecursionError:
+        raise TaxonomyError(_TOO_DEEP.format(path=path)) from None
+    if not entries:
+        raise TaxonomyError(f"{path} holds no labels; a taxonomy needs at least one.")
+    if not all(isinstance(entry, dict) and "children" not in entry for entry in entries):
+        raise TaxonomyError(
+            f"{path}: a list under 'labels' alone is the form of a model's taxonomy.json, a list of "
+            '{"id": ..., "name": ..., "parents": [...]}; leave \'labels\' out and write the list alone, or write '
+            '[{"id": "labels", "children": [...]}] for a label of this name.'
+        )
+    return building.from_dict({"labels": entries}, source=str(path))
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and lists as Python has them."""
+    if isinstance(value, _Mapping):
+        return {key if isinstance(key, str) else repr(key): _plain(inner) for key, inner, _ in value.pairs}
+    return [_plain(item) for item, _ in _items(value)] if isinstance(value, list | _Sequence) else value
+
+
+def _is_object(value: Any) -> bool:
+    """Whether a mapping says something about one label, rather than having labels for keys."""
+    if not isinstance(value, _Mapping) or not value.pairs:
         return False
-    entries = top.pairs[0][1]
-    return bool(entries) and all(
-        isinstance(entry, _Mapping) and entry.has("id") and entry.has("parents") for entry in entries
-    )
+    if all(key in _OBJECT_KEYS for key, _, _ in value.pairs):
+        return True
+    # a label may be called id (a language, say): what is below it is no text
+    return any(key == "id" and isinstance(inner, str | int | float | _Odd) for key, inner, _ in value.pairs)
 
 
 class _Walk:
@@ -167,7 +198,9 @@ class _Walk:
 
     def _push(self, parent: str | None, value: Any, path: str, line: int | None) -> None:
         """Put the labels that ``value`` holds on the stack, the first on top."""
-        if isinstance(value, _Mapping):
+        if _is_object(value):
+            entries = self._listed(value, path, line)
+        elif isinstance(value, _Mapping):
             entries = self._keyed(value, path)
         elif isinstance(value, list | _Sequence):
             entries = [
@@ -188,7 +221,20 @@ class _Walk:
         self.stack.extend((parent, entry) for entry in reversed(entries))
 
     def _keyed(self, value: _Mapping, path: str) -> list[_Entry]:
-        return [_Entry(key, None, inner, step := f"{path}{_step(key)}", line, step) for key, inner, line in value.pairs]
+        """The labels that the keys are; below one stand its children, or an object that says more about it."""
+        entries = []
+        for key, inner, line in value.pairs:
+            step = f"{path}{_step(key)}"
+            if not _is_object(inner):
+                entries.append(_Entry(key, None, inner, step, line, step))
+                continue
+            found = self._object(inner, step)
+            if found.get("id", key) != key:
+                self._report(
+                    step, line, f"the object below {key!r} has the id {found['id']!r}; for a single child write a list"
+                )
+            entries.append(_Entry(key, found.get("name"), found.get("children"), step, line, f"{step}.children"))
+        return entries
 
     def _listed(self, item: Any, path: str, line: int | None) -> list[_Entry]:
         """The labels of one item of a list: text, an object with an id, or a mapping of names."""
@@ -199,6 +245,14 @@ class _Walk:
             return []
         if not item.has("id") and not all(key in _OBJECT_KEYS for key, _, _ in item.pairs):
             return self._keyed(item, path)
+        found = self._object(item, path)
+        if "id" not in found:
+            self._report(path, line, "an object without 'id'; add the id of the label")
+            return []
+        return [_Entry(found["id"], found.get("name"), found.get("children"), path, line, f"{path}.children")]
+
+    def _object(self, item: _Mapping, path: str) -> dict[str, Any]:
+        """The values of an object by their keys."""
         found: dict[str, Any] = {}
         for key, inner, at in item.pairs:
             if key not in _OBJECT_KEYS:
@@ -208,10 +262,7 @@ class _Walk:
                 self._report(path, at, f"the key {key!r} stands here twice; remove one")
             else:
                 found[key] = inner
-        if "id" not in found:
-            self._report(path, line, "an object without 'id'; add the id of the label")
-            return []
-        return [_Entry(found["id"], found.get("name"), found.get("children"), path, line, f"{path}.children")]
+        return found
 
     def _add_name(self, entry: _Entry) -> None:
         if entry.name is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -9,6 +10,7 @@ from typing import Literal, get_args
 from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
+from taxotext.wording import counted
 
 TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
@@ -42,7 +44,8 @@ def read_taxonomy(
             nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos) and else from the content (a TAB: edges; a leading
             ``{`` or ``[``: nested; else paths).
         separator: between the labels of a path.
-        names: a file of display names, ``id<TAB>name``.
+        names: a file of display names, ``id<TAB>name``; they come before those of the taxonomy's own file, which
+            labels that it does not name keep.
         language: of the names in a SKOS file, such as ``de``; where one is missing: English, else any.
         ids: of the labels of a SKOS file: ``uri`` or ``notation``.
 
@@ -56,7 +59,7 @@ def read_taxonomy(
         check_format(format)
     skos.check_ids(ids)
     content = files.read_bytes(path)
-    kind = format or _guess(path, content)
+    kind = format or _guess(path, content, separator)
     rows = _name_rows(Path(names)) if names is not None else []
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
@@ -70,7 +73,10 @@ def read_taxonomy(
     if names is None:
         return taxonomy
     parts = building.build([], labels=taxonomy.ids, names=rows, source=str(names))
-    return Taxonomy(taxonomy.ids, parts.names, taxonomy.edge_index)
+    renamed = {row.id for row in rows}
+    both = zip(taxonomy.ids, parts.names, taxonomy.names, strict=True)
+    kept = tuple(new if label in renamed else own for label, new, own in both)
+    return Taxonomy(taxonomy.ids, kept, taxonomy.edge_index)
 
 
 def read_names(path: Path | str) -> dict[str, str]:
@@ -113,7 +119,7 @@ def check_format(format: str) -> None:
 
 def format_of_name(path: Path) -> str | None:
     """The format that the suffix of a file stands for, None when it says nothing."""
-    name = path.name.removesuffix(".gz")
+    name = files.plain_name(path)
     if name.endswith(".json") or nested.is_yaml_name(path):
         return "nested"
     if skos.is_skos_name(path):
@@ -121,8 +127,13 @@ def format_of_name(path: Path) -> str | None:
     return "edges" if name.endswith(".tsv") else "paths" if name.endswith(".paths") else None
 
 
-def _guess(path: Path, content: bytes) -> str:
+def _guess(path: Path, content: bytes, separator: str) -> str:
     found = format_of_name(path)
+    if files.plain_name(path).endswith(".csv"):
+        raise TaxonomyError(
+            f"{path} is no file of a taxonomy by its suffix; write lines of parent<TAB>child and name the file .tsv, "
+            "or pass the format (edges, paths or nested) when it is one of them."
+        )
     if found == "edges" and b"\t" not in content:
         raise TaxonomyError(
             f"{path} has no TAB in it: not a file of edges (parent<TAB>child); "
@@ -133,7 +144,21 @@ def _guess(path: Path, content: bytes) -> str:
         return found
     if content.lstrip()[:1] in (b"{", b"["):
         return "nested"
-    return "edges" if b"\t" in content else "paths"
+    if b"\t" in content:
+        return "edges"
+    _check_paths(path, content, separator)
+    return "paths"
+
+
+def _check_paths(path: Path, content: bytes, separator: str) -> None:
+    """Raise a TaxonomyError when lines, guessed to be paths, seem to be edges without a TAB."""
+    path_start = f"{ROOT}{separator}".encode()
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if re.match(rb"Root[,; ]", line) and not line.startswith(path_start):
+            raise TaxonomyError(
+                f"{path}:{number}: {line.decode(errors='replace').rstrip()!r:.80} begins with {ROOT!r}, the artificial "
+                "root, but has no TAB: write parent<TAB>child, or pass the format 'paths' when it is the id of a label."
+            )
 
 
 def _read_edges(path: Path, content: bytes) -> Taxonomy:
@@ -143,8 +168,9 @@ def _read_edges(path: Path, content: bytes) -> Taxonomy:
     for line, place in files.split_lines(content, path, problems):
         columns = line.split("\t")
         if len(columns) != 2:
-            count = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
-            problems.append(f"{place}: {count} in {line!r:.80}; write parent<TAB>child, one child a line")
+            problems.append(
+                f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write parent<TAB>child, one child a line"
+            )
         elif columns[1] == ROOT:
             problems.append(f"{place}: {ROOT!r} is the artificial root and cannot be a child; rename the label")
         else:
@@ -210,8 +236,7 @@ def _name_rows(path: Path) -> list[building.Name]:
     for line, place in files.split_lines(files.read_bytes(path), path, problems):
         columns = line.split("\t")
         if len(columns) != 2:
-            count = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
-            problems.append(f"{place}: {count} in {line!r:.80}; write id<TAB>name")
+            problems.append(f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write id<TAB>name")
         elif problem := building.id_problem(columns[0]):
             problems.append(f"{place}: {problem}")
         elif columns[0] in rows:
@@ -220,6 +245,5 @@ def _name_rows(path: Path) -> list[building.Name]:
         else:
             rows[columns[0]] = building.Name(columns[0], columns[1], place)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise TaxonomyError(f"The names file {path} has {count}:", problems)
+        raise TaxonomyError(f"The names file {path} has {counted(len(problems), 'problem')}:", problems)
     return list(rows.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import sparse
 from taxotext.errors import ConfigError, LabelError, nearest
 from taxotext.labels import building, graph, lookup
 from taxotext.labels.graph import Int32Array, Int64Array, Rows
+from taxotext.metrics import sparse as sets
 
 if TYPE_CHECKING:
     from taxotext.labels.graph import BoolMatrix
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 ClosurePolicy = Literal["ancestors", "as_given", "leaves"]
 CLOSURE_POLICIES: tuple[str, ...] = get_args(ClosurePolicy)
 """What to do with label sets of documents: add all ancestors, leave them, or keep the most specific."""
-
-_LOOKED_AT = 4_000_000  # (document, label, ancestor) triples that `violations` holds at a time: about 100 MB
 
 
 class Taxonomy:
@@ -254,9 +252,7 @@ class Taxonomy:
         targets = self._canonical(targets)
         if self.is_flat:
             return targets
-        closed: BoolMatrix = targets @ self.closure
-        closed.sort_indices()
-        return closed
+        return sets.close_upward(targets, self.closure)
 
     def reduce_to_leaves(self, targets: BoolMatrix) -> BoolMatrix:
         """Remove each set label that is an ancestor of another set label of the same document; (D, N)."""
@@ -265,7 +261,7 @@ class Taxonomy:
             return targets
         above: BoolMatrix = targets @ self._proper_ancestors
         above.sort_indices()
-        kept = ~np.isin(graph.sorted_keys(targets), graph.sorted_keys(above), assume_unique=True)
+        kept = ~sets.contains(sets.keys(above), sets.keys(targets))
         targets.data &= kept
         targets.eliminate_zeros()
         return targets
@@ -288,23 +284,9 @@ class Taxonomy:
     def violations(self, targets: BoolMatrix) -> Int64Array:
         """For each document the number of its labels with at least one ancestor not set; int64 (D,)."""
         targets = self._canonical(targets)
-        found = np.zeros(targets.shape[0], dtype=np.int64)
-        if self.is_flat or targets.nnz == 0:
-            return found
-        above = Rows(self.closure.indptr.astype(np.int64), self.closure.indices)
-        lengths = np.diff(above.indptr)[targets.indices]
-        chunk = np.concatenate([[0], np.cumsum(lengths)[:-1]]) // _LOOKED_AT
-        cuts = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), targets.nnz]
-        keys = graph.sorted_keys(targets)
-        rows = keys // len(self)
-        for start, stop in pairwise(cuts):
-            ancestors, times = above.gather(targets.indices[start:stop])
-            asked = np.repeat(rows[start:stop], times) * len(self) + ancestors
-            position = np.minimum(np.searchsorted(keys, asked), keys.size - 1)
-            missing = keys[position] != asked
-            entries = np.unique(np.repeat(np.arange(start, stop), times)[missing])
-            found += np.bincount(rows[entries], minlength=found.size)
-        return found
+        if self.is_flat:
+            return np.zeros(targets.shape[0], dtype=np.int64)
+        return sets.violations(targets, self.closure)
 
     # Value
 

@@ -10,11 +10,19 @@ from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.readers import ROOT, check_format, format_of_name
 from taxotext.labels.taxonomy import Taxonomy
+from taxotext.wording import counted
 
 logger = logging.getLogger("taxotext")
 
 
-def write_taxonomy(taxonomy: Taxonomy, path: Path | str, format: str | None = None, separator: str = "/") -> None:
+def write_taxonomy(
+    taxonomy: Taxonomy,
+    path: Path | str,
+    format: str | None = None,
+    separator: str = "/",
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a taxonomy so that :func:`~taxotext.labels.read_taxonomy` reads the same labels and edges.
 
     ``edges`` and ``paths`` keep the order of the labels when each label comes after at least one of its
@@ -28,9 +36,10 @@ def write_taxonomy(taxonomy: Taxonomy, path: Path | str, format: str | None = No
         format: one of ``edges``, ``paths``, ``nested`` (YAML when the name says so, else JSON), ``skos`` (Turtle); None
             follows the suffix (``.tsv``, ``.paths``, ``.json``, ``.yaml``, ``.yml``, ``.ttl``, ``.nt``).
         separator: for ``paths``.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
-        TaxonomyError: when the taxonomy has no form in this format, is empty, or the file cannot be written.
+        TaxonomyError: when the taxonomy has no form in this format, is empty, or the file exists or cannot be written.
         ConfigError: for an unknown format or a suffix that stands for none.
     """
     path = Path(path)
@@ -41,6 +50,7 @@ def write_taxonomy(taxonomy: Taxonomy, path: Path | str, format: str | None = No
             "use .tsv, .paths, .json, .yaml or .ttl, or pass format."
         )
     check_format(format)
+    files.check_free(path, overwrite=overwrite)
     if not len(taxonomy):
         raise TaxonomyError(f"The taxonomy has no labels; nothing to write to {path}.")
     if format == "nested":
@@ -54,13 +64,19 @@ def write_taxonomy(taxonomy: Taxonomy, path: Path | str, format: str | None = No
     files.write_text(path, text)
 
 
-def write_names(names: Taxonomy | Mapping[str, str], path: Path | str) -> None:
+def write_names(names: Taxonomy | Mapping[str, str], path: Path | str, *, overwrite: bool = False) -> None:
     """Write display names, a line ``id<TAB>name`` each; a label without a name gets an empty one.
 
+    Args:
+        names: of whom.
+        path: the file; packed when its name ends in ``.gz``.
+        overwrite: whether an existing file may be replaced.
+
     Raises:
-        TaxonomyError: when an id or a name cannot stand on a line, or the file cannot be written.
+        TaxonomyError: when an id or a name cannot stand on a line, or the file exists or cannot be written.
     """
     path = Path(path)
+    files.check_free(path, overwrite=overwrite)
     rows = (
         [(label, name or "") for label, name in zip(names.ids, names.names, strict=True)]
         if isinstance(names, Taxonomy)
@@ -119,5 +135,6 @@ def _paths(taxonomy: Taxonomy, path: Path, separator: str) -> str:
             problems,
         )
     if changed:
-        logger.info("%s: %d display name(s) differ from the last segment and are not kept", path, changed)
+        told = counted(changed, "display name differs", "display names differ")
+        logger.info("%s: %s from the last segment and not kept", path, told)
     return "".join(f"{label}\n" for label in taxonomy.ids)

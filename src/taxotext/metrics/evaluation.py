@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.metrics.average_precision import AveragePrecision
+from taxotext.metrics.calibration import CalibrationMetrics
+from taxotext.metrics.frequency import FrequencyBins, train_counts
 from taxotext.metrics.hierarchical import HierarchicalMetrics
-from taxotext.metrics.ranking import RankingMetrics
+from taxotext.metrics.propensity import PROPENSITIES, PropensityMetrics, inverse_propensities
+from taxotext.metrics.ranking import RankingMetrics, hits_of, top_labels
+from taxotext.metrics.scores import as_scores
+from taxotext.metrics.selective import SelectiveMetrics
 from taxotext.metrics.sets import SetMetrics, level_of_label, seen_mask
 from taxotext.metrics.sparse import Sets, as_sets
 
@@ -18,7 +24,7 @@ _DOCUMENTS_AT_ONCE = 1 << 16
 
 
 class Evaluation:
-    """Accumulates set, hierarchical and ranking metrics over batches of documents.
+    """Accumulates all metrics over batches of documents: of sets, of rankings and of probabilities.
 
     Args:
         labels: L, the number of gold columns: the N labels of the taxonomy, then gold labels that it lacks.
@@ -27,9 +33,12 @@ class Evaluation:
         seen: (N,) bool, labels seen in training. None: no ``macro_f1_seen``.
         ks: the cut-offs of the ranking metrics.
         zero_division: 0.0 (default) or 1.0, the value of 0/0; see :mod:`taxotext.metrics.sets`.
+        counts: (N,) int, the training documents of each label. None: no figures by frequency.
+        train_documents: all training documents. None: no propensity-scored metrics; they need ``counts``, too.
+        propensity: the constants A and B of :func:`~taxotext.metrics.inverse_propensities`.
 
-    ``closure``, ``levels`` and ``seen`` may cover only the first N <= L labels: the rest have no ancestors,
-    level 0 and were not seen.
+    ``closure``, ``levels``, ``seen`` and ``counts`` may cover only the first N <= L labels: the rest have no
+    ancestors, level 0 and were not seen.
 
     Attributes:
         sets: the :class:`SetMetrics` inside, with the counts ``tp``, ``fp``, ``fn`` per label.
@@ -47,10 +56,22 @@ class Evaluation:
         seen: Any = None,
         ks: Sequence[int] = (1, 3, 5),
         zero_division: float = 0.0,
+        counts: Any = None,
+        train_documents: int | None = None,
+        propensity: tuple[float, float] = PROPENSITIES["default"],
     ) -> None:
         self.labels = labels
         self.sets = SetMetrics(labels, zero_division=zero_division)
         self._ranking = RankingMetrics(labels, ks)
+        self._bins = None if counts is None else FrequencyBins(labels, counts, ks)
+        self._propensity: PropensityMetrics | None = None
+        if counts is not None and train_documents is not None:
+            a, b = propensity
+            weights = inverse_propensities(train_counts(counts, labels), train_documents, a=a, b=b)
+            self._propensity = PropensityMetrics(labels, weights, ks)
+        self._precision = AveragePrecision(labels)
+        self._calibration = CalibrationMetrics(labels)
+        self._selective = SelectiveMetrics(labels)
         self._hierarchical = None
         if closure is not None:
             self._hierarchical = HierarchicalMetrics(labels, closure, zero_division=zero_division)
@@ -63,25 +84,40 @@ class Evaluation:
         """How many documents were added."""
         return self.sets.documents
 
-    def update(self, gold: Sets, predicted: Sets, ranked: NDArray[np.int32] | None = None) -> None:
+    def update(self, gold: Sets, predicted: Sets, ranked: NDArray[np.int32] | None = None, scores: Any = None) -> None:
         """Add a batch.
 
         Args:
             gold: (B, L) bool sparse.
             predicted: (B, L) bool sparse.
             ranked: (B, K) label indexes best first, -1 pads; given with every batch or with none.
+            scores: (B, N) probabilities of the first N <= L labels; given with every batch or with none.
 
         Raises:
-            ValueError: shapes do not fit, or ``ranked`` came with some batches and not with others.
+            ValueError: shapes do not fit, a score is no probability, or ``ranked`` or ``scores`` came with some
+                batches and not with others.
         """
         gold = as_sets(gold, "gold", self.labels)
         predicted = as_sets(predicted, "predicted", self.labels)
         if gold.shape != predicted.shape:
             raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
-        if self.documents and (ranked is None) != (self._ranking.documents == 0) and gold.shape[0]:
-            raise ValueError("ranked must come with every batch or with none")
-        if ranked is not None:
-            self._ranking.update(gold, ranked)  # first: it may refuse, and then nothing was added
+        for name, given, before in (("ranked", ranked, self._ranking), ("scores", scores, self._calibration)):
+            if self.documents and (given is None) != (before.documents == 0) and gold.shape[0]:
+                raise ValueError(f"{name} must come with every batch or with none")
+        # All checks come first: when one refuses, nothing was added.
+        top = None if ranked is None else top_labels(ranked, gold.shape[0], self.labels, max(self._ranking.ks))
+        block = None if scores is None else as_scores(scores, gold.shape[0], self.labels)
+        if block is not None:
+            self._precision.add(gold, block)
+            self._calibration.add(gold, block)
+            self._selective.add(gold, predicted, block)
+        if top is not None:
+            hits = hits_of(gold, top)
+            self._ranking.add(gold, top, hits)
+            if self._propensity is not None:
+                self._propensity.add(gold, top, hits)
+            if self._bins is not None:
+                self._bins.add(top, hits)
         self.sets.update(gold, predicted)
         if self._hierarchical is not None:
             self._hierarchical.update(gold, predicted)
@@ -102,6 +138,13 @@ class Evaluation:
                     result[f"level_{row['level']}_macro_f1"] = float(row["macro_f1"])
         if self._ranking.documents:
             result.update(self._ranking.compute())
+            if self._propensity is not None:
+                result.update(self._propensity.compute())
+        if self._calibration.documents:
+            for metrics in (self._precision, self._calibration, self._selective):
+                result.update(metrics.compute())
+        if self._bins is not None:
+            result.update(self._bins.compute(self.per_label()["f1"]))
         return result
 
     def per_label(self) -> NDArray[np.void]:
@@ -123,12 +166,10 @@ def evaluate(
     gold: Sets,
     predicted: Sets,
     ranked: NDArray[np.int32] | None = None,
+    scores: Any = None,
     *,
-    closure: Any = None,
-    levels: Any = None,
-    seen: Any = None,
     ks: Sequence[int] = (1, 3, 5),
-    zero_division: float = 0.0,
+    **options: Any,
 ) -> dict[str, float]:
     """Evaluate predictions in one call: :class:`Evaluation` over all documents.
 
@@ -136,7 +177,9 @@ def evaluate(
         gold: (D, L) bool sparse.
         predicted: (D, L) bool sparse.
         ranked: (D, K) label indexes best first, -1 pads; None: no ranking metrics.
-        closure, levels, seen, ks, zero_division: see :class:`Evaluation`.
+        scores: (D, N) probabilities of the first N <= L labels; None: no metrics of probabilities.
+        ks: the cut-offs of the ranking metrics.
+        options: see :class:`Evaluation`.
 
     Raises:
         ValueError: shapes do not fit, or there are no documents.
@@ -152,12 +195,16 @@ def evaluate(
     gold, predicted = as_sets(gold, "gold"), as_sets(predicted, "predicted")
     if gold.shape != predicted.shape:
         raise ValueError(f"gold has shape {gold.shape} but predicted has {predicted.shape}")
-    if ranked is not None and len(ranked) != gold.shape[0]:
-        raise ValueError(f"gold has {gold.shape[0]} documents but ranked has {len(ranked)}")
-    evaluation = Evaluation(
-        gold.shape[1], closure=closure, levels=levels, seen=seen, ks=ks, zero_division=zero_division
-    )
+    for name, rows in (("ranked", ranked), ("scores", scores)):
+        if rows is not None and len(rows) != gold.shape[0]:
+            raise ValueError(f"gold has {gold.shape[0]} documents but {name} has {len(rows)}")
+    evaluation = Evaluation(gold.shape[1], ks=ks, **options)
     for start in range(0, gold.shape[0], _DOCUMENTS_AT_ONCE):
         part = slice(start, start + _DOCUMENTS_AT_ONCE)
-        evaluation.update(gold[part], predicted[part], None if ranked is None else ranked[part])
+        evaluation.update(
+            gold[part],
+            predicted[part],
+            None if ranked is None else ranked[part],
+            None if scores is None else scores[part],
+        )
     return evaluation.compute()

@@ -1,10 +1,11 @@
-"""Metrics of ranked labels: P@k, R@k and nDCG@k.
+"""Metrics of ranked labels: P@k, R@k, RP@k and nDCG@k.
 
 With r_i = 1 when the i-th ranked label is gold, and y gold labels in the document:
 
 * ``p@k`` = (1/k) sum_{i<=k} r_i. Always divided by k, also when fewer labels were returned or y < k. A
   document without gold labels counts 0.
 * ``r@k`` = sum_{i<=k} r_i / y. Documents without gold labels are left out of the mean.
+* ``rp@k`` (R-precision at k) = sum_{i<=k} r_i / min(k, y). Documents without gold labels are left out of the mean.
 * ``ndcg@k`` = sum_{i<=k} r_i / log2(i + 1), divided by the same sum of an ideal ranking,
   sum_{i<=min(k, y)} 1 / log2(i + 1). Documents without gold labels are left out of the mean.
 
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.sparse import Sets, as_sets, contains, keys
+from taxotext.metrics.sparse import BoolArray, IntArray, Sets, as_sets, contains, keys
 
 
 class RankingMetrics:
@@ -35,22 +36,21 @@ class RankingMetrics:
     >>> metrics = RankingMetrics(4, ks=(1, 2))
     >>> metrics.update(csr_array(np.array([[1, 0, 1, 0]], bool)), np.array([[2, 3]], np.int32))
     >>> {key: round(value, 4) for key, value in metrics.compute().items()}
-    {'p@1': 1.0, 'p@2': 0.5, 'r@1': 0.5, 'r@2': 0.5, 'ndcg@1': 1.0, 'ndcg@2': 0.6131}
+    {'p@1': 1.0, 'p@2': 0.5, 'r@1': 0.5, 'r@2': 0.5, 'rp@1': 1.0, 'rp@2': 0.5, 'ndcg@1': 1.0, 'ndcg@2': 0.6131}
     """
 
     def __init__(self, labels: int, ks: Sequence[int] = (1, 3, 5)) -> None:
         if labels < 1:
             raise ValueError(f"labels is {labels}; at least one label is needed")
         self.labels = labels
-        self.ks = tuple(int(k) for k in ks)
-        if not self.ks or min(self.ks) < 1 or len(set(self.ks)) != len(self.ks):
-            raise ValueError(f"ks is {tuple(ks)!r}; distinct numbers from 1 upwards are needed")
+        self.ks = check_ks(ks)
         self.documents = 0
         self.documents_with_gold = 0
         self._cut = np.asarray(self.ks) - 1
         self._discount = 1.0 / np.log2(np.arange(2, max(self.ks) + 2))  # (K,)
         self._hits = np.zeros(len(self.ks), dtype=np.int64)
         self._recall = np.zeros(len(self.ks), dtype=np.float64)
+        self._r_precision = np.zeros(len(self.ks), dtype=np.float64)
         self._ndcg = np.zeros(len(self.ks), dtype=np.float64)
 
     def update(self, gold: Sets, ranked: NDArray[np.int32]) -> None:
@@ -64,24 +64,28 @@ class RankingMetrics:
             ValueError: the shapes do not fit, or a row holds an index out of range, a label twice, or a gap.
         """
         gold = as_sets(gold, "gold", self.labels)
-        top = self._checked(ranked, gold.shape[0])  # (B, K)
+        top = top_labels(ranked, gold.shape[0], self.labels, max(self.ks))  # (B, K)
+        self.add(gold, top, hits_of(gold, top))
+
+    def add(self, gold: Sets, top: IntArray, hits: BoolArray) -> None:
+        """Add a batch that is checked already: gold (B, L), top (B, K) and its hits (B, K)."""
         documents = top.shape[0]
-        wanted = np.arange(documents, dtype=np.int64)[:, None] * self.labels + top
-        hits = contains(keys(gold), wanted) & (top >= 0)  # (B, K) bool
         size = np.diff(gold.indptr).astype(np.int64)  # (B,)
         some = size > 0
         found = np.cumsum(hits, axis=1, dtype=np.int64)[:, self._cut]  # (B, k's)
         gain = np.cumsum(hits * self._discount, axis=1)[:, self._cut]
         ideal = np.concatenate([[0.0], np.cumsum(self._discount)])
-        best = ideal[np.minimum(size[:, None], np.asarray(self.ks))]  # (B, k's)
+        reachable = np.minimum(size[:, None], np.asarray(self.ks))  # (B, k's)
+        best = ideal[reachable]
         self._hits += found.sum(axis=0)
         self._recall += (found[some] / size[some, None]).sum(axis=0)
+        self._r_precision += (found[some] / reachable[some]).sum(axis=0)
         self._ndcg += (gain[some] / best[some]).sum(axis=0)
         self.documents += documents
         self.documents_with_gold += int(some.sum())
 
     def compute(self) -> dict[str, float]:
-        """Return ``p@k``, ``r@k`` and ``ndcg@k`` for every k.
+        """Return ``p@k``, ``r@k``, ``rp@k`` and ``ndcg@k`` for every k.
 
         Raises:
             ValueError: no document was added.
@@ -92,32 +96,51 @@ class RankingMetrics:
         columns = {
             "p": self._hits / (np.asarray(self.ks) * self.documents),
             "r": self._recall / some,
+            "rp": self._r_precision / some,
             "ndcg": self._ndcg / some,
         }
         return {
             f"{name}@{k}": float(v) for name, values in columns.items() for k, v in zip(self.ks, values, strict=True)
         }
 
-    def _checked(self, ranked: Any, documents: int) -> NDArray[np.int64]:
-        given = np.asarray(ranked)
-        depth = max(self.ks)
-        if given.ndim != 2 or not np.issubdtype(given.dtype, np.integer):
-            raise ValueError(
-                f"ranked has shape {given.shape} and type {given.dtype}; integers (documents, K) are needed"
-            )
-        if given.shape[0] != documents:
-            raise ValueError(f"gold has {documents} documents but ranked has {given.shape[0]}")
-        if given.shape[1] < depth:
-            raise ValueError(
-                f"ranked holds {given.shape[1]} labels a document, fewer than the largest k, {depth}: "
-                "rank more labels or pad with -1"
-            )
-        top = given[:, :depth].astype(np.int64)
-        if top.size and (top.min() < -1 or top.max() >= self.labels):
-            raise ValueError(f"ranked holds an index outside 0..{self.labels - 1} that is not -1")
-        if ((top[:, :-1] < 0) & (top[:, 1:] >= 0)).any():
-            raise ValueError("ranked holds a label after a -1: pads must be at the end of the list")
-        ordered = np.sort(top, axis=1)
-        if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
-            raise ValueError("ranked holds a label twice in one document")
-        return top
+
+def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
+    """Return the cut-offs; ValueError when they are not distinct and positive."""
+    given = tuple(int(k) for k in ks)
+    if not given or min(given) < 1 or len(set(given)) != len(given):
+        raise ValueError(f"ks is {tuple(ks)!r}; distinct numbers from 1 upwards are needed")
+    return given
+
+
+def hits_of(gold: Sets, top: IntArray) -> BoolArray:
+    """Tell of each ranked label whether it is gold; gold (B, L), top (B, K) with -1 as pad, result (B, K)."""
+    documents, labels = gold.shape
+    wanted = np.arange(documents, dtype=np.int64)[:, None] * labels + top
+    return contains(keys(gold), wanted) & (top >= 0)
+
+
+def top_labels(ranked: Any, documents: int, labels: int, depth: int) -> IntArray:
+    """Return the first ``depth`` ranked labels of each document, (B, depth) int64, checked.
+
+    Raises:
+        ValueError: the shape does not fit, or a row holds an index out of range, a label twice, or a gap.
+    """
+    given = np.asarray(ranked)
+    if given.ndim != 2 or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"ranked has shape {given.shape} and type {given.dtype}; integers (documents, K) are needed")
+    if given.shape[0] != documents:
+        raise ValueError(f"gold has {documents} documents but ranked has {given.shape[0]}")
+    if given.shape[1] < depth:
+        raise ValueError(
+            f"ranked holds {given.shape[1]} labels a document, fewer than the largest k, {depth}: "
+            "rank more labels or pad with -1"
+        )
+    top = given[:, :depth].astype(np.int64)
+    if top.size and (top.min() < -1 or top.max() >= labels):
+        raise ValueError(f"ranked holds an index outside 0..{labels - 1} that is not -1")
+    if ((top[:, :-1] < 0) & (top[:, 1:] >= 0)).any():
+        raise ValueError("ranked holds a label after a -1: pads must be at the end of the list")
+    ordered = np.sort(top, axis=1)
+    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
+        raise ValueError("ranked holds a label twice in one document")
+    return top

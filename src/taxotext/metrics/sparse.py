@@ -19,7 +19,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 _EXPANDED_PAIRS = 1 << 22
-"""How many (document, label, ancestor) triples :func:`violations` looks at together (~150 MB)."""
+"""How many (document, label, ancestor) triples :func:`complete` looks at together (~150 MB)."""
 
 
 def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
@@ -134,10 +134,24 @@ def violations(sets: Sets, closure: Sets) -> IntArray:
     Returns:
         (D,) int64.
     """
-    documents, labels = sets.shape
-    bad = np.zeros(documents, dtype=np.int64)
+    bad = row_of_entry(sets)[~complete(sets, closure)]
+    return np.bincount(bad, minlength=sets.shape[0]).astype(np.int64)
+
+
+def complete(sets: Sets, closure: Sets) -> BoolArray:
+    """Tell of each stored entry (document, label) whether all ancestors of the label are set too.
+
+    Args:
+        sets: (D, L) canonical bool.
+        closure: (L, L) bool, ancestors or self.
+
+    Returns:
+        (nnz,) bool, in the order of ``sets.indices``.
+    """
+    labels = sets.shape[1]
+    result = np.ones(sets.nnz, dtype=np.bool_)
     if sets.nnz == 0:
-        return bad
+        return result
     rows, own_keys = row_of_entry(sets), keys(sets)
     sizes = np.diff(closure.indptr).astype(np.int64)[sets.indices]  # (nnz,) ancestors-or-self of each set label
     begins = closure.indptr.astype(np.int64)[sets.indices]
@@ -151,7 +165,6 @@ def violations(sets: Sets, closure: Sets) -> IntArray:
         total = int(ends[last - 1] - before)
         within = np.repeat(begins[part] - starts, sizes[part]) + np.arange(total, dtype=np.int64)
         wanted = np.repeat(rows[part] * labels, sizes[part]) + closure.indices[within]
-        complete = np.logical_and.reduceat(contains(own_keys, wanted), starts)
-        bad += np.bincount(rows[part][~complete], minlength=documents)
+        result[part] = np.logical_and.reduceat(contains(own_keys, wanted), starts)
         first = last
-    return bad
+    return result

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from taxotext.data.spill import IN_MEMORY
 from taxotext.decoding import Decoding
 from taxotext.errors import ConfigError, nearest
 from taxotext.labels import Taxonomy
 from taxotext.models.memory import Need
-from taxotext.settings import Settings
+from taxotext.settings import Settings, overlaid
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
@@ -62,7 +61,14 @@ class ValidationSettings(Settings):
 
 
 class SystemSettings(Settings):
-    """Settings that every system has."""
+    """Settings that every system has.
+
+    A system with presets declares a field ``preset`` whose values are ``default`` and the keys of ``PRESETS``; what the
+    user gives is laid over the preset.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings, nested, by name of the preset; sections that are parts name theirs."""
 
     seed: int = Field(13, ge=0, lt=2**32, description="fixes splits, initial weights and batches")
     validation: ValidationSettings = Field(
@@ -71,13 +77,13 @@ class SystemSettings(Settings):
     decoding: Decoding = Field(Decoding(), description="how scores become labels; `taxotext tune` finds thresholds")
     runtime: RuntimeSettings = Field(RuntimeSettings(), description="device, precision, threads")
 
-
-@dataclass(frozen=True)
-class LongTextReport:
-    """How many texts were longer than the system reads."""
-
-    cut: int
-    documents: int
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        preset = values.get("preset") if isinstance(values, Mapping) else None
+        if isinstance(preset, str) and preset in cls.PRESETS:
+            return overlaid(cls.PRESETS[preset], values)
+        return values
 
 
 class System(ABC):
@@ -94,6 +100,8 @@ class System(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """What `taxotext search` tries, by key path (:mod:`taxotext.models.space`)."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings
@@ -145,9 +153,9 @@ class System(ABC):
                 "train linear with features.analyzer=given, or take the texts of the corpus."
             )
 
-    def check_texts(self, texts: Sequence[str]) -> LongTextReport:
-        """Count the texts that are longer than the system reads; systems without a limit cut none."""
-        return LongTextReport(0, len(texts))
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the system reads; systems without a limit cut none."""
+        return 0
 
 
 def block_starts(documents: int, size: int) -> Iterator[slice]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -42,6 +42,9 @@ NEVER = -1e4
 CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
 
+DENSE_FROM = 0.3
+"""Share of coefficients that are not 0 from which they are held as a dense matrix."""
+
 SCORED_TOGETHER = 4096
 
 SAMPLED = 500
@@ -52,7 +55,9 @@ class FeatureSettings(Settings):
     """TF-IDF features."""
 
     analyzer: Literal["word", "char_wb", "given"] = Field(
-        "word", description="word; char_wb for languages without spaces; given: svmlight vectors, used as they are"
+        "word",
+        description="word; char_wb (with ngrams=[2, 4], say) for languages without spaces; given: svmlight vectors, "
+        "used as they are",
     )
     ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
     min_documents: int = Field(2, ge=1, description="rarer features are left out")
@@ -91,11 +96,20 @@ class Linear(System):
     name: ClassVar[str] = "linear"
     Settings: ClassVar[type[SystemSettings]] = LinearSettings
     recipe: ClassVar[str] = "direct"
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "classifier.c": "0.01..100:log",
+        "classifier.loss": ["squared_hinge", "logistic"],
+        "classifier.balanced": [True, False],
+        "features.ngrams": [[1, 1], [1, 2]],
+        "features.min_documents": "1..5",
+        "features.sublinear": [True, False],
+    }
     settings: LinearSettings
 
     def __init__(self, settings: LinearSettings, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
         self._vectorizer: Any = None  # TfidfVectorizer, or what stands for it
+        self._product: Any = None  # the coefficients as they are multiplied with
         self._coefficients: Any = csr_array((0, len(taxonomy)), dtype=np.float32)  # sparse (V, N)
         self._intercepts = np.full(len(taxonomy), NEVER, dtype=np.float32)  # (N,)
         self._slope, self._offset = 1.0, 0.0
@@ -123,11 +137,11 @@ class Linear(System):
             raw = self._raw(self._vectorize(validation.texts))
             gold, source = validation.known_targets, validation.source
         else:
-            folds = min(self.settings.classifier.folds, len(train))
+            folds = self._folds(train)
             raw = np.zeros(targets.shape, dtype=np.float32)
             everything = np.arange(len(train))
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
-            for held_out in k_folds(targets, folds, self.settings.seed) if folds > 1 else []:
+            for held_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
                 rest = np.setdiff1d(everything, held_out)
                 weights = None if train.weights is None else train.weights[rest]
                 self._fit_classifiers(features[rest], targets[rest], weights, progress)
@@ -135,7 +149,8 @@ class Linear(System):
             self._fit_classifiers(features, targets, train.weights, progress)
             if folds < 2:
                 raw = self._raw(features)
-            gold, source = targets, f"{train.source}, {folds}-fold cross-fitting"
+            how = f"{folds}-fold cross-fitting" if folds > 1 else "scores of the training documents themselves"
+            gold, source = targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
         return HeldOut.from_blocks(blocks, gold, source)
@@ -176,10 +191,15 @@ class Linear(System):
         """Whether ``features.analyzer`` is ``given``."""
         return self.settings.features.analyzer == "given"
 
-    def fits(self, documents: int, validated: bool) -> int:
+    def fits(self, train: Corpus, validated: bool) -> int:
         """How many classifiers :meth:`fit` will fit: the length of its progress bar."""
-        folds = min(self.settings.classifier.folds, documents)
+        folds = self._folds(train)
         return len(self.taxonomy) * (1 if validated or folds < 2 else folds + 1)
+
+    def _folds(self, train: Corpus) -> int:
+        """Parts of the cross-fitting; the documents of a group are never on both sides."""
+        units = len(train) if train.groups is None else len(set(train.groups) - {None}) + train.groups.count(None)
+        return min(self.settings.classifier.folds, units)
 
     def _fit_features(self, texts: Sequence[str]) -> csr_array:
         vectorizer = self._make_vectorizer(min(self.settings.features.min_documents, len(texts)))
@@ -189,7 +209,7 @@ class Linear(System):
             raise DataError(
                 "No feature is left of the training texts: each word is in fewer than "
                 f"features.min_documents={self.settings.features.min_documents} texts. Lower it, "
-                "or set features.analyzer=char_wb for languages without spaces."
+                "or set features.analyzer=char_wb and features.ngrams=[2,4] for languages without spaces."
             ) from None
         self._vectorizer = vectorizer
         return csr_array(features)
@@ -250,7 +270,7 @@ class Linear(System):
             (np.concatenate(data), np.concatenate(indices), np.asarray(indptr)),
             shape=(len(self.taxonomy), features.shape[1]),
         )
-        self._coefficients = rows.T.tocsr()
+        self._coefficients, self._product = rows.T.tocsr(), None
 
     def _binary_fit(
         self, features: csr_array, weights: NDArray[np.float32] | None
@@ -280,7 +300,14 @@ class Linear(System):
 
     def _raw(self, features: csr_array) -> NDArray[np.float32]:
         """Decision values (b, N)."""
-        return np.asarray((features @ self._coefficients).toarray() + self._intercepts, dtype=np.float32)
+        if self._product is None:
+            coefficients = self._coefficients
+            # Where few are 0, a dense matrix is smaller than its sparse form, and several times faster.
+            full = coefficients.nnz > DENSE_FROM * coefficients.shape[0] * coefficients.shape[1]
+            self._product = coefficients.toarray() if full else coefficients
+        values: Any = features.astype(np.float32) @ self._product
+        dense = values if isinstance(values, np.ndarray) else values.toarray()
+        return np.asarray(dense + self._intercepts, dtype=np.float32)
 
     def _calibrate(self, raw: NDArray[np.float32], gold: csr_array) -> None:
         """Fit p = σ(a f + c) on held-out decision values (D, N)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,8 +15,10 @@ from taxotext.data.batches import make_batch, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
 from taxotext.errors import ConfigError, DataError, ModelFolderError
+from taxotext.files import write_atomically
 from taxotext.models import parts
-from taxotext.models.base import LongTextReport, Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.space import Around
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,9 +59,13 @@ class TrainingSettings(Settings):
     clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     recursive: float = Field(0.0, ge=0, description="weight of 1/2 |w_parent - w_child|^2 along the taxonomy")
     patience: int = Field(3, ge=1, description="epochs without a better validation score before stopping")
-    monitor: Literal["micro_f1", "macro_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"] = (
-        Field("micro_f1", description="validation score that selects the epoch")
+    monitor: Literal[
+        "micro_f1", "macro_f1", "weighted_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"
+    ] = Field("micro_f1", description="validation score that selects the epoch")
+    averaging: Literal["none", "swa"] = Field(
+        "none", description="swa: from averaging_start on, the mean of the weights at the ends of the epochs is kept"
     )
+    averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
     checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
 
 
@@ -79,12 +85,22 @@ class NeuralSystem(System):
 
     Settings: ClassVar[type[SystemSettings]] = NeuralSettings
     recipe: ClassVar[str] = "gradient"
+    search_space: ClassVar[Mapping[str, Any]] = {  # not the epochs: those are chosen by early stopping
+        "training.learning_rate": Around(5),
+        "training.head_learning_rate": Around(5),
+        "training.batch_size": [8, 16, 32],
+        "training.weight_decay": [0.0, 0.01, 0.1],
+        "head.dropout": "0..0.5",
+        "loss.positive_weight": [1.0, "balanced"],
+        "text.long_text": ["truncate", "head_tail"],
+    }
     settings: Any
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
         self._built: BuiltEncoder | None = None
         self._network: TextClassifier | None = None
+        self._edges: Tensor | None = None  # (2, E), where the weights are
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -92,11 +108,11 @@ class NeuralSystem(System):
         """Create the network: the encoder with its pretrained weights, the rest from the current random state.
 
         Args:
-            train: whose label frequencies the head starts from.
+            train: whose label frequencies the head starts from, and whose texts a vocabulary is learned from.
         """
         shares = (_positives(train) + 1) / (len(train) + 2)
         log_odds = np.log(shares / (1 - shares)).astype(np.float32)
-        self._assemble(parts.build("encoder", self.settings.encoder), log_odds)
+        self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), log_odds)
 
     def _assemble(self, built: BuiltEncoder, log_odds: NDArray[np.float32] | None = None) -> None:
         from taxotext.nn.network import TextClassifier
@@ -162,13 +178,21 @@ class NeuralSystem(System):
         import torch
 
         rows: Any = self.network.head.label_weights
-        edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
-        penalty: Tensor = weight * recursive_regularisation(rows, edges)
+        if self._edges is None or self._edges.device != rows.device:
+            self._edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
+        penalty: Tensor = weight * recursive_regularisation(rows, self._edges)
         return penalty
 
     def pretrained_parameters(self) -> set[str]:
         """Names of the network's parameters that start from pretrained weights (the smaller learning rate)."""
-        return {f"encoder.{name}" for name, _ in self.network.encoder.named_parameters()}
+        chosen = self._built.pretrained if self._built is not None else None
+        names = {name for name, _ in self.network.encoder.named_parameters()}
+        return {f"encoder.{name}" for name in (names if chosen is None else names & chosen)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the built encoder."""
+        return self._built.notes if self._built is not None else ()
 
     # -- use ---------------------------------------------------------------------------------------------------
 
@@ -183,21 +207,35 @@ class NeuralSystem(System):
         """Yield probabilities (b, N); documents of similar length are computed together."""
         runtime = self.runtime()
         for part in block_starts(len(texts), SCORED_TOGETHER):
-            yield self.score_windows(self.windows(texts[part]), runtime, progress)
+            yield from self.score_windows(self.windows(texts[part]), runtime, progress)
 
-    def score_windows(self, windows: Windows, runtime: Runtime, progress: Progress | None = None) -> ScoreBlock:
-        """Probabilities (documents, N) of prepared windows."""
+    def score_windows(
+        self, windows: Windows, runtime: Runtime, progress: Progress | None = None
+    ) -> Iterator[ScoreBlock]:
+        """Yield probabilities (b, N) of prepared windows."""
+        costs, counts = windows.costs, np.diff(windows.first)
+        for part in block_starts(len(windows), SCORED_TOGETHER):
+            plan = sorted_plan(costs[part], counts[part], 2 * self.settings.training.batch_size)
+            yield self._score_block(windows, part, plan, runtime, progress)
+
+    def _score_block(
+        self,
+        windows: Windows,
+        part: slice,
+        plan: list[NDArray[np.int64]],
+        runtime: Runtime,
+        progress: Progress | None,
+    ) -> ScoreBlock:
+        """Probabilities (b, N) of the documents ``part``; ``plan`` numbers them from 0."""
         import torch
 
         network = self.network.to(runtime.device)
         was_training = network.training
         network.eval()
-        block = np.empty((len(windows), len(self.taxonomy)), dtype=np.float32)
-        # Several windows a document are several rows of the batch: fewer documents then keep its size.
-        documents_at_once = max(1, 2 * self.settings.training.batch_size * len(windows) // max(len(windows.tokens), 1))
+        block = np.empty((part.stop - part.start, len(self.taxonomy)), dtype=np.float32)
         with torch.inference_mode():
-            for documents in sorted_plan(windows.costs, documents_at_once):
-                batch = make_batch(windows, documents, self.tokenizer.pad_id)
+            for documents in plan:
+                batch = make_batch(windows, documents + part.start, self.tokenizer.pad_id)
                 with runtime.autocast(training=False):
                     logits = network(
                         torch.from_numpy(batch.ids).to(runtime.device),
@@ -222,31 +260,24 @@ class NeuralSystem(System):
 
         return needs(self, train, validation, self._network)
 
-    def check_texts(self, texts: Sequence[str]) -> LongTextReport:
-        """Count the texts of which tokens are cut."""
-        return LongTextReport(int(self.windows(texts).cut.sum()), len(texts))
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts have tokens that are not read."""
+        return sum(int(self.windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
 
     def facts(self) -> dict[str, Any]:
-        """Parameters, encoder source and hash."""
-        record = self._built.record if self._built is not None else {}
-        return {
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "encoder_source": record.get("source"),
-            "encoder_sha256": record.get("sha256"),
-        }
+        """Parameters, and the facts of the encoder: its source and hash, or its vocabulary and word vectors."""
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        return {"parameters": parameters, **(self._built.facts if self._built is not None else {})}
 
     # -- the folder --------------------------------------------------------------------------------------------
 
     def save_parts(self, folder: Path) -> None:
         """Write ``encoder.json``, ``tokenizer.json`` and ``weights.safetensors``."""
-        from safetensors.torch import save_file
-
         if self._built is None:
             raise RuntimeError("the network is not built yet")
         (folder / "encoder.json").write_text(json.dumps(self._built.record, indent=2), encoding="utf-8")
         self.tokenizer.save(folder / "tokenizer.json")
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(state, folder / "weights.safetensors")
+        save_weights(self.network, folder / "weights.safetensors")
 
     @classmethod
     def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
@@ -267,6 +298,14 @@ class NeuralSystem(System):
 def _positives(train: Corpus) -> NDArray[np.int64]:
     """Training documents of each label (N,)."""
     return np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the state of ``network`` as safetensors, completely or not at all."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(state, temporary))
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taxotext.models.memory import Need
+from taxotext.models.neural import SCORED_TOGETHER
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 SAMPLED = 500
 """Texts whose tokens are counted."""
-SCORED_TOGETHER = 2048
 
 
 def needs(system: NeuralSystem, train: Corpus, validation: Corpus | None, network: Any) -> list[Need]:
@@ -37,12 +37,12 @@ def needs(system: NeuralSystem, train: Corpus, validation: Corpus | None, networ
         )
     ]
     if validation is not None:
+        block = min(len(validation), SCORED_TOGETHER)
         found.append(
             Need(
-                f"scores of {len(validation):,} validation documents for {labels:,} labels",
-                # All of them at once while an epoch is judged; a block of them again while labels are chosen.
-                4 * labels * (len(validation) + min(len(validation), SCORED_TOGETHER)),
-                "give fewer validation documents (data.validation, validation.fraction)",
+                f"scores of {block:,} validation documents at a time for {labels:,} labels",
+                4 * labels * block,
+                f"give fewer than {block:,} validation documents (data.validation, validation.fraction)",
                 "scoring",
             )
         )

@@ -7,16 +7,17 @@ name their module under the entry-point group ``taxotext.parts``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from importlib import import_module
 from importlib.metadata import entry_points
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from taxotext.settings import Settings
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from taxotext.nn.encoders.pretrained import BuiltEncoder
 
 # What each kind of part is built with, beside its settings:
-#   encoder    record, tokenizer: of a model folder, or None to start from pretrained weights -> BuiltEncoder
+#   encoder    texts: of the training; or record, tokenizer: of a model folder -> BuiltEncoder
 #   structure  taxonomy, width D of the encoder
 #   head       taxonomy, width D, log_odds (N,) of the labels in the training documents, or None
 #   loss       taxonomy, positives (N,) training documents of each label, documents
@@ -54,11 +55,20 @@ def register(kind: Kind, settings: type[Settings], build: Callable[..., Any]) ->
 
 def choice(kind: Kind) -> Any:
     """Type of a settings field that takes any registered part of ``kind``, told apart by ``name``."""
-    _load_third_party()
-    members = [part.settings for part in _PARTS[kind].values()]
-    if len(members) == 1:  # pydantic has no union of one
-        return members[0]
-    return Annotated[reduce(or_, members), Field(discriminator="name")]
+    found = members(kind)
+    kinds = list(found.values())
+    if len(kinds) == 1:  # pydantic has no union of one
+        return kinds[0]
+    first = next(iter(found))
+
+    def name_of(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return str(value.get("name", first))
+        # What is no section at all is left to a member of the union, which says so.
+        return str(getattr(value, "name", first))
+
+    tagged = [Annotated[settings, Tag(name)] for name, settings in found.items()]
+    return Annotated[reduce(or_, tagged[1:], tagged[0]), Discriminator(name_of)]
 
 
 def build(kind: Kind, settings: Any, **context: Any) -> Any:
@@ -68,16 +78,27 @@ def build(kind: Kind, settings: Any, **context: Any) -> Any:
 
 def names(kind: Kind) -> tuple[str, ...]:
     """Names of the registered parts of ``kind``."""
-    return tuple(_PARTS[kind])
+    return tuple(members(kind))
 
 
-_third_party_loaded = False
+def members(kind: Kind) -> dict[str, type[Settings]]:
+    """Settings of the registered parts of ``kind``, by name."""
+    _load_parts()
+    return {name: part.settings for name, part in _PARTS[kind].items()}
 
 
-def _load_third_party() -> None:
-    global _third_party_loaded
-    if not _third_party_loaded:
-        _third_party_loaded = True
+BUILT_IN = ("taxotext.models.words", "taxotext.models.losses")
+"""Modules that register parts beside those of this one."""
+
+_loaded = False
+
+
+def _load_parts() -> None:
+    global _loaded
+    if not _loaded:
+        _loaded = True
+        for module in BUILT_IN:
+            import_module(module)
         for point in entry_points(group=ENTRY_POINTS):
             point.load()
 
@@ -115,7 +136,7 @@ class BinaryCrossEntropySettings(Settings):
     )
     positive_weight: PositiveWeight | Literal["balanced"] | dict[str, PositiveWeight] = Field(
         1.0,
-        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), at most 10",
+        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), from 1 to 10",
     )
 
 
@@ -176,6 +197,7 @@ def _build_bce(
 def _build_transformer(
     settings: TransformerSettings,
     *,
+    texts: Sequence[str] = (),
     record: dict[str, Any] | None = None,
     tokenizer: TextTokenizer | None = None,
 ) -> BuiltEncoder:

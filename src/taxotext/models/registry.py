@@ -54,6 +54,21 @@ BUILT_IN = (
         "taxotext.models.linear:Linear",
     ),
     Entry("bert", "any Hugging Face encoder, fine-tuned with one output per label", "taxotext.models.bert:Bert"),
+    Entry(
+        "textcnn",
+        "word vectors, two convolutions and a feed-forward layer; quick on a CPU",
+        "taxotext.models.textcnn:TextCnn",
+    ),
+    Entry(
+        "kim_cnn",
+        "word vectors and convolutions of several widths (Kim 2014); quick on a CPU",
+        "taxotext.models.kim_cnn:KimCnn",
+    ),
+    Entry(
+        "gru_att_multi",
+        "word vectors and a bidirectional GRU with attention, maximum and mean",
+        "taxotext.models.gru_att_multi:GruAttMulti",
+    ),
 )
 
 

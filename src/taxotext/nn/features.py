@@ -11,8 +11,10 @@ from torch import Tensor
 class TextFeatures:
     """What an encoder makes of W token windows.
 
+    An encoder has two numbers: ``width`` is D, ``token_width`` is d.
+
     Attributes:
-        tokens: (W, T, D) one vector for each token.
+        tokens: (W, T, d) one vector for each token, or for each position that the encoder makes of them.
         mask: (W, T) bool, True on tokens, False on padding.
         pooled: (W, D) one vector for each window.
         labels: (W, N, d) one vector for each label, filled by structure encoders; None before.

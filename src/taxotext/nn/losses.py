@@ -37,10 +37,102 @@ class BinaryCrossEntropy(nn.Module):
         cells = functional.binary_cross_entropy_with_logits(
             logits.float(), targets, pos_weight=self.positive_weight, reduction="none"
         )  # (B, N), in float32 also under autocast
-        documents = cells.sum(1) if self.scale == "sum" else cells.mean(1)  # (B,)
-        if weights is None:
-            return documents.mean()
-        return (documents * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        return mean_over_documents(over_labels(cells, self.scale), weights)
+
+
+class FocalLoss(nn.Module):
+    """Focal loss (Lin et al. 2017, equation 5), over N labels, mean over documents.
+
+    FL(p_t) = −α_t (1 − p_t)^γ ln p_t, with p_t = p of a gold label and 1 − p of another one, α_t = α and 1 − α.
+
+    Args:
+        gamma: γ ≥ 0; 0 gives binary cross-entropy, the paper takes 2.
+        alpha: α; None: 1 for both. The paper takes 0.25.
+        scale: ``sum`` over the labels or their ``mean``, see :class:`BinaryCrossEntropy`.
+    """
+
+    def __init__(self, gamma: float = 2.0, alpha: float | None = None, scale: Scale = "sum") -> None:
+        super().__init__()
+        self.gamma, self.alpha, self.scale = gamma, alpha, scale
+
+    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """As :meth:`BinaryCrossEntropy.forward`."""
+        right = logits.float() * (2 * targets - 1)  # (B, N), the logit of p_t
+        # (1 − p_t)^γ by way of its logarithm: the power itself has no finite slope at 0 for γ below 1.
+        cells = -torch.exp(self.gamma * functional.logsigmoid(-right)) * functional.logsigmoid(right)
+        if self.alpha is not None:
+            cells = cells * (targets * self.alpha + (1 - targets) * (1 - self.alpha))
+        return mean_over_documents(over_labels(cells, self.scale), weights)
+
+
+class AsymmetricLoss(nn.Module):
+    """Asymmetric loss (Ridnik et al. 2021, equations 4 to 7), over N labels, mean over documents.
+
+    L+ = −(1 − p)^γ+ ln p                  of gold labels
+    L− = −p_m^γ− ln(1 − p_m),  p_m = max(p − m, 0)   of the others: what is below the margin m does not count at all
+
+    Args:
+        gamma_positive: γ+.
+        gamma_negative: γ−, at least γ+ as it is meant.
+        margin: m, from 0 to below 1.
+        scale: ``sum`` over the labels or their ``mean``, see :class:`BinaryCrossEntropy`.
+    """
+
+    def __init__(
+        self, gamma_positive: float = 0.0, gamma_negative: float = 4.0, margin: float = 0.05, scale: Scale = "sum"
+    ) -> None:
+        super().__init__()
+        self.gamma_positive, self.gamma_negative = gamma_positive, gamma_negative
+        self.margin, self.scale = margin, scale
+
+    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """As :meth:`BinaryCrossEntropy.forward`."""
+        logits = logits.float()
+        gold = torch.exp(self.gamma_positive * functional.logsigmoid(-logits)) * functional.logsigmoid(logits)
+        if self.margin == 0:
+            other = torch.exp(self.gamma_negative * functional.logsigmoid(logits)) * functional.logsigmoid(-logits)
+        else:
+            above = torch.sigmoid(logits) - self.margin  # (B, N)
+            counts = above > 0
+            # 1 stands in for what does not count: 0^γ has no finite slope for γ below 1, and NaN would pass the mask.
+            shifted = torch.where(counts, above, torch.ones_like(above))  # p_m
+            rest = torch.where(counts, torch.sigmoid(-logits) + self.margin, torch.ones_like(above))  # 1 − p_m
+            other = shifted.pow(self.gamma_negative) * rest.log()
+        cells = -(targets * gold + (1 - targets) * other)  # (B, N)
+        return mean_over_documents(over_labels(cells, self.scale), weights)
+
+
+class ZlprLoss(nn.Module):
+    """ZLPR (Su et al. 2022, equation 9): log-sum-exp over pairs of labels with 0 between them, mean over documents.
+
+    L = ln(1 + Σ_{i not gold} e^{s_i}) + ln(1 + Σ_{j gold} e^{−s_j})
+
+    It is one number for a document, not a sum or mean over labels; it grows with the logarithm of their number. A
+    label is answered when its logit s is above 0, which is where σ(s) is above 0.5: thresholds of 0.5 mean what the
+    paper means. Away from there σ(s) is a score, not a probability, until it is calibrated.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """As :meth:`BinaryCrossEntropy.forward`."""
+        logits = logits.float()
+        gold = targets > 0.5  # (B, N)
+        lowest = torch.finfo(logits.dtype).min
+        zero = logits.new_zeros(len(logits), 1)
+        negatives = torch.cat([zero, logits.masked_fill(gold, lowest)], 1).logsumexp(1)  # (B,)
+        positives = torch.cat([zero, (-logits).masked_fill(~gold, lowest)], 1).logsumexp(1)  # (B,)
+        return mean_over_documents(negatives + positives, weights)
+
+
+def over_labels(cells: Tensor, scale: Scale) -> Tensor:
+    """(B, N) -> (B,)."""
+    return cells.sum(1) if scale == "sum" else cells.mean(1)
+
+
+def mean_over_documents(documents: Tensor, weights: Tensor | None) -> Tensor:
+    """(B,) -> scalar, weighted by (B,); 0 when all weights are."""
+    if weights is None:
+        return documents.mean()
+    return (documents * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def recursive_regularisation(label_weights: Tensor, edges: Tensor) -> Tensor:

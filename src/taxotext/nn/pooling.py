@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -16,6 +16,32 @@ def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
     """Maximum over the tokens that are no padding: (W, T, D), (W, T) -> (W, D)."""
     lowest = torch.finfo(tokens.dtype).min
     return tokens.masked_fill(~mask.unsqueeze(-1), lowest).amax(1)
+
+
+class AttentionPooling(nn.Module):
+    """Weighted mean of the tokens, the weights learned (Yang et al. 2016, word attention of HAN).
+
+    u_t = tanh(W s_t + b);  α = softmax_t(u_t · u);  Σ_t α_t s_t
+
+    Args:
+        width: D of the tokens.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width)
+        self.context = nn.Parameter(torch.empty(width).uniform_(-0.1, 0.1))
+
+    def weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """α: (W, T, D), (W, T) -> (W, T), zeros on padding."""
+        keys = torch.tanh(self.projection(tokens))  # (W, T, D)
+        scores = (keys.float() * self.context).sum(-1)  # (W, T)
+        return torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), 1) * mask
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(W, T, D), (W, T) -> (W, D)."""
+        weights = self.weights(tokens, mask).to(tokens.dtype)
+        return torch.bmm(weights.unsqueeze(1), tokens).squeeze(1)
 
 
 def join_windows(logits: Tensor, owner: Tensor, documents: int, how: str) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from taxotext import __version__
@@ -22,15 +24,36 @@ SHOWN_METRICS = (
     "ndcg@5",
 )
 SHOWN_LABELS = 60
+TASK = {"type": "text-classification", "name": "Multi-label text classification"}
+HUB_METRICS: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "micro_f1": ("f1", {"average": "micro"}),
+    "macro_f1": ("f1", {"average": "macro"}),
+    "set_accuracy": ("accuracy", None),
+}
+"""Figures that are metrics of the hub; the others go there under our names."""
 
 
-def model_card(title: str, system: System, manifest: Manifest) -> str:
-    """Return the card as Markdown."""
+def model_card(
+    title: str, system: System, manifest: Manifest, *, hub_name: str | None = None, revision: str | None = None
+) -> str:
+    """Return the card as Markdown, with the metadata that the hub reads at its head.
+
+    Args:
+        title: name of the model.
+        system: fitted.
+        manifest: facts and figures.
+        hub_name: ``owner/name`` of a model on the hub; None: a folder.
+        revision: its branch there, when it is not main.
+    """
+    import yaml
+
     taxonomy = system.taxonomy
+    place = f', revision="{revision}"' if revision is not None else ""
     lines = [
         "---",
-        "library_name: taxotext",
-        "tags: [text-classification, multi-label-classification]",
+        yaml.safe_dump(
+            _metadata(title, system, manifest), sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
+        ).rstrip(),
         "---",
         "",
         f"# {title.strip('.')}",
@@ -40,7 +63,9 @@ def model_card(title: str, system: System, manifest: Manifest) -> str:
         "",
         "```python",
         "import taxotext",
-        'model = taxotext.load("path/of/this/folder")',
+        'model = taxotext.load("path/of/this/folder")'
+        if hub_name is None
+        else f'model = taxotext.Classifier.from_pretrained("{hub_name}"{place})',
         'model.predict(["a text"])',
         "```",
         "",
@@ -69,6 +94,42 @@ def model_card(title: str, system: System, manifest: Manifest) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _metadata(title: str, system: System, manifest: Manifest) -> dict[str, Any]:
+    """What the hub filters and shows models by."""
+    structure = [] if system.taxonomy.is_flat else ["hierarchical-classification"]
+    values: dict[str, Any] = {
+        "library_name": "taxotext",
+        "pipeline_tag": TASK["type"],
+        "tags": ["multi-label-classification", *structure, system.name],
+    }
+    results = [
+        {
+            "task": dict(TASK),
+            # The hub has data sets by name; a file is told from another one by its fingerprint.
+            "dataset": {
+                "type": "unknown",
+                "name": source,
+                "revision": str(figures.get("data_fingerprint", "unknown"))[:16],
+            },
+            "metrics": list(_hub_metrics(figures)),
+        }
+        for source, figures in manifest.metrics.get("evaluations", {}).items()
+    ]
+    if results:
+        values["model-index"] = [{"name": title, "results": results}]
+    return values
+
+
+def _hub_metrics(figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in SHOWN_METRICS:
+        value = figures.get(name)
+        if value is None or not math.isfinite(value):
+            continue
+        kind, arguments = HUB_METRICS.get(name, (name, None))
+        entry = {"type": kind, "name": name, "value": round(float(value), 4)}
+        yield entry if arguments is None else {**entry, "args": dict(arguments)}
+
+
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     facts = {**manifest.trained_on, **manifest.facts}
     return [(key.replace("_", " "), _cell(value)) for key, value in facts.items() if value is not None]
@@ -82,6 +143,8 @@ def _decoding(manifest: Manifest) -> list[str]:
         origin = "Not tuned: the default threshold. `taxotext tune` finds better ones."
     own = len(decoding.label_thresholds)
     rules = f"Threshold {decoding.threshold}; {own} labels have their own; consistency: {decoding.consistency}."
+    if decoding.calibration != "none":
+        rules += f" Probabilities are calibrated: {decoding.calibration}, {decoding.calibration_by}."
     return [origin, rules]
 
 

@@ -79,8 +79,17 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise ModelFolderError(f"{folder}: cannot be a model folder ({error.strerror or error}).") from error
     if not overwrite:
         raise ModelFolderError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
-    if not (folder / "config.json").is_file():
-        raise ModelFolderError(f"{folder}: is not a model folder and is not replaced; choose another folder.")
+    if not _is_model(place):
+        raise ModelFolderError(f"{folder}: is not a model of Taxotext and is not replaced; choose another folder.")
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether the folder is one of ours: other programs write a ``config.json`` too."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "format_version" in config and (folder / "taxonomy.json").is_file()
 
 
 def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: bool = False) -> None:
@@ -117,15 +126,42 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
-    """Write thresholds and figures anew (``tune``, ``evaluate``); the weights stay as they are.
+    """Write thresholds and figures anew (``tune``); the weights stay as they are.
 
     Raises:
         ModelFolderError: the folder cannot be written.
     """
     try:
-        write_text_atomically(folder / "metrics.json", _json(manifest.metrics))
-        write_text_atomically(folder / "README.md", model_card(folder.name, system, manifest))
         write_text_atomically(folder / "decoding.json", _json(manifest.decoding.to_dict()))
+        write_text_atomically(folder / "metrics.json", _json(manifest.metrics))
+        write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
+    except OSError as error:
+        raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+
+
+def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, figures: dict[str, Any]) -> None:
+    """Add the figures of an evaluation to those in the folder, and to its card.
+
+    Figures of other data of the same name are kept beside; those of the same data are replaced. Thresholds and
+    figures that another process has written since the model was loaded stay.
+
+    Raises:
+        ModelFolderError: the folder cannot be read or written.
+    """
+    decoding = _parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
+    if decoding != manifest.decoding:
+        raise ModelFolderError(
+            f"{folder}: was tuned while it was evaluated; the figures are of other thresholds and are not recorded."
+        )
+    metrics = _parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
+    evaluations = metrics.setdefault("evaluations", {})
+    if evaluations.get(name, figures).get("data_fingerprint") != figures["data_fingerprint"]:
+        name = f"{name} ({figures['data_fingerprint'][:8]})"
+    evaluations[name] = figures
+    manifest.metrics = metrics
+    try:
+        write_text_atomically(folder / "metrics.json", _json(metrics))
+        write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
 
@@ -157,7 +193,7 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
     settings = parse_settings(kind.Settings, config["settings"], str(folder / "config.json"))
     if overrides:
         changed = {**settings.model_dump(), "runtime": {**settings.runtime.model_dump(), **overrides}}
-        settings = parse_settings(kind.Settings, changed, "command line")
+        settings = parse_settings(kind.Settings, changed, "runtime settings of load")
     system = kind.load_parts(folder, settings, taxonomy)
     held_out = folder / HELD_OUT
     return system, Manifest(
@@ -273,6 +309,8 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
     problems = []
     if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in config["seen"]):
         problems.append("seen: must be a list of whole numbers from 0 on")
+    elif not _fits(config["trained_on"].get("training_documents"), max(config["seen"], default=0)):
+        problems.append("trained_on.training_documents: must be a whole number, no smaller than those in seen")
     closure, columns = config["trained_on"].get("closure"), config["trained_on"].get("columns", {})
     if closure is not None and closure not in CLOSURE_POLICIES:
         problems.append(f"trained_on.closure: {closure!r} is not known; choose from {', '.join(CLOSURE_POLICIES)}")
@@ -283,6 +321,10 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
     except TypeError as error:
         problems.append(f"trained_on.columns: must name the fields of the data ({error})")
     return problems
+
+
+def _fits(documents: Any, most: int) -> bool:
+    return documents is None or (isinstance(documents, int) and not isinstance(documents, bool) and documents >= most)
 
 
 def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:

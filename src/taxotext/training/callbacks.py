@@ -13,11 +13,14 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
 from taxotext.files import write_atomically
-from taxotext.models.neural import NeuralSystem
+from taxotext.models.neural import NeuralSystem, save_weights
 from taxotext.progress import Reporter, Task
+from taxotext.training.averaging import WeightAverage
+from taxotext.training.run import LAST
 
-LAST = "last.ckpt"
 BEST = "best.safetensors"
+SHOWN_EVERY = 20
+"""Batches between two looks at the loss on a device that the processor would have to wait for."""
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -53,6 +56,8 @@ class Conductor(pl.Callback):
         batches_per_epoch: length of an epoch.
         folder: where ``last.ckpt`` and ``best.safetensors`` go.
         seconds: time between checkpoints.
+        average: of the weights at the ends of epochs; from its first epoch on it is what is validated and kept, and
+            patience counts from there.
     """
 
     def __init__(
@@ -65,15 +70,18 @@ class Conductor(pl.Callback):
         batches_per_epoch: int,
         folder: Path,
         seconds: float,
+        average: WeightAverage | None = None,
     ) -> None:
         self._system, self._validate = system, validate
         self._monitor, self._patience = monitor, patience
         self._batches_per_epoch, self._folder, self._seconds = batches_per_epoch, folder, seconds
+        self._average = average
         self.history: list[dict[str, float]] = []
         self.best = -1.0
         self.best_epoch = 0
         self.interrupted = False
-        self._loss_sum = 0.0
+        self.finished = False
+        self._loss_sum: float | Tensor = 0.0
         self._taken = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -88,8 +96,9 @@ class Conductor(pl.Callback):
             "history": self.history,
             "best": self.best,
             "best_epoch": self.best_epoch,
-            "loss_sum": self._loss_sum,
+            "loss_sum": float(self._loss_sum),
             "seconds": self.seconds,
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -97,15 +106,27 @@ class Conductor(pl.Callback):
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self._loss_sum, self._taken = state["loss_sum"], state["seconds"]
         self._started = time.monotonic()
+        if self._average is not None and state.get("average") is not None:
+            self._average.load_state_dict(state["average"])
+
+    @property
+    def selected(self) -> str:
+        """Which weights were kept, in words."""
+        kept = f"epoch {self.best_epoch} of {len(self.history)}"
+        if self._average is not None and self.best_epoch > self._average.first:
+            kept += f" (mean of the weights of epochs {self._average.first} to {self.best_epoch})"
+        return f"{kept} by validation {self._monitor}"
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Close the epoch if this was its last batch, and save when it is time."""
-        self._loss_sum += _loss(trainer, outputs)
+        # Summed where it lies: to read it, the processor would have to wait for the device.
+        self._loss_sum = self._loss_sum + _loss(trainer, outputs)
         if (batch_idx + 1) % self._batches_per_epoch == 0:
             self._end_epoch(trainer, module)
         if batch_idx + 1 == trainer.num_training_batches or trainer.should_stop:
+            self.finished = True
             return
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that wait for the next step are not part of a checkpoint
@@ -115,15 +136,24 @@ class Conductor(pl.Callback):
             trainer.should_stop = self.interrupted
 
     def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        scores = self._validate()
         epoch = len(self.history) + 1
-        loss, self._loss_sum = self._loss_sum / self._batches_per_epoch, 0.0
+        if self._average is None or epoch < self._average.first:
+            self._judge(trainer, epoch)
+            return
+        self._average.add(self._system.network)
+        with self._average.in_place(self._system.network):
+            self._judge(trainer, epoch)
+
+    def _judge(self, trainer: pl.Trainer, epoch: int) -> None:
+        """Validate the weights that the network has now, keep them if they are the best, and stop if it is time."""
+        scores = self._validate()
+        loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0
         self.history.append({"epoch": epoch, "loss": loss, **scores})
         # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
         if scores[self._monitor] > self.best or self.best <= 0:
             self.best, self.best_epoch = scores[self._monitor], epoch
             save_weights(self._system.network, self._folder / BEST)
-        elif epoch - self.best_epoch >= self._patience:
+        elif epoch - max(self.best_epoch, 0 if self._average is None else self._average.first - 1) >= self._patience:
             trainer.should_stop = True
         for logger in trainer.loggers:
             figures = {f"validation/{name}": score for name, score in scores.items()}
@@ -139,7 +169,7 @@ class Bar(pl.Callback):
         self._monitor, self._documents, self._epochs = monitor, documents, epochs
         self._context: Any = None
         self._task: Task | None = None
-        self._smooth: float | None = None
+        self._smooth: Tensor | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar; a resumed training starts where it stopped."""
@@ -156,9 +186,12 @@ class Bar(pl.Callback):
             return
         loss = _loss(trainer, outputs)
         self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
+        if batch_idx % SHOWN_EVERY and loss.device.type != "cpu":
+            self._task.advance(len(batch["targets"]))
+            return
         history = self._conductor.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
-        fields["loss"] = self._smooth
+        fields["loss"] = float(self._smooth)
         if history:
             fields[self._monitor] = history[-1][self._monitor]
         self._task.show(**fields)
@@ -171,16 +204,7 @@ class Bar(pl.Callback):
             self._context = self._task = None
 
 
-def _loss(trainer: pl.Trainer, outputs: Any) -> float:
+def _loss(trainer: pl.Trainer, outputs: Any) -> Tensor:
     """Loss of a batch; the engine hands it out divided by the number of batches of a step."""
-    return float(outputs["loss"]) * trainer.accumulate_grad_batches
-
-
-def save_weights(network: torch.nn.Module, path: Path) -> None:
-    """Write the state of ``network`` as safetensors, completely or not at all."""
-    from safetensors.torch import save_file
-
-    state: dict[str, Tensor] = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    write_atomically(path, lambda temporary: save_file(state, temporary))
+    loss: Tensor = outputs["loss"].detach() * trainer.accumulate_grad_batches
+    return loss

@@ -14,7 +14,7 @@ from taxotext.training.run import RunFolder
 def fit(system: Any, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter) -> FitResult:
     """Call ``system.fit(train, validation)``; nothing is kept in ``run``: the fit is short and starts again."""
     started = time.monotonic()
-    total = system.fits(len(train), validation is not None)
+    total = system.fits(train, validation is not None)
     with reporter.task(f"Fitting {system.name}", total, unit="classifiers") as task:
         held_out = system.fit(train, validation, task.advance)
     return FitResult(held_out, time.monotonic() - started)

@@ -19,6 +19,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from taxotext.data import Corpus
+from taxotext.data.windows import Windows
 from taxotext.decoding import Decoder, Decoding, top_k
 from taxotext.errors import ConfigError, DataError
 from taxotext.metrics import Evaluation
@@ -28,11 +29,12 @@ from taxotext.models.neural import NeuralSystem, load_weights
 from taxotext.models.neural_memory import device_free
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
-from taxotext.training.callbacks import BEST, LAST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.averaging import WeightAverage, refresh_norms
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.result import FitResult
-from taxotext.training.run import RunFolder
+from taxotext.training.run import LAST, RunFolder
 
 log = logging.getLogger("taxotext")
 
@@ -52,6 +54,8 @@ def fit(
     torch.manual_seed(system.settings.seed)
     reporter.note("Loading the encoder.")
     system.build(train)
+    for note in system.notes:
+        reporter.note(note)
     system.network.train()  # pretrained encoders come with dropout switched off
     if system.settings.runtime.check_memory:
         check_memory(system.memory(train, validation), device_free=device_free(system))
@@ -75,6 +79,7 @@ def fit(
         batches_per_epoch=loader.batches_per_epoch,
         folder=run.checkpoints,
         seconds=60 * settings.checkpoint_minutes,
+        average=_average(system, windows, runtime),
     )
     bar = Bar(reporter, conductor, settings.monitor, len(train), settings.epochs)
     module = TextModule(system, system.loss(train), math.ceil(len(loader) / settings.accumulate))
@@ -85,15 +90,22 @@ def fit(
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
-    selected = f"epoch {conductor.best_epoch} of {len(conductor.history)} by validation {settings.monitor}"
-    log.info("Kept %s (%.4f).", selected, conductor.best)
+    log.info("Kept %s (%.4f).", conductor.selected, conductor.best)
     return FitResult(
         held_out,
         conductor.seconds + time.monotonic() - started,
         conductor.history,
-        selected,
+        conductor.selected,
         {"cut_training_texts": int(windows.cut.sum()), "precision": "bf16" if runtime.bf16 else "float32"},
     )
+
+
+def _average(system: NeuralSystem, windows: Windows, runtime: Runtime) -> WeightAverage | None:
+    settings = system.settings.training
+    if settings.averaging == "none":
+        return None
+    first = int(settings.averaging_start * settings.epochs) + 1
+    return WeightAverage(first, lambda: refresh_norms(system, windows, runtime))
 
 
 def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:
@@ -111,13 +123,15 @@ def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> An
     decoder = Decoder(Decoding(), system.taxonomy)
 
     def validate() -> dict[str, float]:
-        block = system.score_windows(windows, runtime)
-        evaluation = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5))
-        evaluation.update(gold, decoder.sets(block), top_k(block, 5)[0])
+        evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
+        for block in system.score_windows(windows, runtime):
+            evaluation.update(gold[row : row + len(block)], decoder.sets(block), top_k(block, 5)[0])
+            row += len(block)
         scores = evaluation.compute()
         names = (
             "micro_f1",
             "macro_f1",
+            "weighted_f1",
             "samples_f1",
             "set_accuracy",
             "hierarchical_micro_f1",
@@ -203,7 +217,7 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
     The engine's own answer would end the process and leave Ctrl-C ignored for good.
 
     Raises:
-        KeyboardInterrupt: when the training was stopped.
+        KeyboardInterrupt: when the training was stopped before its end.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
@@ -219,5 +233,5 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if conductor.interrupted:
+    if conductor.interrupted and not conductor.finished:
         raise KeyboardInterrupt

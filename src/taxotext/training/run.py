@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, write_text_atomically
 
 SUFFIX = ".run"
+LAST = "last.ckpt"
+"""The checkpoint in ``checkpoints`` that a training resumes from."""
 REPLACES = "replaces"
+LOCK = "lock"
 
 
 class RunFolder:
@@ -27,7 +31,7 @@ class RunFolder:
 
     Raises:
         ConfigError: when ``resume`` meets a run with another identity; the differing keys are named.
-        ModelFolderError: when there is an interrupted run and ``resume`` is False.
+        ModelFolderError: when there is an interrupted run and ``resume`` is False, or another process trains there.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool = False, replaces: bool = False) -> None:
@@ -35,6 +39,8 @@ class RunFolder:
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
         record = folder / "run.json"
+        if folder.is_dir():
+            take_run(folder)
         self.resumed = record.is_file()
         if self.resumed:
             if not resume:
@@ -46,6 +52,7 @@ class RunFolder:
             shutil.rmtree(self.checkpoints)  # of a run that was removed half: no state to start from
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
+            take_run(folder)
             if not self.resumed:
                 content = {**identity, REPLACES: True} if replaces else identity
                 write_text_atomically(record, json.dumps(content, indent=2, sort_keys=True))
@@ -79,7 +86,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
-        if not any(self.checkpoints.iterdir()):
+        if not (self.checkpoints / LAST).is_file():
             clean_run(self.folder)
 
 
@@ -97,10 +104,44 @@ class TemporaryRun(RunFolder):
         self._holder.cleanup()
 
 
+_HELD: dict[Path, IO[bytes]] = {}
+"""Run folders that this process keeps others out of; the system forgets the locks of a process that dies."""
+
+
+def take_run(folder: Path) -> None:
+    """Keep other processes out of a run folder.
+
+    Raises:
+        ModelFolderError: one is there already.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        return
+    path = folder.resolve() / LOCK
+    try:
+        held = _HELD.get(path)
+        if held is not None and path.exists() and os.path.samestat(os.fstat(held.fileno()), path.stat()):
+            return
+        lock = path.open("wb")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ModelFolderError(
+            f"{folder}: another process trains there; wait for its end, or choose another output folder."
+        ) from None
+    except OSError:  # a file system without locks, or one that cannot be written, which is found out when it is
+        return
+    _HELD[path] = lock
+
+
 def clean_run(folder: Path) -> None:
     """Remove the checkpoints in a run folder; the logs stay."""
     (folder / "run.json").unlink(missing_ok=True)  # first: without it checkpoints count for nothing
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / LOCK).unlink(missing_ok=True)
+    held = _HELD.pop(folder.resolve() / LOCK, None)
+    if held is not None:
+        held.close()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

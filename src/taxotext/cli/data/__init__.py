@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from taxotext.cli.data import check, convert, split, stats, tree
+from taxotext.cli.data import check, convert, prepare, split, stats, tree
 
 app = typer.Typer(
     help="Look at corpora and taxonomies, check, split and convert them.",
@@ -17,3 +17,4 @@ app.command("tree")(tree.tree)
 app.command("split")(split.split)
 app.command("convert")(convert.convert)
 app.command("convert-taxonomy")(convert.convert_taxonomy)
+app.command("prepare")(prepare.prepare)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat
+from taxotext.wording import counted, ended
 
 if TYPE_CHECKING:
     from taxotext.data import Columns, Corpus, Finding
@@ -78,7 +80,11 @@ def check(
     with common.quiet():
         for path in (file, other):
             if path is not None:
-                corpus, told = _read(path, structure, columns, closure, on_bad_line, input_format)
+                trained_on = path is file
+                corpus, told = _read(
+                    path, structure, columns, closure, on_bad_line, input_format, trained_on=trained_on
+                )
+                columns = replace(columns, found_separator=corpus.report.label_separator)
                 corpora.append(corpus)
                 found += told
     found += check_corpus(_without_told(corpora[0]), *corpora[1:], token_counter=counter, max_tokens=limit)
@@ -101,9 +107,9 @@ def check(
     elif found:
         print_table(("level", "finding"), [(finding.level, finding.sentence) for finding in found])
     make_reporter().note(
-        f"{file}: {common.counted(counts['error'], 'error')}, {common.counted(counts['warning'], 'warning')}, "
-        f"{counts['info']} to know, in {common.counted(len(corpora[0]), 'document')} with "
-        f"{common.counted(len(corpora[0].taxonomy), 'label')}."
+        f"{file}: {counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}, "
+        f"{counts['info']} to know, in {counted(len(corpora[0]), 'document')} with "
+        f"{counted(len(corpora[0].taxonomy), 'label')}."
     )
     if counts["error"]:
         raise typer.Exit(1)
@@ -116,6 +122,8 @@ def _read(
     closure: str | None,
     on_bad_line: str,
     input_format: str | None,
+    *,
+    trained_on: bool,
 ) -> tuple[Corpus, list[Finding]]:
     """The corpus as it will be trained on, and what is seen only while it is made."""
     from taxotext.data import Corpus, ReadReport, read_documents
@@ -129,7 +137,7 @@ def _read(
     source = str(path)
     taxonomy = taxonomy or declared_taxonomy(path, columns, input_format)
     corpus = Corpus.from_documents(documents, taxonomy, closure=closure, unknown="count", source=source, report=report)
-    found = [*_bad_lines(corpus, on_bad_line), *_unknown_labels(corpus)]
+    found = [*_bad_lines(corpus, on_bad_line), *_unknown_labels(corpus, trained_on=trained_on)]
     if corpus.closure != "as_given":
         given = Corpus.from_documents(documents, taxonomy, closure="as_given", unknown="count", source=source)
         found += _missing_ancestors(given, corpus)
@@ -142,30 +150,36 @@ def _bad_lines(corpus: Corpus, on_bad_line: str) -> Iterator[Finding]:
     level: Level = "error" if on_bad_line == "error" else "warning"
     report = corpus.report
     for sentence in report.skipped:
-        yield Finding(level, sentence + ".")
+        yield Finding(level, ended(sentence))
     more = report.skipped_count - len(report.skipped)
     if more:
-        yield Finding(level, f"{corpus.source}: {common.counted(more, 'more line')} cannot be read.")
+        yield Finding(level, f"{corpus.source}: {counted(more, 'more line')} cannot be read.")
 
 
-def _unknown_labels(corpus: Corpus) -> Iterator[Finding]:
-    """Training refuses labels that the taxonomy lacks, so they are errors."""
+def _unknown_labels(corpus: Corpus, *, trained_on: bool) -> Iterator[Finding]:
+    """Training refuses labels that the taxonomy lacks, so they are errors; in the other file they are not."""
     from taxotext.data import Finding
-    from taxotext.errors import nearest
+    from taxotext.labels import lookup
 
     unknown = corpus.report.unknown_labels
     if not unknown:
         return
-    shown = []
-    for label in sorted(unknown, key=lambda label: (-unknown[label], label))[:SHOWN_LABELS]:
-        hint = nearest(label, corpus.taxonomy.ids).strip()
-        shown.append(f"{label!r} in {common.counted(unknown[label], 'document')}" + (f" ({hint})" if hint else ""))
+    first = sorted(unknown, key=lambda label: (-unknown[label], label))[:SHOWN_LABELS]
+    shown = [
+        f"{label!r} in {counted(unknown[label], 'document')}" + (f" ({hint.strip()})" if hint else "")
+        for label, hint in zip(first, lookup.hints(first, corpus.taxonomy.ids), strict=True)
+    ]
     more = f" and {len(unknown) - len(shown):,} more" if len(unknown) > len(shown) else ""
+    advice = (
+        "correct them, add them to the taxonomy, or train with data.unknown_labels=drop."
+        if trained_on
+        else "correct them, or add them to the taxonomy; an evaluation counts them as misses, and a validation file "
+        "with them needs data.unknown_labels=drop."
+    )
     yield Finding(
-        "error",
-        f"{corpus.source}: {common.counted(len(unknown), 'label is', 'labels are')} not in the taxonomy: "
-        f"{', '.join(shown)}{more}; correct them, add them to the taxonomy, or train with "
-        "data.unknown_labels=drop.",
+        "error" if trained_on else "warning",
+        f"{corpus.source}: {counted(len(unknown), 'label is', 'labels are')} not in the taxonomy: "
+        f"{', '.join(shown)}{more}; {advice}",
     )
 
 
@@ -179,20 +193,18 @@ def _missing_ancestors(given: Corpus, corpus: Corpus) -> Iterator[Finding]:
         return
     added = corpus.report.labels_added
     then = (
-        f"training adds the {common.counted(added, 'missing ancestor')} unless you set data.closure=as_given."
+        f"training adds the {counted(added, 'missing ancestor')} unless you set data.closure=as_given."
         if corpus.closure == "ancestors"
         else "only the lowest labels are trained on."
     )
     yield Finding(
         "info",
-        f"{corpus.source}: {common.counted(documents, 'document has a label', 'documents have labels')} without all "
-        f"ancestors ({common.counted(int(violations.sum()), 'label')}); {then}",
+        f"{corpus.source}: {counted(documents, 'document has a label', 'documents have labels')} without all "
+        f"ancestors ({counted(int(violations.sum()), 'label')}); {then}",
     )
 
 
 def _without_told(corpus: Corpus) -> Corpus:
     """The corpus, with a report that does not bring the same findings again."""
-    from dataclasses import replace
-
     report = replace(corpus.report, skipped=[], skipped_count=0, unknown_labels={}, labels_added=0)
     return replace(corpus, report=report)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from taxotext.wording import counted, ended
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -175,7 +177,9 @@ def reading_notes(report: ReadReport) -> list[str]:
     notes = []
     if report.skipped_count:
         lines = counted(report.skipped_count, "bad line was", "bad lines were")
-        notes.append(f"{lines} left out; the first one: {report.skipped[0]}.")
+        notes.append(ended(f"{lines} left out; the first one: {report.skipped[0]}"))
+    if report.blank_lines:
+        notes.append(f"{counted(report.blank_lines, 'blank line was', 'blank lines were')} left out.")
     if report.duplicate_labels:
         notes.append(f"{counted(report.duplicate_labels, 'label')} stood twice in one document and counted once.")
     if report.trimmed_labels:
@@ -236,8 +240,3 @@ def percent(part: float, total: float) -> Any:
     if 99.95 <= share < 100:
         return Figure(">99.9 %")
     return Figure(f"{share:.1f} %")
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 document`` or ``1,234 documents``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

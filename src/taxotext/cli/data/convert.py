@@ -9,6 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import InputFormat, OnBadLine
+from taxotext.wording import counted
 
 
 def convert(
@@ -90,7 +91,7 @@ def convert(
     written = common.columns_to_write(columns, output_label_separator)
     write_corpus(corpus, target, written, overwrite=overwrite, format=to)
     note = make_reporter().note
-    note(f"Wrote {target}: {common.counted(len(corpus), 'document')}.")
+    note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
     for sentence in common.reading_notes(corpus.report):
         note(sentence)
 
@@ -138,14 +139,14 @@ def convert_taxonomy(
     taxonomy = read_taxonomy(
         source, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids
     )
-    write_taxonomy(taxonomy, target, to, path_separator)
+    write_taxonomy(taxonomy, target, to, path_separator, overwrite=overwrite)
     note = make_reporter().note
     note(
-        f"Wrote {target}: {common.counted(len(taxonomy), 'label')}, "
-        f"{common.counted(taxonomy.edge_index.shape[1], 'edge')}, {common.counted(taxonomy.depth, 'level')}."
+        f"Wrote {target}: {counted(len(taxonomy), 'label')}, "
+        f"{counted(taxonomy.edge_index.shape[1], 'edge')}, {counted(taxonomy.depth, 'level')}."
     )
     if output_names is not None:
-        write_names(taxonomy, output_names)
+        write_names(taxonomy, output_names, overwrite=overwrite)
         note(f"Wrote {output_names}.")
     elif taxonomy.has_names and (to or format_of_name(target)) == "edges":
         note(f"{target} has no place for the display names; keep them with --output-names FILE.")

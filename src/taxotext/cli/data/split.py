@@ -10,6 +10,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat, OnBadLine
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,7 +201,7 @@ def _notes(corpus: Corpus, chosen: list[NDArray[np.int64]], names: list[list[str
     if few:
         what = "parts" if len(names) == 1 else "folds"
         notes.append(
-            f"{common.counted(few, 'label has', 'labels have')} fewer documents than there are {what} and cannot "
+            f"{counted(few, 'label has', 'labels have')} fewer documents than there are {what} and cannot "
             "reach all of them."
         )
     texts = _folded(corpus)
@@ -212,7 +213,7 @@ def _notes(corpus: Corpus, chosen: list[NDArray[np.int64]], names: list[list[str
     shared = sum(len(found) > 1 for found in places.values())
     if shared:
         notes.append(
-            f"{common.counted(shared, 'text stands', 'texts stand')} in more than one part, so that a model is "
+            f"{counted(shared, 'text stands', 'texts stand')} in more than one part, so that a model is "
             "tested on what it was trained on; --equal-texts-together prevents that."
         )
     return notes

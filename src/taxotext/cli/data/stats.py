@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,16 +63,16 @@ def stats(
     columns = common.columns_of(text, labels, label_separator, id)
     structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
     counter, limit = common.token_counter(encoder, model, max_tokens)
+    rules: dict[str, Any] = {
+        "closure": closure,
+        "unknown": "count",
+        "on_bad_line": on_bad_line,
+        "format": input_format,
+    }
     with common.quiet():
-        corpus, second = (
-            None
-            if path is None
-            else read_corpus(
-                path, structure, columns, closure=closure, unknown="count", on_bad_line=on_bad_line, format=input_format
-            )
-            for path in (file, other)
-        )
-    assert corpus is not None  # FILE is an argument that must be given
+        corpus = read_corpus(file, structure, columns, **rules)
+        like_it = replace(columns, found_separator=corpus.report.label_separator)
+        second = None if other is None else read_corpus(other, structure, like_it, **rules)
     found = corpus_statistics(corpus, token_counter=counter, max_tokens=limit, other=second)
     if as_json:
         values = found.to_dict()

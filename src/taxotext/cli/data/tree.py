@@ -9,6 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat, OnBadLine
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
@@ -84,8 +85,6 @@ def tree(
     only = None
     if used and frequency is not None:
         only = {label for label, number in enumerate(frequency) if number}
-        for label in tuple(only):
-            only.update(structure.ancestors(label).tolist())
     if as_json:
         write_json(_values(structure, corpus, frequency, only, max_depth))
     else:
@@ -102,21 +101,21 @@ def tree(
 
 def _notes(taxonomy: Taxonomy, corpus: Corpus | None, note: Any) -> None:
     shape = (
-        f"{common.counted(len(taxonomy), 'label')}, {common.counted(taxonomy.edge_index.shape[1], 'edge')}, "
-        f"{common.counted(taxonomy.depth, 'level')}"
+        f"{counted(len(taxonomy), 'label')}, {counted(taxonomy.edge_index.shape[1], 'edge')}, "
+        f"{counted(taxonomy.depth, 'level')}"
     )
     if corpus is None:
         note(f"{shape}.")
         return
     how = {"ancestors": "counted for all ancestors of their labels", "as_given": "label sets as given"}
     note(
-        f"{shape}; {common.counted(len(corpus), 'document')} of {corpus.source}, "
+        f"{shape}; {counted(len(corpus), 'document')} of {corpus.source}, "
         f"{how.get(corpus.closure, 'counted for their lowest labels')}."
     )
     unknown = corpus.report.unknown_labels
     if unknown:
         note(
-            f"{common.counted(len(unknown), 'label')} of {corpus.source} not in the taxonomy, such as "
+            f"{counted(len(unknown), 'label')} of {corpus.source} not in the taxonomy, such as "
             f"{corpus.unknown_labels[0]!r}, not shown; `taxotext data check` lists them."
         )
     for sentence in common.reading_notes(corpus.report)[: 1 if corpus.report.skipped_count else 0]:
@@ -132,11 +131,13 @@ def _values(
 ) -> dict[str, Any]:
     """Labels with their parents, in the order of the taxonomy: a tree would repeat the labels of a DAG."""
     rows = []
+    if only is not None:  # with what is above them, as they are drawn
+        only = only.union(*(taxonomy.ancestors(label).tolist() for label in only))
     for label, entry in enumerate(taxonomy.to_dict()["labels"]):
         level = int(taxonomy.levels[label])
         if (only is None or label in only) and (max_depth is None or level <= max_depth):
-            counted = {} if frequency is None else {"documents": frequency[label]}
-            rows.append({**entry, "level": level, **counted})
+            documents = {} if frequency is None else {"documents": frequency[label]}
+            rows.append({**entry, "level": level, **documents})
     values: dict[str, Any] = {
         "edges": int(taxonomy.edge_index.shape[1]),
         "depth": taxonomy.depth,

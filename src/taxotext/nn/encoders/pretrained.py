@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taxotext.data.tokens import TextTokenizer
@@ -29,12 +29,18 @@ class BuiltEncoder:
         max_tokens: the longest input that the encoder takes, or None.
         record: JSON-ready: what :func:`restore_transformer` builds the module from, and where its weights came
             from (``source``, ``sha256`` over names, shapes and bytes of the pretrained weights).
+        pretrained: parameters of the module that start from pretrained weights, by name; None: all of them.
+        facts: what the model card and tables say about it, JSON-ready.
+        notes: sentences for the user, such as how many words have vectors.
     """
 
     module: nn.Module
     tokenizer: TextTokenizer
     max_tokens: int | None
     record: dict[str, Any]
+    pretrained: frozenset[str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def resolve(source: str) -> tuple[str, str]:
@@ -74,7 +80,7 @@ def load_transformer(source: str, pooling: Pooling) -> BuiltEncoder:
     config = model.config.to_diff_dict()
     config.pop("auto_map", None)
     record = {"config": config, "model_type": model.config.model_type, "source": recorded, "sha256": sha256}
-    return BuiltEncoder(module, tokenizer, position_limit(model.config), record)
+    return BuiltEncoder(module, tokenizer, position_limit(model.config), record, facts=_facts(record))
 
 
 def load_tokenizer(source: str) -> TextTokenizer:
@@ -129,7 +135,11 @@ def restore_transformer(record: dict[str, Any], tokenizer: TextTokenizer, poolin
             module = TransformerEncoder(model, pooling)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFolderError(f"encoder.json: does not describe a known encoder ({error}).") from error
-    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record)
+    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=_facts(record))
+
+
+def _facts(record: dict[str, Any]) -> dict[str, Any]:
+    return {"encoder_source": record.get("source"), "encoder_sha256": record.get("sha256")}
 
 
 def position_limit(config: Any) -> int | None:

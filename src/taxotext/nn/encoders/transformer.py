@@ -33,6 +33,7 @@ class TransformerEncoder(nn.Module):
         self.model = model
         self.pooling = pooling
         self.width: int = model.config.hidden_size
+        self.token_width: int = self.width
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """(W, T) token ids and mask -> features of width D."""

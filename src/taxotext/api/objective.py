@@ -1,0 +1,44 @@
+"""The figure that trials of a search are compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from taxotext.api.tuning import DECODED_TOGETHER, tune_thresholds
+from taxotext.decoding import Decoder
+from taxotext.errors import DataError
+from taxotext.metrics import Evaluation
+from taxotext.models.base import System, block_starts
+from taxotext.progress import Silent
+from taxotext.store import Manifest
+
+TUNED = ("micro_f1", "macro_f1")
+METRICS = (*TUNED, "p@1", "p@3", "p@5", "ndcg@3", "ndcg@5")
+
+
+def held_out_score(system: System, manifest: Manifest, metric: str) -> float:
+    """The metric on the held-out documents; the thresholds of ``manifest`` are tuned on the way.
+
+    F1 is that of documents held out from the tuning (cross-validation over the held-out documents); the thresholds that
+    stay are tuned on all of them. Ranking metrics need no thresholds; theirs are tuned for micro-F1.
+
+    Raises:
+        DataError: no held-out document has a label.
+    """
+    tuned: Any = metric if metric in TUNED else "micro_f1"
+    report = tune_thresholds(system, manifest, None, metric=tuned, method="label", shrink="auto", reporter=Silent())
+    if metric in TUNED:
+        if report.cross_validated is None:
+            raise DataError("Thresholds were not cross-validated; two held-out documents are needed at least.")
+        return float(report.cross_validated)
+    held_out = manifest.held_out
+    if held_out is None:
+        raise DataError("There are no scores of held-out documents.")
+    decoder = Decoder(manifest.decoding, system.taxonomy)
+    evaluation = Evaluation(len(system.taxonomy), closure=system.taxonomy.closure, ks=(1, 3, 5))
+    for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER):
+        sets, scores = decoder.decode(np.asarray(held_out.scores[part].toarray(), dtype=np.float32))
+        evaluation.update(held_out.gold[part], sets, decoder.rank(scores, 5)[0])
+    return float(evaluation.compute()[metric])

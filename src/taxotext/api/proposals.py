@@ -1,0 +1,73 @@
+"""Which settings to try next: Optuna's tree-structured Parzen estimator over the trials so far.
+
+Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization". Optuna proposes; the trials are kept by
+:mod:`taxotext.api.search`. Every proposal is a function of the seed, the number of the trial and the finished trials,
+so that a resumed search goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from taxotext.errors import MissingExtraError
+from taxotext.models.space import Choice, Space, same
+
+
+def check_installed() -> None:
+    """Raise MissingExtraError when Optuna is not there."""
+    try:
+        import optuna  # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "`taxotext search` needs Optuna; install it with `pip install 'taxotext[search]'`."
+        ) from None
+
+
+def propose(
+    space: Space, finished: Iterable[tuple[Mapping[str, Any], float]], *, seed: int, number: int
+) -> dict[str, Any]:
+    """Return the settings to try as trial ``number``, by key path.
+
+    Args:
+        space: what may be tried.
+        finished: settings and figure of the trials so far; greater is better.
+        seed: of the search.
+        number: of the trial.
+    """
+    import numpy as np
+    import optuna
+
+    distributions: dict[str, Any] = {}
+    for key, dimension in space.items():
+        if isinstance(dimension, Choice):  # by position: values may be lists
+            distributions[key] = optuna.distributions.CategoricalDistribution(range(len(dimension.values)))
+        elif dimension.whole:
+            bounds = int(dimension.low), int(dimension.high)
+            distributions[key] = optuna.distributions.IntDistribution(*bounds, log=dimension.log)
+        else:
+            distributions[key] = optuna.distributions.FloatDistribution(
+                dimension.low, dimension.high, log=dimension.log
+            )
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own))
+        for values, figure in finished:
+            parameters = {key: _encoded(space[key], value) for key, value in values.items()}
+            study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, value=figure))
+        drawn = study.ask(distributions).params
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return {key: _decoded(dimension, drawn[key]) for key, dimension in space.items()}
+
+
+def _encoded(dimension: Any, value: Any) -> Any:
+    if isinstance(dimension, Choice):
+        return next(position for position, known in enumerate(dimension.values) if same(value, known))
+    return value
+
+
+def _decoded(dimension: Any, value: Any) -> Any:
+    return dimension.values[value] if isinstance(dimension, Choice) else dimension.rounded(value)

@@ -1,0 +1,177 @@
+"""The folder of a search: what is searched and the trials so far, each file whole at any moment.
+
+======================  =============================================================================
+``search.json``         what is searched: system, settings, space, metric, fingerprints of the data
+``trials.jsonl``        a line for each trial
+``best.yaml``           the best configuration so far, for ``taxotext train``
+``model``               the model of the best trial, with tuned thresholds
+``trials/0007``         logs of a trial, and its checkpoints while it runs
+======================  =============================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.files import remove_stale, write_text_atomically
+from taxotext.store import check_free
+from taxotext.training.run import LOCK, clean_run, differences, take_run
+
+RECORD, TRIALS, BEST, MODEL, RUNS = "search.json", "trials.jsonl", "best.yaml", "model", "trials"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        number: from 1 on; trial 1 has the settings that the search starts from, where the space has them.
+        state: ``running`` until it ends; ``failed`` with ``reason``.
+        settings: what was tried, by key path.
+        value: the metric on held-out documents; None unless complete.
+        seconds: fitting, scoring and tuning.
+        same_as: number of an earlier trial with the same settings, whose figure it took over.
+        reason: why it failed.
+    """
+
+    number: int
+    state: Literal["running", "complete", "failed"]
+    settings: dict[str, Any] = field(default_factory=dict)
+    value: float | None = None
+    seconds: float = 0.0
+    same_as: int | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the trial as plain JSON values."""
+        return asdict(self)
+
+
+class SearchFolder:
+    """Where a search keeps its state.
+
+    Args:
+        folder: created when it is missing.
+        identity: JSON-ready description of what is searched.
+        resume: go on with the search that is there, if there is one.
+        overwrite: remove the search that is there.
+
+    Raises:
+        ModelFolderError: there is a search already (without the two), something else, or another process.
+        ConfigError: ``resume`` meets a search of something else; the differences are listed.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+        self.folder = folder
+        record = folder / RECORD
+        try:
+            self._check_place(record, resume=resume, overwrite=overwrite)
+            take_run(folder)
+            try:
+                self._enter(record, json.loads(json.dumps(identity)), overwrite)
+                self.trials = self._read()
+            except BaseException:
+                clean_run(folder)
+                raise
+        except OSError as error:
+            raise ModelFolderError(
+                f"{folder}: cannot be written ({error.strerror or error}); choose another output folder."
+            ) from error
+
+    def _check_place(self, record: Path, *, resume: bool, overwrite: bool) -> None:
+        folder = self.folder
+        if folder.is_file():
+            raise ModelFolderError(f"{folder}: is a file; name a folder for the search.")
+        if folder.is_dir() and not record.is_file():
+            others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(".tmp")]
+            if others:
+                raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
+        if record.is_file() and not (resume or overwrite):
+            raise ModelFolderError(
+                f"{folder}: holds a search already. Go on with --resume, or start anew with --overwrite."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _enter(self, record: Path, identity: dict[str, Any], overwrite: bool) -> None:
+        folder = self.folder
+        if record.is_file() and overwrite:
+            check_free(folder / MODEL, overwrite=True)
+            for name in (RUNS, MODEL):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            for name in (TRIALS, BEST, RECORD):  # the record last: without it the rest is not known to be a search
+                (folder / name).unlink(missing_ok=True)
+        for name in (RECORD, TRIALS, BEST):
+            remove_stale(folder / name)
+        if record.is_file():
+            self._compare(record, identity)
+        else:
+            write_text_atomically(record, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
+
+    @staticmethod
+    def _compare(record: Path, identity: dict[str, Any]) -> None:
+        try:
+            before = dict(json.loads(record.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{record}: is damaged ({error}); start anew with --overwrite.") from None
+        problems = [f"{path}: {old!r} then, {new!r} now" for path, old, new in differences(before, identity)]
+        if problems:
+            raise ConfigError(
+                f"{record.parent}: is the search of something else; resume it with the settings, space and data that "
+                "it was started with, or start anew with --overwrite.",
+                problems,
+            )
+
+    def _read(self) -> list[Trial]:
+        path = self.folder / TRIALS
+        if not path.is_file():
+            return []
+        try:
+            trials = [Trial(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
+                raise ValueError("the numbers of the trials have gaps")
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{path}: is damaged ({error}); start anew with --overwrite.") from None
+        return trials
+
+    def keep(self, trials: Sequence[Trial]) -> None:
+        """Write the trials: the old file or the new one is there, never a half one."""
+        lines = [json.dumps(trial.to_dict(), ensure_ascii=False) + "\n" for trial in trials]
+        write_text_atomically(self.folder / TRIALS, "".join(lines))
+        self.trials = list(trials)
+
+    def abandon(self) -> None:
+        """Forget a search without any trial."""
+        if not self.trials:
+            (self.folder / TRIALS).unlink(missing_ok=True)
+            (self.folder / RECORD).unlink(missing_ok=True)
+
+    def run_folder(self, number: int) -> Path:
+        """Where a trial keeps its logs and checkpoints."""
+        return self.folder / RUNS / f"{number:04d}"
+
+    def forget_run(self, number: int) -> None:
+        """Remove the checkpoints of a trial, and its folder when it keeps no logs."""
+        clean_run(self.run_folder(number))
+        for folder in (self.run_folder(number), self.folder / RUNS):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def forget_ended(self) -> None:
+        """Remove the checkpoints of trials that ended, where a kill came before that."""
+        for trial in self.trials:
+            if trial.state != "running" and self.run_folder(trial.number).is_dir():
+                self.forget_run(trial.number)
+
+    def model_trial(self) -> int | None:
+        """Number of the trial that the saved model is of; None without a model."""
+        try:
+            metrics = json.loads((self.folder / MODEL / "metrics.json").read_text(encoding="utf-8"))
+            return int(metrics["search"]["trial"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None

@@ -1,0 +1,294 @@
+"""Probabilities that mean what they say: a correction of the scores, fitted on held-out documents.
+
+Two ways, both of which keep the order of the scores of a label (as far as float32 tells them apart):
+
+* **Temperature** (Guo et al. 2017, section 4.2): p' = σ(logit(p) / T), with the T of smallest log loss.
+* **Isotonic** (Zadrozny and Elkan 2002): the rising step function nearest to the gold labels, by pooling neighbours
+  that fall; here *centred* (Oron and Flournoy 2017): straight lines between the middles of its steps, so that scores
+  that differ still differ afterwards, and rankings stay as they are.
+
+One correction for all labels, or one for each label. A label with few documents stays near the common one:
+temperatures by a normal prior on ln T around that of all labels, isotonic steps only from a number of positives on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxotext.decoding.settings import Breakpoint, CalibrationMethod, CalibrationScope, Decoding
+from taxotext.errors import DataError
+from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, contains, keys, row_of_entry
+
+if TYPE_CHECKING:
+    from taxotext.labels import Taxonomy
+
+PRIOR_SPREAD = 0.5
+"""Standard deviation of ln T of labels around that of all of them: two labels in three lie within a factor of 1.65."""
+ENOUGH_POSITIVES = 30
+"""Positives from which on a label has isotonic steps of its own; fewer make steps of chance."""
+MOST_POINTS = 200
+"""Breakpoints that are kept of one correction at most."""
+BOUNDS = (-1.4, 2.3)
+"""Of ln T: temperatures from 0.25 to 10. Below, most scores would round to 1 and be equal."""
+SMALLEST = 1e-7
+"""Distance from 0 and 1 that logarithms keep: that of float32 from 1."""
+
+
+class Calibration:
+    """Applies the correction of a :class:`Decoding` to blocks of probabilities.
+
+    Args:
+        decoding: the settings; a correction that was not fitted yet changes nothing.
+        taxonomy: the N labels.
+    """
+
+    def __init__(self, decoding: Decoding, taxonomy: Taxonomy) -> None:
+        self._temperatures: FloatArray | None = None
+        self._common: tuple[FloatArray, FloatArray] | None = None
+        self._of_label: dict[int, tuple[FloatArray, FloatArray]] = {}
+        if decoding.calibration == "temperature":
+            temperatures: FloatArray = np.full(len(taxonomy), decoding.temperature, dtype=np.float64)
+            for label, temperature in decoding.label_temperatures.items():
+                temperatures[taxonomy.index(label)] = temperature
+            if (temperatures != 1).any():
+                self._temperatures = temperatures
+        elif decoding.calibration == "isotonic":
+            self._common = _columns(decoding.breakpoints)
+            for label, points in decoding.label_breakpoints.items():
+                columns = _columns(points)
+                if columns is not None:
+                    self._of_label[taxonomy.index(label)] = columns
+
+    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the corrected probabilities of a block (B, N) float32; the block itself where nothing changes."""
+        if self._temperatures is not None:
+            return np.asarray(cooled(block, self._temperatures), dtype=np.float32)
+        if self._common is None and not self._of_label:
+            return block
+        result = np.array(block, dtype=np.float32)
+        if self._common is not None:
+            result[:] = np.interp(block, *self._common)
+        for label, (scores, probabilities) in self._of_label.items():
+            result[:, label] = np.interp(block[:, label], scores, probabilities)
+        return result
+
+    def of_pairs(self, score: FloatArray, label: IntArray) -> FloatArray:
+        """Return the corrected probabilities of single pairs: scores (P,) of labels (P,)."""
+        if self._temperatures is not None:
+            return cooled(score, self._temperatures[label])
+        result = score if self._common is None else np.interp(score, *self._common)
+        if self._of_label:
+            result = np.array(result)
+            for index, columns in self._of_label.items():
+                chosen = label == index
+                result[chosen] = np.interp(score[chosen], *columns)
+        return np.asarray(result, dtype=np.float64)
+
+    def highest(self, score: float) -> float:
+        """Return the highest probability that some label makes of ``score``: all lower scores stay at or below it."""
+        highest = score
+        if self._temperatures is not None:
+            highest = float(cooled(np.asarray([score]), np.asarray([self._temperatures.max()]))[0])
+        columns = [*([self._common] if self._common is not None else []), *self._of_label.values()]
+        return max([highest] if not columns else [float(np.interp(score, *column)) for column in columns])
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What a calibration changed; figures come from the data that it was fitted on and are therefore optimistic.
+
+    Attributes:
+        method, by: as asked for.
+        pairs: document-label pairs that it was fitted on: those whose score was kept.
+        own_labels: labels with a correction of their own.
+        log_loss_before, log_loss_after: mean −ln of the probability of what is true, over those pairs.
+        error_before, error_after: expected calibration error over them, 15 bins of equal width.
+    """
+
+    method: str
+    by: str
+    pairs: int
+    own_labels: int
+    log_loss_before: float
+    log_loss_after: float
+    error_before: float
+    error_after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return asdict(self)
+
+
+def fit_calibration(
+    scores: Any,
+    gold: Sets,
+    taxonomy: Taxonomy,
+    *,
+    method: CalibrationMethod,
+    by: CalibrationScope = "all",
+    base: Decoding | None = None,
+) -> tuple[Decoding, CalibrationReport | None]:
+    """Fit the correction on held-out documents.
+
+    Pairs whose score was not kept are left out: each kept pair says how often its score is right, whatever happens
+    below.
+
+    Args:
+        scores: (D, N) sparse float32 probabilities, the lowest of them dropped, **as the system gives them**: before
+            consistency.
+        gold: (D, N) bool sparse, **validation** data; never test data.
+        taxonomy: the N labels.
+        method: none, temperature or isotonic.
+        by: all, or label.
+        base: the decoding whose other settings are kept.
+
+    Returns:
+        The decoding with the correction (any earlier one is dropped), and a report; None for method none.
+
+    Raises:
+        DataError: no pair, or none that is gold, or none that is not.
+    """
+    base = Decoding() if base is None else base
+    found: dict[str, Any] = {
+        "calibration": method,
+        "calibration_by": by,
+        "temperature": 1.0,
+        "label_temperatures": {},
+        "breakpoints": (),
+        "label_breakpoints": {},
+    }
+    if method == "none":
+        return base.model_copy(update=found), None
+    gold = as_sets(gold, "gold", len(taxonomy))
+    stored: Any = scores.tocsr()
+    score = np.clip(stored.data.astype(np.float64), 0.0, 1.0)  # (P,)
+    label: IntArray = stored.indices.astype(np.int64)  # (P,)
+    hit = contains(keys(gold), row_of_entry(stored) * gold.shape[1] + label)  # (P,)
+    if not hit.any() or hit.all():
+        raise DataError(
+            "The held-out documents have no label that is gold and scored, or none that is not; there is nothing to "
+            "calibrate with. Name other validation documents."
+        )
+    pairs = _Pairs(score, hit, label)
+    fitted = _temperatures(pairs, taxonomy, by) if method == "temperature" else _isotonic(pairs, taxonomy, by)
+    decoding = Decoding.from_dict({**base.to_dict(), **found, **fitted})
+    after = Calibration(decoding, taxonomy).of_pairs(score, label)
+    own = fitted.get("label_temperatures") or fitted.get("label_breakpoints") or {}
+    return decoding, CalibrationReport(
+        method=method,
+        by=by,
+        pairs=int(score.size),
+        own_labels=len(own),
+        log_loss_before=_log_loss(score, hit),
+        log_loss_after=_log_loss(after, hit),
+        error_before=_calibration_error(score, hit),
+        error_after=_calibration_error(after, hit),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Scores (P,) float64, whether they are gold (P,), and their labels (P,)."""
+
+    score: FloatArray
+    hit: BoolArray
+    label: IntArray
+
+    def by_label(self, labels: int) -> list[_Pairs]:
+        """Return the pairs of each label."""
+        order = np.argsort(self.label, kind="stable")
+        ends = np.cumsum(np.bincount(self.label, minlength=labels))
+        places = np.split(order, ends[:-1])
+        return [_Pairs(self.score[place], self.hit[place], self.label[place]) for place in places]
+
+
+def cooled(probabilities: NDArray[Any], temperatures: NDArray[np.float64]) -> NDArray[Any]:
+    """Return σ(logit(p) / T); 0 and 1 stay what they are. ``temperatures`` are broadcast over ``probabilities``."""
+    from scipy.special import expit, logit
+
+    return np.asarray(expit(logit(probabilities.astype(np.float64)) / temperatures))
+
+
+def _temperatures(pairs: _Pairs, taxonomy: Taxonomy, by: CalibrationScope) -> dict[str, Any]:
+    common = _best_temperature(pairs, None)
+    own: dict[str, float] = {}
+    if by == "label":
+        for label, part in zip(taxonomy.ids, pairs.by_label(len(taxonomy)), strict=True):
+            if part.hit.any():
+                own[label] = round(float(np.exp(_best_temperature(part, common))), 6)
+    return {"temperature": round(float(np.exp(common)), 6), "label_temperatures": own}
+
+
+def _best_temperature(pairs: _Pairs, prior: float | None) -> float:
+    """Return the ln T of smallest log loss, under a normal prior around ``prior`` where there is one."""
+    from scipy.optimize import minimize_scalar
+
+    clipped = np.clip(pairs.score, SMALLEST, 1 - SMALLEST)
+    signed = (np.log(clipped) - np.log1p(-clipped)) * np.where(pairs.hit, 1.0, -1.0)  # logit of what is true
+
+    def loss(log_temperature: float) -> float:
+        total = float(np.logaddexp(0.0, -signed * np.exp(-log_temperature)).sum())
+        return total if prior is None else total + 0.5 * ((log_temperature - prior) / PRIOR_SPREAD) ** 2
+
+    return float(minimize_scalar(loss, bounds=BOUNDS, method="bounded", options={"xatol": 1e-6}).x)
+
+
+def _isotonic(pairs: _Pairs, taxonomy: Taxonomy, by: CalibrationScope) -> dict[str, Any]:
+    own: dict[str, Any] = {}
+    if by == "label":
+        for label, part in zip(taxonomy.ids, pairs.by_label(len(taxonomy)), strict=True):
+            if part.hit.sum() >= ENOUGH_POSITIVES and (~part.hit).sum() >= ENOUGH_POSITIVES:
+                own[label] = _breakpoints(part)
+    return {"breakpoints": _breakpoints(pairs), "label_breakpoints": own}
+
+
+def _breakpoints(pairs: _Pairs) -> list[list[float]]:
+    """Return the corners of centred isotonic regression, from score 0 to score 1, rising in both."""
+    from scipy.optimize import isotonic_regression
+
+    scores, inverse = np.unique(pairs.score, return_inverse=True)
+    weight = np.bincount(inverse).astype(np.float64)
+    share = np.bincount(inverse, weights=pairs.hit) / weight
+    starts = isotonic_regression(share, weights=weight).blocks  # (blocks + 1,)
+    size = np.add.reduceat(weight, starts[:-1])
+    middle = np.add.reduceat(scores * weight, starts[:-1]) / size
+    height = np.add.reduceat(share * weight, starts[:-1]) / size
+    # Pooling leaves blocks of one height apart at times, by rounding.
+    rising = np.concatenate([[True], np.diff(height) > 1e-12])
+    size, middle, height = np.add.reduceat(size, np.flatnonzero(rising)), middle[rising], height[rising]
+    # Never quite 0 or 1: n documents of one kind say no more, and what is beyond must still have room to rise.
+    if height[0] <= 0:
+        height[0] = min(1 / (size[0] + 2), height[1] / 2 if height.size > 1 else 0.5)
+    if height[-1] >= 1:
+        height[-1] = max(1 - 1 / (size[-1] + 2), (1 + height[-2]) / 2 if height.size > 1 else 0.5)
+    if height.size > MOST_POINTS:
+        chosen = np.linspace(0, height.size - 1, MOST_POINTS).round().astype(np.int64)
+        middle, height = middle[chosen], height[chosen]
+    inside = (middle > 0) & (middle < 1)
+    top = float(height[-1]) if middle[-1] >= 1 else 1.0
+    points = np.stack([middle[inside], height[inside]], axis=1).tolist()
+    return [[0.0, 0.0], *points, [1.0, top]]
+
+
+def _columns(points: Sequence[Breakpoint]) -> tuple[FloatArray, FloatArray] | None:
+    if not points:
+        return None
+    table = np.asarray(points, dtype=np.float64)
+    return table[:, 0], table[:, 1]
+
+
+def _log_loss(probability: FloatArray, hit: BoolArray) -> float:
+    clipped = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    return float(-np.log(np.where(hit, clipped, 1 - clipped)).mean())
+
+
+def _calibration_error(probability: FloatArray, hit: BoolArray, bins: int = 15) -> float:
+    """Mean distance of probability and share of gold labels over bins of equal width, weighted by their pairs."""
+    place = np.minimum((probability * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(place, weights=probability - hit, minlength=bins)
+    return float(np.abs(gap).sum() / probability.size)

@@ -1,0 +1,199 @@
+"""The cells of an experiment, and when two of them are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from taxotext import __version__
+from taxotext.api.runs import DataSettings
+from taxotext.errors import ConfigError, DataError
+from taxotext.experiments.settings import ExperimentSettings
+from taxotext.models.registry import find
+from taxotext.settings import parse_settings
+
+SAMPLE = "sample:"
+"""``sample:train.jsonl`` names a file of the corpus that comes with the package."""
+IDENTITY_VERSION = 1
+DATA_FILES = ("train", "validation", "test", "taxonomy", "names")
+KEY_LENGTH = 16
+READ_TOGETHER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system with one seed on one corpus.
+
+    Attributes:
+        system, corpus: names of the experiment.
+        seed: of the training.
+        values: the configuration of the training, as ``taxotext train`` takes it, with all paths as they are here.
+        test: path of the test file.
+        tune: how thresholds are tuned; None: not at all.
+        ks: cut-offs of the ranking metrics.
+        identity: what the figures depend on; cells of equal identity have equal figures.
+        key: hash of ``identity``.
+    """
+
+    system: str
+    corpus: str
+    seed: int
+    values: dict[str, Any]
+    test: str
+    tune: dict[str, Any] | None
+    ks: tuple[int, ...]
+    identity: dict[str, Any]
+    key: str
+
+    @property
+    def title(self) -> str:
+        """The cell in words."""
+        return f"{self.system}, {self.corpus}, seed {self.seed}"
+
+    @property
+    def folder_name(self) -> str:
+        """Readable and unique; the key alone decides which cell it is."""
+        return f"{self.system}_{self.corpus}_{self.seed}_{self.key}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+        """What :meth:`to_dict` gave."""
+        return cls(**{**values, "ks": tuple(values["ks"])})
+
+
+def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[Cell]:
+    """Return the cells in the order of the table.
+
+    Args:
+        settings: validated.
+        threads: of each cell.
+        where: the file, named in an error.
+
+    Raises:
+        ConfigError: listing every data file that is not there.
+        DataError: one cannot be read.
+    """
+    data, files = _data_sections(settings, where)
+    digests: dict[str, str] = {}
+
+    def digest(path: str) -> str:
+        if path not in digests:
+            try:
+                digests[path] = content_digest(Path(path))
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
+        return digests[path]
+
+    cells = []
+    tune = settings.tune.model_dump(mode="json", exclude={"enabled"}) if settings.tune.enabled else None
+    for system, corpus, seed in settings.triples():
+        model = settings.systems[system].model
+        given = settings.settings_of(system, corpus, seed)
+        values = {"model": model, "data": data[corpus], **given}
+        values["runtime"] = {**dict(given.get("runtime") or {}), "threads": threads}
+        reading = {key: value for key, value in data[corpus].items() if key not in DATA_FILES}
+        # Display names change no figure.
+        contents = {key: path and digest(path) for key, path in files[corpus].items() if key != "names"}
+        identity = {
+            "identity_version": IDENTITY_VERSION,
+            "code": __version__,
+            "model": model,
+            **_settings_identity(model, given, where),
+            "data": contents,
+            "reading": reading,
+            "tune": tune,
+        }
+        test = files[corpus]["test"]
+        cells.append(Cell(system, corpus, seed, values, str(test), tune, settings.ks(), identity, key_of(identity)))
+    return cells
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """Short name of an identity."""
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_LENGTH]
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file, or of the names and contents of all files of a folder."""
+    if path.is_dir():
+        inside = sorted(found for found in path.rglob("*") if found.is_file())
+        listed = [f"{found.relative_to(path).as_posix()}\0{content_digest(found)}\n" for found in inside]
+        return hashlib.sha256("".join(listed).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(READ_TOGETHER):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def data_path(name: str, folder: str | None) -> Path:
+    """Where a data file is: in the package's sample, or below ``folder``.
+
+    >>> data_path("sample:train.jsonl", "elsewhere").name
+    'train.jsonl'
+    """
+    if name.startswith(SAMPLE):
+        import taxotext.sample
+
+        return Path(taxotext.sample.__path__[0]) / name.removeprefix(SAMPLE)
+    return (Path(folder or ".") / name).absolute()
+
+
+def _data_sections(
+    settings: ExperimentSettings, where: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str | None]]]:
+    """The data section and the paths of the files of each corpus; what is not there is reported together."""
+    sections: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[str, str | None]] = {}
+    problems = []
+    for name, corpus in settings.corpora.items():
+        files[name] = {}
+        for key in DATA_FILES:
+            given = getattr(corpus, key)
+            path = None if given is None else data_path(given, settings.data_folder)
+            files[name][key] = None if path is None else str(path)
+            if path is not None and not path.exists():
+                problems.append(f"corpora.{name}.{key}: {path}: no such file.")
+        section = corpus.model_dump(mode="json", include=set(DataSettings.model_fields))
+        sections[name] = {**section, **{key: path for key, path in files[name].items() if key != "test"}}
+    if problems:
+        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
+        advice = "" if settings.data_folder else " Relative paths start where the command runs; --data names a folder."
+        raise ConfigError(f"{where}: {count} cannot be read.{advice}", problems)
+    return sections, files
+
+
+def _settings_identity(model: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The complete settings, defaults included, and the contents of files that they name.
+
+    Where it is computed does not count: device and threads, and how often checkpoints are written.
+    """
+    settings = parse_settings(find(model).Settings, given, where)
+    values = settings.model_dump(mode="json", exclude={"runtime": {"device", "threads"}})
+    if isinstance(values.get("training"), dict):
+        values["training"].pop("checkpoint_minutes", None)
+    contents = {}
+    for path, value in _texts(values):
+        try:
+            if "/" in value or "." in value:
+                contents[path] = content_digest(Path(value))
+        except OSError:
+            continue  # no file: the name of an encoder on the hub, say
+    return {"settings": values, "files": contents}
+
+
+def _texts(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _texts(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(values, str):
+        yield path, values

@@ -1,0 +1,217 @@
+"""The folder of an experiment: what it is, and a folder for each cell.
+
+=========================  ========================================================================================
+``experiment.json``        settings, cells in the order of the table, jobs and threads
+``experiment.yaml``        the file that it was started with
+``cells/NAME_KEY/``        one cell; ``KEY`` is a hash of all that its figures depend on
+``  cell.json``            what is computed
+``  model/, model.run/``   the model; checkpoints of an unfinished training
+``  progress.json``        what the process is at, written every second
+``  fit.json``             metrics, parameters, times: trained and evaluated
+``  answers.safetensors``  gold labels and answers on the test documents, sparse
+``  speed.json``           speed of prediction: finished
+``  failure.json``         why it failed
+``  log.txt``              all that the processes of the cell have written
+``table.*``                the table: Markdown, CSV, JSON, HTML
+=========================  ========================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from taxotext import __version__
+from taxotext.errors import ConfigError, DataError
+from taxotext.experiments.cells import Cell
+from taxotext.experiments.guard import FolderLock, is_locked
+from taxotext.experiments.settings import ExperimentSettings, parse_experiment
+from taxotext.files import named, temporary_of, write_text_atomically
+
+FORMAT_VERSION = 1
+RECORD, SOURCE, LOCK = "experiment.json", "experiment.yaml", "lock"
+
+WAITING, INTERRUPTED, TRAINING, TRAINED, MEASURING, FINISHED, FAILED = STATES = (
+    "waiting",
+    "interrupted",
+    "training",
+    "trained",
+    "measuring",
+    "finished",
+    "failed",
+)
+"""``trained``: evaluated, and the speed is still to be measured. ``interrupted``: started, and its process is gone."""
+
+
+class CellFolder:
+    """Files of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cell, self.progress, self.fit = path / "cell.json", path / "progress.json", path / "fit.json"
+        self.speed, self.failure, self.log = path / "speed.json", path / "failure.json", path / "log.txt"
+        self.model, self.answers, self.lock = path / "model", path / "answers.safetensors", path / LOCK
+
+    def prepare(self, cell: Cell, speed: Mapping[str, Any], jobs: int = 1) -> None:
+        """Write what the process of the cell needs to know."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.cell, {"cell": cell.to_dict(), "speed": dict(speed), "jobs": jobs})
+
+    def fitted(self, ks: Sequence[int] = ()) -> dict[str, Any] | None:
+        """What the evaluation found, if it has all these cut-offs."""
+        found = read_json(self.fit)
+        return found if found is not None and set(ks) <= set(found.get("ks", ())) else None
+
+    def lock_of(self) -> FolderLock:
+        """Held by the process that works on the cell."""
+        return FolderLock(self.lock)
+
+
+class ExperimentFolder:
+    """Where the cells and the table of an experiment are.
+
+    Args:
+        path: need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = named(Path(path))
+        self.record, self.cells = self.path / RECORD, self.path / "cells"
+
+    def start(self, settings: ExperimentSettings, cells: Sequence[Cell], *, resume: bool, threads: int) -> FolderLock:
+        """Make the folder, or enter it again, and keep others out as long as the lock is held.
+
+        Raises:
+            ConfigError: it holds an experiment (without ``resume``) or other things, or somebody is at work in it.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise ConfigError(f"{self.path}: is a file; name a folder for the experiment.")
+            there = self.record.is_file()
+            if there and not resume:
+                raise ConfigError(
+                    f"{self.path}: holds an experiment already. Go on with --resume (finished cells are kept), or name "
+                    "another folder."
+                )
+            if not there and self.path.is_dir() and {found.name for found in self.path.iterdir()} - _OWN:
+                raise ConfigError(f"{self.path}: is not empty and holds no experiment; name a new or an empty folder.")
+            self.cells.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(self.path / LOCK)
+            if not lock.acquire(wait=2.0):  # the one that was just killed may take a moment
+                raise ConfigError(
+                    f"{self.path}: another `taxotext experiment run` is at work there; wait for it, or stop it."
+                )
+            write_json(self.record, _record(settings, cells, threads))
+        except OSError as error:
+            raise ConfigError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
+        return lock
+
+    def read(self) -> tuple[ExperimentSettings, list[Cell], dict[str, Any]]:
+        """Settings, cells and the whole record of the experiment.
+
+        Raises:
+            ConfigError: the folder is no experiment, is damaged, or of a newer version.
+        """
+        if not self.record.is_file():
+            what = (
+                "there is no such folder" if not self.path.is_dir() else f"is not an experiment ({RECORD} is missing)"
+            )
+            raise ConfigError(f"{self.path}: {what}; `taxotext experiment run` makes one.")
+        record = read_json(self.record)
+        if record is None or record.get("format_version") != FORMAT_VERSION:
+            raise ConfigError(
+                f"{self.record}: is damaged, or was written by another version of Taxotext; run the experiment again "
+                "with --resume."
+            )
+        settings = parse_experiment(record["settings"], str(self.record))
+        return settings, [Cell.from_dict(cell) for cell in record["cells"]], record
+
+    def folder_of(self, cell: Cell) -> CellFolder:
+        """The folder of a cell; a system or corpus that was renamed keeps the folder of its old name."""
+        if self.cells.is_dir():
+            for found in sorted(self.cells.iterdir()):
+                if found.name.endswith(f"_{cell.key}"):
+                    return CellFolder(found)
+        return CellFolder(self.cells / cell.folder_name)
+
+    def folders(self, cells: Sequence[Cell]) -> dict[str, CellFolder]:
+        """Key to folder, with one look at the disk."""
+        there: dict[str, Path] = {}
+        if self.cells.is_dir():
+            for found in sorted(self.cells.iterdir()):
+                there.setdefault(found.name.rpartition("_")[2], found)
+        return {cell.key: CellFolder(there.get(cell.key, self.cells / cell.folder_name)) for cell in cells}
+
+    def others(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Cells of the folder that are not among these: of settings or data before a change."""
+        wanted = {cell.key for cell in cells}
+        found = []
+        for path in sorted(self.cells.iterdir()) if self.cells.is_dir() else []:
+            content = read_json(path / "cell.json")
+            if content is not None and content.get("cell", {}).get("key") not in wanted:
+                found.append(Cell.from_dict(content["cell"]))
+        return found
+
+
+_OWN = {LOCK, "cells"}
+"""What a run that was killed right at its start leaves."""
+
+
+def state_of(folder: CellFolder, cell: Cell, *, speed: bool) -> str:
+    """One of :data:`STATES`."""
+    fitted = folder.fitted(cell.ks) is not None
+    if fitted and (not speed or folder.speed.is_file()):
+        return FINISHED
+    if is_locked(folder.lock):
+        return MEASURING if fitted else TRAINING
+    if folder.failure.is_file():
+        return FAILED
+    if fitted:
+        return TRAINED
+    return INTERRUPTED if folder.progress.is_file() else WAITING
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object; None when the file is missing or holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def need_json(path: Path) -> dict[str, Any]:
+    """A JSON object that must be there.
+
+    Raises:
+        DataError: it is not, or damaged.
+    """
+    value = read_json(path)
+    if value is None:
+        raise DataError(f"{path}: is missing or damaged; resume the experiment.")
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON completely or not at all."""
+    write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_passing(path: Path, value: Any) -> None:
+    """Write JSON that is soon replaced: whole for every reader, not safe from a power cut."""
+    temporary = temporary_of(path)
+    temporary.write_text(json.dumps(value), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _record(settings: ExperimentSettings, cells: Sequence[Cell], threads: int) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "taxotext_version": __version__,
+        "threads": threads,
+        "settings": settings.model_dump(mode="json"),
+        "cells": [cell.to_dict() for cell in cells],
+    }

@@ -1,0 +1,122 @@
+"""The table of an experiment as one HTML file: no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from taxotext.experiments.svg import Bar, Point, dots, scatter
+from taxotext.experiments.tables import Table, facts_of, notes_of, tables_of
+
+NUMERIC = frozenset("0123456789–+-")
+
+STYLE = """
+:root { color-scheme: light dark;
+  --ink: #1c2430; --soft: #5b6675; --line: #d9dee6; --back: #ffffff; --panel: #f6f8fa;
+  --c0: #2563a8; --c1: #c2571a; --c2: #2e7d4f; --c3: #8a4fa3; --c4: #a8323e; --c5: #6b6f1d;
+  --c6: #177e89; --c7: #7a5c48; }
+@media (prefers-color-scheme: dark) { :root {
+  --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4350; --back: #14181e;
+  --panel: #1c222b; --c0: #6ba6e8; --c1: #f09a5b; --c2: #6cc48f; --c3: #c796dd; --c4: #ee7f8a; --c5: #c3c75a;
+  --c6: #5cc4cf; --c7: #c9a58e; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
+  padding: 1.5rem 1rem 4rem; max-width: 70rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.3rem; margin: 2.4rem 0 .3rem; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; } p { margin: .3rem 0 .8rem; } .soft { color: var(--soft); }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
+tbody tr:hover { background: var(--panel); } li { margin: .25rem 0; overflow-wrap: anywhere; }
+.charts { display: grid; gap: 1rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
+.charts > div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; }
+svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
+svg .title { font-weight: 600; font-size: 15px; } svg .tick { fill: var(--soft); font-size: 12px; }
+svg .grid { stroke: var(--line); } svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
+svg .whisker { stroke-width: 2; } svg .seed { fill-opacity: .35; stroke: none; }
+"""
+SERIES = "".join(f"svg .c{n} {{ fill: var(--c{n}); stroke: var(--c{n}); }}\n" for n in range(8))
+
+
+def page(summary: Mapping[str, Any]) -> str:
+    """Return the page of a summary."""
+    body = [f"<h1>{escape(summary['name'])}</h1>"]
+    if summary["description"]:
+        body.append(f"<p>{escape(summary['description'])}</p>")
+    for corpus in summary["corpora"]:
+        body.append(f"<h2>{escape(corpus['name'])}</h2>")
+        body.append(f'<p class="soft">{escape(facts_of(corpus))}</p>')
+        tables = list(tables_of(corpus, summary))
+        body += [_table(table) for table in tables[:1]]
+        for charts in (_metric_charts(corpus, summary), _cost_charts(corpus, summary)):
+            inside = "".join(f"<div>{chart}</div>" for chart in charts)
+            body.append(f'<div class="charts">{inside}</div>' if inside else "")
+        body += [_table(table) for table in tables[1:]]
+    body.append("<h2>How it was measured</h2>")
+    body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes_of(summary)) + "</ul>")
+    made = f'<p class="soft">Written by Taxotext {escape(summary["taxotext_version"])}.</p>'
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(summary['name'])}</title><style>{STYLE}{SERIES}</style></head>\n<body>\n"
+        + "\n".join([*body, made])
+        + "\n</body></html>\n"
+    )
+
+
+def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    rows, colours = _drawn(corpus)
+    for name in summary["metrics"]:
+        bars = [
+            Bar(
+                row["system"],
+                100 * found["mean"],
+                None if found["sd"] is None else 100 * found["sd"],
+                [100 * value for value in found["values"]],
+                colours[row["system"]],
+            )
+            for row in rows
+            if (found := row["metrics"].get(name)) is not None
+        ]
+        marks = {
+            f"{one['system']} ({one['source']})": 100 * one["figures"][name]
+            for one in corpus["published"]
+            if name in one["figures"]
+        }
+        if bars:
+            title = f"{name}, %" + (" (dashed: published)" if marks else "")
+            yield dots(title, bars, marks)
+
+
+def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    rows, colours = _drawn(corpus)
+    first = summary["metrics"][0]
+    for cost, heading in (("train_seconds", "training, s"), ("batch_1_p50_ms", "ms/document at batch 1")):
+        points = [
+            Point(row["system"], spread["mean"], 100 * row["metrics"][first]["mean"], colours[row["system"]])
+            for row in rows
+            if (spread := row["costs"].get(cost)) is not None and spread["mean"] > 0 and row["metrics"].get(first)
+        ]
+        if len(points) > 1:
+            yield scatter(f"{first} and {heading}", points, f"{heading} (logarithmic)", f"{first}, %")
+
+
+def _drawn(corpus: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
+    """The rows that have figures, and a colour for each system."""
+    colours = {row["system"]: number for number, row in enumerate(corpus["rows"])}
+    return [row for row in corpus["rows"] if row["seeds"]], colours
+
+
+def _table(table: Table) -> str:
+    numeric = [all(row[column][:1] in NUMERIC for row in table.rows) for column in range(len(table.head))]
+
+    def cell(tag: str, text: str, column: int) -> str:
+        kind = ' class="n"' if numeric[column] and column else ""
+        return f"<{tag}{kind}>{escape(text)}</{tag}>"
+
+    head = "".join(cell("th", text, column) for column, text in enumerate(table.head))
+    lines = ["".join(cell("td", text, column) for column, text in enumerate(row)) for row in table.rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
+    return f'{title}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,247 @@
+"""What an experiment will take: each system on each corpus is tried on few documents, in a process of its own."""
+
+from __future__ import annotations
+
+import heapq
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from taxotext.experiments import worker
+from taxotext.experiments.cells import Cell, make_cells
+from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
+from taxotext.experiments.measuring import cores, free_memory, machine_load
+from taxotext.experiments.runner import environment_of
+from taxotext.experiments.settings import ExperimentSettings
+from taxotext.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One system on one corpus.
+
+    Attributes:
+        system, corpus: which.
+        cells: how many are to be run (finished ones are not).
+        seconds: of one cell, training and evaluation; None when the trial failed.
+        memory: peak of one process in bytes; None when the trial failed.
+        tried: training documents of the trial.
+        documents: training documents in all.
+        epochs: how often they are gone through.
+        reason: why the trial failed.
+    """
+
+    system: str
+    corpus: str
+    cells: int
+    seconds: float | None
+    memory: int | None
+    tried: int
+    documents: int
+    epochs: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole experiment.
+
+    Attributes:
+        estimates: one for each system on each corpus.
+        cells: to be run.
+        finished: cells that are there already.
+        jobs, threads: as they will be run.
+        seconds: of all trainings and evaluations with these jobs; those whose trial failed are not counted.
+        speed_seconds: at most, for measuring speed afterwards.
+        memory: of the largest processes that can run at a time, in bytes.
+        free_memory: of this machine now, in bytes; None when it does not say.
+        load: running processes before the trials, mean of a minute; None when the machine does not say.
+    """
+
+    estimates: list[Estimate]
+    cells: int
+    finished: int
+    jobs: int
+    threads: int
+    seconds: float
+    speed_seconds: float
+    memory: int
+    free_memory: int | None
+    load: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def advice(self) -> list[str]:
+        """What to change before it is started."""
+        found = []
+        if self.free_memory is not None and self.memory > self.free_memory:
+            found.append(
+                f"{self.jobs} jobs may need {self.memory / 1e9:.1f} GB together and {self.free_memory / 1e9:.1f} GB "
+                "are free: lower jobs, or the batch size of the largest system."
+            )
+        if self.load is not None and self.load > cores() / 2:
+            found.append(
+                f"The machine is busy ({self.load:g} running processes on {cores()} cores): the times hold for a "
+                "machine as busy as that."
+            )
+        if self.jobs * self.threads > cores():
+            found.append(
+                f"jobs x threads is {self.jobs * self.threads} and there are {cores()} cores: the times will be longer "
+                "and not comparable; lower one of them."
+            )
+        found += [f"{one.system} on {one.corpus} will fail: {one.reason}" for one in self.estimates if one.reason]
+        return found
+
+
+def plan_experiment(
+    settings: ExperimentSettings, reporter: Reporter, *, where: str = "experiment", output: Path | None = None
+) -> Plan:
+    """Try every system on every corpus, and add up.
+
+    Args:
+        settings: validated.
+        reporter: where progress goes.
+        where: the file, named in errors.
+        output: folder of the experiment, if it was begun: what is finished there is not counted.
+
+    Raises:
+        ConfigError, DataError: as a run would.
+    """
+    threads = settings.threads or max(1, cores() // settings.jobs)
+    cells = list({cell.key: cell for cell in make_cells(settings, threads, where)}.values())
+    finished: set[str] = set()
+    if output is not None and ExperimentFolder(output).cells.is_dir():
+        folders = ExperimentFolder(output).folders(cells)
+        speed = settings.speed.enabled
+        finished = {cell.key for cell in cells if state_of(folders[cell.key], cell, speed=speed) == FINISHED}
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.key not in finished:
+            groups.setdefault((cell.system, cell.corpus), []).append(cell)
+    estimates, load = [], machine_load()
+    with reporter.task("Trying", len(groups), unit="systems") as task:
+        for (system, corpus), same in groups.items():
+            task.show(now=f"{system} on {corpus}")
+            estimates.append(_estimate(system, corpus, same, threads))
+            task.advance(1)
+    each = [one.seconds for one in estimates for _ in range(one.cells) if one.seconds is not None]
+    sizes = sorted((one.memory for one in estimates for _ in range(one.cells) if one.memory), reverse=True)
+    left = len(cells) - len(finished)
+    return Plan(
+        estimates,
+        left,
+        len(finished),
+        settings.jobs,
+        threads,
+        makespan(each, settings.jobs),
+        3 * settings.speed.seconds * left if settings.speed.enabled else 0.0,
+        sum(sizes[: settings.jobs]),
+        free_memory(),
+        load,
+    )
+
+
+def makespan(seconds: Sequence[float], jobs: int) -> float:
+    """Time until all are done when each is started, in this order, as soon as one of ``jobs`` places is free.
+
+    >>> makespan([3, 3, 2], jobs=2)
+    5.0
+    """
+    places = [0.0] * jobs
+    for one in seconds:
+        heapq.heapreplace(places, places[0] + one)
+    return float(max(places))
+
+
+def _estimate(system: str, corpus: str, cells: Sequence[Cell], threads: int) -> Estimate:
+    with tempfile.TemporaryDirectory(prefix="taxotext-plan-") as name:
+        folder = CellFolder(Path(name) / "cell")
+        folder.prepare(cells[0], {})
+        with folder.log.open("ab") as log:
+            process = subprocess.Popen(
+                worker.command(folder.path, worker.PROBE),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment_of(threads),
+                start_new_session=True,
+            )
+            try:
+                process.wait()
+            finally:
+                process.kill()
+                process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
+        found = read_json(folder.path / worker.PROBE_FILE)
+        if found is None:
+            failure = read_json(folder.failure) or {}
+            reason = str(failure.get("reason", f"its process ended with code {process.returncode}."))
+            return Estimate(system, corpus, len(cells), None, None, 0, 0, 0, reason)
+    return Estimate(system, corpus, len(cells), reason="", **found)
+
+
+def probe_cell(cell: Cell, peak_memory: Any, reporter: Reporter) -> dict[str, Any]:
+    """Try a cell on few documents, in this process.
+
+    Time grows in a straight line through two trials of different size. So does memory where all documents are fitted at
+    once; where they come in batches, the batch of the longest documents decides.
+
+    Args:
+        cell: whose data and settings are taken.
+        peak_memory: () -> greatest memory of this process so far, in bytes.
+        reporter: where progress goes.
+
+    Returns:
+        ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``.
+
+    Raises:
+        TaxotextError: what the training would end with.
+    """
+    from taxotext.api.runs import parse_run, read_data
+    from taxotext.api.trials import try_fit
+    from taxotext.data import read_corpus
+
+    config = parse_run(cell.values, cell.title)
+    kind, settings = config.chosen.kind, config.chosen.settings  # type: ignore[union-attr]  # a cell names its system
+    started = time.monotonic()
+    train, validation = read_data(config.data, cell.title)
+    test = read_corpus(
+        Path(cell.test), train.taxonomy, config.data.columns(), closure=config.data.closure, unknown="count"
+    )
+    reading = time.monotonic() - started
+    in_batches = hasattr(settings, "training")
+    small = try_fit(kind, settings, train, validation, batches=3, reporter=reporter)
+    before = peak_memory()
+    large = try_fit(kind, settings, train, validation, batches=9, reporter=reporter)
+    memory = float(peak_memory())
+    more = large.documents - small.documents
+    pace = (large.seconds - small.seconds) / more if more > 0 else 0.0
+    if pace <= 0:  # too little to tell the pace from the noise
+        pace = large.seconds / large.documents
+    if in_batches:
+        try_fit(kind, settings, train, validation, batches=1, longest=True, reporter=reporter)
+        memory = float(peak_memory())
+    elif more > 0:
+        memory += max(memory - before, 0) / more * (large.all_documents - large.documents)
+    few = test.texts[:64]
+    started = time.monotonic()
+    for _ in large.system.scores(few):
+        pass
+    scoring = (time.monotonic() - started) / len(few)
+    held_out = len(validation) if validation is not None else len(train) - large.all_documents
+    seconds = large.seconds + pace * (large.all_documents * large.epochs - large.documents)
+    seconds += scoring * (held_out * large.epochs + len(test)) + 2 * reading
+    return {
+        "seconds": max(seconds, 0.0),
+        "memory": int(memory),
+        "tried": large.documents,
+        "documents": large.all_documents,
+        "epochs": large.epochs,
+    }

@@ -1,0 +1,372 @@
+"""Runs the cells of an experiment: several trainings at a time, then the speed of one cell at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import taxotext
+from taxotext.errors import ConfigError
+from taxotext.experiments import worker
+from taxotext.experiments.cells import Cell, make_cells
+from taxotext.experiments.folder import (
+    FAILED,
+    FINISHED,
+    SOURCE,
+    TRAINED,
+    CellFolder,
+    ExperimentFolder,
+    read_json,
+    state_of,
+    write_json,
+)
+from taxotext.experiments.measuring import THREAD_VARIABLES, cores
+from taxotext.experiments.settings import ExperimentSettings
+from taxotext.experiments.source import source_digest
+from taxotext.experiments.status import Status, experiment_status
+from taxotext.files import write_text_atomically
+from taxotext.training.run import differences
+
+LOOK_EVERY = 0.1
+SHOW_EVERY = 1.0
+GRACE = 60.0
+"""Seconds that an interrupted training has for the checkpoint behind its batch."""
+SHOWN_LINES = 3
+
+
+class Observer(Protocol):
+    """Who is told how the experiment goes.
+
+    Attributes:
+        live: whether :meth:`show` is wanted while cells are at work; looking costs time that cells could use.
+    """
+
+    live: bool
+
+    def note(self, sentence: str) -> None:
+        """One sentence to the user."""
+
+    def show(self, status: Status) -> None:
+        """Where all cells are; called about once a second."""
+
+    def ended(self, cell: Cell, state: str, sentence: str) -> None:
+        """A cell was trained, finished or failed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        cells: all cells.
+        failed: cell to reason.
+        reused: cells that were finished before.
+    """
+
+    cells: list[Cell]
+    failed: dict[str, str]
+    reused: int
+
+
+def run_experiment(
+    settings: ExperimentSettings,
+    output: Path,
+    observer: Observer,
+    *,
+    where: str = "experiment",
+    text: str | None = None,
+    resume: bool = False,
+    exact_code: bool = False,
+) -> Outcome:
+    """Run what is not finished yet. The table is made by :func:`taxotext.experiments.tables.write_tables`.
+
+    Args:
+        settings: validated.
+        output: folder of the experiment.
+        observer: where progress goes.
+        where: the file, named in errors.
+        text: its content, kept in the folder.
+        resume: go on in a folder that holds the experiment.
+        exact_code: run cells again that another state of the source code has computed.
+
+    Raises:
+        ConfigError, DataError: before anything is run.
+        KeyboardInterrupt: the trainings have saved their checkpoints.
+    """
+    threads = settings.threads or max(1, cores() // settings.jobs)
+    cells = make_cells(settings, threads, where)
+    folder = ExperimentFolder(output)
+    before = folder.others(cells) if resume else []
+    with folder.start(settings, cells, resume=resume, threads=threads):
+        if text is not None:
+            write_text_atomically(folder.path / SOURCE, text)
+        for sentence in changed_sentences(cells, folder, before):
+            observer.note(sentence)
+        todo = _Todo(folder, cells, settings)
+        if exact_code:
+            _forget_other_code(todo, observer)
+        reused = sum(todo.state(cell) == FINISHED for cell in todo.cells)
+        if reused:
+            observer.note(f"{_counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
+        _note_other_code(todo, observer)
+        crew = _Crew(todo, threads, observer)
+        try:
+            # By seed first: a picture of all systems is there as early as may be.
+            order = sorted(todo.cells, key=lambda cell: _place(cell, settings))
+            crew.work(worker.FIT, [cell for cell in order if not todo.fitted(cell)], settings.jobs)
+            if settings.speed.enabled:
+                # Alone: other trainings would slow it down.
+                crew.work(worker.SPEED, [cell for cell in order if todo.state(cell) == TRAINED], 1)
+        finally:
+            crew.stop()
+        for cell in todo.cells:
+            todo.tidy(cell)
+        observer.show(experiment_status(folder))
+        return Outcome(cells, todo.failures(), reused)
+
+
+def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> list[str]:
+    """What became of cells whose settings, data or version changed since they were run."""
+    names = {(cell.system, cell.corpus, cell.seed): cell for cell in cells}
+    there = {cell.key for cell in cells if folder.folder_of(cell).path.is_dir()}
+    sentences, gone = [], 0
+    for old in before:
+        now = names.get((old.system, old.corpus, old.seed))
+        if now is None:
+            gone += 1
+        elif now.key not in there:
+            what = differences(old.identity, now.identity)
+            shown = "; ".join(
+                f"{path}: {_short(then)} then, {_short(new)} now" for path, then, new in what[:SHOWN_LINES]
+            )
+            more = f"; and {len(what) - SHOWN_LINES} more" if len(what) > SHOWN_LINES else ""
+            sentences.append(
+                f"{now.title}: changed since it was run ({shown}{more}). It is run anew; the earlier result stays in "
+                f"cells/{folder.folder_of(old).path.name}."
+            )
+    if gone:
+        sentences.append(f"{_counted(gone, 'cell')} of the folder no longer part of the experiment: kept, not shown.")
+    return sentences
+
+
+class _Todo:
+    """The cells that there are to run, each once, and what is known of them."""
+
+    def __init__(self, folder: ExperimentFolder, cells: Sequence[Cell], settings: ExperimentSettings) -> None:
+        self.folder, self.settings = folder, settings
+        self.cells = list({cell.key: cell for cell in cells}.values())
+        self.folders = folder.folders(self.cells)
+        for cell in self.cells:
+            self.folders[cell.key].prepare(cell, settings.speed.model_dump(mode="json"), settings.jobs)
+            self.folders[cell.key].failure.unlink(missing_ok=True)  # it is tried again
+
+    def state(self, cell: Cell) -> str:
+        return state_of(self.folders[cell.key], cell, speed=self.settings.speed.enabled)
+
+    def fitted(self, cell: Cell) -> bool:
+        return self.folders[cell.key].fitted(cell.ks) is not None
+
+    def tidy(self, cell: Cell) -> None:
+        """Remove the model of a finished cell where models are not kept."""
+        if not self.settings.keep_models and self.state(cell) == FINISHED:
+            worker.forget_model(self.folders[cell.key])
+
+    def failures(self) -> dict[str, str]:
+        found = {}
+        for cell in self.cells:
+            if self.state(cell) == FAILED:
+                found[cell.title] = reason_of(self.folders[cell.key])
+        return found
+
+
+def reason_of(folder: CellFolder) -> str:
+    """Why a cell failed, in a sentence."""
+    return str((read_json(folder.failure) or {}).get("reason", "no reason was written"))
+
+
+@dataclass
+class _Job:
+    cell: Cell
+    folder: CellFolder
+    stage: str
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+
+
+class _Crew:
+    """Starts the processes of cells, waits for them, and ends them."""
+
+    def __init__(self, todo: _Todo, threads: int, observer: Observer) -> None:
+        self._todo, self._observer = todo, observer
+        self._environment = environment_of(threads)
+        self._running: list[_Job] = []
+        self._shown = 0.0
+
+    def work(self, stage: str, cells: Sequence[Cell], jobs: int) -> None:
+        """Run one stage of some cells, ``jobs`` at a time."""
+        waiting = list(cells)
+        while waiting or self._running:
+            while waiting and len(self._running) < jobs:
+                self._start(waiting.pop(0), stage)
+            for job in [job for job in self._running if job.process.poll() is not None]:
+                self._running.remove(job)
+                self._end(job)
+            self._show()
+            time.sleep(LOOK_EVERY)
+
+    def stop(self) -> None:
+        """End what still runs: after Ctrl-C trainings may save a checkpoint, a second Ctrl-C cuts that short."""
+        if not self._running:
+            return
+        self._observer.note(f"Stopping {_counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
+        for job in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                job.process.send_signal(signal.SIGINT)
+        try:
+            _wait(lambda: all(job.process.poll() is not None for job in self._running), GRACE)
+        finally:
+            for job in self._running:
+                _kill(job.process)
+                job.log.close()
+            self._running.clear()
+
+    def _start(self, cell: Cell, stage: str) -> None:
+        folder = self._todo.folders[cell.key]
+        log = folder.log.open("ab")
+        log.write(f"\n== {stage}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        log.flush()
+        # A session of its own: Ctrl-C in the terminal reaches the runner alone. Its stdin closes when the runner ends.
+        process = subprocess.Popen(
+            worker.command(folder.path, stage),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=self._environment,
+            start_new_session=True,
+        )
+        self._running.append(_Job(cell, folder, stage, process, log))
+
+    def _end(self, job: _Job) -> None:
+        code = job.process.returncode
+        job.log.close()
+        if job.process.stdin is not None:
+            job.process.stdin.close()
+        if code and not job.folder.failure.is_file():
+            write_json(job.folder.failure, {"stage": job.stage, "reason": _reason(job, code), "kind": "process"})
+        state = self._todo.state(job.cell)
+        if state == FAILED or code:
+            self._observer.ended(job.cell, FAILED, reason_of(job.folder))
+        else:
+            sentence = _speed(job.folder) if job.stage == worker.SPEED else _figures(job.folder, self._todo.settings)
+            self._observer.ended(job.cell, state, sentence)
+            self._todo.tidy(job.cell)
+
+    def _show(self) -> None:
+        if self._observer.live and time.monotonic() - self._shown >= SHOW_EVERY:
+            self._shown = time.monotonic()
+            self._observer.show(experiment_status(self._todo.folder))
+
+
+def _reason(job: _Job, code: int) -> str:
+    """Why a process ended that could not say so itself."""
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        memory = "; the system does so when memory runs out: lower jobs" if -code == signal.SIGKILL else ""
+        return f"its process was ended by signal {name}{memory}. See {job.folder.log}."
+    lines = [line for line in job.folder.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return f"its process ended with code {code}: {lines[-1] if lines else 'it wrote nothing'}"
+
+
+def _figures(folder: CellFolder, settings: ExperimentSettings) -> str:
+    metrics = (read_json(folder.fit) or {}).get("metrics", {})
+    return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
+
+
+def _speed(folder: CellFolder) -> str:
+    found = read_json(folder.speed) or {}
+    if "batch_1" not in found:
+        return ""
+    return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
+
+
+def environment_of(threads: int) -> dict[str, str]:
+    """The environment of a cell: its threads, and this very package."""
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false" if threads == 1 else "true")
+    source = Path(taxotext.__path__[0]).resolve().parent
+    if source.name not in {"site-packages", "dist-packages"}:
+        paths = [str(source), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return environment
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _wait(ready: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not ready() and time.monotonic() < until:
+        time.sleep(LOOK_EVERY)
+
+
+def _place(cell: Cell, settings: ExperimentSettings) -> int:
+    return list(settings.systems[cell.system].seeds or settings.seeds).index(cell.seed)
+
+
+def _note_other_code(todo: _Todo, observer: Observer) -> None:
+    other = [cell for cell in todo.cells if todo.fitted(cell) and _is_of_other_code(todo.folders[cell.key])]
+    if other:
+        observer.note(
+            f"{_counted(len(other), 'finished cell')} computed by another state of the source of version "
+            f"{taxotext.__version__}; the table says so. --exact-code runs them again."
+        )
+
+
+def _forget_other_code(todo: _Todo, observer: Observer) -> None:
+    for cell in todo.cells:
+        folder = todo.folders[cell.key]
+        if todo.fitted(cell) and _is_of_other_code(folder):
+            observer.note(f"{cell.title}: computed by another state of the source code; it is run again.")
+            folder.fit.unlink()  # first: without it the rest counts for nothing
+            folder.speed.unlink(missing_ok=True)
+            worker.forget_model(folder)
+
+
+def _is_of_other_code(folder: CellFolder) -> bool:
+    return (read_json(folder.fit) or {}).get("source") != source_digest()
+
+
+def check_free(output: Path, resume: bool) -> None:
+    """Refuse a folder that holds an experiment already.
+
+    Raises:
+        ConfigError: see :meth:`ExperimentFolder.start`, which says the same later.
+    """
+    if not resume and ExperimentFolder(output).record.is_file():
+        raise ConfigError(f"{output}: holds an experiment already. Go on with --resume, or name another folder.")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else text[:12] + "..."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

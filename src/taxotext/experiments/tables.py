@@ -1,0 +1,261 @@
+"""The table of an experiment as Markdown, CSV and JSON; :mod:`taxotext.experiments.page` makes it a web page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taxotext.experiments.folder import ExperimentFolder
+from taxotext.experiments.summary import COSTS, summarise
+from taxotext.files import write_text_atomically
+
+FILES = ("table.md", "table.csv", "table.json", "table.html")
+MARK = "†"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: texts, the first column to the left."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def write_tables(folder: ExperimentFolder) -> dict[str, Any]:
+    """Write the table in its four forms and return the summary that they show.
+
+    Raises:
+        ConfigError, DataError: see :func:`taxotext.experiments.summary.summarise`.
+    """
+    from taxotext.experiments.page import page
+
+    summary = summarise(folder)
+    texts = (markdown(summary), csv_table(summary), json_table(summary), page(summary))
+    for name, text in zip(FILES, texts, strict=True):
+        write_text_atomically(Path(folder.path / name), text)
+    return summary
+
+
+def json_table(summary: Mapping[str, Any]) -> str:
+    """The whole summary."""
+    return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+
+
+def csv_table(summary: Mapping[str, Any]) -> str:
+    """One line for each corpus and system, published ones included; metrics are fractions."""
+    metrics, text = summary["metrics"], io.StringIO()
+    names = [*metrics, *COSTS]
+    head = [
+        "corpus",
+        "system",
+        "model",
+        "kind",
+        "seeds",
+        *(f"{name}_{part}" for name in names for part in ("mean", "sd")),
+    ]
+    compared = sorted({name for _, row in _rows(summary) for name in row["against_baseline"] or {}})
+    head += [f"{name}_{part}" for name in compared for part in ("difference", "low", "high", "p_value", "p_adjusted")]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*head, "source", "split"])
+    for corpus in summary["corpora"]:
+        for row in corpus["rows"]:
+            figures = {**row["metrics"], **row["costs"]}
+            values = [_part(figures.get(name), part) for name in names for part in ("mean", "sd")]
+            found = row["against_baseline"] or {}
+            for name in compared:
+                parts = ("difference", "low", "high", "p_value", "p_adjusted")
+                values += [found.get(name, {}).get(part, "") for part in parts]
+            first = [corpus["name"], row["system"], row["model"], "measured", " ".join(map(str, row["seeds"]))]
+            writer.writerow([*first, *values, "", corpus["split"]])
+        for one in corpus["published"]:
+            values = [
+                one["figures"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")
+            ]
+            filled = [""] * (5 * len(compared))
+            writer.writerow(
+                [corpus["name"], one["system"], "", "published", "", *values, *filled, one["source"], one["split"]]
+            )
+    return text.getvalue()
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """The tables of every corpus with what they mean."""
+    parts = [f"# {summary['name']}"]
+    if summary["description"]:
+        parts.append(summary["description"])
+    for corpus in summary["corpora"]:
+        parts.append(f"## {corpus['name']}")
+        parts.append(facts_of(corpus))
+        for table in tables_of(corpus, summary):
+            parts.append(f"{table.title}\n\n{_markdown_table(table)}" if table.title else _markdown_table(table))
+    parts.append("## How it was measured")
+    parts.append("\n".join(f"* {sentence}" for sentence in notes_of(summary)))
+    return "\n\n".join(parts) + "\n"
+
+
+def tables_of(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Table]:
+    """The tables of one corpus: metrics, costs, differences, published figures."""
+    rows = corpus["rows"]
+    head = ("system", "seeds", *(f"{name} %" for name in summary["metrics"]))
+    yield Table(
+        "",
+        head,
+        tuple(
+            (row["system"], str(len(row["seeds"])), *(_metric(row, name) for name in summary["metrics"]))
+            for row in rows
+        ),
+    )
+    costs = [name for name in COSTS if any(row["costs"].get(name) for row in rows)]
+    yield Table(
+        "Costs",
+        ("system", *(COSTS[name][0] for name in costs)),
+        tuple((row["system"], *(_cost(row["costs"].get(name), COSTS[name][1]) for name in costs)) for row in rows),
+    )
+    compared = [row for row in rows if row["against_baseline"]]
+    if compared:
+        level = summary["significance"]["confidence"]
+        yield Table(
+            f"Differences to {summary['baseline']}, in points",
+            ("system", "metric", "difference", f"{100 * level:g} % interval", "p", "p (Holm)"),
+            tuple(
+                (row["system"], name, *_difference(found))
+                for row in compared
+                for name, found in row["against_baseline"].items()
+            ),
+        )
+    if corpus["published"]:
+        yield Table(
+            "Published figures",
+            ("system", "metric", "published %", "here %", "source", "split there"),
+            tuple(
+                (one["system"], name, f"{100 * figure:.2f}", _beside(one, name), one["source"], one["split"])
+                for one in corpus["published"]
+                for name, figure in one["figures"].items()
+            ),
+        )
+
+
+def facts_of(corpus: Mapping[str, Any]) -> str:
+    """Split and sizes in a sentence."""
+    facts = [corpus["split"]] if corpus["split"] else []
+    if corpus["test_documents"]:
+        facts.append(f"{corpus['test_documents']:,} test documents, {corpus['labels']:,} labels")
+    if corpus["unknown_labels"]:
+        facts.append(f"{corpus['unknown_labels']} gold labels unknown in training count as misses")
+    training = sorted({tuple(row["training_documents"]) for row in corpus["rows"] if row["training_documents"]})
+    if training:
+        low, high = training[0][0], training[-1][1]
+        facts.append(f"fitted on {low:,} documents" if low == high else f"fitted on {low:,} to {high:,} documents")
+    return "; ".join(facts) + "." if facts else "Nothing is finished yet."
+
+
+def notes_of(summary: Mapping[str, Any]) -> list[str]:
+    """What the figures are and how they were taken."""
+    measured, tune = summary["measured"], summary["tune"]
+    notes = ["Figures are means over seeds ± standard deviation (n - 1); no ± where there is one seed."]
+    if tune["enabled"]:
+        notes.append(
+            f"Thresholds: tuned for {tune['metric']} ({tune['method']}), for every system alike, on validation "
+            "documents: the validation file, a part of the training file, or cross-fitting over it, as the system "
+            "does. Nothing was selected on test documents."
+        )
+    else:
+        notes.append("Thresholds were not tuned.")
+    if any(row["against_baseline"] for _, row in _rows(summary)):
+        drawn, level = summary["significance"]["samples"], 1 - summary["significance"]["confidence"]
+        notes.append(
+            f"{MARK} differs from {summary['baseline']}: paired bootstrap over test documents and seeds ({drawn:,} "
+            f"draws), p < {level:g} after Holm's correction over all comparisons on the corpus."
+        )
+    threads, jobs = measured["threads"], " or ".join(str(number) for number in measured["jobs"])
+    notes.append(
+        f"Training: {jobs} {'process' if measured['jobs'] in ([], [1]) else 'processes'} at a time, {threads} "
+        f"{'thread' if threads == 1 else 'threads'} each; seconds of fitting and of scoring validation documents, "
+        "interrupted parts included (of systems without checkpoints, which start again, the last attempt only)."
+    )
+    if measured["loads"]:
+        low, high = min(load or 0 for load in measured["loads"]), max(load or 0 for load in measured["loads"])
+        at_most = f"{measured['speed']['documents']:,}"
+        notes.append(
+            "Prediction: from texts to label sets, one process at a time after all trainings, "
+            f"{threads} {'thread' if threads == 1 else 'threads'}, after a warm-up; at most {at_most} test documents. "
+            "Batch 1 and 32: ms a document when so many are given together; documents/s: all given at once. "
+            f"Load of the machine before (running processes, mean of a minute): {low:g} to {high:g}."
+        )
+    notes.append("Peak RSS: greatest resident memory of the process, with interpreter and libraries. MB: 10^6 bytes.")
+    notes += [_machine_note(one) for one in summary["machines"]]
+    notes += [_version_note(one, len(summary["versions"])) for one in summary["versions"]]
+    if len(summary["sources"]) > 1:
+        states = ", ".join(f"{one['digest']} ({one['cells']} cells)" for one in summary["sources"])
+        notes.append(f"The cells come from different states of the source code: {states}.")
+    for cell in summary["incomplete"]:
+        reason = f": {cell['reason']}" if cell["reason"] else ""
+        which = f"{cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}"
+        notes.append(f"Not in the table, or not in full: {which}{reason}")
+    return notes
+
+
+def _machine_note(machine: Mapping[str, Any]) -> str:
+    gpu = f", {machine['accelerator']}" if machine.get("accelerator") else ", no GPU in use"
+    memory = f", {machine['memory_gb']:g} GB" if machine.get("memory_gb") else ""
+    return f"Machine: {machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}{gpu}."
+
+
+def _version_note(versions: Mapping[str, Any], different: int) -> str:
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "cells")
+    cells = f" ({versions['cells']} cells)" if different > 1 else ""
+    return f"Versions: {shown}{cells}."
+
+
+def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for corpus in summary["corpora"]:
+        for row in corpus["rows"]:
+            yield corpus["name"], row
+
+
+def _metric(row: Mapping[str, Any], name: str) -> str:
+    spread = row["metrics"].get(name)
+    if spread is None:
+        return "–"
+    text = percent(spread)
+    found = (row["against_baseline"] or {}).get(name)
+    return f"{text} {MARK}" if found is not None and found["significant"] else text
+
+
+def percent(spread: Mapping[str, Any]) -> str:
+    """``87.21 ± 0.13``."""
+    text = f"{100 * spread['mean']:.2f}"
+    return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
+
+
+def _cost(spread: Mapping[str, Any] | None, decimals: int) -> str:
+    return "–" if spread is None else f"{spread['mean']:,.{decimals}f}"
+
+
+def _difference(found: Mapping[str, float]) -> tuple[str, ...]:
+    interval = f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"
+    return (f"{100 * found['difference']:+.2f}", interval, f"{found['p_value']:.3f}", f"{found['p_adjusted']:.3f}")
+
+
+def _beside(one: Mapping[str, Any], name: str) -> str:
+    ours = (one["ours"] or {}).get(name)
+    return "–" if ours is None else percent(ours)
+
+
+def _part(spread: Mapping[str, Any] | None, part: str) -> Any:
+    value = None if spread is None else spread[part]
+    return "" if value is None else value
+
+
+def _markdown_table(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    ruler = ["---", *("---:" for _ in table.head[1:])]
+    return "\n".join([line(table.head), line(ruler), *(line(row) for row in table.rows)])

@@ -1,0 +1,234 @@
+"""The process of one cell: train, tune, evaluate; or measure the speed of what was trained.
+
+``python -m taxotext.experiments.worker CELL_FOLDER STAGE PARENT`` with the parent's pipe as stdin. Whatever it finds
+done it does not do again; what it leaves is written completely or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from taxotext.errors import TaxotextError
+from taxotext.experiments.cells import Cell
+from taxotext.experiments.folder import CellFolder, need_json, read_json, write_json, write_passing
+from taxotext.experiments.guard import die_with_parent
+from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
+from taxotext.experiments.source import source_digest
+from taxotext.files import remove_stale
+from taxotext.progress import Task
+
+FIT, SPEED, PROBE = "fit", "speed", "probe"
+STAGES = (FIT, SPEED, PROBE)
+PROBE_FILE = "probe.json"
+BEAT = 1.0
+"""Seconds between two entries in progress.json."""
+PATIENCE = 20.0
+"""Seconds to wait for a killed predecessor to be gone."""
+DONE, FAULT, FAILED, INTERRUPTED = 0, 1, 3, 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Compute one stage of one cell and end the process."""
+    path, stage, parent = list(sys.argv[1:] if arguments is None else arguments)
+    die_with_parent(0, int(parent))
+    logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
+    folder = CellFolder(Path(path))
+    with folder.lock_of() as lock:
+        if not lock.acquire(PATIENCE):
+            sys.stderr.write(f"{folder.path}: another process is at work on this cell.\n")
+            sys.exit(FAULT)
+        sys.exit(run_stage(folder, stage))
+
+
+def command(folder: Path, stage: str) -> list[str]:
+    """What a process of this one is started with; its stdin must be a pipe."""
+    return [sys.executable, "-m", "taxotext.experiments.worker", str(folder), stage, str(os.getpid())]
+
+
+def run_stage(folder: CellFolder, stage: str) -> int:
+    """Compute one stage in this process and return its exit code; the caller holds the lock.
+
+    A failure is written to ``failure.json`` with its sentence; the trace goes to stderr.
+    """
+    content = need_json(folder.cell)
+    cell = Cell.from_dict(content["cell"])
+    folder.failure.unlink(missing_ok=True)
+    with Heart(folder, stage) as heart:
+        try:
+            if stage == FIT:
+                fit_cell(folder, cell, int(content["jobs"]), heart)
+            elif stage == PROBE:
+                from taxotext.experiments.probing import probe_cell
+
+                write_json(folder.path / PROBE_FILE, probe_cell(cell, peak_memory, heart))
+            else:
+                measure_cell(folder, cell, content["speed"], heart)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except Exception as error:
+            known = isinstance(error, TaxotextError)
+            sentence = str(error) if known else f"an error inside the program: {type(error).__name__}: {error}"
+            traceback.print_exc()
+            write_json(folder.failure, {"stage": stage, "reason": sentence, "kind": type(error).__name__})
+            return FAILED
+    return DONE
+
+
+def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
+    """Train, tune and evaluate; ``jobs`` is how many do so at a time, for the record."""
+    from taxotext.api.evaluation import evaluate_corpus
+    from taxotext.api.reading import read_for_model
+    from taxotext.api.runs import train_run
+    from taxotext.experiments.answers import Collector
+
+    # A model that is there already is taken as it is: its folder belongs to this cell alone.
+    classifier = train_run(cell.values, folder.model, where=cell.title, resume=True, reporter=heart)
+    if cell.tune is not None and not classifier.decoding.tuned_on:
+        with heart.task("Tuning", None):
+            classifier.tune(**cell.tune)
+            classifier.update(folder.model)
+    corpus = read_for_model(classifier, Path(cell.test))
+    system, manifest = classifier.system, classifier.manifest
+    collector = Collector()
+    metrics = evaluate_corpus(system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heart, keep=collector)
+    collector.answers(corpus.label_ids, corpus.targets).save(folder.answers)
+    spent = heart.spent()
+    result = {
+        "key": cell.key,
+        "ks": list(cell.ks),
+        "metrics": metrics,
+        "parameters": manifest.facts.get("parameters"),
+        "facts": manifest.facts,
+        "selected": manifest.metrics.get("selected"),
+        "training_documents": manifest.trained_on.get("training_documents"),
+        "validation_documents": manifest.trained_on.get("validation_documents"),
+        "validation_data": manifest.trained_on.get("validation_data"),
+        "train_seconds": manifest.facts.get("seconds"),
+        "process_seconds": round(spent["seconds"], 1),
+        "attempts": spent["attempts"],
+        "jobs": jobs,
+        "peak_memory": spent["peak_memory"],
+        "model_bytes": folder_size(folder.model),
+        "machine": machine(int(cell.values["runtime"]["threads"])),
+        "versions": versions(),
+        "source": source_digest(),
+    }
+    write_json(folder.fit, result)
+
+
+def measure_cell(folder: CellFolder, cell: Cell, speed: dict[str, Any], heart: Heart) -> None:
+    """Measure prediction with the trained model, in a process that does nothing else."""
+    from taxotext.api import load
+    from taxotext.api.reading import read_for_model
+
+    classifier = load(folder.model, threads=int(cell.values["runtime"]["threads"]), **_device(cell))
+    texts = spread(read_for_model(classifier, Path(cell.test)).texts, int(speed["documents"]))
+
+    def predict(batch: list[str]) -> None:
+        for _ in classifier.decode_stream(batch):
+            pass
+
+    with heart.task("Measuring", None) as task:
+        result = measure_speed(predict, texts, float(speed["seconds"]), task.advance)
+    result["peak_memory"] = heart.spent()["peak_memory_now"]
+    write_json(folder.speed, result)
+
+
+def forget_model(folder: CellFolder) -> None:
+    """Remove the model of a finished cell."""
+    shutil.rmtree(folder.model, ignore_errors=True)
+    shutil.rmtree(folder.path / "model.run", ignore_errors=True)
+
+
+def _device(cell: Cell) -> dict[str, str]:
+    device = cell.values["runtime"].get("device")
+    return {} if device is None else {"device": str(device)}
+
+
+class Heart:
+    """A reporter that keeps ``progress.json`` up to date, with time and memory over all attempts.
+
+    A context manager: a thread writes every second, whatever the computation does.
+
+    Args:
+        folder: of the cell.
+        stage: one of :data:`STAGES`.
+    """
+
+    def __init__(self, folder: CellFolder, stage: str) -> None:
+        self._path, self._stage = folder.progress, stage
+        remove_stale(self._path)
+        before = read_json(self._path) or {}
+        self._before = {name: float(before.get(name, 0)) for name in ("seconds", "attempts", "peak_memory")}
+        self._started = time.monotonic()
+        self._task: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+
+    def __enter__(self) -> Heart:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._write()
+
+    def spent(self) -> dict[str, Any]:
+        """Seconds, attempts and peak memory (bytes) of the cell so far; interrupted attempts count."""
+        peak = peak_memory()
+        fitting = self._stage == FIT  # measuring has figures of its own
+        return {
+            "seconds": self._before["seconds"] + (time.monotonic() - self._started) * fitting,
+            "attempts": int(self._before["attempts"]) + fitting,
+            "peak_memory": int(max(self._before["peak_memory"], peak * fitting)),
+            "peak_memory_now": peak,
+        }
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
+        """Open a stretch of work."""
+        self._task = {"task": name, "done": done, "first": done, "total": total, "unit": unit, "began": time.time()}
+        yield _HeartTask(self._task)
+
+    def note(self, sentence: str) -> None:
+        """Write the sentence to the log of the cell."""
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT):
+            self._write()
+
+    def _write(self) -> None:
+        content = {"stage": self._stage, "process": os.getpid(), "time": time.time(), **self.spent(), **self._task}
+        try:
+            write_passing(self._path, content)
+        except OSError as error:  # a full disk: the computation itself will say so, or end well
+            sys.stderr.write(f"{self._path}: cannot be written ({error}).\n")
+
+
+class _HeartTask:
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def advance(self, amount: int = 1) -> None:
+        self._values["done"] += amount
+
+    def show(self, **fields: float | str) -> None:
+        self._values["fields"] = {**self._values.get("fields", {}), **fields}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Encoders over word vectors: two convolutional networks and a bidirectional GRU with attention.
+
+All of them answer the same for a text however much padding stands behind it: positions of padding hold zeros before
+each convolution, as the space beyond a text does, and are left out of every pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.pooling import AttentionPooling, masked_max, masked_mean
+
+
+class TextCnn(nn.Module):
+    """Two convolutions, each followed by max pooling, and a feed-forward layer with batch normalisation.
+
+    Args:
+        embedding: V x D; row 0 is padding and holds zeros.
+        filters: of each convolution.
+        kernel: odd number of positions that a filter sees; the text goes on as zeros beyond its ends.
+        pool: positions that the first pooling joins; the second joins all that are left.
+        hidden: width of the feed-forward layer.
+    """
+
+    def __init__(self, embedding: nn.Embedding, filters: int, kernel: int, pool: int, hidden: int) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel is {kernel}; an odd number is needed")
+        self.embedding = embedding
+        self.first = nn.Conv1d(embedding.embedding_dim, filters, kernel, padding=kernel // 2)
+        self.second = nn.Conv1d(filters, filters, kernel, padding=kernel // 2)
+        self.hidden = nn.Linear(filters, hidden)
+        self.norm = RowNorm(hidden)
+        self.pool = pool
+        self.width, self.token_width = hidden, filters
+
+    def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """(W, T) ids and mask -> features; ``tokens`` are the T' = ⌈T / pool⌉ positions of the second convolution."""
+        words = embed(self.embedding, ids, mask)  # (W, D, T)
+        real = mask.unsqueeze(1)  # (W, 1, T)
+        found = functional.relu(self.first(words)) * real  # (W, F, T)
+        # Nothing is below 0 here, so that zeros of padding never win a maximum over at least one real position.
+        found, real = self._join(found), self._join(real)  # (W, F, T'), (W, 1, T')
+        found = functional.relu(self.second(found)) * real  # (W, F, T')
+        pooled = functional.relu(self.norm(self.hidden(found.amax(2))))  # (W, H)
+        return TextFeatures(found.transpose(1, 2), real.squeeze(1), pooled)
+
+    def _join(self, rows: Tensor) -> Tensor:
+        """(W, F, T) -> (W, F, ⌈T / pool⌉), maxima; zeros fill the last group."""
+        filled = functional.pad(rows, (0, -rows.shape[2] % self.pool))
+        return filled.reshape(*rows.shape[:2], -1, self.pool).amax(3)
+
+
+class KimCnn(nn.Module):
+    """One layer of convolutions of several widths, each followed by the maximum over the text (Kim 2014).
+
+    Args:
+        embedding: V x D; row 0 is padding and holds zeros.
+        kernels: widths of the filters; each begins and ends with a single word of the text, zeros around it.
+        filters: of each width.
+    """
+
+    def __init__(self, embedding: nn.Embedding, kernels: Sequence[int], filters: int) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(embedding.embedding_dim, filters, kernel, padding=kernel - 1) for kernel in kernels
+        )
+        self.kernels = tuple(kernels)
+        self.width = self.token_width = filters * len(self.kernels)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """(W, T) token ids and mask -> features; ``tokens`` are the filters that begin at each token."""
+        words = embed(self.embedding, ids, mask)  # (W, D, T)
+        length = ids.shape[1]
+        tokens, pooled = [], []
+        for kernel, convolution in zip(self.kernels, self.convolutions, strict=True):
+            inside = functional.pad(mask.unsqueeze(1).float(), (kernel - 1, kernel - 1))
+            real = functional.max_pool1d(inside, kernel, stride=1) > 0  # (W, 1, T + k - 1), sees a token
+            found = functional.relu(convolution(words)) * real  # (W, F, T + k - 1), nothing below 0
+            pooled.append(found.amax(2))  # (W, F)
+            tokens.append(found[:, :, kernel - 1 :][:, :, :length])  # (W, F, T)
+        return TextFeatures(torch.cat(tokens, 1).transpose(1, 2), mask, torch.cat(pooled, 1))
+
+
+class GruAttention(nn.Module):
+    """A bidirectional GRU whose states are joined by attention, maximum and mean.
+
+    Args:
+        embedding: V x D; row 0 is padding and holds zeros.
+        width: H, units of each direction.
+        dropout: on the states, in training.
+    """
+
+    def __init__(self, embedding: nn.Embedding, width: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = embedding
+        # Two networks in one direction each: a text is turned round within its own length, so that the second starts
+        # at its last word. Packed sequences would do the same, and are many times slower on a CPU.
+        self.forwards = nn.GRU(embedding.embedding_dim, width, batch_first=True)
+        self.backwards = nn.GRU(embedding.embedding_dim, width, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.attention = AttentionPooling(2 * width)
+        self.token_width = 2 * width
+        self.width = 3 * self.token_width
+
+    def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """(W, T) token ids and mask -> features; ``pooled`` is [attention; maximum; mean]."""
+        words = embed(self.embedding, ids, mask).transpose(1, 2)  # (W, T, D)
+        turned = turn_round(words, mask)
+        ahead = self.forwards(words)[0]  # (W, T, H)
+        back = turn_round(self.backwards(turned)[0], mask)  # (W, T, H)
+        states = torch.cat([ahead, back], 2) * mask.unsqueeze(-1)  # (W, T, 2H)
+        states = self.dropout(states)
+        pooled = torch.cat([self.attention(states, mask), masked_max(states, mask), masked_mean(states, mask)], 1)
+        return TextFeatures(states, mask, pooled)
+
+
+class RowNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes a batch of one row as well: by the running statistics, which it leaves alone."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(W, D) -> (W, D)."""
+        if self.training and len(rows) == 1:
+            return functional.batch_norm(
+                rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(rows)
+
+
+def embed(embedding: nn.Embedding, ids: Tensor, mask: Tensor) -> Tensor:
+    """(W, T) ids -> (W, D, T) vectors, zeros on padding."""
+    vectors: Tensor = embedding(ids) * mask.unsqueeze(-1)
+    return vectors.transpose(1, 2)
+
+
+def turn_round(tokens: Tensor, mask: Tensor) -> Tensor:
+    """(W, T, D) with each text in reverse order; padding stays behind it."""
+    positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
+    lengths = mask.sum(1, keepdim=True)  # (W, 1)
+    source = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (W, T)
+    return tokens.gather(1, source.unsqueeze(-1).expand_as(tokens))

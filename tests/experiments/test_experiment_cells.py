@@ -1,0 +1,139 @@
+"""When two cells are the same: settings, seeds, contents of files, the version; and nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import Lab
+from taxotext.errors import ConfigError
+from taxotext.experiments import cells as module
+from taxotext.experiments.cells import Cell, content_digest, data_path
+from taxotext.experiments.source import source_digest
+
+
+def keys(lab: Lab, **changes: Any) -> list[str]:
+    return [cell.key for cell in lab.cells(**changes)]
+
+
+def test_every_cell_has_a_key_of_its_own_and_the_same_one_again(lab: Lab) -> None:
+    assert len(set(keys(lab))) == 4
+    assert keys(lab) == keys(lab)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [3, 4]},
+        {"tune": False},
+        {"tune": {"metric": "macro_f1"}},
+        {"systems": {name: {"model": "linear", "settings": {"classifier": {"c": 7}}} for name in ("linear", "loose")}},
+        {"overrides": [{"settings": {"classifier": {"folds": 2}}}]},
+        {"corpora": {"tiny": {"train": "train.jsonl", "test": "validation.jsonl", "taxonomy": "taxonomy.tsv"}}},
+        {"corpora": {"tiny": {"train": "train.jsonl", "test": "test.jsonl"}}},
+        {
+            "corpora": {
+                "tiny": {
+                    "train": "train.jsonl",
+                    "test": "test.jsonl",
+                    "taxonomy": "taxonomy.tsv",
+                    "closure": "as_given",
+                }
+            }
+        },
+    ],
+)
+def test_what_changes_figures_changes_every_key(lab: Lab, changes: dict[str, Any]) -> None:
+    assert not set(keys(lab)) & set(keys(lab, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"jobs": 4},
+        {"metrics": ["p@10"]},
+        {"speed": False},
+        {"baseline": None},
+        {"keep_models": False},
+        {"name": "other"},
+        {"overrides": [{"settings": {"runtime": {"device": "cpu"}}}]},
+        # Defaults written out are no change.
+        {"overrides": [{"settings": {"classifier": {"balanced": True}}}]},
+    ],
+)
+def test_what_changes_no_figure_changes_no_key(lab: Lab, changes: dict[str, Any]) -> None:
+    assert keys(lab) == keys(lab, **changes)
+
+
+def test_contents_count_and_places_do_not(lab: Lab, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(lab.folder, copy)
+    assert keys(lab) == keys(lab, data_folder=str(copy))
+    with (copy / "test.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"text": "one more", "labels": []}\n')
+    assert not set(keys(lab)) & set(keys(lab, data_folder=str(copy)))
+
+
+def test_another_version_is_another_cell(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(lab)
+    monkeypatch.setattr(module, "__version__", "99.0")
+    assert not set(before) & set(keys(lab))
+
+
+def test_a_renamed_system_keeps_its_cells(lab: Lab) -> None:
+    systems = lab.values()["systems"]
+    assert keys(lab) == keys(lab, systems={"a": systems["linear"], "b": systems["loose"]}, baseline="a")
+
+
+def test_files_that_settings_name_count_by_content(lab: Lab, tmp_path: Path) -> None:
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "config.json").write_text("{}", encoding="utf-8")
+    system = {"bert": {"model": "bert", "settings": {"encoder": {"source": str(encoder)}}}}
+    before = keys(lab, systems=system, baseline=None)
+    assert before == keys(lab, systems=system, baseline=None)
+    (encoder / "config.json").write_text('{"a": 1}', encoding="utf-8")
+    assert not set(before) & set(keys(lab, systems=system, baseline=None))
+
+
+def test_the_training_gets_absolute_paths_its_seed_and_its_threads(lab: Lab) -> None:
+    cell = lab.cells()[0]
+    assert cell.values["seed"] == 1
+    assert cell.values["runtime"] == {"threads": 1}
+    assert Path(cell.values["data"]["train"]) == lab.folder / "train.jsonl"
+    assert Path(cell.test) == lab.folder / "test.jsonl"
+    assert Cell.from_dict(cell.to_dict()) == cell
+
+
+def test_all_missing_files_are_named_together(lab: Lab) -> None:
+    with pytest.raises(ConfigError, match="2 files cannot be read") as error:
+        lab.cells(corpora={"tiny": {"train": "nope.jsonl", "test": "test.jsonl", "taxonomy": "none.tsv"}})
+    assert [problem.split(":")[0] for problem in error.value.problems] == [
+        "corpora.tiny.train",
+        "corpora.tiny.taxonomy",
+    ]
+
+
+def test_the_sample_is_named_without_its_place() -> None:
+    assert data_path("sample:test.jsonl", "/elsewhere").is_file()
+    assert data_path("a/b.jsonl", "/data") == Path("/data/a/b.jsonl")
+
+
+def test_a_folder_has_the_digest_of_its_names_and_contents(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "a.txt").write_text("x", encoding="utf-8")
+    assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
+    (tmp_path / "two" / "inner" / "a.txt").rename(tmp_path / "two" / "inner" / "b.txt")
+    assert content_digest(tmp_path / "one") != content_digest(tmp_path / "two")
+    packed = tmp_path / "a.gz"
+    packed.write_bytes(gzip.compress(b"x"))
+    assert len(content_digest(packed)) == 64
+
+
+def test_the_digest_of_the_source_is_that_of_the_program() -> None:
+    assert len(source_digest()) == 16

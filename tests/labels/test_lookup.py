@@ -1,0 +1,66 @@
+"""Hints for labels that a taxonomy lacks: near, right, and found with little work."""
+
+from __future__ import annotations
+
+import pytest
+
+from taxotext.errors import SHOWN_PROBLEMS, LabelError, nearest
+from taxotext.labels import Taxonomy, lookup
+
+URIS = [f"http://example.org/{number * 7919 % 1_000_003:06}" for number in range(60_000)]
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """With how many ids each label is compared letter by letter."""
+    counts: list[int] = []
+
+    def counting(label: str, candidates: object) -> str:
+        listed = list(candidates)  # type: ignore[call-overload]
+        counts.append(len(listed))
+        return nearest(label, listed)
+
+    monkeypatch.setattr(lookup, "nearest", counting)
+    return counts
+
+
+def test_a_label_is_compared_with_few_of_many_ids_that_begin_alike(compared: list[int]) -> None:
+    wanted = URIS[59_000]
+    mistyped = wanted[:-3] + "x" + wanted[-3:]
+    assert lookup.hint(mistyped, URIS) == f" Did you mean {wanted!r}?"
+    assert max(compared) <= 500
+
+
+def test_only_labels_that_are_shown_are_looked_up(compared: list[int]) -> None:
+    asked = [f"label{number}x" for number in range(50)]
+    found = lookup.hints(asked, [f"label{number}" for number in range(50)])
+    assert found[:SHOWN_PROBLEMS] == [f" Did you mean 'label{number}'?" for number in range(SHOWN_PROBLEMS)]
+    assert found[SHOWN_PROBLEMS:] == [""] * 30
+    assert len(compared) == SHOWN_PROBLEMS
+
+
+def test_an_id_that_differs_in_case_comes_before_a_nearer_one() -> None:
+    assert lookup.hints(["SPORT ", 5, 6, "qqq"], ["SPORTS", "sport", "5"]) == [
+        " Did you mean 'sport'?",
+        " Label ids are text, not int; write '5'.",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "form"),
+    [(DECOMPOSED, COMPOSED, "NFC"), (COMPOSED, DECOMPOSED, "NFC"), ("\ufb01sh", "fish", "NFKC")],
+)
+def test_labels_that_look_alike_are_shown_with_their_characters(asked: str, there: str, form: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        Taxonomy.flat(["x", there]).index(asked)
+    assert str(caught.value).endswith(
+        f" {there!r} is there, written with other Unicode characters ({there!a}, not {asked!a}); normalise to {form}."
+    )
+
+
+def test_labels_are_counted_in_words_that_fit() -> None:
+    with pytest.raises(LabelError, match=r"^1 label is not in the taxonomy of 1 label;"):
+        Taxonomy.flat(["a"]).require(["b"])
