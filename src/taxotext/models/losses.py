@@ -12,7 +12,7 @@ from taxotext.settings import Settings
 if TYPE_CHECKING:
     from torch import nn
 
-SCALE = "over labels; the mean divides the gradients by their number and learns slowly"
+SCALE = "over labels; the mean divides the gradients by their number"
 
 
 class FocalSettings(Settings):

@@ -132,7 +132,7 @@ class BinaryCrossEntropySettings(Settings):
 
     name: Literal["bce"] = Field("bce", description="kind of loss")
     scale: Literal["sum", "mean"] = Field(
-        "sum", description="over labels; the mean divides the gradients by their number and learns slowly"
+        "sum", description="over labels; the mean divides the gradients by their number"
     )
     positive_weight: PositiveWeight | Literal["balanced"] | dict[str, PositiveWeight] = Field(
         1.0,

@@ -17,9 +17,8 @@ class BinaryCrossEntropy(nn.Module):
     Args:
         positive_weight: (N,) weight of the positive term of each label, or None for 1.
         scale: ``sum`` over the labels (default) or their ``mean``. With the mean each label's gradient is divided
-            by N: at 100 labels the gradients of the encoder come close to the epsilon of Adam, weight decay and
-            the regularisers dominate, and training nearly stops. The sum keeps the size of a label's gradient the
-            same however many labels there are.
+            by N, and the regularisers and the epsilon of Adam weigh the more. The sum keeps the size of a label's
+            gradient the same however many labels there are.
     """
 
     positive_weight: Tensor | None
