@@ -99,7 +99,10 @@ def test_json_lines_are_told_by_their_subjects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (line(subjects=[{"label": "Pets"}]), "the subject 'Pets' is the name of 2 labels (http://e.org/pets, http://e.org/pets2)"),
+        (
+            line(subjects=[{"label": "Pets"}]),
+            "the subject 'Pets' is the name of 2 labels (http://e.org/pets, http://e.org/pets2)",
+        ),
         (line(subjects="cats"), "the field 'subjects' must be a list of objects, found a string: 'cats'"),
         (line(subjects=["cats"]), "a subject must be an object with 'uri' or 'label', found 'cats'"),
         (line(subjects=[{"uri": 1}]), "a subject must be an object with 'uri' or 'label', found {'uri': 1}"),

@@ -67,7 +67,9 @@ def test_bad_vectors_are_listed_together() -> None:
 
 
 def test_a_file_that_is_cut_short_is_noticed() -> None:
-    assert "the header says 3 documents, and the file has 2" in problem_of(VECTORS.rsplit("\n", 2)[0] + "\n", "svmlight")
+    assert "the header says 3 documents, and the file has 2" in problem_of(
+        VECTORS.rsplit("\n", 2)[0] + "\n", "svmlight"
+    )
     assert len(read(VECTORS + "\n\n", "svmlight")) == 3  # blank lines at the end are none
 
 

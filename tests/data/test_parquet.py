@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     assert "the file holds no documents" in problem_of(
         written(tmp_path / "e.parquet", text=pa.array([], pa.string()), labels=pa.array([], pa.list_(pa.string())))
     )
-    with pytest.raises(DataError, match="take .gz off its name"):
+    with pytest.raises(DataError, match=r"take \.gz off its name"):
         read_corpus(tmp_path / "a.parquet.gz")
 
 
@@ -105,9 +105,7 @@ def test_a_folder_of_parts_is_one_corpus(tmp_path: Path) -> None:
     assert "the labels are lists in some files and strings in others" in problem_of(folder)
 
 
-def test_a_stream_is_read_and_rows_come_a_batch_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_is_read_and_rows_come_a_batch_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ours, "ROWS", 2)
     path = written(tmp_path / "a.parquet", text=list("vwxyz"), labels=[["a"]] * 5)
     documents = read_documents(io.BytesIO(path.read_bytes()), format="parquet")

@@ -110,7 +110,7 @@ def test_a_network_that_cannot_fit_is_refused_before_its_batches(
     sizes = {need.what: need.size for need in needs}
     parameters = sum(parameter.numel() for parameter in model.system.network.parameters())  # type: ignore[attr-defined]
     assert sizes[f"{parameters:,} weights, their gradients and the moments of AdamW"] == 12 * parameters
-    assert sizes["scores of 10 validation documents for 50 labels"] == 4 * 50 * 20
+    assert sizes["scores of 10 validation documents at a time for 50 labels"] == 4 * 50 * 10
     assert sizes["scores and targets of a batch of 16 documents for 50 labels"] == 5 * 4 * 16 * 50
     config = model.system.network.encoder.model.config  # type: ignore[attr-defined]
     [width] = {int(what.split()[-2]) for what in sizes if what.startswith("activations")}
