@@ -65,9 +65,10 @@ def test_windows_and_batches_are_equal_and_no_file_is_left(tmp_path: Path, monke
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))  # noqa: SIM115  # the builder closes it
+    full = Path("/dev/full")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full.open("wb", buffering=0))
     builder = IdsBuilder(0)
     with pytest.raises(DataError, match=r"No space left.*TMPDIR.*runtime\.tokens_in_memory"):
         builder.add([np.zeros(spill.JOINED, np.int32)])

@@ -58,7 +58,8 @@ def output_format(path: Path | str, format: str | None = None) -> str:
     kind, _ = format_of_path(target) if format is None else parse_format(format)
     if kind not in WRITTEN:
         raise DataError(f"{target}: corpora are read but not written as {kind}; choose one of {', '.join(WRITTEN)}")
-    if format is not None and kind in ("csv", "tsv") and format_of_path(target)[0] != kind:
+    suffixes = {"csv": (".csv", ".csv.gz"), "tsv": (".tsv", ".tsv.gz", ".tab", ".tab.gz")}.get(kind, ("",))
+    if not target.name.lower().endswith(suffixes):
         raise DataError(f"{target}: name a file in the format {kind} .{kind}, so that it is read as such")
     return kind
 
