@@ -69,7 +69,7 @@ def fit_system(
         "columns": asdict(replace(columns or Columns(), found_separator=documents.report.label_separator)),
     }
     metrics: dict[str, Any] = {"history": result.history, "selected": result.selected}
-    facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 1)}
+    facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 3)}
     seen = np.asarray(train.known_targets.sum(axis=0)).ravel()
     manifest = Manifest(
         decoding=settings.decoding,
