@@ -245,9 +245,15 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
     folder = tmp_path / "folder"
     with replacing_folder(folder) as new:
         (new / "a").write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), replacing_folder(folder) as new:
-        (new / "b").write_text("ne")
-        raise RuntimeError("half way")
+
+
+    def fail() -> None:
+        with replacing_folder(folder) as new:
+            (new / "b").write_text("ne")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
     assert os.listdir(folder) == ["a"]
     assert os.listdir(tmp_path) == ["folder"]
 
