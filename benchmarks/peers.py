@@ -82,10 +82,10 @@ def parts_of(options: argparse.Namespace) -> Iterator[Part]:
         taxonomy = read_taxonomy(options.arxiv / "hierarchy.tsv")
         splits = [read_corpus(options.arxiv / f"{name}.jsonl.gz", taxonomy) for name in ("train", "dev", "test")]
         train, validation, test = splits
+        yield Part("arxiv-abstracts, documents with one path", "one path", *map(with_one_path, splits))
         yield Part("arxiv-abstracts, linear", "linear", train, validation, test)
         some = sample(train, options.documents), sample(validation, options.documents // 4)
         yield Part("arxiv-abstracts, networks", "kim_cnn", *some, test)
-        yield Part("arxiv-abstracts, documents with one path", "one path", *map(with_one_path, splits))
 
 
 def sample(corpus: Corpus, count: int) -> Corpus:
@@ -259,11 +259,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--arxiv", type=Path, help="the same, with dev.jsonl.gz and hierarchy.tsv")
     parser.add_argument("--vectors", type=Path, help="word vectors of the networks, as GloVe writes them, .gz or not")
     parser.add_argument("--peers-python", default=sys.executable, help="Python of the environment of the others")
-    parser.add_argument("--documents", type=int, default=4000, help="training documents of the networks, at random")
+    parser.add_argument("--documents", type=int, default=2000, help="training documents of the networks, at random")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the networks run once")
     parser.add_argument("--parts", nargs="+", choices=list(FAMILIES), help="only these families of competitors")
     parser.add_argument("--systems", nargs="+", help="only these competitors, by their names in the tables")
-    parser.add_argument("--json", type=Path, help="write all measured values here")
+    parser.add_argument("--json", type=Path, help="write all measured values here; what it holds of other parts stays")
     parser.add_argument("--tables", type=Path, metavar="JSON", help="run nothing; print the tables of this file")
     return parser.parse_args()
 
@@ -287,9 +287,17 @@ def main() -> None:
             if options.parts and part.family not in options.parts:
                 continue
             content["results"].append(compare(part, options, Path(place) / str(number)))
-            if options.json is not None:  # what is done is kept
-                options.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            if options.json is not None:
+                store(options.json, content)
     print(tables(content), end="")
+
+
+def store(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what was measured; parts of an earlier run that this one has not stay."""
+    before = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else []
+    new = {result["title"] for result in content["results"]}
+    kept = [result for result in before if result["title"] not in new]
+    path.write_text(json.dumps({**content, "results": kept + content["results"]}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -104,6 +104,16 @@ class Answers:
 
 Competitor = Callable[[Data], tuple[Timings, Answers]]
 
+UNSEEN = -10.0
+"""Decision value of a label without training documents."""
+
+
+def spread(values: Any, columns: Any, labels: int, missing: float) -> Any:
+    """(D, n) scores of some labels -> (D, N)."""
+    result = np.full((len(values), labels), missing, dtype=np.float32)
+    result[:, columns] = values
+    return result
+
 
 # -- Taxotext ---------------------------------------------------------------------------------------------------------
 
@@ -180,16 +190,11 @@ def libmultilabel_linear(data: Data, technique: str) -> tuple[Timings, Answers]:
         features = preprocessor.transform(linear.load_dataset("dataframe", None, given))["test"]["x"]
         return linear.predict_values(model, features)
 
-    def spread(values: Any, missing: float) -> Any:
-        result = np.full((len(values), len(data.labels)), missing, dtype=np.float32)
-        result[:, preprocessor.label_mapping.astype(int)] = values
-        return result
-
     with stopwatch(timings, "predict"):
-        found = scores(test)
+        values = scores(test)
     tree = technique == "tree"
-    missing = 0.0 if tree else -10.0  # of labels without training documents
-    found, held_out = spread(found, missing), spread(scores(validation), missing)
+    columns, missing = preprocessor.label_mapping.astype(int), 0.0 if tree else UNSEEN
+    found, held_out = (spread(part, columns, len(data.labels), missing) for part in (values, scores(validation)))
     # The rule of its functions is "above 0", which of the tree's probabilities are all that the beam came to.
     sets = found > (0.5 if tree else 0.0)
     notes = {"labels above 0 in each document": float((found > 0).sum(1).mean())} if tree else {}
@@ -253,11 +258,9 @@ def libmultilabel_network(data: Data) -> tuple[Timings, Answers]:
             model.eval()
 
         def scores(loaded: Any) -> Any:
-            result = np.zeros((len(loaded.dataset), len(data.labels)), dtype=np.float32)
             with torch.no_grad():
                 blocks = [torch.sigmoid(model(batch)).numpy() for batch in loaded]
-            result[:, [int(label) for label in classes]] = np.concatenate(blocks)
-            return result
+            return spread(np.concatenate(blocks), [int(label) for label in classes], len(data.labels), 0.0)
 
         with stopwatch(timings, "predict"):
             unseen = data_utils.load_datasets(test_data=test, val_size=0)["test"]
@@ -278,13 +281,15 @@ def by_hand(data: Data) -> tuple[Timings, Answers]:
 
     timings: Timings = {}
     with stopwatch(timings, "fit"):
-        vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=2)
+        vectorizer, binarizer = TfidfVectorizer(sublinear_tf=True, min_df=2), MultiLabelBinarizer()
         classifier = OneVsRestClassifier(LinearSVC())
-        features = vectorizer.fit_transform(data.train.texts)
-        classifier.fit(features, MultiLabelBinarizer(classes=data.labels).fit_transform(data.train.labels))
+        classifier.fit(vectorizer.fit_transform(data.train.texts), binarizer.fit_transform(data.train.labels))
     with stopwatch(timings, "predict"):
-        found = classifier.decision_function(vectorizer.transform(data.test.texts))
+        values = classifier.decision_function(vectorizer.transform(data.test.texts))
     held_out = classifier.decision_function(vectorizer.transform(data.validation.texts))
+    place = {label: index for index, label in enumerate(data.labels)}
+    columns = [place[label] for label in binarizer.classes_]
+    found, held_out = (spread(part, columns, len(data.labels), UNSEEN) for part in (values, held_out))
     return timings, Answers(held_out, found, found > 0, False, {})
 
 
@@ -336,7 +341,7 @@ NETWORKS: dict[str, Competitor] = {
     "Taxotext kim_cnn, random vectors": lambda data: taxotext_network(data, {"embeddings": "random"}),
 }
 PATHS: dict[str, Competitor] = {
-    OURS_LINEAR: LINEAR[OURS_LINEAR],
+    **{name: run for name, run in LINEAR.items() if name.startswith("Taxotext")},
     "hiclass LocalClassifierPerNode": partial(hiclass, kind="LocalClassifierPerNode"),
     "hiclass LocalClassifierPerParentNode": partial(hiclass, kind="LocalClassifierPerParentNode"),
     "scikit-learn by hand": by_hand,

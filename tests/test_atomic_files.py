@@ -246,7 +246,6 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
     with replacing_folder(folder) as new:
         (new / "a").write_text("old")
 
-
     def fail() -> None:
         with replacing_folder(folder) as new:
             (new / "b").write_text("ne")
