@@ -139,10 +139,10 @@ def taxotext(data: Data, system: str, settings: Mapping[str, Any]) -> tuple[Timi
     return timings, Answers(validation, scores, sets, True, notes)
 
 
-def taxotext_network(data: Data, encoder: Mapping[str, Any]) -> tuple[Timings, Answers]:
+def taxotext_network(data: Data) -> tuple[Timings, Answers]:
     """``kim_cnn`` with its defaults, but for what both sides share: vectors, words of a text, epochs."""
     settings = {
-        "encoder": dict(encoder),
+        "encoder__embeddings": str(data.vectors),
         "text__max_tokens": MAX_WORDS,
         "training__epochs": data.epochs,
         "training__patience": PATIENCE,
@@ -336,9 +336,8 @@ LINEAR: dict[str, Competitor] = {
     "scikit-learn by hand": by_hand,
 }
 NETWORKS: dict[str, Competitor] = {
-    OURS_NETWORK: lambda data: taxotext_network(data, {"embeddings": str(data.vectors)}),
+    OURS_NETWORK: taxotext_network,
     "LibMultiLabel KimCNN": libmultilabel_network,
-    "Taxotext kim_cnn, random vectors": lambda data: taxotext_network(data, {"embeddings": "random"}),
 }
 PATHS: dict[str, Competitor] = {
     **{name: run for name, run in LINEAR.items() if name.startswith("Taxotext")},
