@@ -29,7 +29,6 @@ WARM_UP = 64
 """Documents of each split in the run that is not counted."""
 MAX_WORDS = 256
 """Of a text, for the networks."""
-PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def taxotext_network(data: Data) -> tuple[Timings, Answers]:
         "encoder__embeddings": str(data.vectors),
         "text__max_tokens": MAX_WORDS,
         "training__epochs": data.epochs,
-        "training__patience": PATIENCE,
+        "training__patience": data.epochs,
         "training__monitor": "micro_f1",
     }
     return taxotext(data, "kim_cnn", settings)
@@ -245,7 +244,7 @@ def libmultilabel_network(data: Data) -> tuple[Timings, Answers]:
             trainer = nn_utils.init_trainer(
                 checkpoints,
                 epochs=data.epochs,
-                patience=PATIENCE,
+                patience=data.epochs,
                 early_stopping_metric="Micro-F1",
                 val_metric="Micro-F1",
                 silent=True,
