@@ -69,6 +69,16 @@ BUILT_IN = (
         "word vectors and a bidirectional GRU with attention, maximum and mean",
         "taxotext.models.gru_att_multi:GruAttMulti",
     ),
+    Entry(
+        "gru_att",
+        "one recurrent classifier per label, each with the best of some class weights",
+        "taxotext.models.gru_att:GruAtt",
+    ),
+    Entry(
+        "htrans",
+        "one recurrent classifier per label, inherited along the taxonomy (HTrans)",
+        "taxotext.models.htrans:HTrans",
+    ),
 )
 
 
