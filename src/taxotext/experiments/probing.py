@@ -88,8 +88,8 @@ class Plan:
             )
         if self.load is not None and self.load > usable_cores() / 2:
             found.append(
-                f"The machine is busy ({self.load:g} running processes on {usable_cores()} cores): the times hold for a "
-                "machine as busy as that."
+                f"The machine is busy ({self.load:g} running processes on {usable_cores()} cores): the times hold "
+                "for a machine as busy as that."
             )
         if self.jobs * self.threads > usable_cores():
             found.append(
