@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +16,12 @@ from taxotext.files import named, write_text_atomically
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
-STATES = (LAST, "done/*.json")
+STATES = (LAST, "done/*.json", "fits/*.safetensors")
 """Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
+LOOKS = 4
+"""How often a lock is tried: whoever looks whether it is held holds it for a moment."""
 
 
 class RunFolder:
@@ -126,7 +129,14 @@ def take_run(folder: Path) -> None:
         if held is not None and path.exists() and os.path.samestat(os.fstat(held.fileno()), path.stat()):
             return
         lock = path.open("wb")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in reversed(range(LOOKS)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # perhaps by one who only looks
+                if not left:
+                    raise
+                time.sleep(0.05)
     except BlockingIOError:
         raise ModelFolderError(
             f"{folder}: another process trains there; wait for its end, or choose another output folder."
@@ -134,6 +144,20 @@ def take_run(folder: Path) -> None:
     except OSError:  # a file system without locks, or one that cannot be written, which is found out when it is
         return
     _HELD[path] = lock
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether a process trains in a run folder; on Windows, where there is no such lock, never."""
+    try:
+        import fcntl
+
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, ModuleNotFoundError):
+        return False
+    return False
 
 
 def clean_run(folder: Path) -> None:

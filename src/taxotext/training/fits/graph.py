@@ -14,10 +14,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
 from taxotext.errors import TrainingError
-from taxotext.training.fits.executors import Executor
+from taxotext.training.fits.executors import Executor, told
 from taxotext.training.fits.ledger import Ledger
 from taxotext.training.fits.requests import Request
 
+KEPT = "What is done is kept: go on with --resume."
 Result = Mapping[str, Any]
 """What a node leaves: plain JSON values."""
 
@@ -93,9 +94,15 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
         watcher: told about every node, those of an earlier run first.
 
     Raises:
-        TrainingError: a request failed; all that was done before is in the ledger.
-        OSError: the ledger cannot be written.
+        TrainingError: a request failed, or the disk is full; all that was done before is in the ledger.
     """
+    try:
+        return _run(graph, executor, ledger, watcher)
+    except OSError as error:
+        raise TrainingError(f"{told(error)} {KEPT}") from error
+
+
+def _run(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> dict[str, Result]:
     results: dict[str, Result] = dict(ledger.read(graph.order))
     for key in graph.order:
         if key in results:
@@ -134,6 +141,6 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
             for outcome in executor.wait():
                 running -= 1
                 if outcome.report is None:
-                    raise TrainingError(f"{outcome.failure} What is done is kept: go on with --resume.")
+                    raise TrainingError(f"{outcome.failure} {KEPT}")
                 finish(outcome.key, outcome.report)
     return results
