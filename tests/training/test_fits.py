@@ -302,8 +302,11 @@ def test_workers_answer_replace_their_dead_and_end_with_their_executor(tmp_path:
         (outcome,) = executor.wait()
         assert outcome.report is not None
         assert outcome.report["process"] not in {left}
-        executor.submit("g", ask("sleep"))
         process = outcome.report["process"]
+        os.kill(process, signal.SIGINT)  # Ctrl-C reaches the whole group, and the parent decides
+        executor.submit("g", ask("work"))
+        assert executor.wait()[0].report == {**outcome.report}
+        executor.submit("h", ask("sleep"))
     until = time.monotonic() + 10
     while _lives(process) and time.monotonic() < until:
         time.sleep(0.01)

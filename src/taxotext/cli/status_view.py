@@ -25,11 +25,16 @@ LEVEL_COLUMNS = ("level", "labels", "waiting", "begun", "at work", "done", "mean
 Row = tuple[Any, ...]
 
 
-def print_status(status: TrainingStatus, depth: int | None = None) -> None:
-    """Write a training to stdout."""
+def print_status(status: TrainingStatus, depth: int | None = None, height: int | None = None) -> None:
+    """Write a training to stdout; levels in the place of labels when there are more of these than ``height``."""
     sys.stdout.write(title(status) + "\n")
     if status.fits is not None:
-        print_table(COLUMNS, label_rows(status.fits, depth))
+        rows = label_rows(status.fits, depth)
+        if height is not None and len(rows) > height:
+            print_table(LEVEL_COLUMNS, level_rows(status.fits))
+            sys.stdout.write(f"All labels: taxotext status {status.output}\n")
+        else:
+            print_table(COLUMNS, rows)
     for line in footer(status):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -76,7 +81,7 @@ def _draw(follower: Follower, depth: int | None) -> None:
                 live.update(_drawn(status, depth, console.height), refresh=True)
                 time.sleep(EVERY)
                 status = follower.look()
-    print_status(status, depth)
+    print_status(status, depth, console.height - RESERVED)
 
 
 def _drawn(status: TrainingStatus, depth: int | None, height: int) -> Any:
@@ -166,7 +171,9 @@ def label_rows(fits: FitsStatus, depth: int | None = None, only: Collection[int]
     for row in tree_rows(fits.taxonomy, only, depth):
         one = fits.labels[row.label]
         if row.again:
-            rows.append((f"{row.text}  {row.remark or '(see above)'}", state_of(one), *("",) * (len(COLUMNS) - 2)))
+            empty = Figure("")
+            text = f"{row.text}  {row.remark or '(see above)'}"
+            rows.append((text, state_of(one), empty, empty, "", empty, empty))
             continue
         text = f"{row.text}  {row.remark}" if row.remark else row.text
         rows.append((text, state_of(one), *_figures(one)))

@@ -90,9 +90,10 @@ class RunFolder:
         clean_run(self.folder)
 
     def abandon(self) -> None:
-        """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
+        """Let others go on; forget a training that ended before its first checkpoint, of which nothing is left."""
         if not any(any(self.checkpoints.glob(state)) for state in STATES):
             clean_run(self.folder)
+        release_run(self.folder)
 
 
 class TemporaryRun(RunFolder):
@@ -146,6 +147,13 @@ def take_run(folder: Path) -> None:
     _HELD[path] = lock
 
 
+def release_run(folder: Path) -> None:
+    """Let other processes in again."""
+    held = _HELD.pop(folder.resolve() / LOCK, None)
+    if held is not None:
+        held.close()
+
+
 def is_taken(folder: Path) -> bool:
     """Whether a process trains in a run folder; on Windows, where there is no such lock, never."""
     try:
@@ -165,9 +173,7 @@ def clean_run(folder: Path) -> None:
     (folder / "run.json").unlink(missing_ok=True)  # first: without it checkpoints count for nothing
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     (folder / LOCK).unlink(missing_ok=True)
-    held = _HELD.pop(folder.resolve() / LOCK, None)
-    if held is not None:
-        held.close()
+    release_run(folder)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
