@@ -153,6 +153,13 @@ def test_a_training_by_epochs_tells_the_last_one_of_all_its_parts(command: Comma
 
 
 @pytest.mark.parametrize("content", ["epoch,loss\nx,y\n", "", "loss\n1\n", "epoch\n1,2,3\n", "\0"])
+def test_before_the_first_epoch_nothing_is_counted(command: Command, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "model.run", {"model": "htrans", "settings": {"training": {"epochs": 3}}})
+    out = command("status", "model").ok().out
+    assert out == "model: htrans, training\nA process is at work and prepares the training.\n"
+    release_run(run.folder)
+
+
 def test_damaged_logs_are_no_traceback(content: str, command: Command, tmp_path: Path) -> None:
     run = gradient_run(tmp_path / "model", ["1,0.9,10,0.1"])
     (run.logs / "csv/version_0/metrics.csv").write_text(content)
@@ -284,6 +291,8 @@ def test_where_they_do_not_fit_levels_and_what_is_at_work_are_drawn() -> None:
     assert "3000" in text
     assert "l1234" in text
     assert "l77 " not in text
+    below = lines[-2:] if lines[-2].startswith("1 of 3,001 labels") else lines[-3:]
+    assert below[0].startswith("1 of 3,001 labels done, 2 of 6,002 fits (1 at work)")  # behind the bar, not beside it
     assert text.rstrip().endswith("A process is at work.")
     assert "l1234" not in drawn(many(3000, 1234), height=24, depth=1)
 

@@ -125,8 +125,10 @@ class Follower:
                 sentence += " It starts from the beginning: nothing is saved yet."
         if _is_model(self.output):
             sentence += f" The model in {self.output} is an earlier one, and stays until the new one is finished."
-        done, scores = (None, None) if fits is not None or planned is None else _last(history)
-        return TrainingStatus(str(self.output), state, system, sentence, None, done, planned, scores, fits)
+        if fits is not None or planned is None or not history:
+            return TrainingStatus(str(self.output), state, system, sentence, fits=fits)
+        done, scores = _last(history)
+        return TrainingStatus(str(self.output), state, system, sentence, None, done, planned, scores)
 
     def _finished(self) -> TrainingStatus:
         config = _read(self.output / "config.json") or {}

@@ -109,8 +109,9 @@ def _drawn(status: TrainingStatus, depth: int | None, height: int) -> Any:
             rows = label_rows(status.fits, depth, at_work) if at_work else []
             rows = rows[: max(room - len(levels) - 2, 1)]
         parts.append(table(COLUMNS, rows, 2))
-        share = status.fits.fits_done / max(status.fits.fits, 1)
-        parts.append(ProgressBar(total=1.0, completed=share, width=40))
+        bar = Table.grid()  # a bar ends no line of its own
+        bar.add_row(ProgressBar(total=1.0, completed=status.fits.fits_done / max(status.fits.fits, 1), width=40))
+        parts.append(bar)
     return Group(*parts, *map(Text, footer(status)))
 
 
