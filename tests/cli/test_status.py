@@ -152,7 +152,6 @@ def test_a_training_by_epochs_tells_the_last_one_of_all_its_parts(command: Comma
     assert found["scores"] == {"loss": 0.25, "micro_f1": 0.5}
 
 
-@pytest.mark.parametrize("content", ["epoch,loss\nx,y\n", "", "loss\n1\n", "epoch\n1,2,3\n", "\0"])
 def test_before_the_first_epoch_nothing_is_counted(command: Command, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "model.run", {"model": "htrans", "settings": {"training": {"epochs": 3}}})
     out = command("status", "model").ok().out
@@ -160,6 +159,7 @@ def test_before_the_first_epoch_nothing_is_counted(command: Command, tmp_path: P
     release_run(run.folder)
 
 
+@pytest.mark.parametrize("content", ["epoch,loss\nx,y\n", "", "loss\n1\n", "epoch\n1,2,3\n", "\0"])
 def test_damaged_logs_are_no_traceback(content: str, command: Command, tmp_path: Path) -> None:
     run = gradient_run(tmp_path / "model", ["1,0.9,10,0.1"])
     (run.logs / "csv/version_0/metrics.csv").write_text(content)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import named, write_text_atomically
+from taxotext.files import named, take_lock, write_text_atomically
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
@@ -120,30 +120,24 @@ def take_run(folder: Path) -> None:
     Raises:
         ModelFolderError: one is there already.
     """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        return
     path = folder.resolve() / LOCK
     try:
         held = _HELD.get(path)
         if held is not None and path.exists() and os.path.samestat(os.fstat(held.fileno()), path.stat()):
             return
         lock = path.open("wb")
-        for left in reversed(range(LOOKS)):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:  # perhaps by one who only looks
-                if not left:
-                    raise
-                time.sleep(0.05)
-    except BlockingIOError:
+    except OSError:  # a folder that cannot be written, which is found out when it is
+        return
+    tries = LOOKS
+    while not take_lock(lock):
+        tries -= 1
+        if tries:
+            time.sleep(0.05)
+            continue
+        lock.close()
         raise ModelFolderError(
             f"{folder}: another process trains there; wait for its end, or choose another output folder."
-        ) from None
-    except OSError:  # a file system without locks, or one that cannot be written, which is found out when it is
-        return
+        )
     _HELD[path] = lock
 
 
@@ -155,17 +149,12 @@ def release_run(folder: Path) -> None:
 
 
 def is_taken(folder: Path) -> bool:
-    """Whether a process trains in a run folder; on Windows, where there is no such lock, never."""
+    """Whether a process trains in a run folder; never where there are no locks (Windows, some file systems)."""
     try:
-        import fcntl
-
         with (folder / LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (OSError, ModuleNotFoundError):
+            return not take_lock(lock)
+    except OSError:
         return False
-    return False
 
 
 def clean_run(folder: Path) -> None:
