@@ -128,11 +128,24 @@ def test_every_node_starts_when_all_it_needs_is_done_and_the_longest_chain_first
 
 def test_a_node_that_asks_for_nothing_gives_its_result_at_once(tmp_path: Path) -> None:
     executor = Slots(1)
-    nodes = [asks("a"), Node("best", ("a",), lambda results: {"chosen": results["a"]["key"]}), asks("b", "best")]
+    best = Node("best", ("a",), lambda results: {"chosen": results["a"]["key"]}, instant=True)
+    nodes = [asks("a"), best, asks("b", "best")]
     results = run_graph(Graph(nodes), executor, Ledger(tmp_path), Notebook())
     assert results["best"] == {"chosen": "a"}
     assert results["b"] == {"key": "b", "with": ["best"]}
     assert json.loads((tmp_path / "best.json").read_text()) == {"chosen": "a"}
+
+
+def test_an_instant_node_waits_neither_for_higher_ones_nor_for_a_slot(tmp_path: Path) -> None:
+    """Else states of fits that have lost lie on the disk as long as other labels have much below them."""
+    watcher, executor = Notebook(), Slots(2)
+    chosen = Node("chosen", ("a",), lambda results: {"from": "a"}, instant=True)
+    chain = [asks("x"), asks("y", "x"), asks("z", "y"), asks("x2"), asks("y2", "x2"), asks("z2", "y2")]
+    graph = Graph([asks("a"), asks("b", "a"), asks("c", "b"), asks("d", "c"), chosen, *chain])
+    run_graph(graph, executor, Ledger(tmp_path), watcher)
+    at = watcher.finished_keys.index("a")
+    assert watcher.finished_keys[at + 1] == "chosen"
+    assert executor.widest == 2
 
 
 def test_what_is_in_the_ledger_is_never_computed_again(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ class Plan:
             str(label),
             (*above, *(key for key, _ in self._fits(label))),
             lambda results: self._choose(label, results),
+            instant=True,
         )
 
     def _searched(self, label: int, rung: int, place: int, until: int) -> Any:
