@@ -348,7 +348,7 @@ def test_a_second_training_in_the_same_place_reads_its_own_data(
 ) -> None:
     """What fits share is kept in memory, and must be of this training."""
     output = tmp_path / "model"
-    other = {**tiny_run(data), "seed": 4, "text": {"max_tokens": 8}}
+    other = {**tiny_run(data), "seed": 4, "text": {"max_tokens": 8}, "weights": {"candidates": [1.0]}}
     train_run(other, output, reporter=Silent())
     assert timeless(output)["weights.safetensors"] != reference["weights.safetensors"]
     train_run(tiny_run(data), output, overwrite=True, reporter=Silent())
@@ -426,24 +426,28 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     from taxotext.training.binary import OUTPUT, _Fit
     from taxotext.training.shared import read_shared
 
-    def fit(train_table: bool, **transfer: Any) -> Any:
-        folder = tmp_path / f"model-{len(list(tmp_path.iterdir()))}"
-        values = {**tiny_run(data), "transfer": transfer}
+    def stop(*_: Any, **__: Any) -> Any:
+        raise Kill
 
-        def stop(*_: Any, **__: Any) -> Any:
-            raise Kill
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hierarchy, "_assemble", stop)
+        with pytest.raises(Kill):
+            train_run(tiny_run(data), tmp_path / "model", reporter=Silent())
+    checkpoints = tmp_path / "model.run/checkpoints"
+    chosen = checkpoints / "chosen/1.safetensors"
+    parent = load_file(chosen)
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(hierarchy, "_assemble", stop)
-            with pytest.raises(Kill):
-                train_run(values, folder, reporter=Silent())
-        checkpoints = folder.with_name(f"{folder.name}.run") / "checkpoints"
+    def begun(train_table: bool, **transfer: Any) -> Any:
+        facts = checkpoints / "shared/facts.json"
+        content = json.loads(facts.read_text())
+        content["settings"]["transfer"].update(transfer)
+        facts.write_text(json.dumps(content))
         read_shared.cache_clear()
-        made = _Fit(read_shared(checkpoints / "shared"), checkpoints / "shared", 3, 1.0, train_table)
-        made.begin(checkpoints / "chosen/1.table.npy", checkpoints / "chosen/1.safetensors")
-        return made, load_file(checkpoints / "chosen/1.safetensors")
+        made = _Fit(read_shared(facts.parent), facts.parent, 3, 1.0, train_table)
+        made.begin(checkpoints / "chosen/1.table.npy", chosen)
+        return made
 
-    made, parent = fit(False)
+    made = begun(False)
     now = made.network.state_dict()
     taken = [name for name in parent if name not in OUTPUT]
     assert all(torch.equal(now[name], parent[name]) for name in taken)
@@ -453,7 +457,7 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     assert [group["lr"] for group in made.optimiser.param_groups] == [1e-3, 5e-4]
     assert len(made.optimiser.param_groups[0]["params"]) == len(OUTPUT)
 
-    made, parent = fit(True, fresh_head=False, body_learning_rate=None)
+    made = begun(True, fresh_head=False, body_learning_rate=None)
     now = made.network.state_dict()
     assert all(torch.equal(now[name], parent[name]) for name in parent if name in now)
     assert made.network.encoder.embedding.weight.requires_grad

@@ -107,6 +107,7 @@ class TemporaryRun(RunFolder):
         return self
 
     def __exit__(self, *_: object) -> None:
+        release_run(self.folder)
         self._holder.cleanup()
 
 
