@@ -18,7 +18,7 @@ from taxotext.api.runs import DataSettings
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi")
+SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn")
 KINDS = ("encoder", "structure", "head", "loss")
 
 CONFIG_PAGE = """# Configuration

@@ -145,7 +145,12 @@ class NeuralSystem(System):
         return self._built.tokenizer
 
     def windows(self, texts: Sequence[str]) -> Windows:
-        """Token windows of ``texts``: the same in training and in use."""
+        """What the encoder reads of ``texts``: the same in training and in use."""
+        windows, kept = self._token_windows(texts), self.settings.runtime.tokens_in_memory
+        arrange = self._built.arrange if self._built is not None else None
+        return windows if arrange is None else arrange(windows, in_memory=kept)
+
+    def _token_windows(self, texts: Sequence[str]) -> Windows:
         text, kept = self.settings.text, self.settings.runtime.tokens_in_memory
         return make_windows(
             self.tokenizer.encode(texts, kept),
@@ -262,7 +267,7 @@ class NeuralSystem(System):
 
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts have tokens that are not read."""
-        return sum(int(self.windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
+        return sum(int(self._token_windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
 
     def facts(self) -> dict[str, Any]:
         """Parameters, and the facts of the encoder: its source and hash, or its vocabulary and word vectors."""

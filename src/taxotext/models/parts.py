@@ -87,7 +87,7 @@ def members(kind: Kind) -> dict[str, type[Settings]]:
     return {name: part.settings for name, part in _PARTS[kind].items()}
 
 
-BUILT_IN = ("taxotext.models.words", "taxotext.models.losses")
+BUILT_IN = ("taxotext.models.words", "taxotext.models.graph_words", "taxotext.models.losses")
 """Modules that register parts beside those of this one."""
 
 _loaded = False

@@ -69,6 +69,11 @@ BUILT_IN = (
         "word vectors and a bidirectional GRU with attention, maximum and mean",
         "taxotext.models.gru_att_multi:GruAttMulti",
     ),
+    Entry(
+        "dgcnn",
+        "graph of words and convolutions, labels tied to their parents (Peng et al. 2018)",
+        "taxotext.models.dgcnn:Dgcnn",
+    ),
 )
 
 
