@@ -42,6 +42,7 @@ class GruAttMultiSettings(NeuralSettings):
                 "epochs": 10,
                 "batch_size": 128,
                 "patience": 3,
+                "head_learning_rate": 1e-3,
                 "monitor": "weighted_f1",
                 "schedule": "constant",
                 "warmup": 0.0,
@@ -61,7 +62,7 @@ class GruAttMultiSettings(NeuralSettings):
         parts.LinearHeadSettings(dropout=0.0), description="label head"
     )
     training: TrainingSettings = Field(
-        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=1e-3, patience=5),
+        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5),
         description="gradient descent",
     )
 

@@ -15,6 +15,8 @@ from taxotext.files import named, write_text_atomically
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
+STATES = (LAST, "done/*.json")
+"""Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
 
@@ -86,7 +88,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
-        if not (self.checkpoints / LAST).is_file():
+        if not any(any(self.checkpoints.glob(state)) for state in STATES):
             clean_run(self.folder)
 
 

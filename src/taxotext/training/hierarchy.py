@@ -1,0 +1,183 @@
+"""Recipe ``hierarchy``: a graph of small fits, labels below their parents, run by one process or several."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taxotext.data import Corpus
+from taxotext.errors import DataError
+from taxotext.files import write_text_atomically
+from taxotext.models.binary import CLASS_WEIGHTS, BinarySystem, class_weights, log_odds, single_network
+from taxotext.models.heldout import HeldOut
+from taxotext.nn.label_networks import TABLE
+from taxotext.processes import usable_cores
+from taxotext.progress import Reporter, Task
+from taxotext.training.fits import Ledger, make_executor, run_graph
+from taxotext.training.fits.graph import Result
+from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, Files, Plan, is_fit, owner
+from taxotext.training.result import FitResult
+from taxotext.training.run import RunFolder
+from taxotext.training.shared import Documents, load_array, save_array, write_shared
+from taxotext.wording import counted
+
+OVERVIEW = "fits.json"
+"""Labels, their parents, and what is at work: in the run folder, for whoever wants to look on."""
+
+
+def fit(
+    system: BinarySystem, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter
+) -> FitResult:
+    """Fit one binary classifier for each label, each from the state of its parent's where the settings say so.
+
+    Labels without training documents get a classifier that always answers with the log-odds of the label. Labels with
+    fewer than two training documents, or none to select on, are trained with the class weight and for as many epochs as
+    their parent's chosen fit (without a parent: the first class weight, all epochs).
+
+    Raises:
+        DataError: without training or validation documents.
+        TrainingError: a fit failed, or three processes have died over it.
+    """
+    if validation is None or len(validation) == 0 or len(train) == 0:
+        raise DataError(f"{system.name} needs training and validation documents; one of the two is empty.")
+    began = time.monotonic()
+    settings, taxonomy = system.settings, system.taxonomy
+    torch.manual_seed(settings.seed)
+    reporter.note("Making the vocabulary and the first word vectors.")
+    system.build(train)
+    for note in system.notes:
+        reporter.note(note)
+    files = Files(run.checkpoints)
+    windows = system.windows(train.texts)
+    if not (files.shared / "facts.json").is_file():
+        _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation)
+    files.states.mkdir(exist_ok=True)
+    positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
+    validated = np.asarray(validation.known_targets.sum(axis=0), dtype=np.int64).ravel()
+    plan = Plan(settings, taxonomy, positives, validated, len(train), files)
+    _note_fallbacks(plan, reporter)
+    processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
+    with (
+        make_executor(processes, run.logs) as executor,
+        reporter.task("Fitting", sum(plan.epochs.values()), unit="epochs") as task,
+    ):
+        watcher = _Watcher(plan, run, task, processes)
+        results = run_graph(plan.graph, executor, Ledger(files.ledger), watcher)
+    _assemble(system, plan, results)
+    with reporter.task("Scoring the validation documents", len(validation)) as task:
+        blocks = system.scores(validation.texts, progress=task.advance)
+        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
+    fits = system.fits
+    notes = {
+        "cut_training_texts": int(windows.cut.sum()),
+        "fits": sum(one["fits"] for one in fits),
+        "fitted_epochs": sum(one["epochs"] for one in fits),
+        "fit_seconds": round(sum(one["seconds"] for one in fits), 1),
+        "processes": processes,
+    }
+    chosen = f"each label's class weight by validation F1 (mean {np.mean([one['f1'] for one in fits]):.4f})"
+    return FitResult(held_out, time.monotonic() - began, [], chosen, notes)
+
+
+def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus) -> None:
+    """Write what all fits read."""
+    files.shared.mkdir(parents=True, exist_ok=True)
+    system.tokenizer.save(files.shared / "tokenizer.json")
+    encoder: Any = system.built.module
+    single_network(system.settings, system.built.record, system.tokenizer)  # says now what cannot be fitted
+    save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
+    facts = {
+        "system": system.name,
+        "settings": system.settings.model_dump(mode="json"),
+        "record": system.built.record,
+        "labels": list(system.taxonomy.ids),
+    }
+    held = Documents.of(system.windows(validation.texts), validation.known_targets)
+    write_shared(files.shared, facts, train, held)
+
+
+def _note_fallbacks(plan: Plan, reporter: Reporter) -> None:
+    ids = plan.taxonomy.ids
+    named = {how: [ids[label] for label in range(len(ids)) if plan.how(label) == how] for how in (CONSTANT, FALLBACK)}
+    if named[CONSTANT]:
+        reporter.note(
+            f"{counted(len(named[CONSTANT]), 'label')} with no training document, or with all of them: always answered "
+            f"with how often they came ({_some(named[CONSTANT])})."
+        )
+    if named[FALLBACK]:
+        reporter.note(
+            f"{counted(len(named[FALLBACK]), 'label')} with too few documents to choose a class weight on: taken over "
+            f"from the parent ({_some(named[FALLBACK])})."
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+class _Watcher:
+    """Moves the bar, keeps the overview for onlookers, and removes what is no longer needed."""
+
+    def __init__(self, plan: Plan, run: RunFolder, task: Task, processes: int) -> None:
+        self._plan, self._run, self._task = plan, run, task
+        self._at_work: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
+        taxonomy = plan.taxonomy
+        self._facts = {
+            "labels": list(taxonomy.ids),
+            "parents": [taxonomy.parents(label).tolist() for label in range(len(taxonomy))],
+            "epochs": plan.epochs,
+            "processes": processes,
+        }
+        self._write()
+
+    def started(self, key: str) -> None:
+        """A fit is at work."""
+        self._at_work[key] = time.time()
+        self._write()
+
+    def finished(self, key: str, result: Result) -> None:
+        """A node is done."""
+        if is_fit(key):
+            self._at_work.pop(key, None)
+            self._task.advance(self._plan.epochs[key])
+            self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
+            return
+        label = owner(key)
+        self._plan.prune(label)
+        self._weights[self._plan.taxonomy.ids[label]] = result["weight"]
+        write_text_atomically(self._run.folder / CLASS_WEIGHTS, json.dumps(class_weights(self._weights)))
+        self._write()
+
+    def _write(self) -> None:
+        content = {**self._facts, "at_work": self._at_work, "time": time.time()}
+        write_text_atomically(self._run.folder / OVERVIEW, json.dumps(content))
+
+
+def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> None:
+    """Make one model of the chosen classifiers."""
+    from safetensors.torch import load_file
+
+    labels = range(len(plan.taxonomy))
+    fits = [dict(results[str(label)]) for label in labels]
+    numbers = sorted({fit["table"] for fit in fits if fit["how"] != CONSTANT}) or [FIRST_TABLE]
+    tables = [torch.from_numpy(np.array(load_array(plan.files.table(number)))) for number in numbers]
+    place = {number: at for at, number in enumerate(numbers)}
+    table_of = torch.tensor([place.get(fit["table"], 0) for fit in fits])
+    shape = single_network(system.settings, system.built.record, system.tokenizer).state_dict()
+    shape.pop(TABLE)
+    each: dict[str, Tensor] = {
+        name: torch.zeros(len(fits), *value.shape, dtype=value.dtype) for name, value in shape.items()
+    }
+    for label in labels:
+        if fits[label]["how"] == CONSTANT:  # weights of 0 leave nothing but the bias
+            each["head.output.bias"][label] = log_odds(int(plan.positives[label]), plan.documents, 1.0)
+            continue
+        for name, value in load_file(plan.files.chosen(label)).items():
+            each[name][label] = value
+    system.take(tables, table_of, each, fits)
