@@ -13,7 +13,8 @@ from torch import Tensor
 from taxotext.data import Corpus
 from taxotext.errors import DataError
 from taxotext.files import write_text_atomically
-from taxotext.models.binary import CLASS_WEIGHTS, BinarySystem, class_weights, log_odds, single_network
+from taxotext.models.binary import BinarySystem, log_odds, single_network
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.nn.label_networks import TABLE
 from taxotext.processes import usable_cores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,7 +68,7 @@ class GraphCnn(nn.Module):
         self.rows, self.seen = rows, field(self.stages, 0)
         self.token_width = self.stages[-1].filters
         widths = (self.token_width * rows * columns, *hidden)
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.width = widths[-1]
         for layer in (*self.convolutions, *self.layers):
