@@ -361,7 +361,7 @@ def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[s
         **_fingerprints(train, validation),
         "taxonomy": hex(hash_taxonomy(train.taxonomy)),
     }
-    loss = getattr(chosen.settings, "loss", None)
+    loss: Any = getattr(chosen.settings, "loss", None)
     if getattr(loss, "weights_from", None) is not None:  # what it leads to may have changed in between
         found["class_weights"] = given_weights(loss.weights_from, loss.weights_missing, train.taxonomy)
     return found

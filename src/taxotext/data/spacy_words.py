@@ -80,8 +80,8 @@ class SpacyWords:
         patterns = {name: _pattern(getattr(tokenizer, name, None), method) for name, method in PATTERNS.items()}
         if type(tokenizer) is not spacy.tokenizer.Tokenizer or any(value is False for value in patterns.values()):
             raise ConfigError(
-                f"encoder.vocabulary.language: spaCy parts {language!r} by other means than rules, which a model cannot "
-                "keep; take encoder.vocabulary.tokens=words."
+                f"encoder.vocabulary.language: spaCy parts {language!r} by other means than rules, which a model "
+                "cannot keep; take encoder.vocabulary.tokens=words."
             )
         words.rules = {
             "format": FORMAT,
