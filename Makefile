@@ -31,6 +31,7 @@ check: lint test
 torture: install
 	$(BIN)/python tests/torture/torture.py --rounds 20
 	$(BIN)/python tests/torture/experiment_torture.py --kills 10
+	$(BIN)/python tests/torture/fits_torture.py --rounds 10
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

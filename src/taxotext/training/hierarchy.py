@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,19 @@ from torch import Tensor
 
 from taxotext.data import Corpus
 from taxotext.errors import DataError
-from taxotext.files import write_text_atomically
 from taxotext.models.binary import BinarySystem, log_odds, single_network
-from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.nn.label_networks import TABLE
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
 from taxotext.training.fits import Ledger, make_executor, run_graph
 from taxotext.training.fits.graph import Result
+from taxotext.training.overview import write_at_work, write_overview
 from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, Files, Plan, is_fit, owner
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
-from taxotext.training.shared import Documents, load_array, save_array, write_shared
+from taxotext.training.shared import Documents, load_array, read_shared, save_array, write_facts, write_shared
 from taxotext.wording import counted
-
-OVERVIEW = "fits.json"
-"""Labels, their parents, and what is at work: in the run folder, for whoever wants to look on."""
 
 
 def fit(
@@ -55,20 +52,25 @@ def fit(
         reporter.note(note)
     files = Files(run.checkpoints)
     windows = system.windows(train.texts)
-    if not (files.shared / "facts.json").is_file():
-        _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation)
+    _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation)
     files.states.mkdir(exist_ok=True)
     positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
     validated = np.asarray(validation.known_targets.sum(axis=0), dtype=np.int64).ravel()
     plan = Plan(settings, taxonomy, positives, validated, len(train), files)
     _note_fallbacks(plan, reporter)
     processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
+    ledger = Ledger(files.ledger)
+    before = ledger.read(plan.epochs)
+    inherits = settings.transfer.enabled
+    write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
+    done = sum(plan.epochs[key] for key in before)
     with (
         make_executor(processes, run.logs) as executor,
-        reporter.task("Fitting", sum(plan.epochs.values()), unit="epochs") as task,
+        reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
     ):
-        watcher = _Watcher(plan, run, task, processes)
-        results = run_graph(plan.graph, executor, Ledger(files.ledger), watcher)
+        read_shared.cache_clear()  # this process may have trained in the same folder before
+        results = run_graph(plan.graph, executor, ledger, _Watcher(plan, run, task, before))
+    read_shared.cache_clear()
     _assemble(system, plan, results)
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
@@ -86,18 +88,21 @@ def fit(
 
 
 def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus) -> None:
-    """Write what all fits read."""
-    files.shared.mkdir(parents=True, exist_ok=True)
-    system.tokenizer.save(files.shared / "tokenizer.json")
-    encoder: Any = system.built.module
-    single_network(system.settings, system.built.record, system.tokenizer)  # says now what cannot be fitted
-    save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
+    """Write what all fits read; of a training that goes on only what may have changed: device and the like."""
     facts = {
         "system": system.name,
         "settings": system.settings.model_dump(mode="json"),
         "record": system.built.record,
         "labels": list(system.taxonomy.ids),
     }
+    single_network(system.settings, system.built.record, system.tokenizer)  # says now what cannot be fitted
+    if (files.shared / "facts.json").is_file():
+        write_facts(files.shared, facts)
+        return
+    files.shared.mkdir(parents=True, exist_ok=True)
+    system.tokenizer.save(files.shared / "tokenizer.json")
+    encoder: Any = system.built.module
+    save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
     held = Documents.of(system.windows(validation.texts), validation.known_targets)
     write_shared(files.shared, facts, train, held)
 
@@ -122,42 +127,31 @@ def _some(names: list[str]) -> str:
 
 
 class _Watcher:
-    """Moves the bar, keeps the overview for onlookers, and removes what is no longer needed."""
+    """Moves the bar, notes for onlookers what is at work, and removes what is no longer needed."""
 
-    def __init__(self, plan: Plan, run: RunFolder, task: Task, processes: int) -> None:
-        self._plan, self._run, self._task = plan, run, task
+    def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str]) -> None:
+        self._plan, self._run, self._task, self._before = plan, run, task, before
         self._at_work: dict[str, float] = {}
-        self._weights: dict[str, float] = {}
-        taxonomy = plan.taxonomy
-        self._facts = {
-            "labels": list(taxonomy.ids),
-            "parents": [taxonomy.parents(label).tolist() for label in range(len(taxonomy))],
-            "epochs": plan.epochs,
-            "processes": processes,
-        }
-        self._write()
+        self._note()
 
     def started(self, key: str) -> None:
         """A fit is at work."""
         self._at_work[key] = time.time()
-        self._write()
+        self._note()
 
     def finished(self, key: str, result: Result) -> None:
         """A node is done."""
-        if is_fit(key):
-            self._at_work.pop(key, None)
+        if not is_fit(key):
+            self._plan.prune(owner(key))
+            return
+        self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
+        if key not in self._before:
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
-            return
-        label = owner(key)
-        self._plan.prune(label)
-        self._weights[self._plan.taxonomy.ids[label]] = result["weight"]
-        write_text_atomically(self._run.folder / CLASS_WEIGHTS, json.dumps(class_weights(self._weights)))
-        self._write()
 
-    def _write(self) -> None:
-        content = {**self._facts, "at_work": self._at_work, "time": time.time()}
-        write_text_atomically(self._run.folder / OVERVIEW, json.dumps(content))
+    def _note(self) -> None:
+        with suppress(OSError):  # no training ends because nobody can look on
+            write_at_work(self._run.checkpoints, self._at_work)
 
 
 def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> None:
