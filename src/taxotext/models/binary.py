@@ -17,6 +17,7 @@ from taxotext.files import write_atomically, write_text_atomically
 from taxotext.labels import Taxonomy
 from taxotext.models import parts
 from taxotext.models.base import SystemSettings
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.neural import NeuralSystem, TextSettings
 from taxotext.models.tensors import read_tensors
 from taxotext.models.words import GruAttentionSettings
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from taxotext.nn.label_networks import LabelNetworks
     from taxotext.nn.network import TextClassifier
 
-CLASS_WEIGHTS = "class_weights.json"
-"""Chosen class weights, by label id: ``{"format": 1, "weights": {...}}``."""
 FITS = "fits.json"
 """How each label was fitted, in the order of the taxonomy."""
 
@@ -212,11 +211,6 @@ class BinarySystem(NeuralSystem):
             )
         system.take(tables, table_of, each, fits)
         return system
-
-
-def class_weights(weights: Mapping[str, float]) -> dict[str, Any]:
-    """Content of :data:`CLASS_WEIGHTS`: class weights by label id."""
-    return {"format": 1, "weights": dict(weights)}
 
 
 def single_network(settings: BinarySettings, record: dict[str, Any], tokenizer: TextTokenizer) -> TextClassifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from taxotext.data import Corpus
 from taxotext.errors import DataError
+from taxotext.files import write_text_atomically
 from taxotext.models.binary import BinarySystem, log_odds, single_network
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.nn.label_networks import TABLE
 from taxotext.processes import usable_cores
@@ -83,6 +86,7 @@ def fit(
         "fit_seconds": round(sum(one["seconds"] for one in fits), 1),
         "processes": processes,
     }
+    (run.folder / CLASS_WEIGHTS).unlink(missing_ok=True)  # the model folder has them
     chosen = f"each label's class weight by validation F1 (mean {np.mean([one['f1'] for one in fits]):.4f})"
     return FitResult(held_out, time.monotonic() - began, [], chosen, notes)
 
@@ -127,11 +131,12 @@ def _some(names: list[str]) -> str:
 
 
 class _Watcher:
-    """Moves the bar, notes for onlookers what is at work, and removes what is no longer needed."""
+    """Moves the bar, notes for onlookers what is at work and chosen, and removes what is no longer needed."""
 
     def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str]) -> None:
         self._plan, self._run, self._task, self._before = plan, run, task, before
         self._at_work: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
         self._note()
 
     def started(self, key: str) -> None:
@@ -143,6 +148,10 @@ class _Watcher:
         """A node is done."""
         if not is_fit(key):
             self._plan.prune(owner(key))
+            self._weights[self._plan.taxonomy.ids[owner(key)]] = result["weight"]
+            with suppress(OSError):
+                content = json.dumps(class_weights(self._weights), ensure_ascii=False)
+                write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
             return
         self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
         if key not in self._before:
