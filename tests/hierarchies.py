@@ -111,7 +111,7 @@ def workers_of(parent: int) -> list[int]:
     return found
 
 
-def wait_for(condition: Any, seconds: float = 60.0) -> bool:
+def wait_for(condition: Any, seconds: float = 240.0) -> bool:
     """Ask every few milliseconds; False when it never came true."""
     until = time.monotonic() + seconds
     while not condition():

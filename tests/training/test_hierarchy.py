@@ -147,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(
     try:
         assert wait_for(lambda: len(done(output)) >= 3 or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=240)
     finally:
         process.kill()
     sentences = told.decode()
