@@ -63,10 +63,10 @@ def fit(
     _note_fallbacks(plan, reporter)
     processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
     ledger = Ledger(files.ledger)
-    before = ledger.read(plan.epochs)
+    before = ledger.read(plan.graph.order)
     inherits = settings.transfer.enabled
     write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
-    done = sum(plan.epochs[key] for key in before)
+    done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
         make_executor(processes, run.logs) as executor,
         reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
@@ -149,9 +149,10 @@ class _Watcher:
         if not is_fit(key):
             self._plan.prune(owner(key))
             self._weights[self._plan.taxonomy.ids[owner(key)]] = result["weight"]
-            with suppress(OSError):
-                content = json.dumps(class_weights(self._weights), ensure_ascii=False)
-                write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
+            if key not in self._before:  # those of before are in the file
+                with suppress(OSError):
+                    content = json.dumps(class_weights(self._weights), ensure_ascii=False)
+                    write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
             return
         self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
         if key not in self._before:
