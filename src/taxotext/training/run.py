@@ -15,7 +15,7 @@ from taxotext.files import named, write_text_atomically
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
-STATES = (LAST, "done/*.json")
+STATES = (LAST, "done/*.json", "shared/*.states.json")
 """Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
