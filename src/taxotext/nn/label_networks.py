@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -116,10 +116,11 @@ class LabelNetworks(nn.Module):
     def stacked(self, inputs: Tensor, mask: Tensor, owner: Tensor, documents: int) -> Tensor:
         """Logits (documents, N), many labels in one product; equal to :meth:`one_by_one` up to rounding."""
         each = self.each
+        logits_of: Callable[..., Tensor] = _gru_logits
         if isinstance(self.encoder, PooledStates):
             logits_of, units = _pooling_logits, each["encoder.attention.context"].shape[1]
         else:
-            logits_of, units = _gru_logits, 2 * 5 * each["encoder.forwards.weight_hh_l0"].shape[2]
+            units = 2 * 5 * each["encoder.forwards.weight_hh_l0"].shape[2]
         at_once = max(1, STACKED_NUMBERS // (mask.numel() * units))
         logits = torch.empty(len(mask), len(self), device=mask.device)  # (W, N)
         for vectors, labels in self._vectors(inputs, mask):

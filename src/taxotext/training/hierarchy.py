@@ -16,6 +16,7 @@ from taxotext.files import write_text_atomically
 from taxotext.models.binary import CLASS_WEIGHTS, BinarySystem, class_weights, log_odds
 from taxotext.models.binary_parts import changes_encoder, reads_states, save_base, single_network
 from taxotext.models.heldout import HeldOut
+from taxotext.models.memory import check_memory
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
 from taxotext.training.fits import Ledger, make_executor, run_graph
@@ -53,6 +54,8 @@ def fit(
     what = "Making the vocabulary and the first word vectors." if shares_words else "Loading the pretrained encoder."
     reporter.note(what)
     system.build(train)
+    if settings.runtime.check_memory:
+        check_memory(system.memory(train, validation))
     for note in system.notes:
         reporter.note(note)
     files = Files(run.checkpoints)
