@@ -234,7 +234,7 @@ class _Fit:
         for name, parameter in self.own.items():
             if MEAN + name in stored:
                 self.optimiser.state[parameter] = {
-                    "step": stored["steps"].reshape(()),
+                    "step": stored["steps"].reshape(()).clone(),  # each parameter counts for itself
                     "exp_avg": stored[MEAN + name].to(parameter.device),
                     "exp_avg_sq": stored[SQUARE + name].to(parameter.device),
                 }
