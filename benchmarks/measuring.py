@@ -1,4 +1,8 @@
-"""Competitors in turn on one machine, their times, and the table of ratios."""
+"""Competitors in turn on one machine, their times and memory, and the table of ratios.
+
+Nothing but the standard library is imported here at the start, so that competitors in environments without Taxotext or
+torch are measured by the same code, and their memory is their own.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import taxotext
-
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds that a stretch of work took: on the clock, and of all threads of this process."""
+    """Seconds that a stretch of work took: on the clock, and of all threads of this process (user and system).
+
+    ``peak``: greatest resident memory of the process until its end, in bytes; 0 where the system does not say.
+    """
 
     wall: float
     cpu: float
+    peak: int = 0
 
     def __add__(self, other: Taken) -> Taken:
-        return Taken(self.wall + other.wall, self.cpu + other.cpu)
+        return Taken(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak))
 
 
 Timings = dict[str, Taken]
@@ -52,17 +56,22 @@ class Case:
     competitors: Mapping[str, Callable[[bool], Timings]]
 
 
-def measure(case: Case, repeats: int) -> dict[str, Any]:
+def measure(case: Case, repeats: int, start: Callable[[str], list[str]] | None = None) -> dict[str, Any]:
     """Run the competitors in turn, ``repeats`` times, in an order that is turned round each time.
 
     Each run is a process of its own, started with the arguments of this one: what one competitor changes in its
     process (threads, memory allocator, caches) does not reach the others.
+
+    Args:
+        case: what is compared.
+        repeats: rounds.
+        start: name of a competitor to the command that runs it once; None: this program with ``--only``.
     """
     names = list(case.competitors)
     times: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for repeat in range(repeats):
         for name in names if repeat % 2 == 0 else reversed(names):
-            command = [sys.executable, *sys.argv, "--only", case.title, name]
+            command = start(name) if start else [sys.executable, *sys.argv, "--only", case.title, name]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise SystemExit(f"{case.title}, {name}:\n{done.stderr}")
@@ -76,19 +85,35 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
 def run_one(cases: Sequence[Case], title: str, name: str) -> None:
     """What the process of one competitor does: a run that is not counted, one that is, and its times as JSON."""
     competitor = next(case for case in cases if case.title == title).competitors[name]
-    competitor(True)
-    gc.collect()
-    print(json.dumps({work: asdict(taken) for work, taken in competitor(False).items()}))
+    with redirect_stdout(sys.stderr):  # what libraries print must not get between the times
+        competitor(True)
+        gc.collect()
+        taken = competitor(False)
+    print(json.dumps({work: asdict(part) for work, part in taken.items()}))
 
 
 @contextmanager
 def stopwatch(timings: Timings, name: str) -> Iterator[None]:
     wall, cpu = time.perf_counter(), time.process_time()
     yield
-    timings[name] = Taken(time.perf_counter() - wall, time.process_time() - cpu)
+    timings[name] = Taken(time.perf_counter() - wall, time.process_time() - cpu, peak_memory())
+
+
+def peak_memory() -> int:
+    """Of this process so far, in bytes: on Linux without that of the process that started it; 0 elsewhere."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def machine() -> dict[str, Any]:
+    import torch
+
+    import taxotext
+
     packages = ("torch", "transformers", "tokenizers", "lightning", "accelerate", "scikit-learn", "numpy")
     capabilities = torch.cpu.get_capabilities()
     return {

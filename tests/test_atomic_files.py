@@ -18,7 +18,16 @@ from taxotext import files
 from taxotext.cli.output import lines_to
 from taxotext.data import Corpus, write_corpus
 from taxotext.errors import TaxotextError
-from taxotext.files import remove_stale, replacing, temporary_of, write_atomically, write_text_atomically
+from taxotext.files import (
+    recover_folder,
+    remove_stale,
+    replacing,
+    replacing_folder,
+    take_lock,
+    temporary_of,
+    write_atomically,
+    write_text_atomically,
+)
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
 
 
@@ -218,3 +227,64 @@ def test_a_full_disk_is_an_error_of_the_system_for_checkpoints_too(tmp_path: Pat
             write_atomically(path, lambda temporary: torch.save(state, temporary))
         assert caught.value.filename == str(path)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "folder"
+    with replacing_folder(folder) as new:
+        (new / "a").write_text("old")
+        assert not folder.exists()
+    with replacing_folder(folder) as new:
+        (new / "b").write_text("new")
+        assert os.listdir(folder) == ["a"]
+    assert os.listdir(folder) == ["b"]
+    assert os.listdir(folder.parent) == ["folder"]
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with replacing_folder(folder) as new:
+        (new / "a").write_text("old")
+
+    def fail() -> None:
+        with replacing_folder(folder) as new:
+            (new / "b").write_text("ne")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
+    assert os.listdir(folder) == ["a"]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_stands_aside_is_brought_back_only_where_none_is_in_its_place(tmp_path: Path) -> None:
+    folder, aside = tmp_path / "folder", tmp_path / ".folder.old"
+    aside.mkdir()
+    recover_folder(folder)
+    assert folder.is_dir()
+    assert not aside.exists()
+    aside.mkdir()
+    recover_folder(folder)
+    assert aside.is_dir()
+
+
+def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("wb") as first:
+        assert take_lock(first)
+        with path.open("wb") as second:
+            assert not take_lock(second)
+    with path.open("wb") as third:
+        assert take_lock(third)
+
+
+def test_where_a_file_system_has_no_locks_nobody_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("wb") as file:
+        assert take_lock(file)

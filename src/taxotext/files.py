@@ -1,4 +1,4 @@
-"""Files that are there completely or not at all."""
+"""Files and folders that are there completely or not at all, and locks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
 LONGEST_NAME = 150
 """Bytes of a file's name that its temporary file bears; file systems take 255."""
+REPLACING_TRIES = 3
 
 
 @contextmanager
@@ -64,6 +66,64 @@ def write_text_atomically(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside ``folder`` that takes its place at the end of the block, or vanishes.
+
+    The old folder is moved aside before the new one is moved in. Who may come after a crash calls
+    :func:`recover_folder` first, as every reader does; then there is always the old folder or the new one.
+
+    Args:
+        folder: has a name (:func:`named`) and is no link; the folders above it are made. The new one is flat.
+    """
+    temporary = temporary_of(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        temporary.mkdir()
+        yield temporary
+        for path in temporary.iterdir():
+            path.chmod(0o666 & ~_umask())  # safetensors writes files for the owner only
+            sync(path)
+        sync(temporary)
+        _replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Bring the old folder back if a replacement was cut off before the new one was in place."""
+    old = _aside(folder)
+    if old.is_dir() and not folder.exists():
+        os.rename(old, folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote ``folder`` left beside it."""
+    remove_stale(folder)
+    if folder.exists():
+        shutil.rmtree(_aside(folder), ignore_errors=True)
+
+
+def take_lock(file: IO[Any]) -> bool:
+    """Keep other processes from locking an open file as long as it is open; False when one of them has.
+
+    The system forgets the locks of a process that dies. Where there are no locks (Windows, some file systems) nobody
+    is kept out, and the answer is True.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def named(path: Path) -> Path:
     """``path`` with a name to put neighbours beside: ``.`` and ``..`` have none of their own."""
     return Path(os.path.abspath(path)) if path.name in {"", ".."} else path
@@ -95,6 +155,35 @@ def remove_stale(path: Path) -> None:
             shutil.rmtree(found, ignore_errors=True)
         else:
             found.unlink(missing_ok=True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _replace(temporary: Path, folder: Path) -> None:
+    """Move the new folder into place; a crash between the two renames is mended by :func:`recover_folder`."""
+    old = _aside(folder)
+    for left in reversed(range(REPLACING_TRIES)):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(folder, old)
+        try:
+            os.rename(temporary, folder)
+            break
+        except OSError:  # a reader may have brought the old folder back in between
+            if not left or not folder.exists():
+                raise
+    sync(folder.parent)
+    if old.exists():
+        os.rename(old, temporary)  # a half-deleted folder must never be taken for one to recover
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _beginning(path: Path) -> str:

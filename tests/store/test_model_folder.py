@@ -17,7 +17,8 @@ import pytest
 import taxotext
 from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.store import FORMAT_VERSION, folder, read_folder, save_folder, update_folder
+from taxotext.files import recover_folder
+from taxotext.store import FORMAT_VERSION, read_folder, save_folder, update_folder
 from tiny import tiny_corpus
 
 SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
@@ -298,7 +299,7 @@ def test_a_reader_between_the_two_renames_does_not_lose_the_new_model(
         rename(source, target)
         times[0] += 1
         if times[0] == 1:
-            folder._recover(tmp_path / "model")
+            recover_folder(tmp_path / "model")
 
     monkeypatch.setattr(os, "rename", watched)
     second.save(tmp_path / "model", overwrite=True)

@@ -54,6 +54,19 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[
     return states
 
 
+@pytest.mark.parametrize("mode", ["truncate", "chunk_max"])
+def test_token_ids_in_a_file_train_the_network_of_those_in_memory(tiny_encoder: Path, mode: str) -> None:
+    sections = {"text": {"max_tokens": 12, "long_text": mode}, "training": {"epochs": 2}}
+    in_memory = fit(tiny_encoder, **sections)
+    in_a_file = fit(tiny_encoder, **sections, runtime={"tokens_in_memory": 0})
+    for classifier, spilled in ((in_memory, False), (in_a_file, True)):
+        windows = classifier.system.windows(tiny_corpus().texts)  # type: ignore[attr-defined]
+        assert isinstance(windows.tokens.values.base, np.memmap) == spilled
+    assert equal(weights(in_memory), weights(in_a_file))
+    texts = tiny_corpus().texts
+    assert np.array_equal(in_memory.predict_proba(texts), in_a_file.predict_proba(texts))
+
+
 def test_training_stops_early_and_keeps_the_best_epoch(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = scripted(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9, 0.9])
     classifier = fit(tiny_encoder, training={"epochs": 6, "patience": 2})

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from taxotext.files import take_lock
 from taxotext.processes import ask_for_death, end_group
 
 ASK_EVERY = 0.05
@@ -51,7 +52,7 @@ class FolderLock:
         """Take the lock; False when another process has it for longer than ``wait`` seconds."""
         until = time.monotonic() + wait
         file = self.path.open("a+b")
-        while not _locked(file):
+        while not take_lock(file):
             if time.monotonic() >= until:
                 file.close()
                 return False
@@ -83,16 +84,3 @@ def is_locked(path: Path) -> bool:
         return False  # of another user, or not writable: nothing can be said
     lock.release()
     return not free
-
-
-def _locked(file: IO[Any]) -> bool:
-    """Try to lock an open file."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks here: two runs in one folder are then not noticed
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

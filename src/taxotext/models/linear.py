@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 NEVER = -1e4
 """Intercept of a label without training documents: its probability is 0."""
 
+TOLERANCE = 1e-3
+"""Of the solver for squared hinge. At scikit-learn's 1e-4 the balanced classifiers of Reuters-21578 take 40 % longer,
+some do not converge in its 1,000 rounds, and every validation figure is the same."""
+
 CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
 
@@ -288,7 +292,7 @@ class Linear(System):
                 return nothing, -NEVER if len(counted) and counted.all() else NEVER
             model: Any
             if chosen.loss == "squared_hinge":
-                model = LinearSVC(C=chosen.c, class_weight=class_weight, random_state=self.settings.seed)
+                model = LinearSVC(C=chosen.c, class_weight=class_weight, tol=TOLERANCE, random_state=self.settings.seed)
             else:
                 model = LogisticRegression(
                     C=chosen.c, class_weight=class_weight, solver="liblinear", random_state=self.settings.seed

@@ -17,7 +17,7 @@ from taxotext.nn.structure import NoStructure
 
 TABLE = "encoder.embedding.weight"
 """Name of the word vectors among the parameters of a network."""
-STACKED_WINDOWS = 4
+STACKED_WINDOWS = 16
 """Windows up to which recurrent bodies of all labels are computed together on a CPU; with more of them the products of
 one label are large enough to keep it busy (docs/results/htrans.md)."""
 STACKED_NUMBERS = 2**25

@@ -6,7 +6,6 @@ from taxotext.store.folder import (
     check_free,
     read_folder,
     record_evaluation,
-    remove_leftovers,
     save_folder,
     update_folder,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "check_free",
     "read_folder",
     "record_evaluation",
-    "remove_leftovers",
     "save_folder",
     "update_folder",
 ]

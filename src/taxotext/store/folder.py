@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +24,7 @@ from taxotext import __version__
 from taxotext.data import Columns
 from taxotext.decoding import Decoder, Decoding
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
-from taxotext.files import named, real, remove_stale, sync, temporary_of, write_atomically, write_text_atomically
+from taxotext.files import named, real, recover_folder, replacing_folder, write_atomically, write_text_atomically
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
 from taxotext.models.base import System
 from taxotext.models.heldout import HeldOut
@@ -37,7 +35,6 @@ from taxotext.store.card import SHOWN_METRICS, model_card
 FORMAT_VERSION = 1
 _KINDS = {str: "text", dict: "a JSON object", list: "a list"}
 HELD_OUT = "heldout.safetensors"
-REPLACING_TRIES = 3
 
 
 @dataclass
@@ -70,7 +67,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     """
     try:
         place = _place(folder)
-        _recover(place)
+        recover_folder(place)
         if place.is_file():
             raise ModelFolderError(f"{folder}: is a file; name a folder for the model.")
         if not place.is_dir() or not any(place.iterdir()):
@@ -100,29 +97,11 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
     """
     check_free(folder, overwrite=overwrite)
     folder = _place(folder)
-    temporary = temporary_of(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        _write(temporary, folder.name, system, manifest)
-        for path in temporary.iterdir():
-            path.chmod(0o666 & ~_umask())  # safetensors writes files for the owner only
-            sync(path)
-        sync(temporary)
-        _replace(temporary, folder)
+        with replacing_folder(folder) as temporary:
+            _write(temporary, folder.name, system, manifest)
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote ``folder`` left beside it."""
-    remove_stale(folder)
-    if folder.exists():
-        shutil.rmtree(_aside(folder), ignore_errors=True)
 
 
 def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
@@ -177,7 +156,7 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
         ModelFolderError: it is missing, no model folder, damaged, or of a newer format.
     """
     folder = Path(folder)
-    _recover(_place(folder))
+    recover_folder(_place(folder))
     config = _read_config(folder)
     taxonomy = _parsed(folder / "taxonomy.json", Taxonomy.from_dict)
     decoding = _parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
@@ -227,31 +206,6 @@ def _write(folder: Path, title: str, system: System, manifest: Manifest) -> None
     (folder / "README.md").write_text(model_card(title, system, manifest), encoding="utf-8")
 
 
-def _replace(temporary: Path, folder: Path) -> None:
-    """Move the new folder into place; a crash between the two renames is mended by :func:`_recover`."""
-    old = _aside(folder)
-    for left in reversed(range(REPLACING_TRIES)):
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(folder, old)
-        try:
-            os.rename(temporary, folder)
-            break
-        except OSError:  # a reader may have brought the old folder back in between
-            if not left or not folder.exists():
-                raise
-    sync(folder.parent)
-    if old.exists():
-        os.rename(old, temporary)  # a half-deleted folder must never be taken for one to recover
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _place(folder: Path) -> Path:
     """Where the folder really is: behind links, and with a name, because files are put beside it."""
     folder = Path(folder)
@@ -261,17 +215,6 @@ def _place(folder: Path) -> Path:
     if not folder.name:
         raise ModelFolderError(f"{folder}: is the top of the file system; name a folder for the model.")
     return folder
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _recover(folder: Path) -> None:
-    """Bring the old folder back if a replacement was cut off before the new one was in place."""
-    old = _aside(folder)
-    if old.is_dir() and not folder.exists():
-        os.rename(old, folder)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

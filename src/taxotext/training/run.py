@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import named, write_text_atomically
+from taxotext.files import named, take_lock, write_text_atomically
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
@@ -116,23 +116,19 @@ def take_run(folder: Path) -> None:
     Raises:
         ModelFolderError: one is there already.
     """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        return
     path = folder.resolve() / LOCK
     try:
         held = _HELD.get(path)
         if held is not None and path.exists() and os.path.samestat(os.fstat(held.fileno()), path.stat()):
             return
         lock = path.open("wb")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:  # a folder that cannot be written, which is found out when it is
+        return
+    if not take_lock(lock):
+        lock.close()
         raise ModelFolderError(
             f"{folder}: another process trains there; wait for its end, or choose another output folder."
-        ) from None
-    except OSError:  # a file system without locks, or one that cannot be written, which is found out when it is
-        return
+        )
     _HELD[path] = lock
 
 

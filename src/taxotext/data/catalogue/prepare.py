@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +17,7 @@ from taxotext.data.catalogue.registry import find_dataset
 from taxotext.data.catalogue.writing import file_of, write_splits
 from taxotext.data.sources import open_lines
 from taxotext.errors import DataError
-from taxotext.files import named, real, remove_stale, sync, temporary_of
+from taxotext.files import named, real, recover_folder, replacing_folder
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
 from taxotext.progress import Reporter, Silent
 
@@ -68,21 +66,11 @@ def prepare_dataset(
     findings = Findings()
     files = Raw(source, dataset, findings)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(folder)
-        temporary = temporary_of(folder)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
+        with replacing_folder(folder) as temporary:
             content = import_module(f"taxotext.data.catalogue.{dataset.reader}").read(dataset, files, chosen, findings)
             facts = _fill(temporary, dataset, chosen, content, files, findings, reporter, packed=packed)
             _report(facts, reporter, strict=strict)
             (temporary / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-            for path in temporary.iterdir():
-                sync(path)
-            _replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         place = error.filename or folder
         raise DataError(f"{place}: cannot be read or written ({error.strerror or error}).") from error
@@ -192,7 +180,7 @@ def _place(folder: Path) -> Path:
 
 
 def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
-    _recover(folder)
+    recover_folder(folder)
     place, source = real(folder), real(raw)
     if place == source or place.is_relative_to(source) or source.is_relative_to(place):
         raise DataError(f"{folder}: OUTPUT and RAW ({raw}) lie in one another; name a folder beside RAW.")
@@ -206,22 +194,3 @@ def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
         raise DataError(f"{folder}: holds other files than a prepared corpus; name another folder.")
     if not overwrite:
         raise DataError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _recover(folder: Path) -> None:
-    """Bring the old folder back if a replacement was cut off before the new one was in place."""
-    if _aside(folder).is_dir() and not folder.exists():
-        os.rename(_aside(folder), folder)
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(_aside(folder), ignore_errors=True)
-        os.rename(folder, _aside(folder))
-    os.rename(temporary, folder)
-    sync(folder.parent)
-    shutil.rmtree(_aside(folder), ignore_errors=True)
