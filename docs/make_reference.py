@@ -103,7 +103,7 @@ def _config_page() -> str:
         f"### `{kind}.name={name}`\n\n{settings.__doc__}\n\n"
         + _table(_HEAD, _rows({"properties": {kind: settings.model_json_schema()}}, only=[kind]))
         + "\n"
-        for kind in KINDS
+        for kind in (*KINDS, "body")
         for name, settings in members(kind).items()
         if (kind, name) not in shown
     ]
