@@ -19,6 +19,7 @@ from taxotext.labels import Taxonomy
 from taxotext.models import parts
 from taxotext.models.base import SystemSettings
 from taxotext.models.binary_parts import changes_encoder, misfits, reads_states, single_network
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.neural import NeuralSystem, TextSettings
 from taxotext.models.tensors import read_tensors
 from taxotext.models.words import GruAttentionSettings, WordSettings
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from taxotext.nn.encoders.pretrained import BuiltEncoder
     from taxotext.nn.label_networks import LabelNetwork, LabelNetworks
 
-CLASS_WEIGHTS = "class_weights.json"
-"""Chosen class weights, by label id: ``{"format": 1, "weights": {...}}``."""
 FITS = "fits.json"
 """How each label was fitted, in the order of the taxonomy."""
 
@@ -285,11 +284,6 @@ class BinarySystem(NeuralSystem):
         each = {name: stored[f"labels.{name}"] for name in one.own_state()}
         system._take(one, [stored[f"tables.{number}"] for number in range(tables)], table_of, each, fits)
         return system
-
-
-def class_weights(weights: Mapping[str, float]) -> dict[str, Any]:
-    """Content of :data:`CLASS_WEIGHTS`: class weights by label id."""
-    return {"format": 1, "weights": dict(weights)}
 
 
 def _read_json(path: Path, kind: type) -> Any:

@@ -67,8 +67,8 @@ def advance(
 
     Returns:
         ``weight``; ``f1``, ``loss`` on the validation documents and ``epoch`` of the kept state; ``epochs`` trained;
-        ``stopped``: whether more epochs are in vain; ``seconds`` of all of them; ``epochs_here`` and ``seconds_here``:
-        of this call; ``trains_table``.
+        ``stopped``: whether more epochs are in vain; ``seconds`` of all of them, also of earlier calls;
+        ``trains_table``.
 
     Raises:
         TrainingError: the loss is no longer a number.
@@ -81,7 +81,6 @@ def advance(
     progress = fit.load(path) if path.is_file() else Progress()
     settings = fit.settings.training
     saved = time.monotonic()
-    before = progress.epochs, progress.seconds
     while progress.epochs < until and not progress.stopped:
         began = time.monotonic()
         loss = fit.train_epoch(progress.epochs)
@@ -102,8 +101,7 @@ def advance(
             fit.save(path, progress)
             saved = time.monotonic()
     fit.save(path, progress)
-    here = {"epochs_here": progress.epochs - before[0], "seconds_here": round(progress.seconds - before[1], 3)}
-    return {"weight": weight, "trains_table": train_table, **progress.report(), **here}
+    return {"weight": weight, "trains_table": train_table, **progress.report()}
 
 
 @dataclass

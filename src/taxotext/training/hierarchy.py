@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,23 +15,22 @@ from torch import Tensor
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import write_text_atomically
-from taxotext.models.binary import CLASS_WEIGHTS, BinarySystem, class_weights, log_odds
+from taxotext.models.binary import BinarySystem, log_odds
 from taxotext.models.binary_parts import changes_encoder, reads_states, save_base, single_network
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.models.memory import check_memory
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
 from taxotext.training.fits import Ledger, make_executor, run_graph
 from taxotext.training.fits.graph import Result
+from taxotext.training.overview import write_at_work, write_overview
 from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, Files, Plan, is_fit, owner
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
-from taxotext.training.shared import Documents, load_array, save_array, write_shared
+from taxotext.training.shared import Documents, load_array, read_shared, save_array, write_facts, write_shared
 from taxotext.training.states import write_states
 from taxotext.wording import counted
-
-OVERVIEW = "fits.json"
-"""Labels, their parents, and what is at work: in the run folder, for whoever wants to look on."""
 
 
 def fit(
@@ -60,23 +61,25 @@ def fit(
         reporter.note(note)
     files = Files(run.checkpoints)
     windows = system.windows(train.texts)
-    if (files.shared / "facts.json").is_file():
-        _check_same(system, files)
-    else:
-        documents = Documents.of(windows, train.known_targets, train.weights)
-        _share(system, files, documents, validation, reporter)
+    _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation, reporter)
     files.states.mkdir(exist_ok=True)
     positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
     validated = np.asarray(validation.known_targets.sum(axis=0), dtype=np.int64).ravel()
     plan = Plan(settings, taxonomy, positives, validated, len(train), files)
     _note_fallbacks(plan, reporter)
     processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
+    ledger = Ledger(files.ledger)
+    before = ledger.read(plan.epochs)
+    inherits = settings.transfer.enabled
+    write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
+    done = sum(plan.epochs[key] for key in before)
     with (
         make_executor(processes, run.logs) as executor,
-        reporter.task("Fitting", sum(plan.epochs.values()), unit="epochs") as task,
+        reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
     ):
-        watcher = _Watcher(plan, run, task, processes)
-        results = run_graph(plan.graph, executor, Ledger(files.ledger), watcher)
+        read_shared.cache_clear()  # this process may have trained in the same folder before
+        results = run_graph(plan.graph, executor, ledger, _Watcher(plan, run, task, before))
+    read_shared.cache_clear()
     _assemble(system, plan, results)
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
@@ -89,12 +92,23 @@ def fit(
         "fit_seconds": round(sum(one["seconds"] for one in fits), 1),
         "processes": processes,
     }
+    (run.folder / CLASS_WEIGHTS).unlink(missing_ok=True)  # the model folder has them
     chosen = f"each label's class weight by validation F1 (mean {np.mean([one['f1'] for one in fits]):.4f})"
     return FitResult(held_out, time.monotonic() - began, [], chosen, notes)
 
 
 def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus, reporter: Reporter) -> None:
-    """Write what all fits read."""
+    """Write what all fits read; of a training that goes on only what may have changed: device and the like."""
+    facts = {
+        "system": system.name,
+        "settings": system.settings.model_dump(mode="json"),
+        "record": system.built.record,
+        "labels": list(system.taxonomy.ids),
+    }
+    if (files.shared / "facts.json").is_file():
+        _check_same(system, files)
+        write_facts(files.shared, facts)
+        return
     files.shared.mkdir(parents=True, exist_ok=True)
     system.tokenizer.save(files.shared / "tokenizer.json")
     encoder: Any = system.built.module
@@ -105,12 +119,6 @@ def _share(system: BinarySystem, files: Files, train: Documents, validation: Cor
         save_base(encoder, files.shared)
     else:
         save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
-    facts = {
-        "system": system.name,
-        "settings": system.settings.model_dump(mode="json"),
-        "record": system.built.record,
-        "labels": list(system.taxonomy.ids),
-    }
     write_shared(files.shared, facts, train, held)
 
 
@@ -144,42 +152,36 @@ def _some(names: list[str]) -> str:
 
 
 class _Watcher:
-    """Moves the bar, keeps the overview for onlookers, and removes what is no longer needed."""
+    """Moves the bar, notes for onlookers what is at work and chosen, and removes what is no longer needed."""
 
-    def __init__(self, plan: Plan, run: RunFolder, task: Task, processes: int) -> None:
-        self._plan, self._run, self._task = plan, run, task
+    def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str]) -> None:
+        self._plan, self._run, self._task, self._before = plan, run, task, before
         self._at_work: dict[str, float] = {}
         self._weights: dict[str, float] = {}
-        taxonomy = plan.taxonomy
-        self._facts = {
-            "labels": list(taxonomy.ids),
-            "parents": [taxonomy.parents(label).tolist() for label in range(len(taxonomy))],
-            "epochs": plan.epochs,
-            "processes": processes,
-        }
-        self._write()
+        self._note()
 
     def started(self, key: str) -> None:
         """A fit is at work."""
         self._at_work[key] = time.time()
-        self._write()
+        self._note()
 
     def finished(self, key: str, result: Result) -> None:
         """A node is done."""
-        if is_fit(key):
-            self._at_work.pop(key, None)
+        if not is_fit(key):
+            self._plan.prune(owner(key))
+            self._weights[self._plan.taxonomy.ids[owner(key)]] = result["weight"]
+            with suppress(OSError):
+                content = json.dumps(class_weights(self._weights), ensure_ascii=False)
+                write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
+            return
+        self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
+        if key not in self._before:
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
-            return
-        label = owner(key)
-        self._plan.prune(label)
-        self._weights[self._plan.taxonomy.ids[label]] = result["weight"]
-        write_text_atomically(self._run.folder / CLASS_WEIGHTS, json.dumps(class_weights(self._weights)))
-        self._write()
 
-    def _write(self) -> None:
-        content = {**self._facts, "at_work": self._at_work, "time": time.time()}
-        write_text_atomically(self._run.folder / OVERVIEW, json.dumps(content))
+    def _note(self) -> None:
+        with suppress(OSError):  # no training ends because nobody can look on
+            write_at_work(self._run.checkpoints, self._at_work)
 
 
 def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> None:

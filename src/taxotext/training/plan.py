@@ -109,6 +109,8 @@ class Plan:
         self.graph = Graph(node for label in taxonomy.order.tolist() for node in self._nodes(label))
         self.epochs = {key: epochs for label in range(len(taxonomy)) for key, epochs in self._fits(label)}
         """Epochs that each fit of the graph trains at most."""
+        self.hows = [self.how(label) for label in range(len(taxonomy))]
+        """:meth:`how` of each label (N,)."""
 
     def how(self, label: int) -> str:
         """How the class weight and the epoch of a label are found."""
@@ -146,6 +148,7 @@ class Plan:
             str(label),
             (*above, *(key for key, _ in self._fits(label))),
             lambda results: self._choose(label, results),
+            instant=True,
         )
 
     def _searched(self, label: int, rung: int, place: int, until: int) -> Any:
@@ -219,7 +222,7 @@ class Plan:
         if how == CONSTANT:
             return {**facts, "weight": 1.0, "f1": 0.0, "epoch": 0, "epochs": 0, "table": FIRST_TABLE}
         reports = [results[key] for key, _ in self._fits(label)]
-        # Of each weight only its last report counts; all others of it are earlier epochs.
+        # Of each weight only its last report counts: it tells of all epochs before as well, those before a kill too.
         last = {report["weight"]: report for report in reports}
         best = max(last.values(), key=lambda report: (report["f1"], -report["weight"]))
         candidate = self.settings.weights.candidates.index(best["weight"]) if how == SEARCHED else 0
@@ -235,10 +238,10 @@ class Plan:
             "weight": best["weight"],
             "f1": best["f1"],
             "epoch": best["epoch"],
-            "epochs": sum(report["epochs_here"] for report in reports),
+            "epochs": sum(report["epochs"] for report in last.values()),
             "table": table,
             "fits": len(reports),
-            "seconds": round(sum(report["seconds_here"] for report in reports), 3),
+            "seconds": round(sum(report["seconds"] for report in last.values()), 3),
         }
 
     def prune(self, label: int) -> None:

@@ -97,6 +97,11 @@ def write_shared(folder: Path, facts: dict[str, Any], train: Documents, validati
     folder.mkdir(parents=True, exist_ok=True)
     train.save(folder, "train")
     validation.save(folder, "validation")
+    write_facts(folder, facts)
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the facts alone."""
     write_text_atomically(folder / "facts.json", json.dumps(facts))
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from typing import IO, Any, Protocol, Self
 
 from taxotext.errors import TaxotextError
 from taxotext.training.fits.requests import Request
+from taxotext.wording import ended
 
 log = logging.getLogger("taxotext")
 
@@ -75,7 +77,12 @@ def compute(key: str, request: Request) -> Outcome:
     except TaxotextError as error:
         return Outcome(key, None, str(error))
     except OSError as error:
-        return Outcome(key, None, f"{error.filename or 'A file'}: {error.strerror or error}.")
+        return Outcome(key, None, told(error))
+
+
+def told(error: OSError) -> str:
+    """What the system says, as a sentence."""
+    return ended(f"{error.filename or 'A file'}: {error.strerror or error}")
 
 
 class InProcess:
@@ -110,6 +117,14 @@ class _Worker:
     key: str | None = None
     request: Request | None = None
     tries: int = field(default=0)
+
+    def end(self) -> int:
+        """Wait for a process that is ending, close its pipe, and return its exit code."""
+        code = self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(OSError):  # what it was to read last is still there, and nobody reads it any more
+            self.process.stdin.close()
+        return code
 
 
 class Processes:
@@ -158,9 +173,7 @@ class Processes:
         for worker in workers:
             worker.process.kill()
         for worker in workers:
-            worker.process.wait()
-            assert worker.process.stdin is not None
-            worker.process.stdin.close()
+            worker.end()
 
     def _start(self, number: int) -> _Worker:
         import taxotext
@@ -201,7 +214,7 @@ class Processes:
 
     def _replace(self, worker: _Worker) -> Outcome | None:
         """Start another process in the place of a dead one, and give it the request; an outcome if in vain."""
-        code = worker.process.wait()
+        code = worker.end()
         key, request, tries = worker.key, worker.request, worker.tries
         del self._workers[worker.number]
         if key is None or request is None:

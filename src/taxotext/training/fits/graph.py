@@ -14,10 +14,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
 from taxotext.errors import TrainingError
-from taxotext.training.fits.executors import Executor
+from taxotext.training.fits.executors import Executor, told
 from taxotext.training.fits.ledger import Ledger
 from taxotext.training.fits.requests import Request
 
+KEPT = "What is done is kept: go on with --resume."
 Result = Mapping[str, Any]
 """What a node leaves: plain JSON values."""
 
@@ -31,11 +32,13 @@ class Node:
         needs: keys of the nodes whose results it takes.
         start: called with the results of ``needs``, in the process that holds the graph. Returns a request for the
             executor, or, where there is nothing to compute, the result itself.
+        instant: whether ``start`` always returns the result: such a node does not wait for a free slot.
     """
 
     key: str
     needs: tuple[str, ...]
     start: Callable[[Mapping[str, Result]], Request | Result]
+    instant: bool = False
 
 
 class Graph:
@@ -93,9 +96,15 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
         watcher: told about every node, those of an earlier run first.
 
     Raises:
-        TrainingError: a request failed; all that was done before is in the ledger.
-        OSError: the ledger cannot be written.
+        TrainingError: a request failed, or the disk is full; all that was done before is in the ledger.
     """
+    try:
+        return _run(graph, executor, ledger, watcher)
+    except OSError as error:
+        raise TrainingError(f"{told(error)} {KEPT}") from error
+
+
+def _run(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> dict[str, Result]:
     results: dict[str, Result] = dict(ledger.read(graph.order))
     for key in graph.order:
         if key in results:
@@ -105,8 +114,9 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
         for key in graph.order
         if key not in results
     }
-    place = {key: number for number, key in enumerate(graph.order)}
-    ready = [(-graph.height[key], place[key]) for key, count in missing.items() if count == 0]
+    # Instant nodes first: others may wait for them, and what they make superfluous can be removed.
+    rank = {key: (not graph[key].instant, -graph.height[key], place) for place, key in enumerate(graph.order)}
+    ready = [rank[key] for key, count in missing.items() if count == 0]
     heapq.heapify(ready)
     running = 0
 
@@ -118,11 +128,11 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
             if other in missing:
                 missing[other] -= 1
                 if missing[other] == 0:
-                    heapq.heappush(ready, (-graph.height[other], place[other]))
+                    heapq.heappush(ready, rank[other])
 
     while ready or running:
-        while ready and running < executor.slots:
-            key = graph.order[heapq.heappop(ready)[1]]
+        while ready and (running < executor.slots or not ready[0][0]):
+            key = graph.order[heapq.heappop(ready)[2]]
             begun = graph[key].start({need: results[need] for need in graph[key].needs})
             if isinstance(begun, Request):
                 executor.submit(key, begun)
@@ -134,6 +144,6 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
             for outcome in executor.wait():
                 running -= 1
                 if outcome.report is None:
-                    raise TrainingError(f"{outcome.failure} What is done is kept: go on with --resume.")
+                    raise TrainingError(f"{outcome.failure} {KEPT}")
                 finish(outcome.key, outcome.report)
     return results

@@ -9,9 +9,11 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 
 from taxotext.processes import ask_for_death
 from taxotext.training.fits.executors import compute
@@ -21,6 +23,7 @@ from taxotext.training.fits.requests import Request
 def main() -> None:
     """Serve requests until stdin ends."""
     ask_for_death(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print goes to the log, not among the answers
     logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
@@ -42,7 +45,8 @@ def _answer(message: dict[str, object]) -> bytes:
         outcome = compute(str(message["key"]), request)
         answer = {"report": outcome.report, "failure": outcome.failure}
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # a full disk
+            traceback.print_exc()
         answer = {"failure": f"an error inside the program: {type(error).__name__}: {error}."}
     return json.dumps(answer).encode() + b"\n"
 
