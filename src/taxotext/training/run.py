@@ -17,7 +17,7 @@ from taxotext.models.class_weights import CLASS_WEIGHTS
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
-STATES = (LAST, "done/*.json", "fits/*.safetensors")
+STATES = (LAST, "done/*.json", "fits/*.safetensors", "shared/*.states.json")
 """Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
