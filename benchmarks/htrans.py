@@ -216,14 +216,11 @@ def random_model(options: Options, labels: int) -> tuple[HTrans, Corpus]:
     system = untrained(train, options)
     torch.manual_seed(options.seed)
     system.build(train)
-    from taxotext.models.binary import single_network
-    from taxotext.nn.label_networks import TABLE
-
-    shape = single_network(system.settings, system.built.record, system.tokenizer).state_dict()
-    vectors = shape.pop(TABLE)
+    shape = system._one().own_state()
+    vectors: Any = system.built.module
     each = {name: 0.1 * torch.randn(len(train.taxonomy), *value.shape) for name, value in shape.items()}
     fits = [{"weight": 1.0}] * len(train.taxonomy)
-    system.take([vectors], torch.zeros(len(train.taxonomy), dtype=torch.int64), each, fits)
+    system.take([vectors.embedding.weight.data], torch.zeros(len(train.taxonomy), dtype=torch.int64), each, fits)
     return system, train
 
 

@@ -19,7 +19,7 @@ DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
 SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn", "gru_att", "htrans")
-KINDS = ("encoder", "structure", "head", "loss")
+KINDS = ("encoder", "structure", "head", "loss", "body")
 
 CONFIG_PAGE = """# Configuration
 
@@ -99,7 +99,7 @@ def _config_page() -> str:
         systems.append(f"## Settings of `{name}`\n\n{entries()[name].summary}: [{name}](../systems/{name}.md).\n")
         systems.append(_table(_HEAD, _rows(schema, only=own)) + "\n")
     defaults = [find(name).Settings() for name in SYSTEMS]
-    shown = {(kind, getattr(chosen, kind).name) for chosen in defaults for kind in KINDS if hasattr(chosen, kind)}
+    shown = {(kind, getattr(chosen, kind).name) for chosen in defaults for kind in KINDS if getattr(chosen, kind, None)}
     others = [
         f"### `{kind}.name={name}`\n\n{settings.__doc__}\n\n"
         + _table(_HEAD, _rows({"properties": {kind: settings.model_json_schema()}}, only=[kind]))
@@ -183,6 +183,8 @@ def _rows(schema: dict[str, Any], only: Iterable[str]) -> list[tuple[str, ...]]:
 
 def _values(entry: dict[str, Any]) -> str:
     """What may stand there, in words."""
+    if "oneOf" in entry:
+        return "mapping"
     if "anyOf" in entry:
         return ", or ".join(dict.fromkeys(_values(choice) for choice in entry["anyOf"]))
     if "enum" in entry:

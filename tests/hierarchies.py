@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,11 @@ def timeless(model: Path) -> dict[str, Any]:
 def done(output: Path) -> dict[str, str]:
     """What the ledger of an unfinished training holds, by key."""
     folder = output.with_name(f"{output.name}.run") / "checkpoints" / "done"
-    return {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("[0-9]*.json")}
+    found = {}
+    for path in folder.glob("[0-9]*.json"):
+        with suppress(FileNotFoundError):  # the training has just ended, and cleans up
+            found[path.stem] = path.read_text(encoding="utf-8")
+    return found
 
 
 def workers_of(parent: int) -> list[int]:

@@ -14,7 +14,7 @@ import taxotext
 from models.harness import all_scores, check_folder, check_system
 from taxotext import Classifier, Corpus
 from taxotext.data.batches import make_batch
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ModelFolderError
 from taxotext.labels import Taxonomy
 from taxotext.models.binary import log_odds
 from taxotext.models.registry import find
@@ -268,10 +268,3 @@ def test_weights_of_another_shape_are_refused_with_their_names(tmp_path: Path) -
         taxotext.load(tmp_path / "m")
     with pytest.raises(ModelFolderError, match="word vectors that are not there"):
         taxotext.load(tmp_path / "m")
-
-
-def test_encoders_without_word_vectors_are_refused(tiny_encoder: Path) -> None:
-    values = settings()
-    values["encoder"] = {"name": "transformer", "source": str(tiny_encoder)}
-    with pytest.raises(ConfigError, match="has no word vectors"):
-        Classifier("htrans", **values).fit(tiny_corpus(), validation=tiny_corpus())

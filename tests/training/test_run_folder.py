@@ -75,6 +75,7 @@ def test_cleaning_keeps_the_logs_and_removes_what_is_empty(tmp_path: Path) -> No
     run.clean()
     assert sorted(path.name for path in run.folder.iterdir()) == ["logs"]
     empty = RunFolder(tmp_path / "n.run", IDENTITY)
+    (empty.folder / "class_weights.json").write_text("{}")  # of what was chosen so far
     empty.clean()
     assert not empty.folder.exists()
     clean_run(tmp_path / "never-there.run")

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from taxotext.data.tokens import TextTokenizer
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically, write_text_atomically
 from taxotext.labels import Taxonomy
 from taxotext.models import parts
 from taxotext.models.base import SystemSettings
+from taxotext.models.binary_parts import changes_encoder, misfits, reads_states, single_network
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.neural import NeuralSystem, TextSettings
 from taxotext.models.tensors import read_tensors
-from taxotext.models.words import GruAttentionSettings
+from taxotext.models.words import GruAttentionSettings, WordSettings
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from taxotext.data import Corpus
     from taxotext.models.memory import Need
-    from taxotext.nn.label_networks import LabelNetworks
-    from taxotext.nn.network import TextClassifier
+    from taxotext.nn.encoders.pretrained import BuiltEncoder
+    from taxotext.nn.label_networks import LabelNetwork, LabelNetworks
 
 FITS = "fits.json"
 """How each label was fitted, in the order of the taxonomy."""
@@ -95,12 +97,35 @@ class BinarySettings(SystemSettings):
 
     text: TextSettings = Field(TextSettings(max_tokens=100), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]  # built from the registry
-        GruAttentionSettings(), description="text encoder of each classifier"
+        GruAttentionSettings(), description="text encoder of each classifier; a transformer: shared, and frozen"
+    )
+    body: parts.choice("body") | None = Field(  # type: ignore[valid-type]
+        None, description="of each label over a shared encoder; null: gru, or none where the encoder is one over words"
     )
     weights: ClassWeightSettings = Field(ClassWeightSettings(), description="class weights")
     transfer: TransferSettings = Field(TransferSettings(), description="along the taxonomy")
     training: BinaryTrainingSettings = Field(BinaryTrainingSettings(), description="of one small fit")
     storage: Literal["float32", "float16"] = Field("float32", description="of the weights in the model folder")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_body(cls, values: Any) -> Any:
+        """Over a pretrained encoder ``body`` is never null: configurations say what was fitted."""
+        encoder = values.get("encoder") if isinstance(values, Mapping) else None
+        name = encoder.get("name") if isinstance(encoder, Mapping) else getattr(encoder, "name", None)
+        kind = parts.members("encoder").get(str(name), WordSettings)
+        if issubclass(kind, WordSettings) or values.get("body") is not None:
+            return values
+        return {**values, "body": {"name": "gru"}}
+
+    @model_validator(mode="after")
+    def _body_and_encoder(self) -> Self:
+        if self.body is not None and isinstance(self.encoder, WordSettings):
+            raise ValueError(
+                f"body: {self.encoder.name} is an encoder over words and needs no body; "
+                "leave the section out, or choose encoder.name=transformer"
+            )
+        return self
 
 
 class BinarySystem(NeuralSystem):
@@ -110,7 +135,10 @@ class BinarySystem(NeuralSystem):
     recipe: ClassVar[str] = "hierarchy"
     search_space: ClassVar[Mapping[str, Any]] = {
         "encoder.units": [48, 96, 192],
+        "body.units": [32, 64, 128],
         "encoder.dropout": "0..0.5",
+        "body.dropout": "0..0.5",
+        "body.rank": [4, 8, 16],
         "training.batch_size": [32, 64, 128],
         "text.max_tokens": [100, 200],
     }
@@ -122,11 +150,19 @@ class BinarySystem(NeuralSystem):
         """How each label was fitted (N,): weight, validation F1, epoch, parent; empty before."""
 
     def build(self, train: Corpus) -> None:
-        """Learn the vocabulary and make the first word vectors; there are no classifiers yet."""
-        self._built = parts.build("encoder", self.settings.encoder, texts=train.texts)
+        """Make what the labels share: the vocabulary and the first word vectors, or the pretrained encoder."""
+        self._use(parts.build("encoder", self.settings.encoder, texts=train.texts))
+        single_network(self.settings, self.built.record, self.tokenizer)  # says now what cannot be fitted
+
+    def _use(self, built: BuiltEncoder) -> None:
+        self.check_limit(built)
+        if self.settings.body is not None:
+            built = replace(built, record={**built.record, "width": int(built.module.token_width)})  # type: ignore[arg-type]
+            built.module.requires_grad_(False)
+        self._built = built
 
     @property
-    def built(self) -> Any:
+    def built(self) -> BuiltEncoder:
         """Encoder, tokenizer and record, as :meth:`build` made them."""
         if self._built is None:
             raise RuntimeError("the network is not built yet")
@@ -136,26 +172,52 @@ class BinarySystem(NeuralSystem):
         """Become N fitted classifiers.
 
         Args:
-            tables: word vectors (V, D).
+            tables: word vectors (V, D); none where the labels share an encoder.
             table_of: (N,) which of them each label reads.
             each: name of a parameter -> (N, ...).
             fits: how each label was fitted.
         """
+        self._take(self._one(), tables, table_of, each, fits)
+
+    def _one(self) -> LabelNetwork:
+        encoder = self.built.module if changes_encoder(self.settings) else None
+        return single_network(self.settings, self.built.record, self.tokenizer, encoder)
+
+    def _take(
+        self,
+        one: LabelNetwork,
+        tables: list[Tensor],
+        table_of: Tensor,
+        each: Mapping[str, Tensor],
+        fits: list[dict[str, Any]],
+    ) -> None:
         from taxotext.nn.label_networks import LabelNetworks
 
-        one = single_network(self.settings, self.built.record, self.tokenizer)
-        self._network = LabelNetworks(one, tables, table_of, each)
+        base = self.built.module if reads_states(self.settings) else None
+        self._network = LabelNetworks(one, tables, table_of, each, base)
         self.fits = fits
+
+    def _base_state(self) -> dict[str, Tensor]:
+        """Weights of the encoder that the labels share, by name; empty over words."""
+        from taxotext.nn.encoders.adapters import base_state
+
+        return {} if self.settings.body is None else base_state(self.built.module)
 
     def class_weights(self) -> dict[str, Any]:
         """Content of :data:`CLASS_WEIGHTS`."""
         return class_weights({label: fit["weight"] for label, fit in zip(self.taxonomy.ids, self.fits, strict=True)})
 
     def facts(self) -> dict[str, Any]:
-        """Parameters of all classifiers, and the facts of the encoder."""
+        """Parameters of all classifiers and of what they share, and the facts of the encoder."""
         networks: LabelNetworks = self._network
-        count = sum(values.numel() for values in [*networks.each.values(), *networks.tables])
-        return {"parameters": count, "embedding_tables": len(networks.tables), **self.built.facts}
+        own, shared = list(networks.each.values()), [*networks.tables, *self._base_state().values()]
+        facts = {"parameters": sum(values.numel() for values in own + shared)}
+        body = self.settings.body
+        if body is None:
+            facts["embedding_tables"] = len(networks.tables)
+        else:
+            facts |= {"body": body.name, "parameters_of_a_label": sum(values[0].numel() for values in own)}
+        return {**facts, **self.built.facts}
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """What the processes that fit hold beside each other."""
@@ -169,6 +231,7 @@ class BinarySystem(NeuralSystem):
 
         networks: LabelNetworks = self._network
         stored = {f"tables.{number}": table.data for number, table in enumerate(networks.tables)}
+        stored |= {f"base.{name}": values for name, values in self._base_state().items()}
         stored |= {f"labels.{name}": values for name, values in networks.each.items()}
         if self.settings.storage == "float16":
             stored = {name: values.half() if values.is_floating_point() else values for name, values in stored.items()}
@@ -185,73 +248,42 @@ class BinarySystem(NeuralSystem):
         """Read what :meth:`save_parts` wrote."""
         import torch
 
+        from taxotext.nn.label_networks import TABLE
+
         system = cls(settings, taxonomy)
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
         record = _read_json(folder / "encoder.json", dict)
         fits = _read_json(folder / FITS, list)
-        system._built = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer)
+        system._use(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
         path = folder / "weights.safetensors"
         stored = {name: torch.from_numpy(values) for name, values in read_tensors(path)[0].items()}
         table_of = stored.pop("table_of", None)
         stored = {name: values.float() if values.is_floating_point() else values for name, values in stored.items()}
-        tables = [stored.pop(f"tables.{number}") for number in range(len(stored)) if f"tables.{number}" in stored]
-        each = {name.removeprefix("labels."): values for name, values in stored.items()}
-        one = single_network(settings, record, tokenizer)
-        problems = _misfits(one, tables, each, len(taxonomy))
+        one = system._one()
+        base = system._base_state()
+        expected = {f"labels.{name}": (len(taxonomy), *values.shape) for name, values in one.own_state().items()}
+        expected |= {f"base.{name}": tuple(values.shape) for name, values in base.items()}
+        tables = 0
+        if TABLE in one.shared:
+            tables = max(1, sum(name.startswith("tables.") for name in stored))
+            shape = tuple(one.state_dict()[TABLE].shape)
+            expected |= {f"tables.{number}": shape for number in range(tables)}
+        problems = misfits(expected, stored)
         if table_of is None or table_of.dtype != torch.int64 or table_of.shape != (len(taxonomy),):
             problems.append(f"table_of: must be {len(taxonomy)} whole numbers")
-            table_of = torch.zeros(0, dtype=torch.int64)
-        elif not ((table_of >= 0) & (table_of < len(tables))).all():
+        elif not ((table_of >= 0) & (table_of < max(tables, 1))).all():
             problems.append("table_of: names word vectors that are not there")
         if len(fits) != len(taxonomy) or not all(isinstance(fit, dict) and "weight" in fit for fit in fits):
             problems.append(f"{FITS}: must tell of {len(taxonomy)} labels")
-        if problems:
+        if problems or table_of is None:
             raise ModelFolderError(
                 f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", problems
             )
-        system.take(tables, table_of, each, fits)
+        for name, values in base.items():
+            values.copy_(stored[f"base.{name}"])
+        each = {name: stored[f"labels.{name}"] for name in one.own_state()}
+        system._take(one, [stored[f"tables.{number}"] for number in range(tables)], table_of, each, fits)
         return system
-
-
-def single_network(settings: BinarySettings, record: dict[str, Any], tokenizer: TextTokenizer) -> TextClassifier:
-    """One classifier, untrained; random weights come from torch's generator.
-
-    Raises:
-        ConfigError: the encoder is not one over word vectors.
-    """
-    from taxotext.nn.heads import LinearHead
-    from taxotext.nn.network import TextClassifier
-    from taxotext.nn.structure import NoStructure
-
-    encoder: nn.Module = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer).module
-    if not hasattr(encoder, "embedding"):
-        raise ConfigError(
-            f"encoder.name: {settings.encoder.name} has no word vectors for the classifiers to share; "
-            "choose gru_att, or another encoder over words."
-        )
-    join = "mean" if settings.text.long_text == "chunk_mean" else "max"
-    return TextClassifier(encoder, NoStructure(), LinearHead(int(encoder.width), 1, 0.0), join)  # type: ignore[arg-type]
-
-
-def _misfits(one: nn.Module, tables: list[Tensor], each: Mapping[str, Tensor], labels: int) -> list[str]:
-    """Names and shapes that are not those of N networks like ``one``."""
-    from taxotext.nn.label_networks import TABLE
-
-    expected = {name: (labels, *values.shape) for name, values in one.state_dict().items()}
-    shape = expected.pop(TABLE)[1:]
-    problems = [f"labels.{name}: missing" for name in expected.keys() - each.keys()]
-    problems += [f"{name}: not part of this model" for name in each.keys() - expected.keys()]
-    problems += [
-        f"labels.{name}: shape {tuple(each[name].shape)} instead of {expected[name]}"
-        for name in expected.keys() & each.keys()
-        if tuple(each[name].shape) != expected[name]
-    ]
-    problems += [
-        f"tables.{number}: shape {tuple(table.shape)} instead of {shape}"
-        for number, table in enumerate(tables)
-        if tuple(table.shape) != shape
-    ]
-    return sorted(problems)
 
 
 def _read_json(path: Path, kind: type) -> Any:

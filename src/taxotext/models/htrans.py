@@ -13,6 +13,9 @@ Every switch of ``transfer`` can be turned off. Siblings do not depend on each o
 many processes as ``runtime.threads``. Because word vectors are frozen below the top, a model holds one table of them
 for each label without parent.
 
+Beyond the paper, ``encoder.name=transformer`` takes a pretrained encoder for all labels, frozen: each label owns a body
+over its states, or low-rank adapters in it (:mod:`taxotext.models.bodies`), and inherits them as it inherits the GRU.
+
 The paper knows trees only. A label with several parents inherits from the one with the best validation F1
 (``transfer.parent``). Labels whose parent has no training document start from random weights. Preset ``paper`` and what
 else differs: as in ``gru_att``; with its separate splits a label is validated on documents that its parent was

@@ -120,18 +120,22 @@ class NeuralSystem(System):
     def _assemble(self, built: BuiltEncoder, log_odds: NDArray[np.float32] | None = None) -> None:
         from taxotext.nn.network import TextClassifier
 
-        limit, asked = built.max_tokens, self.settings.text.max_tokens
-        if limit is not None and asked > limit:
-            raise ConfigError(
-                f"text.max_tokens: the encoder takes {limit} tokens at most, not {asked}; lower it, "
-                "or set text.long_text=chunk_max to read longer texts in pieces."
-            )
+        self.check_limit(built)
         width = int(built.module.width)  # type: ignore[arg-type]  # every encoder has it
         structure = parts.build("structure", self.settings.structure, taxonomy=self.taxonomy, width=width)
         head = parts.build("head", self.settings.head, taxonomy=self.taxonomy, width=width, log_odds=log_odds)
         join = "mean" if self.settings.text.long_text == "chunk_mean" else "max"
         self._built = built
         self._network = TextClassifier(built.module, structure, head, join)
+
+    def check_limit(self, built: BuiltEncoder) -> None:
+        """Raise ConfigError where the encoder takes fewer tokens than the settings ask for."""
+        limit, asked = built.max_tokens, self.settings.text.max_tokens
+        if limit is not None and asked > limit:
+            raise ConfigError(
+                f"text.max_tokens: the encoder takes {limit} tokens at most, not {asked}; lower it, "
+                "or set text.long_text=chunk_max to read longer texts in pieces."
+            )
 
     @property
     def network(self) -> TextClassifier:

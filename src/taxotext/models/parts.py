@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 #   structure  taxonomy, width D of the encoder
 #   head       taxonomy, width D, log_odds (N,) of the labels in the training documents, or None
 #   loss       taxonomy, positives (N,) training documents of each label, documents
-Kind = Literal["encoder", "structure", "head", "loss"]
+#   body       width D of the states of a frozen encoder; or that encoder (taxotext.models.bodies)
+Kind = Literal["encoder", "structure", "head", "loss", "body"]
 ENTRY_POINTS = "taxotext.parts"
 
 
@@ -46,7 +47,7 @@ class Part:
     build: Callable[..., Any]
 
 
-_PARTS: dict[str, dict[str, Part]] = {"encoder": {}, "structure": {}, "head": {}, "loss": {}}
+_PARTS: dict[str, dict[str, Part]] = {"encoder": {}, "structure": {}, "head": {}, "loss": {}, "body": {}}
 
 
 def register(kind: Kind, settings: type[Settings], build: Callable[..., Any]) -> None:
@@ -88,7 +89,12 @@ def members(kind: Kind) -> dict[str, type[Settings]]:
     return {name: part.settings for name, part in _PARTS[kind].items()}
 
 
-BUILT_IN = ("taxotext.models.words", "taxotext.models.graph_words", "taxotext.models.losses")
+BUILT_IN = (
+    "taxotext.models.words",
+    "taxotext.models.graph_words",
+    "taxotext.models.losses",
+    "taxotext.models.bodies",
+)
 """Modules that register parts beside those of this one."""
 
 _loaded = False

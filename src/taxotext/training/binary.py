@@ -25,13 +25,14 @@ from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import TrainingError
 from taxotext.files import write_atomically
-from taxotext.models.binary import BinarySettings, log_odds, single_network
+from taxotext.models.binary import BinarySettings, log_odds
+from taxotext.models.binary_parts import fit_network
 from taxotext.models.registry import find
-from taxotext.nn.label_networks import TABLE
-from taxotext.nn.network import TextClassifier
+from taxotext.nn.label_networks import TABLE, LabelNetwork
 from taxotext.nn.runtime import Runtime, resolve_runtime
 from taxotext.settings import parse_settings
 from taxotext.training.shared import Documents, Shared, load_array, read_shared
+from taxotext.training.states import batch_states
 
 OWN_SHARE = 0.15
 """Share of the documents that a label selects on when it has a split of its own (Banerjee et al. 2019, section 4)."""
@@ -46,7 +47,7 @@ def advance(
     weight: float,
     until: int,
     state: str,
-    table: str,
+    table: str | None,
     start: str | None,
     train_table: bool,
     select: bool,
@@ -59,7 +60,7 @@ def advance(
         weight: of its positive documents.
         until: epoch to train to; fewer when the validation score stops rising.
         state: file to go on from and to write.
-        table: ``.npy`` file of the word vectors to start from.
+        table: ``.npy`` file of the word vectors to start from; None: the labels share a pretrained encoder.
         start: file of the parent's classifier; None: random weights.
         train_table: whether the word vectors are trained too.
         select: keep the best epoch by validation F1; False: the last one, for labels that cannot be validated.
@@ -75,7 +76,7 @@ def advance(
     """
     shared = read_shared(Path(folder))
     fit = _Fit(shared, Path(folder), label, weight, train_table)
-    fit.begin(Path(table), None if start is None else Path(start))
+    fit.begin(None if table is None else Path(table), None if start is None else Path(start))
     path = Path(state)
     progress = fit.load(path) if path.is_file() else Progress()
     settings = fit.settings.training
@@ -151,7 +152,7 @@ class _Fit:
         self.settings: BinarySettings = parse_settings(find(facts["system"]).Settings, facts["settings"], str(folder))  # type: ignore[assignment]
         self.name = facts["labels"][label]
         self.label, self.weight = label, weight
-        self.record = facts["record"]
+        self.folder, self.record = folder, facts["record"]
         self.tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
         own = self.settings.runtime
         self.runtime: Runtime = resolve_runtime(own.device, own.precision, own.predict_precision, 1)
@@ -161,14 +162,15 @@ class _Fit:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def begin(self, table: Path, start: Path | None) -> None:
+    def begin(self, table: Path | None, start: Path | None) -> None:
         """Build the network in its first state."""
         from safetensors.torch import load_file
 
         torch.manual_seed(_number(self.settings.seed, self.label, "start"))
-        self.network: TextClassifier = single_network(self.settings, self.record, self.tokenizer)
-        vectors: Any = self.network.encoder.embedding
-        vectors.weight = nn.Parameter(torch.from_numpy(load_array(table)), requires_grad=self.train_table)
+        self.network: LabelNetwork = fit_network(self.settings, self.record, self.tokenizer, self.folder)
+        if table is not None:
+            vectors: Any = self.network.encoder.embedding
+            vectors.weight = nn.Parameter(torch.from_numpy(load_array(table)), requires_grad=self.train_table)
         training, transfer = self.settings.training, self.settings.transfer
         if training.start_at_odds:
             positives = int(self.train.bearing(self.label)[self.chosen].sum())
@@ -193,9 +195,9 @@ class _Fit:
 
     def state(self) -> dict[str, Tensor]:
         """Everything of the network that is this label's own: parameters that are trained, and buffers."""
-        kept = self.network.state_dict()
-        if not self.train_table:
-            kept.pop(TABLE)
+        kept = self.network.own_state()
+        if self.train_table:
+            kept[TABLE] = self.network.state_dict()[TABLE]
         return {name: value.detach().cpu() for name, value in kept.items()}
 
     def remember(self) -> None:
@@ -280,8 +282,12 @@ class _Fit:
         """(B,) logits of the documents ``rows``."""
         batch = make_batch(documents.windows, rows, self.tokenizer.pad_id)
         device = self.runtime.device
-        inputs = [torch.from_numpy(part).to(device) for part in (batch.ids, batch.mask, batch.owner)]
-        logits: Tensor = self.network(*inputs, len(rows))  # (B, 1)
+        if documents.states is None:
+            inputs = torch.from_numpy(batch.ids).to(device)  # (W, T)
+        else:
+            inputs = batch_states(documents.states, documents.windows, batch).to(device).float()  # (W, T, D)
+        mask, owner = (torch.from_numpy(part).to(device) for part in (batch.mask, batch.owner))
+        logits: Tensor = self.network(inputs, mask, owner, len(rows))  # (B, 1)
         return logits.squeeze(1)
 
     def _loss(self, logits: Tensor, documents: Documents, rows: NDArray[np.int64]) -> Tensor:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from taxotext.data import Corpus
-from taxotext.errors import DataError
+from taxotext.errors import ConfigError, DataError
 from taxotext.files import write_text_atomically
-from taxotext.models.binary import BinarySystem, log_odds, single_network
+from taxotext.models.binary import BinarySystem, log_odds
+from taxotext.models.binary_parts import changes_encoder, reads_states, save_base, single_network
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
-from taxotext.nn.label_networks import TABLE
+from taxotext.models.memory import check_memory
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
 from taxotext.training.fits import Ledger, make_executor, run_graph
@@ -28,6 +29,7 @@ from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, Files, Plan,
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.shared import Documents, load_array, read_shared, save_array, write_facts, write_shared
+from taxotext.training.states import write_states
 from taxotext.wording import counted
 
 
@@ -49,13 +51,17 @@ def fit(
     began = time.monotonic()
     settings, taxonomy = system.settings, system.taxonomy
     torch.manual_seed(settings.seed)
-    reporter.note("Making the vocabulary and the first word vectors.")
+    shares_words = settings.body is None
+    what = "Making the vocabulary and the first word vectors." if shares_words else "Loading the pretrained encoder."
+    reporter.note(what)
     system.build(train)
+    if settings.runtime.check_memory:
+        check_memory(system.memory(train, validation))
     for note in system.notes:
         reporter.note(note)
     files = Files(run.checkpoints)
     windows = system.windows(train.texts)
-    _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation)
+    _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation, reporter)
     files.states.mkdir(exist_ok=True)
     positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
     validated = np.asarray(validation.known_targets.sum(axis=0), dtype=np.int64).ravel()
@@ -63,10 +69,10 @@ def fit(
     _note_fallbacks(plan, reporter)
     processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
     ledger = Ledger(files.ledger)
-    before = ledger.read(plan.epochs)
+    before = ledger.read(plan.graph.order)
     inherits = settings.transfer.enabled
     write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
-    done = sum(plan.epochs[key] for key in before)
+    done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
         make_executor(processes, run.logs) as executor,
         reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
@@ -91,7 +97,7 @@ def fit(
     return FitResult(held_out, time.monotonic() - began, [], chosen, notes)
 
 
-def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus) -> None:
+def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus, reporter: Reporter) -> None:
     """Write what all fits read; of a training that goes on only what may have changed: device and the like."""
     facts = {
         "system": system.name,
@@ -99,16 +105,31 @@ def _share(system: BinarySystem, files: Files, train: Documents, validation: Cor
         "record": system.built.record,
         "labels": list(system.taxonomy.ids),
     }
-    single_network(system.settings, system.built.record, system.tokenizer)  # says now what cannot be fitted
     if (files.shared / "facts.json").is_file():
+        _check_same(system, files)
         write_facts(files.shared, facts)
         return
     files.shared.mkdir(parents=True, exist_ok=True)
     system.tokenizer.save(files.shared / "tokenizer.json")
     encoder: Any = system.built.module
-    save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
     held = Documents.of(system.windows(validation.texts), validation.known_targets)
+    if reads_states(system.settings):
+        write_states(system, {"train": train.windows, "validation": held.windows}, files.shared, reporter)
+    elif changes_encoder(system.settings):
+        save_base(encoder, files.shared)
+    else:
+        save_array(files.table(FIRST_TABLE), encoder.embedding.weight.detach().numpy())
     write_shared(files.shared, facts, train, held)
+
+
+def _check_same(system: BinarySystem, files: Files) -> None:
+    """Refuse to go on with another encoder or vocabulary than the fits before."""
+    before = json.loads((files.shared / "facts.json").read_text(encoding="utf-8"))["record"]
+    if before != json.loads(json.dumps(system.built.record)):
+        raise ConfigError(
+            "encoder: what it is made from (encoder.source, encoder.embeddings) has changed since the training began; "
+            "bring it back, or start anew with --overwrite."
+        )
 
 
 def _note_fallbacks(plan: Plan, reporter: Reporter) -> None:
@@ -149,9 +170,10 @@ class _Watcher:
         if not is_fit(key):
             self._plan.prune(owner(key))
             self._weights[self._plan.taxonomy.ids[owner(key)]] = result["weight"]
-            with suppress(OSError):
-                content = json.dumps(class_weights(self._weights), ensure_ascii=False)
-                write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
+            if key not in self._before:  # those of before are in the file
+                with suppress(OSError):
+                    content = json.dumps(class_weights(self._weights), ensure_ascii=False)
+                    write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
             return
         self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
         if key not in self._before:
@@ -169,12 +191,12 @@ def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> N
 
     labels = range(len(plan.taxonomy))
     fits = [dict(results[str(label)]) for label in labels]
-    numbers = sorted({fit["table"] for fit in fits if fit["how"] != CONSTANT}) or [FIRST_TABLE]
+    used = {fit["table"] for fit in fits if fit["how"] != CONSTANT} or {FIRST_TABLE}
+    numbers = sorted(used) if plan.has_tables else []
     tables = [torch.from_numpy(np.array(load_array(plan.files.table(number)))) for number in numbers]
     place = {number: at for at, number in enumerate(numbers)}
     table_of = torch.tensor([place.get(fit["table"], 0) for fit in fits])
-    shape = single_network(system.settings, system.built.record, system.tokenizer).state_dict()
-    shape.pop(TABLE)
+    shape = single_network(system.settings, system.built.record, system.tokenizer).own_state()
     each: dict[str, Tensor] = {
         name: torch.zeros(len(fits), *value.shape, dtype=value.dtype) for name, value in shape.items()
     }

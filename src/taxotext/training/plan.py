@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from taxotext.labels import Taxonomy
 from taxotext.models.binary import BinarySettings
+from taxotext.models.binary_parts import trains_words
 from taxotext.training.fits import Graph, Node, Request
 from taxotext.training.fits.graph import Result
 
@@ -101,6 +102,7 @@ class Plan:
         self.settings, self.taxonomy, self.files = settings, taxonomy, files
         self.positives, self.validated, self.documents = positives, validated, documents
         self.rungs = rungs(settings)
+        self.has_tables = settings.body is None
         self.parents: list[list[int]] = [
             taxonomy.parents(label).tolist() if settings.transfer.enabled else [] for label in range(len(taxonomy))
         ]
@@ -185,7 +187,7 @@ class Plan:
                 "weight": weight,
                 "until": until,
                 "state": str(self.files.state(label, candidate)),
-                "table": str(self.files.table(self._table(parent, results))),
+                "table": str(self.files.table(self._table(parent, results))) if self.has_tables else None,
                 "start": None if parent is None else str(self.files.chosen(parent)),
                 "train_table": self._trains_table(parent),
                 "select": select,
@@ -204,7 +206,7 @@ class Plan:
 
     def _trains_table(self, parent: int | None) -> bool:
         frozen = parent is not None and self.settings.transfer.freeze_embeddings
-        return bool(self.settings.encoder.train_embeddings) and not frozen
+        return trains_words(self.settings) and not frozen
 
     def _table(self, parent: int | None, results: Mapping[str, Result]) -> int:
         return FIRST_TABLE if parent is None else int(results[str(parent)]["table"])

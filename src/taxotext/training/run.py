@@ -12,11 +12,12 @@ from typing import IO, Any
 
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, take_lock, write_text_atomically
+from taxotext.models.class_weights import CLASS_WEIGHTS
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
-STATES = (LAST, "done/*.json", "fits/*.safetensors")
+STATES = (LAST, "done/*.json", "fits/*.safetensors", "shared/*.states.json")
 """Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
@@ -162,6 +163,7 @@ def clean_run(folder: Path) -> None:
     """Remove the checkpoints in a run folder; the logs stay."""
     (folder / "run.json").unlink(missing_ok=True)  # first: without it checkpoints count for nothing
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / CLASS_WEIGHTS).unlink(missing_ok=True)
     (folder / LOCK).unlink(missing_ok=True)
     release_run(folder)
     if folder.is_dir() and not any(folder.iterdir()):

@@ -25,11 +25,13 @@ class Documents:
         windows: of the texts.
         targets: csc bool (D, N).
         weights: (D,) float32, or None.
+        states: float16 (tokens, D), those of a frozen encoder for each token of the windows, or None.
     """
 
     windows: Windows
     targets: csc_array
     weights: NDArray[np.float32] | None = None
+    states: NDArray[np.float16] | None = None
 
     def bearing(self, label: int) -> NDArray[np.bool_]:
         """(D,) True on the documents of a label."""
@@ -65,8 +67,10 @@ class Documents:
         marks = np.ones(len(indices), dtype=np.bool_)
         targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
         windows = Windows(Ragged(part("values"), part("offsets")), part("first"), part("cut"))
-        weights = part("weights") if (folder / f"{name}.weights.npy").is_file() else None
-        return cls(windows, targets, weights)
+        weights, states = (
+            part(which) if (folder / f"{name}.{which}.npy").is_file() else None for which in ("weights", "states")
+        )
+        return cls(windows, targets, weights, states)
 
     @classmethod
     def of(cls, windows: Windows, targets: csr_array, weights: NDArray[np.float32] | None = None) -> Self:
@@ -89,7 +93,7 @@ class Shared:
 
 
 def write_shared(folder: Path, facts: dict[str, Any], train: Documents, validation: Documents) -> None:
-    """Write a shared folder; the facts come last, so that a folder with facts is complete."""
+    """Write a shared folder; states are there already; the facts come last, so that a folder with facts is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     train.save(folder, "train")
     validation.save(folder, "validation")
