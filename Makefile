@@ -12,7 +12,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[offline,track,skos,parquet,datasets,search,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[offline,track,skos,parquet,datasets,search,spacy,peft,dev]"
 	touch $(INSTALLED)
 
 demo: install
@@ -31,6 +31,7 @@ check: lint test
 torture: install
 	$(BIN)/python tests/torture/torture.py --rounds 20
 	$(BIN)/python tests/torture/experiment_torture.py --kills 10
+	$(BIN)/python tests/torture/fits_torture.py --rounds 10
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

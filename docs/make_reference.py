@@ -18,8 +18,8 @@ from taxotext.api.runs import DataSettings
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi")
-KINDS = ("encoder", "structure", "head", "loss")
+SYSTEMS = ("linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn", "gru_att", "htrans")
+KINDS = ("encoder", "structure", "head", "loss", "body")
 
 CONFIG_PAGE = """# Configuration
 
@@ -98,7 +98,8 @@ def _config_page() -> str:
         own = [key for key in schema["properties"] if key not in COMMON]
         systems.append(f"## Settings of `{name}`\n\n{entries()[name].summary}: [{name}](../systems/{name}.md).\n")
         systems.append(_table(_HEAD, _rows(schema, only=own)) + "\n")
-    shown = {(kind, getattr(find(name).Settings(), kind).name) for name in SYSTEMS[1:] for kind in KINDS}
+    defaults = [find(name).Settings() for name in SYSTEMS]
+    shown = {(kind, getattr(chosen, kind).name) for chosen in defaults for kind in KINDS if getattr(chosen, kind, None)}
     others = [
         f"### `{kind}.name={name}`\n\n{settings.__doc__}\n\n"
         + _table(_HEAD, _rows({"properties": {kind: settings.model_json_schema()}}, only=[kind]))
@@ -182,6 +183,8 @@ def _rows(schema: dict[str, Any], only: Iterable[str]) -> list[tuple[str, ...]]:
 
 def _values(entry: dict[str, Any]) -> str:
     """What may stand there, in words."""
+    if "oneOf" in entry:
+        return "mapping"
     if "anyOf" in entry:
         return ", or ".join(dict.fromkeys(_values(choice) for choice in entry["anyOf"]))
     if "enum" in entry:

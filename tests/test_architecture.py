@@ -25,10 +25,17 @@ ROWS = (
     {"data"},
     {"labels"},
     {"metrics"},
-    {"errors", "settings", "files", "progress", "sample", "wording"},
+    {"errors", "settings", "files", "processes", "progress", "sample", "wording"},
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
-BOTTOM = {"settings": {"errors", "wording"}, "files": set(), "progress": set(), "errors": set(), "wording": set()}
+BOTTOM = {
+    "settings": {"errors", "wording"},
+    "files": set(),
+    "processes": set(),
+    "progress": set(),
+    "errors": set(),
+    "wording": set(),
+}
 """What the rooms of the lowest row may import of each other."""
 
 HEAVY = ("torch", "transformers", "lightning", "sklearn", "tokenizers", "scipy", "pandas")

@@ -217,6 +217,20 @@ def test_a_full_disk_is_an_error_of_the_system_for_arrays_too(tmp_path: Path) ->
     assert os.listdir(tmp_path) == []
 
 
+def test_a_full_disk_is_told_with_its_file_also_where_a_library_names_none(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, np.zeros(100_000))
+
+    for size in (10, 100_000):
+        with full_disk(size), pytest.raises(OSError, match="is the disk full") as caught:
+            write_atomically(path, write)
+        assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_full_disk_is_an_error_of_the_system_for_checkpoints_too(tmp_path: Path) -> None:
     import torch
 

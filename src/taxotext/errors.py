@@ -51,6 +51,10 @@ class ModelFolderError(TaxotextError):
     """A model folder is missing, damaged, of another format version, or would be overwritten."""
 
 
+class TrainingError(TaxotextError):
+    """A training cannot go on; what it has done is kept."""
+
+
 class HubError(TaxotextError):
     """The Hugging Face hub does not have what was asked for, refuses it, or cannot be reached."""
 

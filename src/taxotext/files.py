@@ -215,6 +215,8 @@ def _is_of_writing(error: Exception) -> bool:
     """Whether a library says with an error of its own that a file cannot be written (a full disk, most often)."""
     if type(error).__name__ == "SafetensorError":
         return True
+    if isinstance(error, OSError) and error.filename is None:  # of a file that is open; numpy leaves out the number
+        return error.errno in {None, errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
     return isinstance(error, RuntimeError) and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error))
 
 

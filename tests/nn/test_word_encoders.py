@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn, turn_round
+from taxotext.nn.encoders.states import turn_round
+from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn
 from taxotext.nn.pooling import AttentionPooling
 
 WORDS, WIDTH = 20, 6

@@ -13,7 +13,7 @@ import pytest
 from taxotext.api.runs import _remove_run
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.training import RunFolder
-from taxotext.training.run import TemporaryRun, clean_run, run_folder_of, was_replacing
+from taxotext.training.run import _HELD, TemporaryRun, clean_run, is_taken, run_folder_of, was_replacing
 
 IDENTITY: dict[str, Any] = {"model": "bert", "settings": {"seed": 1, "training": {"epochs": 3}}, "train": "abc"}
 
@@ -75,6 +75,7 @@ def test_cleaning_keeps_the_logs_and_removes_what_is_empty(tmp_path: Path) -> No
     run.clean()
     assert sorted(path.name for path in run.folder.iterdir()) == ["logs"]
     empty = RunFolder(tmp_path / "n.run", IDENTITY)
+    (empty.folder / "class_weights.json").write_text("{}")  # of what was chosen so far
     empty.clean()
     assert not empty.folder.exists()
     clean_run(tmp_path / "never-there.run")
@@ -95,6 +96,26 @@ def test_a_temporary_run_leaves_nothing() -> None:
     with TemporaryRun() as run:
         assert run.checkpoints.is_dir()
     assert not run.folder.exists()
+
+
+def test_an_ended_run_gives_its_lock_back(tmp_path: Path) -> None:
+    with TemporaryRun() as run:
+        folder = run.folder
+        assert is_taken(folder) == (sys.platform != "win32")
+    assert folder.resolve() / "lock" not in _HELD  # else each fit would leave an open file
+    failed = RunFolder(tmp_path / "m.run", IDENTITY)
+    (failed.checkpoints / "last.ckpt").write_text("state")
+    failed.abandon()
+    assert not is_taken(tmp_path / "m.run")
+    assert RunFolder(tmp_path / "m.run", IDENTITY, resume=True).resumed
+
+
+def test_states_of_fits_are_something_to_resume_from(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "m.run", IDENTITY)
+    (run.checkpoints / "fits").mkdir()
+    (run.checkpoints / "fits/0.0.safetensors").write_bytes(b"state")
+    run.abandon()
+    assert (run.checkpoints / "fits/0.0.safetensors").is_file()
 
 
 def test_the_run_folder_stands_beside_the_model() -> None:

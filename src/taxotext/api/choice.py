@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from taxotext.data import Corpus
+from taxotext.processes import usable_cores
 
 AFFORDABLE_MINUTES = 60
 DOCUMENTS_PER_CORE_SECOND = 10.0
@@ -41,19 +41,16 @@ def choose_system(train: Corpus, given: Mapping[str, Any]) -> Choice:
     sample = train.texts[:: max(1, len(train) // 500)]
     words = sum(len(text.split()) for text in sample) / len(sample)
     tokens = min(words * TOKENS_PER_WORD, TOKENS)
-    rate = DOCUMENTS_PER_CORE_SECOND * _cores() * TOKENS / max(tokens, 8)
+    cores = usable_cores()
+    rate = DOCUMENTS_PER_CORE_SECOND * cores * TOKENS / max(tokens, 8)
     minutes = len(train) * EPOCHS / rate / 60
     if minutes <= AFFORDABLE_MINUTES:
-        return Choice("bert", f"Chose bert: about {max(minutes, 1):.0f} minutes at most on these {_cores()} cores.")
+        return Choice("bert", f"Chose bert: about {max(minutes, 1):.0f} minutes at most on these {cores} cores.")
     return Choice(
         "linear",
-        f"Chose linear: bert would take about {minutes / 60:.1f} hours on these {_cores()} cores; "
+        f"Chose linear: bert would take about {minutes / 60:.1f} hours on these {cores} cores; "
         "ask for it with --model bert.",
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _encoder_at_hand() -> bool:

@@ -20,6 +20,7 @@ from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
+from taxotext.models.class_weights import given_weights
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
@@ -294,6 +295,8 @@ def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) ->
     inputs = {f"data.{key}": getattr(config.data, key) for key in ("train", "validation", "taxonomy", "names")}
     encoder = getattr(config.chosen.settings, "encoder", None) if config.chosen is not None else None
     inputs |= {f"encoder.{key}": getattr(encoder, key, None) for key in ("source", "embeddings")}
+    loss = getattr(config.chosen.settings, "loss", None) if config.chosen is not None else None
+    inputs["loss.weights_from"] = getattr(loss, "weights_from", None)
     for key, name in inputs.items():
         for folder in (output, run_folder):
             if name is not None and real(Path(name)).is_relative_to(real(folder)):
@@ -352,12 +355,16 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
 
 def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
     """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
-    return {
+    found = {
         "model": chosen.kind.name,
         "settings": _compared(chosen.settings),
         **_fingerprints(train, validation),
         "taxonomy": hex(hash_taxonomy(train.taxonomy)),
     }
+    loss: Any = getattr(chosen.settings, "loss", None)
+    if getattr(loss, "weights_from", None) is not None:  # what it leads to may have changed in between
+        found["class_weights"] = given_weights(loss.weights_from, loss.weights_missing, train.taxonomy)
+    return found
 
 
 def _compared(settings: SystemSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from taxotext import __version__
-from taxotext.cli import compare, config, data, evaluate, experiment, hub, models, predict, search, train, tune
+from taxotext.cli import compare, config, data, evaluate, experiment, hub, models, predict, search, status, train, tune
 
 app = typer.Typer(
     name="taxotext",
@@ -40,6 +40,7 @@ def _root(
 
 
 app.command("train")(train.train)
+app.command("status")(status.status)
 app.command("search")(search.search)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)

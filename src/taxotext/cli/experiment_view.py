@@ -93,7 +93,9 @@ class Live(Lines):
             table.add_row(*(Text(str(value)) for value in rows[position]))
         hidden = len(rows) - len(shown)
         below = Text(f"{headline(status)}{f' ({hidden} cells not shown)' if hidden else ''}")
-        return Group(table, ProgressBar(total=1.0, completed=status.share, width=40), below)
+        bar = Table.grid()  # a bar ends no line of its own
+        bar.add_row(ProgressBar(total=1.0, completed=status.share, width=40))
+        return Group(table, bar, below)
 
 
 def headline(status: Status) -> str:

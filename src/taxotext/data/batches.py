@@ -28,6 +28,7 @@ class Batch:
         ids: int64 (W, T), padded with the tokenizer's padding id.
         mask: bool (W, T), True on tokens.
         owner: int64 (W,), position in the batch (0..B-1) of the document that a window belongs to.
+        rows: int64 (W,), which windows of the corpus.
         targets: float32 (B, N) or None.
         weights: float32 (B,) or None.
     """
@@ -36,6 +37,7 @@ class Batch:
     ids: NDArray[np.int64]
     mask: NDArray[np.bool_]
     owner: NDArray[np.int64]
+    rows: NDArray[np.int64]
     targets: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
 
@@ -100,6 +102,7 @@ def make_batch(
         ids=ids,
         mask=mask,
         owner=owner,
+        rows=rows,
         targets=None if targets is None else targets[documents].toarray().astype(np.float32),
         weights=None if weights is None else weights[documents],
     )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.spill import IN_MEMORY, IdsBuilder
-from taxotext.errors import ModelFolderError
+from taxotext.errors import MissingExtraError, ModelFolderError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CHUNK = 1024
 """Texts that are handed to the tokenizer at a time: enough to keep its threads busy, little to hold."""
+SPACY = "taxotext_spacy_words"
+"""Key in ``tokenizer.json`` of the rules by which words are parted, where spaCy does it."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,13 @@ class TextTokenizer:
 
     Args:
         tokenizer: a ``tokenizers.Tokenizer`` whose padding token is set.
+        words: parts texts into words first, of which ``tokenizer`` makes one token each; None: ``tokenizer`` does all.
 
     Raises:
         ModelFolderError: when the tokenizer has no padding token.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, words: SpacyWords | None = None) -> None:
         # The tokenizer is changed below (no truncation, no padding): work on a copy of its own.
         tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         padding = tokenizer.padding
@@ -73,6 +79,7 @@ class TextTokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
+        self.words = words
         example = tokenizer.encode("a")
         inside = [position for position, special in enumerate(example.special_tokens_mask) if not special]
         first, last = (inside[0], inside[-1]) if inside else (len(example.ids), len(example.ids))
@@ -91,8 +98,15 @@ class TextTokenizer:
         from tokenizers import Tokenizer
 
         try:
-            return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
-        except ModelFolderError:
+            text = path.read_text(encoding="utf-8")
+            words = None
+            if f'"{SPACY}"' in text:  # there, or a word of the vocabulary
+                content = json.loads(text)
+                if SPACY in content:
+                    words = SpacyWords.from_dict(content.pop(SPACY), str(path))
+                    text = json.dumps(content)
+            return cls(Tokenizer.from_str(text), words)
+        except (MissingExtraError, ModelFolderError):
             raise
         except OSError:
             raise ModelFolderError(f"{path}: the tokenizer is missing; save the model again.") from None
@@ -108,6 +122,7 @@ class TextTokenizer:
         min_count: int = 2,
         lowercase: bool = True,
         punctuation: bool = True,
+        words: SpacyWords | None = None,
     ) -> Self:
         """Learn a vocabulary of whole words from ``texts`` (the training split only).
 
@@ -119,6 +134,7 @@ class TextTokenizer:
             min_count: rarer words become ``[UNK]``.
             lowercase: fold case first.
             punctuation: False: punctuation parts words and is left out; True: each sign is a word.
+            words: parts texts into words in place of all this, and has its own say on punctuation.
         """
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -127,25 +143,31 @@ class TextTokenizer:
         tokenizer.normalizer = normalizers.Sequence(steps)
         behaviour = "isolated" if punctuation else "removed"
         lone = Regex(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.WhitespaceSplit(),
-                pre_tokenizers.Punctuation(behaviour),
-                pre_tokenizers.Split(lone, "isolated"),
-            ]
-        )
+        if words is None:
+            tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+                [
+                    pre_tokenizers.WhitespaceSplit(),
+                    pre_tokenizers.Punctuation(behaviour),
+                    pre_tokenizers.Split(lone, "isolated"),
+                ]
+            )
         trainer = trainers.WordLevelTrainer(
             vocab_size=size, min_frequency=min_count, special_tokens=["[PAD]", "[UNK]"], show_progress=False
         )
-        tokenizer.train_from_iterator(texts, trainer)
+        # A list of words is to the library a list of texts, each of one word.
+        parted = texts if words is None else chain.from_iterable(map(words.split, batched(texts, CHUNK)))
+        tokenizer.train_from_iterator(parted, trainer)
         tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
-        return cls(tokenizer)
+        return cls(tokenizer, words)
 
     def save(self, path: Path) -> None:
         """Write ``tokenizer.json``, the padding token included."""
         copy = type(self._tokenizer).from_str(self._tokenizer.to_str())
         copy.enable_padding(pad_id=self.pad_id, pad_token=self._pad_token)
-        path.write_text(copy.to_str(), encoding="utf-8")
+        text = copy.to_str()
+        if self.words is not None:
+            text = json.dumps({**json.loads(text), SPACY: self.words.to_dict()}, ensure_ascii=False)
+        path.write_text(text, encoding="utf-8")
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())
@@ -163,7 +185,9 @@ class TextTokenizer:
 
     def tokens(self, text: str) -> list[str]:
         """Return the pieces of one text, for people to look at."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
+        given: Any = text if self.words is None else self.words.split([text])[0]
+        parted = self.words is not None
+        return list(self._tokenizer.encode(given, is_pretokenized=parted, add_special_tokens=False).tokens)
 
     def encode(self, texts: Sequence[str], in_memory: int = IN_MEMORY) -> Ragged:
         """Token ids of each text, without special tokens, uncut; more than ``in_memory`` of them are in a file.
@@ -176,10 +200,22 @@ class TextTokenizer:
         builder = IdsBuilder(in_memory)
         empty = np.asarray([self.pad_id if self.unknown_id is None else self.unknown_id], dtype=np.int32)
         for start in range(0, len(texts), CHUNK):
-            batch = self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK]), add_special_tokens=False)
+            given: Any = list(texts[start : start + CHUNK])
+            if self.words is not None:
+                given = self.words.split(given)
+            batch = self._tokenizer.encode_batch_fast(
+                given, is_pretokenized=self.words is not None, add_special_tokens=False
+            )
             builder.add([np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch])
         return Ragged(*builder.finish())
 
     def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special tokens included (documents,)."""
         return self.encode(texts).lengths + self.specials
+
+
+def batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """``texts``, ``size`` at a time."""
+    remaining = iter(texts)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +11,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from taxotext.files import take_lock
+from taxotext.processes import ask_for_death, end_group
 
-PR_SET_PDEATHSIG = 1
 ASK_EVERY = 0.05
 
 
@@ -28,23 +26,15 @@ def die_with_parent(pipe: int, parent: int) -> None:
         pipe: descriptor that is open for reading as long as the parent lives.
         parent: process id of the parent.
     """
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
     def watch() -> None:
         with contextlib.suppress(OSError):
             while os.read(pipe, 1):
                 pass
-        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # never the group of somebody else
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
+        end_group()
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-    if os.getppid() != parent:  # it went before the system was asked
-        os._exit(1)
+    ask_for_death(parent)
 
 
 class FolderLock:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from taxotext import __version__
+from taxotext.processes import usable_cores
 
 PACKAGES = ("torch", "transformers", "tokenizers", "lightning", "scikit-learn", "numpy", "scipy")
 THREAD_VARIABLES = (
@@ -55,17 +56,12 @@ def free_memory() -> int | None:
     return found
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def machine(threads: int) -> dict[str, Any]:
     """Processor, memory, and the versions that take part; no names of hosts or users."""
     total = _meminfo("MemTotal")
     found: dict[str, Any] = {
         "processor": _processor(),
-        "cores": cores(),
+        "cores": usable_cores(),
         "threads": threads,
         "memory_gb": None if total is None else round(total / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",

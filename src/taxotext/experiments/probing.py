@@ -14,9 +14,10 @@ from typing import Any
 from taxotext.experiments import worker
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
-from taxotext.experiments.measuring import cores, free_memory, machine_load
+from taxotext.experiments.measuring import free_memory, machine_load
 from taxotext.experiments.runner import environment_of
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.processes import usable_cores
 from taxotext.progress import Reporter
 
 
@@ -85,15 +86,15 @@ class Plan:
                 f"{self.jobs} jobs may need {self.memory / 1e9:.1f} GB together and {self.free_memory / 1e9:.1f} GB "
                 "are free: lower jobs, or the batch size of the largest system."
             )
-        if self.load is not None and self.load > cores() / 2:
+        if self.load is not None and self.load > usable_cores() / 2:
             found.append(
-                f"The machine is busy ({self.load:g} running processes on {cores()} cores): the times hold for a "
-                "machine as busy as that."
+                f"The machine is busy ({self.load:g} running processes on {usable_cores()} cores): the times hold "
+                "for a machine as busy as that."
             )
-        if self.jobs * self.threads > cores():
+        if self.jobs * self.threads > usable_cores():
             found.append(
-                f"jobs x threads is {self.jobs * self.threads} and there are {cores()} cores: the times will be longer "
-                "and not comparable; lower one of them."
+                f"jobs x threads is {self.jobs * self.threads} and there are {usable_cores()} cores: the times will be "
+                "longer and not comparable; lower one of them."
             )
         found += [f"{one.system} on {one.corpus} will fail: {one.reason}" for one in self.estimates if one.reason]
         return found
@@ -113,7 +114,7 @@ def plan_experiment(
     Raises:
         ConfigError, DataError: as a run would.
     """
-    threads = settings.threads or max(1, cores() // settings.jobs)
+    threads = settings.threads or max(1, usable_cores() // settings.jobs)
     cells = list({cell.key: cell for cell in make_cells(settings, threads, where)}.values())
     finished: set[str] = set()
     if output is not None and ExperimentFolder(output).cells.is_dir():

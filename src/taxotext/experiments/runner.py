@@ -27,11 +27,12 @@ from taxotext.experiments.folder import (
     state_of,
     write_json,
 )
-from taxotext.experiments.measuring import THREAD_VARIABLES, cores
+from taxotext.experiments.measuring import THREAD_VARIABLES
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
+from taxotext.processes import usable_cores
 from taxotext.training.run import differences
 
 LOOK_EVERY = 0.1
@@ -100,7 +101,7 @@ def run_experiment(
         ConfigError, DataError: before anything is run.
         KeyboardInterrupt: the trainings have saved their checkpoints.
     """
-    threads = settings.threads or max(1, cores() // settings.jobs)
+    threads = settings.threads or max(1, usable_cores() // settings.jobs)
     cells = make_cells(settings, threads, where)
     folder = ExperimentFolder(output)
     before = folder.others(cells) if resume else []

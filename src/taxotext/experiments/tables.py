@@ -130,15 +130,19 @@ def tables_of(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator
             ),
         )
     if corpus["published"]:
-        yield Table(
-            "Published figures",
-            ("system", "metric", "published %", "here %", "source", "split there"),
-            tuple(
-                (one["system"], name, f"{100 * figure:.2f}", _beside(one, name), one["source"], one["split"])
-                for one in corpus["published"]
-                for name, figure in one["figures"].items()
-            ),
-        )
+        yield _published(corpus["published"])
+
+
+def _published(published: Sequence[Mapping[str, Any]]) -> Table:
+    """One line for each system of somebody else, and below it what was measured here of the same one."""
+    names = list(dict.fromkeys(name for one in published for name in one["figures"]))
+    lines = []
+    for one in published:
+        figures = (f"{100 * one['figures'][name]:.2f}" if name in one["figures"] else "–" for name in names)
+        lines.append((one["system"], *figures, one["source"], one["split"]))
+        if one["ours"]:
+            lines.append((f"{one['system']}, here", *(_beside(one, name) for name in names), "", ""))
+    return Table("Published figures", ("system", *(f"{name} %" for name in names), "source", "split"), tuple(lines))
 
 
 def facts_of(corpus: Mapping[str, Any]) -> str:
@@ -240,7 +244,12 @@ def _cost(spread: Mapping[str, Any] | None, decimals: int) -> str:
 
 def _difference(found: Mapping[str, float]) -> tuple[str, ...]:
     interval = f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"
-    return (f"{100 * found['difference']:+.2f}", interval, f"{found['p_value']:.3f}", f"{found['p_adjusted']:.3f}")
+    return (f"{100 * found['difference']:+.2f}", interval, _chance(found["p_value"]), _chance(found["p_adjusted"]))
+
+
+def _chance(p: float) -> str:
+    """A p-value; one that rounds to nothing is never nothing."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _beside(one: Mapping[str, Any], name: str) -> str:

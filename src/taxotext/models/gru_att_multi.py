@@ -13,9 +13,9 @@ ACL 2019), "GRU-Att-Multi": the body of its binary classifiers with N outputs.
 Preset ``paper``: 100 words of a text, batches of 128, 10 epochs, patience 3 on the support-weighted F1, one learning
 rate of 1e-3 that stays, no weight decay, mean over labels. Its word vectors are GloVe's of 100 numbers, which are not
 part of this package: give ``encoder.embeddings=glove.6B.100d.txt``. The paper does not say whether its 96 units are
-those of one direction or of both; here they are of one (``encoder.units``). It takes words by spaCy, and the class
-weights that the binary classifiers found; here words are parted at blanks and punctuation, and weights are a
-setting. The outputs start from the log-odds of the labels.
+those of one direction or of both; here they are of one (``encoder.units``). It takes words by spaCy
+(``encoder.vocabulary.tokens=spacy``), and the class weights that the binary classifiers found
+(``loss.weights_from=MODEL``): both have to be given. The outputs start from the log-odds of the labels.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class GruAttMultiSettings(NeuralSettings):
                 "epochs": 10,
                 "batch_size": 128,
                 "patience": 3,
+                "head_learning_rate": 1e-3,
                 "monitor": "weighted_f1",
                 "schedule": "constant",
                 "warmup": 0.0,
@@ -61,7 +62,7 @@ class GruAttMultiSettings(NeuralSettings):
         parts.LinearHeadSettings(dropout=0.0), description="label head"
     )
     training: TrainingSettings = Field(
-        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=1e-3, patience=5),
+        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5),
         description="gradient descent",
     )
 

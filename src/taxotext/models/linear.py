@@ -13,7 +13,6 @@ classifiers see all of them. No torch is imported.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -31,6 +30,7 @@ from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, b
 from taxotext.models.heldout import HeldOut
 from taxotext.models.memory import Need, check_memory
 from taxotext.models.tensors import numbers, read_tensors, sparse_rows
+from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Linear(System):
         analyze = self._make_vectorizer(1).build_analyzer()
         entries = int(sum(len(set(analyze(text))) for text in sample) / len(sample) * len(train))
         held_out, labels = len(validation if validation is not None else train), len(self.taxonomy)
-        threads = self.settings.runtime.threads or os.cpu_count() or 1
+        threads = self.settings.runtime.threads or usable_cores()
         # The solver copies the features, 16 bytes an entry, for each classifier that is fitted at the same time.
         solver = 16 * entries * min(threads, labels)
         shrink = "lower features.max_features, or raise features.min_documents"

@@ -18,6 +18,7 @@ from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.files import write_atomically
 from taxotext.models import parts
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights, recorded_weights, shortest
 from taxotext.models.space import Around
 from taxotext.settings import Settings
 
@@ -101,6 +102,8 @@ class NeuralSystem(System):
         self._built: BuiltEncoder | None = None
         self._network: TextClassifier | None = None
         self._edges: Tensor | None = None  # (2, E), where the weights are
+        self.loss_weights: dict[str, float] | None = None
+        """Weights of positives by label id, where the loss took them from another model; else None."""
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -117,18 +120,22 @@ class NeuralSystem(System):
     def _assemble(self, built: BuiltEncoder, log_odds: NDArray[np.float32] | None = None) -> None:
         from taxotext.nn.network import TextClassifier
 
-        limit, asked = built.max_tokens, self.settings.text.max_tokens
-        if limit is not None and asked > limit:
-            raise ConfigError(
-                f"text.max_tokens: the encoder takes {limit} tokens at most, not {asked}; lower it, "
-                "or set text.long_text=chunk_max to read longer texts in pieces."
-            )
+        self.check_limit(built)
         width = int(built.module.width)  # type: ignore[arg-type]  # every encoder has it
         structure = parts.build("structure", self.settings.structure, taxonomy=self.taxonomy, width=width)
         head = parts.build("head", self.settings.head, taxonomy=self.taxonomy, width=width, log_odds=log_odds)
         join = "mean" if self.settings.text.long_text == "chunk_mean" else "max"
         self._built = built
         self._network = TextClassifier(built.module, structure, head, join)
+
+    def check_limit(self, built: BuiltEncoder) -> None:
+        """Raise ConfigError where the encoder takes fewer tokens than the settings ask for."""
+        limit, asked = built.max_tokens, self.settings.text.max_tokens
+        if limit is not None and asked > limit:
+            raise ConfigError(
+                f"text.max_tokens: the encoder takes {limit} tokens at most, not {asked}; lower it, "
+                "or set text.long_text=chunk_max to read longer texts in pieces."
+            )
 
     @property
     def network(self) -> TextClassifier:
@@ -145,7 +152,12 @@ class NeuralSystem(System):
         return self._built.tokenizer
 
     def windows(self, texts: Sequence[str]) -> Windows:
-        """Token windows of ``texts``: the same in training and in use."""
+        """What the encoder reads of ``texts``: the same in training and in use."""
+        windows, kept = self._token_windows(texts), self.settings.runtime.tokens_in_memory
+        arrange = self._built.arrange if self._built is not None else None
+        return windows if arrange is None else arrange(windows, in_memory=kept)
+
+    def _token_windows(self, texts: Sequence[str]) -> Windows:
         text, kept = self.settings.text, self.settings.runtime.tokens_in_memory
         return make_windows(
             self.tokenizer.encode(texts, kept),
@@ -166,6 +178,9 @@ class NeuralSystem(System):
             positives=_positives(train),
             documents=len(train),
         )
+        if getattr(self.settings.loss, "weights_from", None) is not None:
+            weights: Any = loss.positive_weight
+            self.loss_weights = dict(zip(self.taxonomy.ids, shortest(weights.cpu().numpy()), strict=True))
         return loss
 
     def regulariser(self) -> Tensor | None:
@@ -262,22 +277,30 @@ class NeuralSystem(System):
 
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts have tokens that are not read."""
-        return sum(int(self.windows(texts[part]).cut.sum()) for part in block_starts(len(texts), SCORED_TOGETHER))
+        blocks = block_starts(len(texts), SCORED_TOGETHER)
+        return sum(int(self._token_windows(texts[part]).cut.sum()) for part in blocks)
 
     def facts(self) -> dict[str, Any]:
         """Parameters, and the facts of the encoder: its source and hash, or its vocabulary and word vectors."""
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
-        return {"parameters": parameters, **(self._built.facts if self._built is not None else {})}
+        facts = {"parameters": parameters, **(self._built.facts if self._built is not None else {})}
+        if self.loss_weights is not None:
+            source, weights = Path(self.settings.loss.weights_from).name, self.loss_weights.values()
+            facts["class_weights"] = f"{min(weights):g} to {max(weights):g}, from {source}"
+        return facts
 
     # -- the folder --------------------------------------------------------------------------------------------
 
     def save_parts(self, folder: Path) -> None:
-        """Write ``encoder.json``, ``tokenizer.json`` and ``weights.safetensors``."""
+        """Write ``encoder.json``, ``tokenizer.json``, ``weights.safetensors``; also what class weights were given."""
         if self._built is None:
             raise RuntimeError("the network is not built yet")
         (folder / "encoder.json").write_text(json.dumps(self._built.record, indent=2), encoding="utf-8")
         self.tokenizer.save(folder / "tokenizer.json")
         save_weights(self.network, folder / "weights.safetensors")
+        if self.loss_weights is not None:
+            content = json.dumps(class_weights(self.loss_weights), indent=2, ensure_ascii=False)
+            (folder / CLASS_WEIGHTS).write_text(content, encoding="utf-8")
 
     @classmethod
     def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
@@ -292,6 +315,8 @@ class NeuralSystem(System):
             raise ModelFolderError(f"{folder / 'encoder.json'}: must be a JSON object.")
         system._assemble(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
         load_weights(system.network, folder / "weights.safetensors")
+        if getattr(settings.loss, "weights_from", None) is not None:  # from the folder: the other model may be gone
+            system.loss_weights = recorded_weights(folder, taxonomy)
         return system
 
 

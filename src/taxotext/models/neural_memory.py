@@ -62,12 +62,12 @@ def needs(system: NeuralSystem, train: Corpus, validation: Corpus | None, networ
     if tokens <= settings.runtime.tokens_in_memory:
         # Once as the tokenizer gives them, once as windows.
         found.append(Need(f"about {tokens:,} token ids", 8 * tokens, "lower runtime.tokens_in_memory"))
-    activations = _activations(network, int(training.batch_size * windows), width, system.runtime().bf16)
-    if activations:
+    left = activations(network, int(training.batch_size * windows), width, system.runtime().bf16)
+    if left:
         found.append(
             Need(
                 f"activations of a batch of {training.batch_size} documents of {width} tokens",
-                activations,
+                left,
                 f"lower {batch}, or lower text.max_tokens (now {settings.text.max_tokens})",
                 "training",
                 on_device,
@@ -104,7 +104,7 @@ def _tokens(system: NeuralSystem, train: Corpus) -> tuple[int, float, int]:
     return int(lengths.sum() * share), len(windows.tokens) / len(sample), int(longest)
 
 
-def _activations(network: Any, windows: int, tokens: int, bf16: bool) -> int:
+def activations(network: Any, windows: int, tokens: int, bf16: bool) -> int:
     """Bytes that the layers of the encoder keep for the gradient; 0 where the encoder does not name its layers."""
     config = getattr(getattr(network.encoder, "model", None), "config", None)
     layers = getattr(config, "num_hidden_layers", None)

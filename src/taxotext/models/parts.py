@@ -13,12 +13,13 @@ from functools import reduce
 from importlib import import_module
 from importlib.metadata import entry_points
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from taxotext.models.class_weights import given_weights
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 #   structure  taxonomy, width D of the encoder
 #   head       taxonomy, width D, log_odds (N,) of the labels in the training documents, or None
 #   loss       taxonomy, positives (N,) training documents of each label, documents
-Kind = Literal["encoder", "structure", "head", "loss"]
+#   body       width D of the states of a frozen encoder; or that encoder (taxotext.models.bodies)
+Kind = Literal["encoder", "structure", "head", "loss", "body"]
 ENTRY_POINTS = "taxotext.parts"
 
 
@@ -45,7 +47,7 @@ class Part:
     build: Callable[..., Any]
 
 
-_PARTS: dict[str, dict[str, Part]] = {"encoder": {}, "structure": {}, "head": {}, "loss": {}}
+_PARTS: dict[str, dict[str, Part]] = {"encoder": {}, "structure": {}, "head": {}, "loss": {}, "body": {}}
 
 
 def register(kind: Kind, settings: type[Settings], build: Callable[..., Any]) -> None:
@@ -87,7 +89,12 @@ def members(kind: Kind) -> dict[str, type[Settings]]:
     return {name: part.settings for name, part in _PARTS[kind].items()}
 
 
-BUILT_IN = ("taxotext.models.words", "taxotext.models.losses")
+BUILT_IN = (
+    "taxotext.models.words",
+    "taxotext.models.graph_words",
+    "taxotext.models.losses",
+    "taxotext.models.bodies",
+)
 """Modules that register parts beside those of this one."""
 
 _loaded = False
@@ -138,6 +145,20 @@ class BinaryCrossEntropySettings(Settings):
         1.0,
         description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), from 1 to 10",
     )
+    weights_from: str | None = Field(
+        None, min_length=1, description="path of a model of gru_att or htrans, or of its training: their class weights"
+    )
+    weights_missing: PositiveWeight | None = Field(
+        None, description="weight of labels that weights_from lacks; null: an error that names them"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.weights_from is not None and self.positive_weight != 1.0:
+            raise ValueError("weights come from positive_weight or from weights_from; leave one of the two out")
+        if self.weights_from is None and self.weights_missing is not None:
+            raise ValueError("weights_missing says what weights_from lacks, and that is not given")
+        return self
 
 
 BALANCED_LIMIT = 10.0
@@ -190,7 +211,10 @@ def _build_bce(
 
     from taxotext.nn.losses import BinaryCrossEntropy
 
-    weights = positive_weights(settings.positive_weight, taxonomy, positives, documents)
+    chosen: float | str | dict[str, float] = settings.positive_weight
+    if settings.weights_from is not None:
+        chosen = given_weights(settings.weights_from, settings.weights_missing, taxonomy)
+    weights = positive_weights(chosen, taxonomy, positives, documents)
     return BinaryCrossEntropy(None if weights is None else torch.from_numpy(weights), settings.scale)
 
 

@@ -69,6 +69,21 @@ BUILT_IN = (
         "word vectors and a bidirectional GRU with attention, maximum and mean",
         "taxotext.models.gru_att_multi:GruAttMulti",
     ),
+    Entry(
+        "dgcnn",
+        "graph of words and convolutions, labels tied to their parents (Peng et al. 2018)",
+        "taxotext.models.dgcnn:Dgcnn",
+    ),
+    Entry(
+        "gru_att",
+        "one recurrent classifier per label, each with the best of some class weights",
+        "taxotext.models.gru_att:GruAtt",
+    ),
+    Entry(
+        "htrans",
+        "one recurrent classifier per label, inherited along the taxonomy (HTrans)",
+        "taxotext.models.htrans:HTrans",
+    ),
 )
 
 

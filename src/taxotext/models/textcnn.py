@@ -59,7 +59,7 @@ class TextCnnSettings(NeuralSettings):
         parts.LinearHeadSettings(dropout=0.5), description="label head"
     )
     training: TrainingSettings = Field(
-        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=1e-3, patience=5),
+        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5),
         description="gradient descent",
     )
 

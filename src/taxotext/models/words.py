@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ModelFolderError
 from taxotext.models.parts import register
@@ -25,6 +26,16 @@ class VocabularySettings(Settings):
     min_count: int = Field(2, ge=1, description="rarer words are unknown")
     lowercase: bool = Field(True, description="fold case")
     punctuation: Literal["keep", "drop"] = Field("keep", description="keep: each sign is a word; drop: left out")
+    tokens: Literal["words", "spacy"] = Field(
+        "words", description="words: parted at blanks and punctuation; spacy: by spaCy's rules of the language"
+    )
+    language: str = Field("en", min_length=1, description="whose rules, for tokens=spacy")
+
+    @model_validator(mode="after")
+    def _language_is_used(self) -> Self:
+        if self.language != "en" and self.tokens != "spacy":
+            raise ValueError("language is of tokens=spacy; give that as well, or leave the language out")
+        return self
 
 
 class WordSettings(Settings):
@@ -134,6 +145,11 @@ def build_over_words(
         width = record.get("embedding_width")
         if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= 10_000:
             raise ModelFolderError(f"encoder.json: embedding_width is {width!r}; save the model again.")
+        if (settings.vocabulary.tokens == "spacy") != (tokenizer.words is not None):
+            raise ModelFolderError(
+                f"tokenizer.json: does not part words as encoder.vocabulary.tokens={settings.vocabulary.tokens} says; "
+                "save the model again."
+            )
         with random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             module = make(_table(len(tokenizer), width, tokenizer.pad_id))
         pretrained: frozenset[str] = frozenset()
@@ -154,12 +170,16 @@ def _start(
     from taxotext.nn.encoders.vectors import first_vectors
 
     chosen = settings.vocabulary
+    punctuation, parted = chosen.punctuation == "keep", None
+    if chosen.tokens == "spacy":
+        parted = SpacyWords.of_language(chosen.language, punctuation=punctuation)
     tokenizer = TextTokenizer.learn_words(
         texts,
         size=chosen.size,
         min_count=chosen.min_count,
         lowercase=chosen.lowercase,
-        punctuation=chosen.punctuation == "keep",
+        punctuation=punctuation,
+        words=parted,
     )
     vectors = first_vectors(settings.embeddings, settings.embedding_width, tokenizer, texts)
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
@@ -171,6 +191,8 @@ def _start(
         "embeddings_trained": settings.train_embeddings,
         **vectors.record,
     }
+    if parted is not None:
+        record["tokens"] = f"spaCy {parted.version}, {chosen.language}"
     pretrained = frozenset({"embedding.weight"} if vectors.pretrained else ())
     return tokenizer, record, make(table), pretrained, vectors.notes
 

@@ -25,16 +25,18 @@ class AttentionPooling(nn.Module):
 
     Args:
         width: D of the tokens.
+        hidden: numbers of u_t; None: D.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.projection = nn.Linear(width, width)
-        self.context = nn.Parameter(torch.empty(width).uniform_(-0.1, 0.1))
+        hidden = width if hidden is None else hidden
+        self.projection = nn.Linear(width, hidden)
+        self.context = nn.Parameter(torch.empty(hidden).uniform_(-0.1, 0.1))
 
     def weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """α: (W, T, D), (W, T) -> (W, T), zeros on padding."""
-        keys = torch.tanh(self.projection(tokens))  # (W, T, D)
+        keys = torch.tanh(self.projection(tokens))  # (W, T, H)
         scores = (keys.float() * self.context).sum(-1)  # (W, T)
         return torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), 1) * mask
 

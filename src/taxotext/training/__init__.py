@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RECIPES = {
     "direct": "taxotext.training.direct",
     "gradient": "taxotext.training.gradient",
+    "hierarchy": "taxotext.training.hierarchy",
 }
 """Recipe to module; each module has ``fit(system, train, validation, run, reporter) -> FitResult``."""
 

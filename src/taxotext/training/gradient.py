@@ -56,6 +56,7 @@ def fit(
     system.build(train)
     for note in system.notes:
         reporter.note(note)
+    loss = system.loss(train)
     system.network.train()  # pretrained encoders come with dropout switched off
     if system.settings.runtime.check_memory:
         check_memory(system.memory(train, validation), device_free=device_free(system))
@@ -82,7 +83,7 @@ def fit(
         average=_average(system, windows, runtime),
     )
     bar = Bar(reporter, conductor, settings.monitor, len(train), settings.epochs)
-    module = TextModule(system, system.loss(train), math.ceil(len(loader) / settings.accumulate))
+    module = TextModule(system, loss, math.ceil(len(loader) / settings.accumulate))
     with _stopped_by_interrupt(conductor):
         _train(module, loader, [conductor, bar], system, runtime, run)
     load_weights(system.network, run.checkpoints / BEST)

@@ -6,17 +6,23 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, take_lock, write_text_atomically
+from taxotext.models.class_weights import CLASS_WEIGHTS
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
+STATES = (LAST, "done/*.json", "fits/*.safetensors", "shared/*.states.json")
+"""Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
+LOOKS = 4
+"""How often a lock is tried: whoever looks whether it is held holds it for a moment."""
 
 
 class RunFolder:
@@ -85,9 +91,10 @@ class RunFolder:
         clean_run(self.folder)
 
     def abandon(self) -> None:
-        """Forget a training that ended before its first checkpoint: nothing of it could be resumed."""
-        if not (self.checkpoints / LAST).is_file():
+        """Let others go on; forget a training that ended before its first checkpoint, of which nothing is left."""
+        if not any(any(self.checkpoints.glob(state)) for state in STATES):
             clean_run(self.folder)
+        release_run(self.folder)
 
 
 class TemporaryRun(RunFolder):
@@ -101,6 +108,7 @@ class TemporaryRun(RunFolder):
         return self
 
     def __exit__(self, *_: object) -> None:
+        release_run(self.folder)
         self._holder.cleanup()
 
 
@@ -122,7 +130,12 @@ def take_run(folder: Path) -> None:
         lock = path.open("wb")
     except OSError:  # a folder that cannot be written, which is found out when it is
         return
-    if not take_lock(lock):
+    tries = LOOKS
+    while not take_lock(lock):
+        tries -= 1
+        if tries:
+            time.sleep(0.05)
+            continue
         lock.close()
         raise ModelFolderError(
             f"{folder}: another process trains there; wait for its end, or choose another output folder."
@@ -130,14 +143,29 @@ def take_run(folder: Path) -> None:
     _HELD[path] = lock
 
 
+def release_run(folder: Path) -> None:
+    """Let other processes in again."""
+    held = _HELD.pop(folder.resolve() / LOCK, None)
+    if held is not None:
+        held.close()
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether a process trains in a run folder; never where there are no locks (Windows, some file systems)."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            return not take_lock(lock)
+    except OSError:
+        return False
+
+
 def clean_run(folder: Path) -> None:
     """Remove the checkpoints in a run folder; the logs stay."""
     (folder / "run.json").unlink(missing_ok=True)  # first: without it checkpoints count for nothing
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / CLASS_WEIGHTS).unlink(missing_ok=True)
     (folder / LOCK).unlink(missing_ok=True)
-    held = _HELD.pop(folder.resolve() / LOCK, None)
-    if held is not None:
-        held.close()
+    release_run(folder)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from taxotext.nn.encoders.wheel import DEFAULT_NAME, wheel_folder
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
+
+    from taxotext.data.windows import Windows
 
 LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError)
 """What transformers raises when something is missing, damaged or unknown to it."""
@@ -32,6 +35,7 @@ class BuiltEncoder:
         pretrained: parameters of the module that start from pretrained weights, by name; None: all of them.
         facts: what the model card and tables say about it, JSON-ready.
         notes: sentences for the user, such as how many words have vectors.
+        arrange: (windows, in_memory=ids that are kept in memory) -> the windows that the module reads; None: those.
     """
 
     module: nn.Module
@@ -41,6 +45,7 @@ class BuiltEncoder:
     pretrained: frozenset[str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    arrange: Callable[..., Windows] | None = None
 
 
 def resolve(source: str) -> tuple[str, str]:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from taxotext.nn.encoders.states import GruStates
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.pooling import AttentionPooling, masked_max, masked_mean
 
 
 class TextCnn(nn.Module):
@@ -88,8 +88,8 @@ class KimCnn(nn.Module):
         return TextFeatures(torch.cat(tokens, 1).transpose(1, 2), mask, torch.cat(pooled, 1))
 
 
-class GruAttention(nn.Module):
-    """A bidirectional GRU whose states are joined by attention, maximum and mean.
+class GruAttention(GruStates):
+    """A bidirectional GRU over word vectors, whose states are joined by attention, maximum and mean.
 
     Args:
         embedding: V x D; row 0 is padding and holds zeros.
@@ -98,27 +98,13 @@ class GruAttention(nn.Module):
     """
 
     def __init__(self, embedding: nn.Embedding, width: int, dropout: float) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.embedding = embedding
-        # Two networks in one direction each: a text is turned round within its own length, so that the second starts
-        # at its last word. Packed sequences would do the same, and are many times slower on a CPU.
-        self.forwards = nn.GRU(embedding.embedding_dim, width, batch_first=True)
-        self.backwards = nn.GRU(embedding.embedding_dim, width, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
-        self.attention = AttentionPooling(2 * width)
-        self.token_width = 2 * width
-        self.width = 3 * self.token_width
+        self._make(embedding.embedding_dim, width, dropout)
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """(W, T) token ids and mask -> features; ``pooled`` is [attention; maximum; mean]."""
-        words = embed(self.embedding, ids, mask).transpose(1, 2)  # (W, T, D)
-        turned = turn_round(words, mask)
-        ahead = self.forwards(words)[0]  # (W, T, H)
-        back = turn_round(self.backwards(turned)[0], mask)  # (W, T, H)
-        states = torch.cat([ahead, back], 2) * mask.unsqueeze(-1)  # (W, T, 2H)
-        states = self.dropout(states)
-        pooled = torch.cat([self.attention(states, mask), masked_max(states, mask), masked_mean(states, mask)], 1)
-        return TextFeatures(states, mask, pooled)
+        return super().forward(embed(self.embedding, ids, mask).transpose(1, 2), mask)
 
 
 class RowNorm(nn.BatchNorm1d):
@@ -137,11 +123,3 @@ def embed(embedding: nn.Embedding, ids: Tensor, mask: Tensor) -> Tensor:
     """(W, T) ids -> (W, D, T) vectors, zeros on padding."""
     vectors: Tensor = embedding(ids) * mask.unsqueeze(-1)
     return vectors.transpose(1, 2)
-
-
-def turn_round(tokens: Tensor, mask: Tensor) -> Tensor:
-    """(W, T, D) with each text in reverse order; padding stays behind it."""
-    positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
-    lengths = mask.sum(1, keepdim=True)  # (W, 1)
-    source = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (W, T)
-    return tokens.gather(1, source.unsqueeze(-1).expand_as(tokens))

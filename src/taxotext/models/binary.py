@@ -1,0 +1,301 @@
+"""Systems of one binary classifier for each label: their settings, and N small networks as one model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from taxotext.data.tokens import TextTokenizer
+from taxotext.errors import ModelFolderError
+from taxotext.files import write_atomically, write_text_atomically
+from taxotext.labels import Taxonomy
+from taxotext.models import parts
+from taxotext.models.base import SystemSettings
+from taxotext.models.binary_parts import changes_encoder, misfits, reads_states, single_network
+from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
+from taxotext.models.neural import NeuralSystem, TextSettings
+from taxotext.models.tensors import read_tensors
+from taxotext.models.words import GruAttentionSettings, WordSettings
+from taxotext.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from taxotext.data import Corpus
+    from taxotext.models.memory import Need
+    from taxotext.nn.encoders.pretrained import BuiltEncoder
+    from taxotext.nn.label_networks import LabelNetwork, LabelNetworks
+
+FITS = "fits.json"
+"""How each label was fitted, in the order of the taxonomy."""
+
+Weight = Annotated[float, Field(gt=0)]
+
+
+class ClassWeightSettings(Settings):
+    """Weight of the documents that bear a label, against those that do not."""
+
+    candidates: tuple[Weight, ...] = Field(
+        (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0), min_length=1, description="tried for each label; best validation F1"
+    )
+    search: Literal["halving", "grid"] = Field(
+        "halving", description="grid: each weight is trained to its end; halving: after each rung the better ones go on"
+    )
+    rungs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (2, 5), min_length=1, description="halving: epochs after which the weights are compared"
+    )
+    factor: float = Field(3.0, gt=1, description="halving: one in so many goes on, rounded up")
+
+    @field_validator("candidates", "rungs")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in pairwise(value)):
+            raise ValueError("each number must be greater than the one before")
+        return value
+
+
+class TransferSettings(Settings):
+    """What a classifier takes over from that of the parent label."""
+
+    enabled: bool = Field(True, description="false: each label starts from random weights")
+    parent: Literal["best", "largest", "first"] = Field(
+        "best", description="of several: best validation F1, most training documents, or first in the taxonomy"
+    )
+    fresh_head: bool = Field(True, description="the output layer starts anew; false: from that of the parent")
+    freeze_embeddings: bool = Field(True, description="word vectors are trained by labels without parent only")
+    body_learning_rate: float | None = Field(
+        5e-4, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"
+    )
+
+
+class BinaryTrainingSettings(Settings):
+    """One small fit: gradient descent for one label and one class weight."""
+
+    epochs: int = Field(10, ge=1, description="passes over the training documents at most")
+    batch_size: int = Field(128, ge=1, description="documents in a batch")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam; of everything that nothing else is said of")
+    clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+    patience: int = Field(3, ge=1, description="epochs without a better validation F1 before stopping")
+    start_at_odds: bool = Field(
+        True, description="the output starts at the weighted log-odds of the label; false: at 0"
+    )
+    split: Literal["shared", "own"] = Field(
+        "shared", description="shared: all labels select on the same validation documents; own: each on its own 15 %"
+    )
+    checkpoint_minutes: float = Field(0.5, ge=0, description="time between checkpoints within a fit, at ends of epochs")
+
+
+class BinarySettings(SystemSettings):
+    """Settings of ``gru_att`` and ``htrans``."""
+
+    text: TextSettings = Field(TextSettings(max_tokens=100), description="tokens and long texts")
+    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]  # built from the registry
+        GruAttentionSettings(), description="text encoder of each classifier; a transformer: shared, and frozen"
+    )
+    body: parts.choice("body") | None = Field(  # type: ignore[valid-type]
+        None, description="of each label over a shared encoder; null: gru, or none where the encoder is one over words"
+    )
+    weights: ClassWeightSettings = Field(ClassWeightSettings(), description="class weights")
+    transfer: TransferSettings = Field(TransferSettings(), description="along the taxonomy")
+    training: BinaryTrainingSettings = Field(BinaryTrainingSettings(), description="of one small fit")
+    storage: Literal["float32", "float16"] = Field("float32", description="of the weights in the model folder")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_body(cls, values: Any) -> Any:
+        """Over a pretrained encoder ``body`` is never null: configurations say what was fitted."""
+        encoder = values.get("encoder") if isinstance(values, Mapping) else None
+        name = encoder.get("name") if isinstance(encoder, Mapping) else getattr(encoder, "name", None)
+        kind = parts.members("encoder").get(str(name), WordSettings)
+        if issubclass(kind, WordSettings) or values.get("body") is not None:
+            return values
+        return {**values, "body": {"name": "gru"}}
+
+    @model_validator(mode="after")
+    def _body_and_encoder(self) -> Self:
+        if self.body is not None and isinstance(self.encoder, WordSettings):
+            raise ValueError(
+                f"body: {self.encoder.name} is an encoder over words and needs no body; "
+                "leave the section out, or choose encoder.name=transformer"
+            )
+        return self
+
+
+class BinarySystem(NeuralSystem):
+    """N binary classifiers; :mod:`taxotext.training.hierarchy` fits them."""
+
+    Settings: ClassVar[type[SystemSettings]] = BinarySettings
+    recipe: ClassVar[str] = "hierarchy"
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "encoder.units": [48, 96, 192],
+        "body.units": [32, 64, 128],
+        "encoder.dropout": "0..0.5",
+        "body.dropout": "0..0.5",
+        "body.rank": [4, 8, 16],
+        "training.batch_size": [32, 64, 128],
+        "text.max_tokens": [100, 200],
+    }
+    _network: Any
+
+    def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
+        super().__init__(settings, taxonomy)
+        self.fits: list[dict[str, Any]] = []
+        """How each label was fitted (N,): weight, validation F1, epoch, parent; empty before."""
+
+    def build(self, train: Corpus) -> None:
+        """Make what the labels share: the vocabulary and the first word vectors, or the pretrained encoder."""
+        self._use(parts.build("encoder", self.settings.encoder, texts=train.texts))
+        single_network(self.settings, self.built.record, self.tokenizer)  # says now what cannot be fitted
+
+    def _use(self, built: BuiltEncoder) -> None:
+        self.check_limit(built)
+        if self.settings.body is not None:
+            built = replace(built, record={**built.record, "width": int(built.module.token_width)})  # type: ignore[arg-type]
+            built.module.requires_grad_(False)
+        self._built = built
+
+    @property
+    def built(self) -> BuiltEncoder:
+        """Encoder, tokenizer and record, as :meth:`build` made them."""
+        if self._built is None:
+            raise RuntimeError("the network is not built yet")
+        return self._built
+
+    def take(self, tables: list[Tensor], table_of: Tensor, each: Mapping[str, Tensor], fits: list[Any]) -> None:
+        """Become N fitted classifiers.
+
+        Args:
+            tables: word vectors (V, D); none where the labels share an encoder.
+            table_of: (N,) which of them each label reads.
+            each: name of a parameter -> (N, ...).
+            fits: how each label was fitted.
+        """
+        self._take(self._one(), tables, table_of, each, fits)
+
+    def _one(self) -> LabelNetwork:
+        encoder = self.built.module if changes_encoder(self.settings) else None
+        return single_network(self.settings, self.built.record, self.tokenizer, encoder)
+
+    def _take(
+        self,
+        one: LabelNetwork,
+        tables: list[Tensor],
+        table_of: Tensor,
+        each: Mapping[str, Tensor],
+        fits: list[dict[str, Any]],
+    ) -> None:
+        from taxotext.nn.label_networks import LabelNetworks
+
+        base = self.built.module if reads_states(self.settings) else None
+        self._network = LabelNetworks(one, tables, table_of, each, base)
+        self.fits = fits
+
+    def _base_state(self) -> dict[str, Tensor]:
+        """Weights of the encoder that the labels share, by name; empty over words."""
+        from taxotext.nn.encoders.adapters import base_state
+
+        return {} if self.settings.body is None else base_state(self.built.module)
+
+    def class_weights(self) -> dict[str, Any]:
+        """Content of :data:`CLASS_WEIGHTS`."""
+        return class_weights({label: fit["weight"] for label, fit in zip(self.taxonomy.ids, self.fits, strict=True)})
+
+    def facts(self) -> dict[str, Any]:
+        """Parameters of all classifiers and of what they share, and the facts of the encoder."""
+        networks: LabelNetworks = self._network
+        own, shared = list(networks.each.values()), [*networks.tables, *self._base_state().values()]
+        facts = {"parameters": sum(values.numel() for values in own + shared)}
+        body = self.settings.body
+        if body is None:
+            facts["embedding_tables"] = len(networks.tables)
+        else:
+            facts |= {"body": body.name, "parameters_of_a_label": sum(values[0].numel() for values in own)}
+        return {**facts, **self.built.facts}
+
+    def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
+        """What the processes that fit hold beside each other."""
+        from taxotext.models.binary_memory import needs
+
+        return needs(self, train)
+
+    def save_parts(self, folder: Path) -> None:
+        """Write ``encoder.json``, ``tokenizer.json``, ``weights.safetensors``, and how the labels were fitted."""
+        from safetensors.torch import save_file
+
+        networks: LabelNetworks = self._network
+        stored = {f"tables.{number}": table.data for number, table in enumerate(networks.tables)}
+        stored |= {f"base.{name}": values for name, values in self._base_state().items()}
+        stored |= {f"labels.{name}": values for name, values in networks.each.items()}
+        if self.settings.storage == "float16":
+            stored = {name: values.half() if values.is_floating_point() else values for name, values in stored.items()}
+        stored = {name: values.cpu().contiguous() for name, values in stored.items()}
+        stored["table_of"] = networks.table_of.cpu()
+        (folder / "encoder.json").write_text(json.dumps(self.built.record, indent=2), encoding="utf-8")
+        self.tokenizer.save(folder / "tokenizer.json")
+        write_atomically(folder / "weights.safetensors", lambda temporary: save_file(stored, temporary))
+        write_text_atomically(folder / CLASS_WEIGHTS, json.dumps(self.class_weights(), indent=2, ensure_ascii=False))
+        write_text_atomically(folder / FITS, json.dumps(self.fits, indent=1))
+
+    @classmethod
+    def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
+        """Read what :meth:`save_parts` wrote."""
+        import torch
+
+        from taxotext.nn.label_networks import TABLE
+
+        system = cls(settings, taxonomy)
+        tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
+        record = _read_json(folder / "encoder.json", dict)
+        fits = _read_json(folder / FITS, list)
+        system._use(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
+        path = folder / "weights.safetensors"
+        stored = {name: torch.from_numpy(values) for name, values in read_tensors(path)[0].items()}
+        table_of = stored.pop("table_of", None)
+        stored = {name: values.float() if values.is_floating_point() else values for name, values in stored.items()}
+        one = system._one()
+        base = system._base_state()
+        expected = {f"labels.{name}": (len(taxonomy), *values.shape) for name, values in one.own_state().items()}
+        expected |= {f"base.{name}": tuple(values.shape) for name, values in base.items()}
+        tables = 0
+        if TABLE in one.shared:
+            tables = max(1, sum(name.startswith("tables.") for name in stored))
+            shape = tuple(one.state_dict()[TABLE].shape)
+            expected |= {f"tables.{number}": shape for number in range(tables)}
+        problems = misfits(expected, stored)
+        if table_of is None or table_of.dtype != torch.int64 or table_of.shape != (len(taxonomy),):
+            problems.append(f"table_of: must be {len(taxonomy)} whole numbers")
+        elif not ((table_of >= 0) & (table_of < max(tables, 1))).all():
+            problems.append("table_of: names word vectors that are not there")
+        if len(fits) != len(taxonomy) or not all(isinstance(fit, dict) and "weight" in fit for fit in fits):
+            problems.append(f"{FITS}: must tell of {len(taxonomy)} labels")
+        if problems or table_of is None:
+            raise ModelFolderError(
+                f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", problems
+            )
+        for name, values in base.items():
+            values.copy_(stored[f"base.{name}"])
+        each = {name: stored[f"labels.{name}"] for name in one.own_state()}
+        system._take(one, [stored[f"tables.{number}"] for number in range(tables)], table_of, each, fits)
+        return system
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{path}: cannot be read ({error}).") from None
+    if not isinstance(content, kind):
+        raise ModelFolderError(f"{path}: must be a JSON {'object' if kind is dict else 'array'}.")
+    return content
+
+
+def log_odds(positives: int, documents: int, weight: float) -> float:
+    """Log-odds of a label among weighted documents; finite also where it has none."""
+    return float(np.log(weight * (positives + 1) / (documents - positives + 1)))

@@ -1,0 +1,51 @@
+"""``htrans``: binary classifiers that inherit along the taxonomy.
+
+*Hierarchical Transfer Learning for Multi-label Text Classification* (Banerjee et al., ACL 2019), section 3.2. The
+classifiers are those of ``gru_att``; labels are visited in topological order:
+
+* a label without parent starts from random weights, its word vectors are trained with it;
+* a label below starts from the chosen classifier of its parent, all class weights from the same one, with a fresh
+  output layer; word vectors are frozen;
+* the output layer learns with 1e-3 (``training.learning_rate``), GRU and attention with 5e-4
+  (``transfer.body_learning_rate``).
+
+Every switch of ``transfer`` can be turned off. Siblings do not depend on each other: they are fitted side by side by as
+many processes as ``runtime.threads``. Because word vectors are frozen below the top, a model holds one table of them
+for each label without parent.
+
+Beyond the paper, ``encoder.name=transformer`` takes a pretrained encoder for all labels, frozen: each label owns a body
+over its states, or low-rank adapters in it (:mod:`taxotext.models.bodies`), and inherits them as it inherits the GRU.
+
+The paper knows trees only. A label with several parents inherits from the one with the best validation F1
+(``transfer.parent``). Labels whose parent has no training document start from random weights. Preset ``paper`` and what
+else differs: as in ``gru_att``; with its separate splits a label is validated on documents that its parent was
+trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from taxotext.models.base import SystemSettings
+from taxotext.models.binary import BinarySettings, BinarySystem
+from taxotext.models.gru_att import PAPER
+
+
+class HTransSettings(BinarySettings):
+    """Settings of ``htrans``."""
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER}
+
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
+
+
+class HTrans(BinarySystem):
+    """Binary classifiers, each from that of its parent label."""
+
+    name: ClassVar[str] = "htrans"
+    Settings: ClassVar[type[SystemSettings]] = HTransSettings

@@ -1,0 +1,40 @@
+"""Processes that do not outlive the one that started them, and how many of them a machine has room for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1
+
+
+def ask_for_death(parent: int) -> None:
+    """Have the system kill this process when the parent is gone, also in the midst of a long computation (Linux).
+
+    Args:
+        parent: its process id; when it is gone already, the process ends here.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it went before the system was asked
+        os._exit(1)
+
+
+def end_group() -> NoReturn:
+    """End this process, and with it all that it started, if it leads a group of its own."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # never the group of somebody else
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""What is done: one JSON file for each node of a graph, there completely or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from taxotext.errors import ModelFolderError
+from taxotext.files import write_text_atomically
+
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Ledger:
+    """Results of finished nodes.
+
+    Args:
+        folder: created when it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Results of those among ``keys`` that are done.
+
+        Raises:
+            ModelFolderError: a file is there and cannot be read.
+        """
+        found = {}
+        for key in keys:
+            path = self._path(key)
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                raise ModelFolderError(
+                    f"{path}: cannot be read ({error}); remove it, and it is computed again."
+                ) from None
+            if not isinstance(content, dict):
+                raise ModelFolderError(f"{path}: must be a JSON object; remove it, and it is computed again.")
+            found[key] = content
+        return found
+
+    def write(self, key: str, result: Mapping[str, Any]) -> None:
+        """Record that a node is done."""
+        write_text_atomically(self._path(key), json.dumps(result))
+
+    def _path(self, key: str) -> Path:
+        if not KEY.fullmatch(key):
+            raise ValueError(f"{key!r} cannot be a key of a node")
+        return self.folder / f"{key}.json"

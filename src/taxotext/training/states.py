@@ -1,0 +1,198 @@
+"""States of a frozen encoder, computed once for all fits of a training and kept in files of 16-bit numbers."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from taxotext.data.batches import Batch
+from taxotext.data.windows import Windows
+from taxotext.errors import ConfigError, DataError
+from taxotext.files import sync, write_text_atomically
+from taxotext.models.memory import shown
+from taxotext.nn.encoders.states import frozen_states
+from taxotext.progress import Reporter
+
+if TYPE_CHECKING:
+    from taxotext.models.binary import BinarySystem
+
+BLOCK = 256
+"""Windows that are computed, and written, together; a kill costs one block."""
+
+
+def states_file(folder: Path, name: str) -> Path:
+    """Finished states (tokens, D) of the documents ``name``."""
+    return folder / f"{name}.states.npy"
+
+
+def progress_file(folder: Path, name: str) -> Path:
+    """How far the states are: windows, and of what."""
+    return folder / f"{name}.states.json"
+
+
+def write_states(system: BinarySystem, windows: dict[str, Windows], folder: Path, reporter: Reporter) -> None:
+    """Compute the states of all documents, from where an interrupted training was.
+
+    Blocks are appended to a file of another name, which gets its own when it is complete; before that, what counts of
+    it is what the progress file says. The states of a window are a function of the encoder and the windows of its
+    block: those of a resumed training are the same.
+
+    Args:
+        system: with a pretrained encoder.
+        windows: of the documents, by name.
+        folder: that all fits read.
+        reporter: where progress goes.
+
+    Raises:
+        ConfigError: the disk has less room than they need.
+        DataError: the encoder answers with NaN.
+        OSError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [_States(system, folder, name, given) for name, given in windows.items()]
+    missing = sum(file.size for file in files) - sum(file.written for file in files)
+    if missing and system.settings.runtime.check_memory:
+        _check_room(missing, folder)
+    if missing:
+        total = sum(file.size for file in files)
+        reporter.note(f"States of the encoder: {shown(total)} in {folder}, removed at the end.")
+    done, count = sum(file.done for file in files), sum(len(file.windows.tokens) for file in files)
+    with reporter.task("Encoding the documents", count, done=done, unit="texts") as task:
+        for file in files:
+            for amount in file.complete():
+                task.advance(amount)
+
+
+def _check_room(missing: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if missing > free:
+        raise ConfigError(
+            f"The states of the encoder need {shown(missing)} in {folder}, and {shown(free)} are free: lower "
+            "text.max_tokens, choose another output folder, or body.name=lora, which keeps no states. "
+            "(runtime.check_memory=false starts it all the same.)"
+        )
+
+
+class _States:
+    """The states of some documents: their file, and how far it is."""
+
+    def __init__(self, system: BinarySystem, folder: Path, name: str, windows: Windows) -> None:
+        self.system, self.windows = system, windows
+        self.path, self.note = states_file(folder, name), progress_file(folder, name)
+        self.part = self.path.with_suffix(".part")
+        tokens, record = windows.tokens, system.built.record
+        shape = (int(tokens.offsets[-1]), int(record["width"]))
+        header = _header(shape)
+        self.offset = len(header)
+        self.row = 2 * shape[1]
+        self.size = self.offset + shape[0] * self.row
+        digest = hashlib.sha256(header)
+        for array in (tokens.values, tokens.offsets):
+            digest.update(np.ascontiguousarray(array).data)
+        self.identity = {"of": digest.hexdigest(), "encoder": record.get("sha256")}
+        self.done = self._done()
+        if self.done == 0:
+            self.path.unlink(missing_ok=True)
+            self.part.write_bytes(header)
+            self._keep(0)
+
+    @property
+    def written(self) -> int:
+        """Bytes that need not be written again."""
+        return self.offset + int(self.windows.tokens.offsets[self.done]) * self.row
+
+    def _done(self) -> int:
+        """Windows whose states are there, of this encoder and these documents."""
+        try:
+            found = json.loads(self.note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return 0
+        if found.get("identity") != self.identity:
+            return 0
+        done = int(found["windows"])
+        if self.path.is_file():
+            return done if done == len(self.windows.tokens) and self.path.stat().st_size == self.size else 0
+        needed = self.offset + int(self.windows.tokens.offsets[done]) * self.row
+        return done if self.part.is_file() and self.part.stat().st_size >= needed else 0
+
+    def _keep(self, done: int) -> None:
+        self.done = done
+        write_text_atomically(self.note, json.dumps({"identity": self.identity, "windows": done}))
+
+    def complete(self) -> Iterator[int]:
+        """Compute what is missing; yields the number of windows of each block."""
+        if self.path.is_file():
+            return
+        with self.part.open("r+b") as file:
+            file.seek(self.written)
+            file.truncate()
+            for start in range(self.done, len(self.windows.tokens), BLOCK):
+                stop = min(start + BLOCK, len(self.windows.tokens))
+                states = _encode(self.system, self.windows, start, stop)
+                try:
+                    file.write(states.tobytes())
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError as error:
+                    raise OSError(error.errno or errno.EIO, error.strerror, str(self.part)) from error
+                self._keep(stop)
+                yield stop - start
+        os.replace(self.part, self.path)
+        sync(self.path.parent)
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    """What stands before the numbers in a ``.npy`` file."""
+    from io import BytesIO
+
+    stream = BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": np.lib.format.dtype_to_descr(np.dtype("<f2")), "fortran_order": False, "shape": shape}
+    )
+    return stream.getvalue()
+
+
+def _encode(system: BinarySystem, windows: Windows, start: int, stop: int) -> NDArray[np.float16]:
+    """States of the windows ``start`` to ``stop``: (tokens, D)."""
+    from taxotext.data.batches import sorted_plan
+
+    runtime, encoder = system.runtime(), system.built.module
+    encoder.to(runtime.device).eval()
+    offsets = windows.tokens.offsets[start : stop + 1] - windows.tokens.offsets[start]
+    lengths = np.diff(offsets)
+    result = np.empty((int(offsets[-1]), int(system.built.record["width"])), dtype=np.float16)
+    with torch.inference_mode(), runtime.autocast(training=False):
+        for rows in sorted_plan(lengths, np.ones_like(lengths), 2 * system.settings.training.batch_size):
+            width = int(lengths[rows].max())
+            ids = np.full((len(rows), width), system.tokenizer.pad_id, dtype=np.int64)
+            for place, row in enumerate(rows.tolist()):
+                ids[place, : lengths[row]] = windows.tokens[start + row]
+            mask = np.arange(width) < lengths[rows][:, None]
+            device = runtime.device
+            states = frozen_states(encoder, torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            for row, own in zip(rows.tolist(), states.cpu().numpy(), strict=True):
+                result[offsets[row] : offsets[row + 1]] = own[: lengths[row]]
+    if not np.isfinite(result).all():
+        raise DataError("The encoder answers with NaN; choose another encoder.source.")
+    return result
+
+
+def batch_states(states: NDArray[np.float16], windows: Windows, batch: Batch) -> Tensor:
+    """States of a batch, zeros on padding: float16 (W, T, D)."""
+    gathered: Any = np.zeros((*batch.mask.shape, states.shape[1]), dtype=np.float16)
+    offsets = windows.tokens.offsets
+    for place, row in enumerate(batch.rows.tolist()):
+        start, stop = offsets[row], offsets[row + 1]
+        gathered[place, : stop - start] = states[start:stop]
+    return torch.from_numpy(gathered)
