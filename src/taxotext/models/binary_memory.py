@@ -29,42 +29,46 @@ def needs(system: BinarySystem, train: Corpus) -> list[Need]:
     """
     if system._built is None:
         return []
-    settings, encoder = system.settings, system.built.module
-    labels, batch = len(system.taxonomy), settings.training.batch_size
+    settings, record = system.settings, system.built.record
+    batch = settings.training.batch_size
     processes = settings.runtime.threads or usable_cores()
     sample = train.texts[:: max(1, len(train) // SAMPLED)]
     words = int(system.windows(sample).costs.max(initial=1))
-    one = single_network(settings, system.built.record, system.tokenizer)
+    one = single_network(settings, record, system.tokenizer)
     own = sum(values.numel() for values in one.own_state().values())
-    shared = sum(parameter.numel() for parameter in encoder.parameters()) if settings.body else 0
+    trained = own
     if changes_encoder(settings):
-        network, left = 16 * own, activations(one, batch, words, system.runtime().bf16)
+        left = activations(one, batch, words, system.runtime().bf16)
     else:
-        table = 0 if settings.body else int(one.state_dict()[next(iter(one.shared))].numel())
-        read = int(system.built.record["width"]) if reads_states(settings) else 0
         units: Any = getattr(one.encoder, "token_width", one.encoder.width)
-        network, left = 16 * (own + table), 4 * (12 * int(units) + 3 * read) * words * batch
-        if settings.body is None:
-            inherits = settings.transfer.enabled and settings.transfer.freeze_embeddings
-            owners = len(system.taxonomy.roots) if inherits else labels
-            tables = owners if trains_words(settings) else 1
-            classifiers = Need(
-                f"{labels:,} classifiers and {tables:,} tables of word vectors",
-                4 * (labels * own + tables * table),
-                "set encoder.train_embeddings=false (one table for all), or lower encoder.vocabulary.size",
-            )
-    if settings.body is not None:
-        classifiers = Need(
-            f"{labels:,} classifiers and the encoder that they share",
-            4 * (labels * own + shared),
-            f"take a smaller encoder (encoder.source) or a smaller body (now {settings.body.name})",
-        )
+        read = int(record["width"]) if reads_states(settings) else 0
+        left = 4 * (12 * int(units) + 3 * read) * words * batch
+        trained += sum(one.state_dict()[name].numel() for name in one.shared)  # word vectors
     return [
-        classifiers,
+        _classifiers(system, own, trained - own),
         Need(
             f"{processes} processes, each with a network and a batch of {batch} documents",
-            (processes - 1) * PROCESS + processes * (network + left),
+            (processes - 1) * PROCESS + processes * (16 * trained + left),
             f"lower runtime.threads (now {processes}: as many processes) or training.batch_size",
             "training",
         ),
     ]
+
+
+def _classifiers(system: BinarySystem, own: int, table: int) -> Need:
+    """All classifiers, of ``own`` weights each, and what they share: tables of ``table`` weights, or an encoder."""
+    settings, labels = system.settings, len(system.taxonomy)
+    if settings.body is not None:
+        return Need(
+            f"{labels:,} classifiers and the encoder that they share",
+            4 * (labels * own + sum(parameter.numel() for parameter in system.built.module.parameters())),
+            f"take a smaller encoder (encoder.source) or a smaller body (now {settings.body.name})",
+        )
+    inherits = settings.transfer.enabled and settings.transfer.freeze_embeddings
+    owners = len(system.taxonomy.roots) if inherits else labels
+    tables = owners if trains_words(settings) else 1
+    return Need(
+        f"{labels:,} classifiers and {tables:,} tables of word vectors",
+        4 * (labels * own + tables * table),
+        "set encoder.train_embeddings=false (one table for all), or lower encoder.vocabulary.size",
+    )
