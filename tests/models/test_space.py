@@ -64,7 +64,8 @@ def test_around_is_a_range_about_the_setting_as_it_is() -> None:
 def test_the_space_of_every_system_is_one_that_its_settings_take(name: str) -> None:
     kind = find(name)
     space = build_space(kind.Settings, kind.search_space, {}, {}, where=name)
-    assert set(space) == set(kind.search_space)
+    without = {"body."} if name in {"gru_att", "htrans"} else set()  # their encoders over words have no body
+    assert set(space) == {key for key in kind.search_space if not key.startswith(tuple(without))}
     asked = {key: list(d.values) if isinstance(d, Choice) else str(d) for key, d in space.items()}
     assert build_space(kind.Settings, {}, {}, asked, where=name) == space  # checked now as what a user asks for
     first = start(space, kind.Settings())

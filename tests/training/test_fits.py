@@ -352,11 +352,11 @@ def test_a_dead_worker_does_not_spoil_the_end(tmp_path: Path) -> None:
 
 
 def test_threads_that_listen_end_with_their_workers(workers: None, tmp_path: Path) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with Processes(2, tmp_path) as executor:
         executor.submit("a", ask("sleep"))
-        assert threading.active_count() > before
-    until = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+        added = set(threading.enumerate()) - before
+        assert added
+    for thread in added:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in added)
