@@ -136,6 +136,9 @@ class BinarySystem(NeuralSystem):
     search_space: ClassVar[Mapping[str, Any]] = {
         "encoder.units": [48, 96, 192],
         "encoder.dropout": "0..0.5",
+        "body.units": [32, 64, 128],
+        "body.dropout": "0..0.5",
+        "body.rank": [4, 8, 16],
         "training.batch_size": [32, 64, 128],
         "text.max_tokens": [100, 200],
     }
