@@ -138,13 +138,20 @@ def test_kill_9_of_the_main_process_takes_its_workers_along_and_loses_nothing(
     assert timeless(output) == reference
 
 
+def heed_interrupts() -> None:
+    """What is started in the background of a shell, these tests for one, is told to pass over Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_go_on(data: dict[str, str], computed: list[str], tmp_path: Path) -> None:
     """The training is longer than the others, so that it is not over before the keys are pressed."""
     output = tmp_path / "model"
-    longer = {"epochs": 80, "patience": 80, "batch_size": 16, "checkpoint_minutes": 0}
+    longer = {"epochs": 80, "patience": 80, "batch_size": 16, "checkpoint_minutes": 1}
     values = tiny_run(data, training=longer)
     words = [sys.executable, "-m", "taxotext", *arguments(values, output)]
-    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        words, env=environment(), stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed_interrupts
+    )
     try:
         assert wait_for(lambda: len(done(output)) >= 3 or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
