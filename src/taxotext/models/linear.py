@@ -293,7 +293,9 @@ class Linear(System):
                 return nothing, -NEVER if len(counted) and counted.all() else NEVER
             model: Any
             if chosen.loss == "squared_hinge":
-                model = LinearSVC(C=chosen.c, class_weight=class_weight, tol=TOLERANCE, random_state=self.settings.seed)
+                model = LinearSVC(
+                    C=chosen.c, class_weight=class_weight, dual=True, tol=TOLERANCE, random_state=self.settings.seed
+                )
             else:
                 model = LogisticRegression(
                     C=chosen.c, class_weight=class_weight, solver="liblinear", random_state=self.settings.seed
