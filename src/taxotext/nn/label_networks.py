@@ -19,7 +19,7 @@ TABLE = "encoder.embedding.weight"
 """Name of the word vectors among the parameters of a network."""
 STACKED_WINDOWS = 16
 """Windows up to which recurrent bodies of all labels are computed together on a CPU; with more of them the products of
-one label are large enough to keep it busy (docs/results/htrans.md)."""
+one label are large enough to keep it busy (benchmarks/htrans.py)."""
 STACKED_NUMBERS = 2**25
 """Numbers that the states and gates of labels computed together may take: 128 MB."""
 
