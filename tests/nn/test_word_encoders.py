@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from taxotext.nn.encoders.states import turn_round
 from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn
 from taxotext.nn.pooling import AttentionPooling
 
@@ -144,14 +143,6 @@ def test_attention_weights_add_up_to_one_over_the_words() -> None:
     weights = attention.weights(tokens, mask)
     torch.testing.assert_close(weights.sum(1), torch.ones(3))
     assert not weights[~mask].any()
-
-
-def test_texts_are_turned_round_within_their_own_length() -> None:
-    tokens = torch.arange(8.0).reshape(2, 4, 1)
-    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    turned = turn_round(tokens, mask)
-    assert turned[..., 0].tolist() == [[2, 1, 0, 3], [4, 5, 6, 7]]
-    assert torch.equal(turn_round(turned, mask), tokens)
 
 
 def test_one_row_is_normalised_by_the_running_statistics() -> None:

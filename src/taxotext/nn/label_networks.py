@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from taxotext.nn.encoders.states import GruStates, PooledStates, frozen_states, turn_round
+from taxotext.nn.encoders.states import GruStates, PooledStates, frozen_states
 from taxotext.nn.encoders.words import GruAttention
 from taxotext.nn.heads import LinearHead
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.pooling import join_windows, masked_max, masked_mean
+from taxotext.nn.recurrent import unroll
 from taxotext.nn.structure import NoStructure
 
 TABLE = "encoder.embedding.weight"
@@ -167,32 +168,23 @@ def _gru_logits(words: Tensor, mask: Tensor, each: Mapping[str, Tensor]) -> Tens
     """Logits (W, L) of L networks of :class:`GruStates` and a linear output over the same vectors (W, T, D)."""
     labels, hidden = len(each["head.output.bias"]), each["encoder.forwards.weight_hh_l0"].shape[2]
     windows, length, width = words.shape
-    inputs = torch.stack([words, turn_round(words, mask)]).reshape(2, windows * length, width)
+    inputs = words.reshape(windows * length, width).expand(2, -1, -1)
 
     def both(name: str) -> Tensor:
         return torch.stack([each[f"encoder.forwards.{name}_l0"], each[f"encoder.backwards.{name}_l0"]])  # (2, L, ...)
 
-    bias = both("bias_ih").reshape(2, 1, -1)  # (2, 1, L 3H)
+    again_bias = both("bias_hh")  # (2, L, 3H)
+    bias = both("bias_ih").clone()
+    bias[..., : 2 * hidden] += again_bias[..., : 2 * hidden]
     into = both("weight_ih").reshape(2, labels * 3 * hidden, width).transpose(1, 2)  # (2, D, L 3H)
-    given = torch.baddbmm(bias, inputs, into).view(2, windows, length, labels, 3 * hidden)
-    given = given.permute(2, 0, 3, 1, 4)  # (T, 2, L, W, 3H)
+    given = torch.baddbmm(bias.reshape(2, 1, -1), inputs, into).view(2, windows, length, labels, 3 * hidden)
+    ahead, back = given.permute(0, 2, 3, 1, 4)  # (T, L, W, 3H) each
     again = both("weight_hh").reshape(2 * labels, 3 * hidden, hidden).transpose(1, 2)  # (2L, H, 3H)
-    again_bias = both("bias_hh").reshape(2 * labels, 1, 3 * hidden)
-    states = given.new_empty(length, 2, labels, windows, hidden)
-    before = given.new_zeros(2, labels, windows, hidden)
-    for at in range(length):
-        own = torch.baddbmm(again_bias, before.view(2 * labels, windows, hidden), again)
-        own = own.view(2, labels, windows, 3 * hidden)
-        gates = torch.sigmoid(given[at, ..., : 2 * hidden] + own[..., : 2 * hidden])
-        reset, update = torch.split(gates, hidden, -1)
-        new = torch.tanh(torch.addcmul(given[at, ..., 2 * hidden :], reset, own[..., 2 * hidden :]))
-        torch.lerp(new, before, update, out=states[at])
-        before = states[at]
-    ahead = states[:, 0].permute(1, 2, 0, 3)  # (L, W, T, H)
-    back = states[:, 1].permute(1, 2, 0, 3).reshape(labels * windows, length, hidden)
-    everywhere = mask.repeat(labels, 1)  # (L W, T)
-    back = turn_round(back, everywhere)
-    tokens = torch.cat([ahead.reshape(labels * windows, length, hidden), back], 2) * everywhere.unsqueeze(-1)
+    again_bias = again_bias[..., 2 * hidden :].reshape(2 * labels, 1, hidden)
+    states = unroll(ahead, back, again, again_bias, mask)
+    states = states[1:].view(length, 2, labels, windows, hidden)
+    tokens = torch.cat([states[:, 0], states[:, 1].flip(0)], -1)  # (T, L, W, 2H), zeros on padding
+    tokens = tokens.permute(1, 2, 0, 3).reshape(labels * windows, length, 2 * hidden)
     pooled = _pooled(tokens.view(labels, windows, length, 2 * hidden), mask, each)  # (L, W, 6H)
     weights = each["head.output.weight"].transpose(1, 2)  # (L, 6H, 1)
     return (torch.bmm(pooled, weights).squeeze(-1) + each["head.output.bias"]).transpose(0, 1)

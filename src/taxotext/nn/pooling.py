@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Mean over the tokens that are no padding: (W, T, D), (W, T) -> (W, D); zeros where there are none."""
-    weights = mask.unsqueeze(-1).to(tokens.dtype)  # (W, T, 1)
-    return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
+    weights = mask.unsqueeze(1).to(tokens.dtype)  # (W, 1, T)
+    total = torch.bmm(weights, tokens).squeeze(1)  # (W, D)
+    return total / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ class AttentionPooling(nn.Module):
     def weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """α: (W, T, D), (W, T) -> (W, T), zeros on padding."""
         keys = torch.tanh(self.projection(tokens))  # (W, T, H)
-        scores = (keys.float() * self.context).sum(-1)  # (W, T)
+        scores = (keys @ self.context).float()  # (W, T)
         return torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), 1) * mask
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from taxotext.nn.dropout import Dropout
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.pooling import AttentionPooling, masked_max, masked_mean
+from taxotext.nn.recurrent import both_directions
 
 LARGEST = 65504.0
 """The largest number of 16 bits."""
@@ -26,22 +28,18 @@ class GruStates(nn.Module):
         self._make(inputs, width, dropout)
 
     def _make(self, inputs: int, width: int, dropout: float) -> None:
-        # Two networks in one direction each: a text is turned round within its own length, so that the second starts
-        # at its last word. Packed sequences would do the same, and are many times slower on a CPU.
+        # Two networks in one direction each, the second one from the last word on. Packed sequences would do the same,
+        # and are many times slower on a CPU.
         self.forwards = nn.GRU(inputs, width, batch_first=True)
         self.backwards = nn.GRU(inputs, width, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.attention = AttentionPooling(2 * width)
         self.token_width = 2 * width
         self.width = 3 * self.token_width
 
     def forward(self, vectors: Tensor, mask: Tensor) -> TextFeatures:
         """(W, T, D) vectors, zeros on padding, and mask -> features; ``pooled`` is [attention; maximum; mean]."""
-        turned = turn_round(vectors, mask)
-        ahead = self.forwards(vectors)[0]  # (W, T, H)
-        back = turn_round(self.backwards(turned)[0], mask)  # (W, T, H)
-        states = torch.cat([ahead, back], 2) * mask.unsqueeze(-1)  # (W, T, 2H)
-        states = self.dropout(states)
+        states = self.dropout(both_directions(self.forwards, self.backwards, vectors, mask))  # (W, T, 2H)
         pooled = torch.cat([self.attention(states, mask), masked_max(states, mask), masked_mean(states, mask)], 1)
         return TextFeatures(states, mask, pooled)
 
@@ -58,7 +56,7 @@ class PooledStates(nn.Module):
     def __init__(self, inputs: int, units: int, dropout: float) -> None:
         super().__init__()
         self.attention = AttentionPooling(inputs, units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.token_width = inputs
         self.width = 3 * inputs
 
@@ -66,14 +64,6 @@ class PooledStates(nn.Module):
         """(W, T, D) vectors, zeros on padding, and mask -> features; ``pooled`` is [attention; maximum; mean]."""
         parts = [self.attention(vectors, mask), masked_max(vectors, mask), masked_mean(vectors, mask)]
         return TextFeatures(vectors, mask, self.dropout(torch.cat(parts, 1)))
-
-
-def turn_round(tokens: Tensor, mask: Tensor) -> Tensor:
-    """(W, T, D) with each text in reverse order; padding stays behind it."""
-    positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
-    lengths = mask.sum(1, keepdim=True)  # (W, 1)
-    source = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (W, T)
-    return tokens.gather(1, source.unsqueeze(-1).expand_as(tokens))
 
 
 def frozen_states(encoder: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,119 @@
+"""Both directions of a recurrent network at once, against those of PyTorch; and dropout."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from taxotext.nn.dropout import Dropout
+from taxotext.nn.recurrent import both_directions, turn_round
+
+WINDOWS, LENGTH, WIDTH, HIDDEN = 5, 7, 4, 3
+
+
+@pytest.fixture
+def pair() -> tuple[nn.GRU, nn.GRU]:
+    torch.manual_seed(3)
+    return nn.GRU(WIDTH, HIDDEN, batch_first=True), nn.GRU(WIDTH, HIDDEN, batch_first=True)
+
+
+def texts(lengths: list[int]) -> tuple[Tensor, Tensor]:
+    """Vectors, zeros on padding, and their mask."""
+    mask = torch.arange(LENGTH) < torch.tensor(lengths)[:, None]
+    return torch.randn(len(lengths), LENGTH, WIDTH) * mask.unsqueeze(-1), mask
+
+
+def plainly(forwards: nn.GRU, backwards: nn.GRU, vectors: Tensor, mask: Tensor) -> Tensor:
+    """Each text for itself, without padding."""
+    rows = []
+    for row, length in enumerate(mask.sum(1).tolist()):
+        text = vectors[row : row + 1, :length]
+        ahead, back = forwards(text)[0], backwards(text.flip(1))[0].flip(1)
+        states = torch.cat([ahead, back], 2)
+        rows.append(nn.functional.pad(states, (0, 0, 0, LENGTH - length)))
+    return torch.cat(rows)
+
+
+@pytest.mark.parametrize("lengths", [[7, 7, 7], [7, 1, 4, 2], [3, 3]])
+def test_states_and_gradients_are_those_of_pytorch(pair: tuple[nn.GRU, nn.GRU], lengths: list[int]) -> None:
+    vectors, mask = texts(lengths)
+    vectors.requires_grad_()
+    parameters = [vectors, *pair[0].parameters(), *pair[1].parameters()]
+    weights = torch.randn(len(lengths), LENGTH, 2 * HIDDEN)
+    expected, found = plainly(*pair, vectors, mask), both_directions(*pair, vectors, mask)
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(
+        torch.autograd.grad((found * weights).sum(), parameters),
+        torch.autograd.grad((expected * weights).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_vectors_that_are_not_trained_need_no_gradient(pair: tuple[nn.GRU, nn.GRU]) -> None:
+    vectors, mask = texts([7, 2])
+    both_directions(*pair, vectors, mask).sum().backward()  # type: ignore[no-untyped-call]
+    assert vectors.grad is None
+    assert all(parameter.grad is not None for network in pair for parameter in network.parameters())
+
+
+def test_without_gradients_the_states_are_the_same(pair: tuple[nn.GRU, nn.GRU]) -> None:
+    vectors, mask = texts([7, 2])
+    with torch.inference_mode():
+        found = both_directions(*pair, vectors, mask)
+    assert torch.equal(found, both_directions(*pair, vectors, mask))
+
+
+def test_in_16_bits_only_products_are_rounded(pair: tuple[nn.GRU, nn.GRU]) -> None:
+    vectors, mask = texts([7, 5, 3])
+    parameters = [*pair[0].parameters(), *pair[1].parameters()]
+    exact = torch.autograd.grad(both_directions(*pair, vectors, mask).sum(), parameters)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = both_directions(*pair, vectors, mask)
+    assert states.dtype == torch.bfloat16
+    torch.testing.assert_close(states.float(), both_directions(*pair, vectors, mask), atol=0.02, rtol=0)
+    for low, high in zip(torch.autograd.grad(states.float().sum(), parameters), exact, strict=True):
+        assert low.dtype == torch.float32
+        torch.testing.assert_close(low, high, atol=0.02 * float(high.abs().max()), rtol=0)
+
+
+def test_texts_are_turned_round_within_their_own_length() -> None:
+    tokens = torch.arange(8.0).reshape(2, 4, 1)
+    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    turned = turn_round(tokens, mask)
+    assert turned[..., 0].tolist() == [[2, 1, 0, 3], [4, 5, 6, 7]]
+    assert torch.equal(turn_round(turned, mask), tokens)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.4, 0.5, 0.9])
+def test_dropout_zeroes_the_share_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(1)
+    values = torch.ones(300, 1001, requires_grad=True)
+    found = Dropout(p)(values)
+    found.sum().backward()
+    assert found.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)])
+    assert float((found == 0).float().mean()) == pytest.approx(p, abs=0.005)
+    assert torch.equal(values.grad, found)  # type: ignore[arg-type]
+
+
+def test_dropout_is_decided_by_the_seed_and_off_in_evaluation() -> None:
+    values, dropout = torch.randn(3, 5), Dropout(0.5)
+
+    def once(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return dropout(values)
+
+    assert torch.equal(once(1), once(1))
+    assert not torch.equal(once(1), once(2))
+    assert torch.equal(dropout.eval()(values), values)
+    assert torch.equal(Dropout(0.0)(values), values)
+    assert not Dropout(1.0)(values).any()
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    torch.manual_seed(2)
+    gone = (Dropout(0.5)(torch.ones(400_000)) == 0).float()
+    for distance in (1, 2, 3, 4, 64):
+        together = float((gone[:-distance] * gone[distance:]).mean())
+        assert together == pytest.approx(0.25, abs=0.005)
