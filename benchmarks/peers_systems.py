@@ -329,7 +329,7 @@ OURS_NETWORK = "Taxotext kim_cnn"
 
 LINEAR: dict[str, Competitor] = {
     OURS_LINEAR: partial(taxotext, system="linear", settings={}),
-    "Taxotext linear, balanced=false": partial(taxotext, system="linear", settings={"classifier__balanced": False}),
+    "Taxotext linear, balance=0": partial(taxotext, system="linear", settings={"classifier__balance": 0.0}),
     "LibMultiLabel linear, 1vsrest": partial(libmultilabel_linear, technique="1vsrest"),
     "LibMultiLabel linear, tree": partial(libmultilabel_linear, technique="tree"),
     "scikit-learn by hand": by_hand,

@@ -62,7 +62,7 @@ def test_what_changes_figures_changes_every_key(lab: Lab, changes: dict[str, Any
         {"name": "other"},
         {"overrides": [{"settings": {"runtime": {"device": "cpu"}}}]},
         # Defaults written out are no change.
-        {"overrides": [{"settings": {"classifier": {"balanced": True}}}]},
+        {"overrides": [{"settings": {"classifier": {"balance": 0.25}}}]},
     ],
 )
 def test_what_changes_no_figure_changes_no_key(lab: Lab, changes: dict[str, Any]) -> None:

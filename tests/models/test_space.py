@@ -31,14 +31,14 @@ def test_ranges_and_lists_become_dimensions_of_the_type_of_the_setting() -> None
         "classifier.c": "0.01..100:log",
         "features": {"min_documents": "1..5", "ngrams": [[1, 1], [1, 2]]},
         "features.max_features": "100..10000:log",
-        "classifier.balanced": [True, False],
+        "classifier.balance": [0.0, 0.5],
     }
     assert linear(asked) == {
         "classifier.c": Range(0.01, 100.0, log=True),
         "features.min_documents": Range(1, 5, whole=True),
         "features.ngrams": Choice(([1, 1], [1, 2])),
         "features.max_features": Range(100, 10000, log=True, whole=True),
-        "classifier.balanced": Choice((True, False)),
+        "classifier.balance": Choice((0.0, 0.5)),
     }
 
 
@@ -82,7 +82,7 @@ def test_the_space_of_every_system_is_one_that_its_settings_take(name: str) -> N
         (
             "classifier",
             "1..2",
-            "classifier: is a section; search its keys: classifier.loss, classifier.c, classifier.balanced, "
+            "classifier: is a section; search its keys: classifier.loss, classifier.c, classifier.balance, "
             "classifier.prune, classifier.folds.",
         ),
         ("classifier.c", "2..1", "classifier.c: '2..1' must go from a lower number to a higher one."),

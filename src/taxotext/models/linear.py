@@ -40,9 +40,9 @@ NEVER = -1e4
 """Intercept of a label without training documents: its probability is 0."""
 
 TOLERANCE = 1e-3
-"""Of the solver for squared hinge, which is the dual one. Measured with balanced classifiers: where there are more
-documents than features, scikit-learn takes the primal one by itself, at 3 times the time; at its tolerance of 1e-4 some
-do not converge in 1,000 rounds. Every validation figure is the same."""
+"""Of the solver for squared hinge, which is the dual one: where there are more documents than features, scikit-learn
+takes the primal one by itself, at 3 times the time; at its tolerance of 1e-4 some classifiers do not converge in 1,000
+rounds. Every validation figure is the same."""
 
 CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
@@ -82,8 +82,10 @@ class ClassifierSettings(Settings):
     """One linear classifier for each label."""
 
     loss: Literal["squared_hinge", "logistic"] = Field("squared_hinge", description="squared_hinge or logistic")
-    c: float = Field(1.0, ge=1e-9, le=1e6, description="inverse strength of the L2 regularisation")
-    balanced: bool = Field(True, description="weigh positives by negatives / positives")
+    c: float = Field(0.5, ge=1e-9, le=1e6, description="inverse strength of the L2 regularisation")
+    balance: float = Field(
+        0.25, ge=0, le=1, description="documents of a label weigh (others / them) to this power; 0: like the others"
+    )
     prune: float = Field(0.0, ge=0, description="coefficients closer to 0 are dropped (0.01 for extreme label sets)")
     folds: int = Field(3, ge=2, description="cross-fitting for calibration and thresholds without a validation file")
 
@@ -104,7 +106,7 @@ class Linear(System):
     search_space: ClassVar[Mapping[str, Any]] = {
         "classifier.c": "0.01..100:log",
         "classifier.loss": ["squared_hinge", "logistic"],
-        "classifier.balanced": [True, False],
+        "classifier.balance": [0.0, 0.25, 0.5, 1.0],
         "features.ngrams": [[1, 1], [1, 2]],
         "features.min_documents": "1..5",
         "features.sublinear": [True, False],
@@ -284,13 +286,14 @@ class Linear(System):
         from sklearn.svm import LinearSVC
 
         chosen = self.settings.classifier
-        class_weight = "balanced" if chosen.balanced else None
         nothing = np.zeros(features.shape[1], dtype=np.float32)
 
         def fit(gold: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
             counted = gold if weights is None else gold[weights > 0]
             if counted.all() or not counted.any():
                 return nothing, -NEVER if len(counted) and counted.all() else NEVER
+            positives = gold.mean() if weights is None else weights[gold].sum() / weights.sum()
+            class_weight = {True: float((1 / positives - 1) ** chosen.balance), False: 1.0}
             model: Any
             if chosen.loss == "squared_hinge":
                 model = LinearSVC(
