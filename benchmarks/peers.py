@@ -87,6 +87,11 @@ def parts_of(options: argparse.Namespace) -> Iterator[Part]:
         some = sample(train, options.documents), sample(validation, options.documents // 4)
         yield Part("arxiv-abstracts, networks", "kim_cnn", *some, test)
 
+    if options.chemical:
+        taxonomy = read_taxonomy(options.chemical / "hierarchy.tsv")
+        splits = [read_corpus(options.chemical / f"{name}.jsonl.gz", taxonomy) for name in ("train", "dev", "test")]
+        yield Part("chemical-exposure, several paths", "several paths", *splits)
+
 
 def sample(corpus: Corpus, count: int) -> Corpus:
     """Documents at random."""
@@ -158,7 +163,8 @@ def compare(part: Part, options: argparse.Namespace, folder: Path) -> dict[str, 
         return folder / f"{name}.npz"
 
     def start(name: str) -> list[str]:
-        python = sys.executable if runs_here(name) else options.peers_python
+        old = options.hiclass_python or options.peers_python
+        python = sys.executable if runs_here(name) else old if part.family == "several paths" else options.peers_python
         given = ["--data", str(folder), "--family", part.family, "--only", name, "--answers", str(answers_of(name))]
         return [python, script, *given]
 
@@ -257,8 +263,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reuters", type=Path, help="folder with train.jsonl.gz and test.jsonl.gz")
     parser.add_argument("--arxiv", type=Path, help="the same, with dev.jsonl.gz and hierarchy.tsv")
+    parser.add_argument("--chemical", type=Path, help="the same, with dev.jsonl.gz and hierarchy.tsv")
     parser.add_argument("--vectors", type=Path, help="word vectors of the networks, as GloVe writes them, .gz or not")
     parser.add_argument("--peers-python", default=sys.executable, help="Python of the environment of the others")
+    parser.add_argument(
+        "--hiclass-python", help="Python of an environment with hiclass 4.13; default: that of the others"
+    )
     parser.add_argument("--documents", type=int, default=2000, help="training documents of the networks, at random")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the networks run once")
     parser.add_argument("--parts", nargs="+", choices=list(FAMILIES), help="only these families of competitors")
