@@ -56,7 +56,7 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
         ConfigError: the folder is no experiment.
         DataError: a file of a finished cell is damaged.
     """
-    settings, cells, record = folder.read()
+    settings, cells, _ = folder.read()
     folders = folder.folders(cells)
     known = {cell.key: _figures(folders[cell.key], cell) for cell in cells}
     found = {key: figures for key, figures in known.items() if figures is not None}
@@ -82,12 +82,15 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
             for cell, state in states
             if state["state"] != FINISHED
         ],
-        "machines": _different(found[cell.key]["fit"]["machine"] for cell in done),
+        "machines": _different(
+            {key: value for key, value in found[cell.key]["fit"]["machine"].items() if key != "threads"}
+            for cell in done
+        ),
         "versions": _different(found[cell.key]["fit"]["versions"] for cell in done),
         "sources": _different({"digest": found[cell.key]["fit"].get("source")} for cell in done),
         "measured": {
             "jobs": sorted({found[cell.key]["fit"]["jobs"] for cell in done}),
-            "threads": record["threads"],
+            "threads": sorted({found[cell.key]["fit"]["machine"]["threads"] for cell in done}),
             "speed": settings.speed.model_dump(mode="json"),
             "loads": [found[cell.key]["speed"]["load_before"] for cell in done if found[cell.key]["speed"] is not None],
         },

@@ -177,10 +177,10 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
             f"{MARK} differs from {summary['baseline']}: paired bootstrap over test documents and seeds ({drawn:,} "
             f"draws), p < {level:g} after Holm's correction over all comparisons on the corpus."
         )
-    threads, jobs = measured["threads"], " or ".join(str(number) for number in measured["jobs"])
+    threads = _numbers(measured["threads"], "thread", "threads")
     notes.append(
-        f"Training: {jobs} {'process' if measured['jobs'] in ([], [1]) else 'processes'} at a time, {threads} "
-        f"{'thread' if threads == 1 else 'threads'} each; seconds of fitting and of scoring validation documents, "
+        f"Training: {_numbers(measured['jobs'], 'process', 'processes')} at a time, {threads} each; seconds of fitting "
+        "and of scoring validation documents, "
         "interrupted parts included (of systems without checkpoints, which start again, the last attempt only)."
     )
     if measured["loads"]:
@@ -188,7 +188,7 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         at_most = f"{measured['speed']['documents']:,}"
         notes.append(
             "Prediction: from texts to label sets, one process at a time after all trainings, "
-            f"{threads} {'thread' if threads == 1 else 'threads'}, after a warm-up; at most {at_most} test documents. "
+            f"{threads}, after a warm-up; at most {at_most} test documents. "
             "Batch 1 and 32: ms a document when so many are given together; documents/s: all given at once. "
             f"Load of the machine before (running processes, mean of a minute): {low:g} to {high:g}."
         )
@@ -203,6 +203,11 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         which = f"{cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}"
         notes.append(f"Not in the table, or not in full: {which}{reason}")
     return notes
+
+
+def _numbers(found: Sequence[int], one: str, many: str) -> str:
+    """``1 or 2 threads``."""
+    return f"{' or '.join(str(number) for number in found)} {one if found in ([], [1]) else many}"
 
 
 def _machine_note(machine: Mapping[str, Any]) -> str:
