@@ -473,3 +473,16 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     assert made.network.encoder.embedding.weight.requires_grad
     assert "encoder.embedding.weight" in made.own
     assert [group["lr"] for group in made.optimiser.param_groups] == [1e-3, 1e-3]
+
+
+def test_average_precision_is_that_of_scikit_learn() -> None:
+    import numpy as np
+    import torch
+    from sklearn.metrics import average_precision_score
+
+    from taxotext.training.binary import _average_precision
+
+    rng = np.random.default_rng(1)
+    scores, gold = torch.from_numpy(rng.normal(size=50)), torch.from_numpy(rng.random(50) < 0.2)
+    assert _average_precision(scores, gold) == pytest.approx(average_precision_score(gold, scores))
+    assert _average_precision(scores, torch.zeros(50, dtype=torch.bool)) == 0.0

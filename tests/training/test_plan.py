@@ -94,15 +94,26 @@ def test_the_better_ones_go_on_from_their_own_states_and_ties_go_to_the_smaller_
     plan = plan_of(settings())
     weights = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0)
     scores = (0.1, 0.5, 0.2, 0.5, 0.9, 0.2, 0.1)
-    first = {f"0.0.{place}": {"weight": weights[place], "f1": scores[place]} for place in range(7)}
+    first = {f"0.0.{place}": {"weight": weights[place], "f1": scores[place], "precision": 0.5} for place in range(7)}
     second = [request(plan, f"0.1.{place}", first) for place in range(3)]
     assert [found["weight"] for found in second] == [10.0, 2.0, 5.0]
     assert [Path(found["state"]).name for found in second] == [f"0.{n}.safetensors" for n in (4, 1, 3)]
     assert {found["until"] for found in second} == {5}
-    third = {f"0.1.{place}": {"weight": found["weight"], "f1": 0.7} for place, found in enumerate(second)}
+    third = {
+        f"0.1.{place}": {"weight": found["weight"], "f1": 0.7, "precision": 0.5} for place, found in enumerate(second)
+    }
     last = request(plan, "0.2.0", third)
     assert (last["weight"], last["until"]) == (2.0, 10)
     assert last["state"] == second[1]["state"]
+
+
+def test_of_equal_f1_the_better_ranking_goes_on() -> None:
+    plan = plan_of(settings())
+    weights, precisions = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0), (0.1, 0.1, 0.2, 0.1, 0.4, 0.3, 0.2)
+    first = {
+        f"0.0.{place}": {"weight": weights[place], "f1": 0.0, "precision": precisions[place]} for place in range(7)
+    }
+    assert [request(plan, f"0.1.{place}", first)["weight"] for place in range(3)] == [10.0, 30.0, 3.0]
 
 
 # -- labels that cannot be searched --------------------------------------------------------------------------------

@@ -66,8 +66,8 @@ def advance(
         select: keep the best epoch by validation F1; False: the last one, for labels that cannot be validated.
 
     Returns:
-        ``weight``; ``f1``, ``loss`` on the validation documents and ``epoch`` of the kept state; ``epochs`` trained;
-        ``stopped``: whether more epochs are in vain; ``seconds`` of all of them, also of earlier calls;
+        ``weight``; ``f1``, ``precision`` and ``loss`` of the kept state on the validation documents, and its ``epoch``;
+        ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all of them, also of earlier calls;
         ``trains_table``.
 
     Raises:
@@ -89,10 +89,11 @@ def advance(
                 f"The loss of label {fit.name!r} with class weight {weight:g} is {loss} in epoch "
                 f"{progress.epochs + 1}; lower training.learning_rate, or set runtime.precision=float32."
             )
-        f1, validation_loss = fit.validate()
+        f1, precision, validation_loss = fit.validate()
         progress.epochs += 1
         if not select or progress.is_better(f1, validation_loss):
-            progress.f1, progress.loss, progress.epoch = f1, validation_loss, progress.epochs
+            progress.f1, progress.precision = f1, precision
+            progress.loss, progress.epoch = validation_loss, progress.epochs
             fit.remember()
         progress.stopped = select and progress.epochs - progress.epoch >= settings.patience
         progress.history.append([round(loss, 6), round(f1, 6), round(validation_loss, 6)])
@@ -110,7 +111,8 @@ class Progress:
 
     Attributes:
         epochs: that were trained.
-        epoch, f1, loss: which of them is kept, and its validation scores; the loss is the weighted one.
+        epoch, f1, precision, loss: which of them is kept, and its validation scores: F1 at threshold 0.5, average
+            precision, and the weighted loss.
         stopped: whether ``training.patience`` is spent.
         seconds: of training and validation.
         history: (training loss, validation F1, validation loss) of each epoch.
@@ -119,6 +121,7 @@ class Progress:
     epochs: int = 0
     epoch: int = 0
     f1: float = -1.0
+    precision: float = 0.0
     loss: float = float("inf")
     stopped: bool = False
     seconds: float = 0.0
@@ -136,6 +139,7 @@ class Progress:
         """JSON-ready, without the history."""
         return {
             "f1": self.f1,
+            "precision": self.precision,
             "loss": self.loss,
             "epoch": self.epoch,
             "epochs": self.epochs,
@@ -259,10 +263,10 @@ class _Fit:
             total += float(loss.detach()) * len(rows)
         return total / max(len(self.chosen), 1)
 
-    def validate(self) -> tuple[float, float]:
-        """F1 at threshold 0.5, and the weighted loss, on the validation documents."""
+    def validate(self) -> tuple[float, float, float]:
+        """F1 at threshold 0.5, average precision, and the weighted loss, on the validation documents."""
         if not len(self.held):
-            return 0.0, 0.0
+            return 0.0, 0.0, 0.0
         windows = self.validation.windows
         costs, counts = windows.costs[self.held], np.diff(windows.first)[self.held]
         gold = torch.from_numpy(self.validation.bearing(self.label)[self.held])
@@ -276,7 +280,8 @@ class _Fit:
         loss = float(self._mean_loss(logits, gold.float(), None))
         said = logits > 0
         hits = int((said & gold).sum())
-        return 2 * hits / max(int(said.sum()) + int(gold.sum()), 1), loss
+        f1 = 2 * hits / max(int(said.sum()) + int(gold.sum()), 1)
+        return f1, _average_precision(logits, gold), loss
 
     def _logits(self, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
         """(B,) logits of the documents ``rows``."""
@@ -300,6 +305,13 @@ class _Fit:
             logits, gold, pos_weight=torch.tensor(self.weight, device=logits.device), reduction="none"
         )
         return each.mean() if weights is None else (each * weights).sum() / weights.sum()
+
+
+def _average_precision(scores: Tensor, gold: Tensor) -> float:
+    """Mean, over the documents that bear the label, of the precision down to each: (D,), (D,) bool; 0 without any."""
+    hits = gold[torch.argsort(scores, descending=True, stable=True)].double()
+    precisions = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
+    return float((precisions * hits).sum() / hits.sum().clamp(min=1))
 
 
 def _split(

@@ -162,9 +162,13 @@ class Plan:
         return start
 
     def _ranked(self, label: int, rung: int, results: Mapping[str, Result]) -> list[int]:
-        """Candidates of a rung, the best first; of equal F1 the smaller weight."""
+        """Candidates of a rung, the best first.
+
+        Of equal F1 the one with the higher average precision goes on: after a few epochs a rare label has an F1 of 0
+        with most weights. Then the smaller weight.
+        """
         reports = [results[f"{label}.{rung}.{place}"] for place in range(self.rungs[rung][0])]
-        ranked = sorted(reports, key=lambda report: (-report["f1"], report["weight"]))
+        ranked = sorted(reports, key=lambda report: (-report["f1"], -report["precision"], report["weight"]))
         return [self.settings.weights.candidates.index(report["weight"]) for report in ranked]
 
     def _fallback(self, label: int, results: Mapping[str, Result]) -> Request:
