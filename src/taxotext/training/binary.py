@@ -67,7 +67,7 @@ def advance(
 
     Returns:
         ``weight``; ``f1``, ``precision`` and ``loss`` of the kept state on the validation documents, and its ``epoch``;
-        ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all of them, also of earlier calls;
+        ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all epochs;
         ``trains_table``.
 
     Raises:
