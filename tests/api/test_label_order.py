@@ -95,7 +95,7 @@ def test_a_new_mapping_replaces_flat_settings_that_were_given_before() -> None:
     model = Classifier("linear", classifier={"c": 5.0}).set_params(classifier__c=3.0)
     assert model.settings_().classifier.c == 3.0  # type: ignore[attr-defined]
     model.set_params(classifier={"folds": 4})
-    assert model.settings_().classifier.c == 1.0  # type: ignore[attr-defined]
+    assert model.settings_().classifier.c == 0.5  # type: ignore[attr-defined]
 
 
 def test_what_the_caller_gave_stays_as_it_is() -> None:

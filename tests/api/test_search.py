@@ -81,7 +81,7 @@ def test_the_first_trial_has_the_settings_as_they_are_and_the_best_one_wins(
 ) -> None:
     result = small(values, tmp_path / "found")
     assert [trial.number for trial in result.trials] == [1, 2, 3, 4, 5, 6]
-    assert result.trials[0].settings == {"classifier.c": 1.0, "classifier.loss": "squared_hinge"}
+    assert result.trials[0].settings == {"classifier.c": 0.5, "classifier.loss": "squared_hinge"}
     assert result.best.value == max(trial.value for trial in result.trials)
     assert len({json.dumps(trial.settings) for trial in result.trials}) == 6
     for trial in result.trials:

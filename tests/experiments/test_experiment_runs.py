@@ -106,7 +106,7 @@ def test_a_changed_cell_is_run_anew_with_a_sentence_and_the_old_result_stays(lab
     outcome = run_experiment(lab.settings(systems=changed, seeds=[1], speed=False), output, seen, resume=True)
     assert outcome.reused == 0
     (note,) = [note for note in seen.notes if "changed since it was run" in note]
-    assert "settings.classifier.c: 1.0 then, 3.0 now" in note
+    assert "settings.classifier.c: 0.5 then, 3.0 now" in note
     assert len(list((output / "cells").iterdir())) == 2
     # Changed back, the first result is taken again.
     seen = Notes()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -128,6 +129,7 @@ class _BothDirections(torch.autograd.Function):
         return joined
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, joined: Tensor) -> tuple[Tensor | None, ...]:
         """(W, T, 2H) -> gradients of what :meth:`forward` took."""
         words, mask, into, again, kept, states = ctx.saved_tensors
