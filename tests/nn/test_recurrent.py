@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from taxotext.nn.dropout import Dropout
-from taxotext.nn.recurrent import both_directions, turn_round
+from taxotext.nn.recurrent import FEW, both_directions, turn_round
 
 WINDOWS, LENGTH, WIDTH, HIDDEN = 5, 7, 4, 3
 
@@ -58,11 +58,13 @@ def test_vectors_that_are_not_trained_need_no_gradient(pair: tuple[nn.GRU, nn.GR
     assert all(parameter.grad is not None for network in pair for parameter in network.parameters())
 
 
-def test_without_gradients_the_states_are_the_same(pair: tuple[nn.GRU, nn.GRU]) -> None:
-    vectors, mask = texts([7, 2])
+@pytest.mark.parametrize("count", [1, FEW - 1, FEW, 40])
+def test_without_gradients_the_states_are_the_same(pair: tuple[nn.GRU, nn.GRU], count: int) -> None:
+    vectors, mask = texts([1 + number % LENGTH for number in range(count)])
     with torch.inference_mode():
         found = both_directions(*pair, vectors, mask)
-    assert torch.equal(found, both_directions(*pair, vectors, mask))
+    torch.testing.assert_close(found, both_directions(*pair, vectors, mask))
+    torch.testing.assert_close(found, plainly(*pair, vectors, mask))
 
 
 def test_in_16_bits_only_products_are_rounded(pair: tuple[nn.GRU, nn.GRU]) -> None:

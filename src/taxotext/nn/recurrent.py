@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+FEW = 16
+"""Texts below which PyTorch's own steps are faster if no gradient is needed: 2.1 ms, not 3.1, for one of 100 words."""
 
 
 def both_directions(forwards: nn.GRU, backwards: nn.GRU, vectors: Tensor, mask: Tensor) -> Tensor:
@@ -26,7 +28,7 @@ def both_directions(forwards: nn.GRU, backwards: nn.GRU, vectors: Tensor, mask: 
     Returns:
         (W, T, 2H), zeros on padding.
     """
-    if vectors.device.type != "cpu":
+    if vectors.device.type != "cpu" or (len(vectors) < FEW and not torch.is_grad_enabled()):
         ahead = forwards(vectors)[0]
         back = turn_round(backwards(turn_round(vectors, mask))[0], mask)
         return torch.cat([ahead, back], 2) * mask.unsqueeze(-1)
