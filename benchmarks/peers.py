@@ -163,8 +163,10 @@ def compare(part: Part, options: argparse.Namespace, folder: Path) -> dict[str, 
         return folder / f"{name}.npz"
 
     def start(name: str) -> list[str]:
-        old = options.hiclass_python or options.peers_python
-        python = sys.executable if runs_here(name) else old if part.family == "several paths" else options.peers_python
+        theirs = options.peers_python
+        if part.family == "several paths" and options.hiclass_python:
+            theirs = options.hiclass_python
+        python = sys.executable if runs_here(name) else theirs
         given = ["--data", str(folder), "--family", part.family, "--only", name, "--answers", str(answers_of(name))]
         return [python, script, *given]
 

@@ -174,7 +174,7 @@ def _gru_logits(words: Tensor, mask: Tensor, each: Mapping[str, Tensor]) -> Tens
         return torch.stack([each[f"encoder.forwards.{name}_l0"], each[f"encoder.backwards.{name}_l0"]])  # (2, L, ...)
 
     again_bias = both("bias_hh")  # (2, L, 3H)
-    bias = both("bias_ih").clone()
+    bias = both("bias_ih")
     bias[..., : 2 * hidden] += again_bias[..., : 2 * hidden]
     into = both("weight_ih").reshape(2, labels * 3 * hidden, width).transpose(1, 2)  # (2, D, L 3H)
     given = torch.baddbmm(bias.reshape(2, 1, -1), inputs, into).view(2, windows, length, labels, 3 * hidden)
