@@ -17,11 +17,12 @@ from scipy.sparse import csr_array
 from lab import Lab
 from taxotext import load, read_corpus, read_taxonomy
 from taxotext.errors import DataError
+from taxotext.experiments import tables
 from taxotext.experiments.answers import Answers
 from taxotext.experiments.folder import ExperimentFolder, read_json, write_json
-from taxotext.experiments.page import page
+from taxotext.experiments.page import level_charts, page
 from taxotext.experiments.summary import COSTS, summarise
-from taxotext.experiments.svg import Bar, Point, dots, scatter
+from taxotext.experiments.svg import Bar, Line, Point, dots, lines, scatter
 from taxotext.experiments.tables import FILES, csv_table, markdown, write_tables
 from taxotext.metrics import evaluate
 
@@ -220,6 +221,46 @@ def test_the_time_axis_of_a_scatter_is_logarithmic() -> None:
     y = [float(one.get("cy", "nan")) for one in tree.iter("{http://www.w3.org/2000/svg}circle")]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
     assert y[0] > y[1] > y[2]
+
+
+def test_lines_put_figures_where_they_belong_and_leave_out_what_is_missing() -> None:
+    first = Line("a", [(60.0, 2.0), (50.0, None), (40.0, 1.0)], 0)
+    tree = ElementTree.fromstring(
+        lines("t & t", ["one", "two", "<3>"], [first, Line("b", [(60.0, None), None, None], 1)])
+    )
+    space = "{http://www.w3.org/2000/svg}"
+    x, y = ([float(one.get(key, "nan")) for one in tree.iter(f"{space}circle")] for key in ("cx", "cy"))
+    assert len(x) == 4
+    assert x[3] == x[0]
+    assert y[3] == y[0]
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
+    assert y[1] - y[0] == pytest.approx(y[2] - y[1], abs=0.2)
+    assert y[0] < y[1], "a higher figure stands higher"
+    whiskers = [one for one in tree.iter(f"{space}line") if "whisker" in str(one.get("class"))]
+    spans = [float(one.get("y1", "nan")) - float(one.get("y2", "nan")) for one in whiskers]
+    assert spans == pytest.approx([4 * (y[1] - y[0]) / 10, 2 * (y[1] - y[0]) / 10], abs=0.3)
+
+
+def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
+    computed: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = summarise(computed)
+    levels = ["level_1_macro_f1", "level_2_macro_f1"]
+    for row in whole["corpora"][0]["rows"]:
+        row["metrics"] |= {name: {"mean": 0.5, "sd": None, "values": [0.5]} for name in levels}
+    whole["metrics"] = ["micro_f1", *levels]
+    (chart,) = level_charts(whole["corpora"][0], whole).values()
+    assert "macro-F1 of the labels of each level" in chart
+    text = page(whole)
+    assert chart in text
+    assert text.count("<svg") == 1 + 1 + 2, "micro-F1, the levels, and two of cost"
+    monkeypatch.setattr(tables, "summarise", lambda _: whole)
+    write_tables(computed)
+    file = computed.path / "levels_tiny_macro_f1.svg"
+    assert ElementTree.parse(file).find("{http://www.w3.org/2000/svg}style") is not None
+    file.unlink()  # the folder is read by other tests
+    whole["metrics"] = ["micro_f1", levels[0]]
+    assert level_charts(whole["corpora"][0], whole) == {}, "a single level is a metric like others"
 
 
 def test_one_seed_and_equal_values_can_be_drawn() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from taxotext.experiments.svg import Bar, Point, dots, scatter
+from taxotext.experiments.svg import COLOURS, Bar, Line, Point, dots, lines, scatter
 from taxotext.experiments.tables import Table, facts_of, notes_of, tables_of
 
 NUMERIC = frozenset("0123456789–+-")
 
-STYLE = """
+PALETTE = """
 :root { color-scheme: light dark;
   --ink: #1c2430; --soft: #5b6675; --line: #d9dee6; --back: #ffffff; --panel: #f6f8fa;
   --c0: #2563a8; --c1: #c2571a; --c2: #2e7d4f; --c3: #8a4fa3; --c4: #a8323e; --c5: #6b6f1d;
@@ -20,6 +21,8 @@ STYLE = """
   --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4350; --back: #14181e;
   --panel: #1c222b; --c0: #6ba6e8; --c1: #f09a5b; --c2: #6cc48f; --c3: #c796dd; --c4: #ee7f8a; --c5: #c3c75a;
   --c6: #5cc4cf; --c7: #c9a58e; } }
+"""
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
   padding: 1.5rem 1rem 4rem; max-width: 70rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.3rem; margin: 2.4rem 0 .3rem; }
@@ -31,12 +34,20 @@ tbody tr:hover { background: var(--panel); } li { margin: .25rem 0; overflow-wra
 .charts { display: grid; gap: 1rem; margin: 1rem 0;
   grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 .charts > div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
+svg { width: 100%; height: auto; display: block; }
+"""
+CHARTS = """
+svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .title { font-weight: 600; font-size: 15px; } svg .tick { fill: var(--soft); font-size: 12px; }
 svg .grid { stroke: var(--line); } svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
+svg polyline.path { fill: none; stroke-width: 1.5; }
 svg .whisker { stroke-width: 2; } svg .seed { fill-opacity: .35; stroke: none; }
 """
-SERIES = "".join(f"svg .c{n} {{ fill: var(--c{n}); stroke: var(--c{n}); }}\n" for n in range(8))
+CHARTS += "".join(
+    f"svg .c{n} {{ fill: var(--c{n}); stroke: var(--c{n}); }} svg .n{n} {{ fill: var(--c{n}); }}\n"
+    for n in range(COLOURS)
+)
+LEVEL = re.compile(r"level_(\d+)_(micro|macro)_f1")
 
 
 def page(summary: Mapping[str, Any]) -> str:
@@ -59,7 +70,7 @@ def page(summary: Mapping[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary['name'])}</title><style>{STYLE}{SERIES}</style></head>\n<body>\n"
+        f"<title>{escape(summary['name'])}</title><style>{PALETTE}{STYLE}{CHARTS}</style></head>\n<body>\n"
         + "\n".join([*body, made])
         + "\n</body></html>\n"
     )
@@ -67,7 +78,10 @@ def page(summary: Mapping[str, Any]) -> str:
 
 def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
     rows, colours = _drawn(corpus)
+    together = {name for names in _levels(summary).values() for name in names}
     for name in summary["metrics"]:
+        if name in together:
+            continue
         bars = [
             Bar(
                 row["system"],
@@ -87,6 +101,45 @@ def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Ite
         if bars:
             title = f"{name}, %" + (" (dashed: published)" if marks else "")
             yield dots(title, bars, marks)
+    yield from level_charts(corpus, summary).values()
+
+
+def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, str]:
+    """Average ("micro", "macro") -> chart of the F1 by level, where the experiment asks for two levels or more."""
+    rows, colours = _drawn(corpus)
+    charts = {}
+    for average, names in _levels(summary).items():
+        drawn = []
+        for row in rows:
+            spreads = [row["metrics"].get(name) for name in names]
+            places = [
+                None if found is None else (100 * found["mean"], None if found["sd"] is None else 100 * found["sd"])
+                for found in spreads
+            ]
+            if any(places):
+                drawn.append(Line(row["system"], places, colours[row["system"]]))
+        if drawn:
+            levels = [f"level {LEVEL.fullmatch(name)[1]}" for name in names]  # type: ignore[index]
+            charts[average] = lines(f"{average}-F1 of the labels of each level, %", levels, drawn)
+    return charts
+
+
+def alone(chart: str) -> str:
+    """A chart of the page as a file of its own."""
+    return chart.replace(">", f"><style>{PALETTE}svg {{ background: var(--back); }}{CHARTS}</style>", 1) + "\n"
+
+
+def _levels(summary: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Average -> metrics of levels, from the top; without those of a single level."""
+    found: dict[str, list[str]] = {}
+    for name in summary["metrics"]:
+        if match := LEVEL.fullmatch(name):
+            found.setdefault(match[2], []).append(name)
+    return {
+        average: sorted(names, key=lambda name: int(name.split("_")[1]))
+        for average, names in found.items()
+        if len(names) > 1
+    }
 
 
 def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:

@@ -35,6 +35,15 @@ class Point:
     colour: int
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of :func:`lines`: (mean, standard deviation) at each place; None: no figure there."""
+
+    name: str
+    places: Sequence[tuple[float, float | None] | None]
+    colour: int
+
+
 def dots(title: str, bars: Sequence[Bar], marks: Mapping[str, float] | None = None, unit: str = "%") -> str:
     """Means as dots with whiskers of one standard deviation, single seeds as small circles; ``marks`` are dashed lines.
 
@@ -126,6 +135,58 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
         parts.append(
             f'<text class="name" x="{x(point.x) + 11:.1f}" y="{label + 4:.1f}">{escape(_cut(point.name))}</text>'
         )
+    return "".join([*parts, "</svg>"])
+
+
+def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = "%") -> str:
+    """Means along an axis of names, whiskers of one standard deviation; names of the lines at their right ends.
+
+    Args:
+        title: above the chart.
+        places: names of the axis, at least one.
+        drawn: at least one, each with a figure at one place or more.
+        unit: of the figures.
+    """
+    height, left = 340, 56
+    base, right = height - BOTTOM, WIDTH - RIGHT - 130
+    known = [(mean, sd or 0.0) for line in drawn for mean, sd in filter(None, line.places)]
+    low, high = _limits([mean + side * sd for mean, sd in known for side in (-1, 1)])
+    ticks = _ticks(low, high)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+
+    def x(place: int) -> float:
+        return left + (place + 0.5) / len(places) * (right - left)
+
+    def y(value: float) -> float:
+        return base - (value - low) / (high - low) * (base - TOP)
+
+    parts = [_open(height, title)]
+    for tick in ticks:
+        parts.append(f'<line class="grid" x1="{left}" y1="{y(tick):.1f}" x2="{right}" y2="{y(tick):.1f}"/>')
+        parts.append(
+            f'<text class="tick" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
+        )
+    for number, name in enumerate(places):
+        parts.append(
+            f'<text class="tick" x="{x(number):.1f}" y="{base + 20}" text-anchor="middle">{escape(name)}</text>'
+        )
+    ends = []
+    for line in drawn:
+        colour = f"c{line.colour % COLOURS}"
+        found = [(x(number), *point) for number, point in enumerate(line.places) if point is not None]
+        path = " ".join(f"{at:.1f},{y(mean):.1f}" for at, mean, _ in found)
+        parts.append(f'<polyline class="path {colour}" points="{path}"/>')
+        for at, mean, sd in found:
+            if sd is not None:
+                span = f'y1="{y(mean - sd):.1f}" y2="{y(mean + sd):.1f}"'
+                parts.append(f'<line class="whisker {colour}" x1="{at:.1f}" x2="{at:.1f}" {span}/>')
+            spread = "" if sd is None else f" ± {sd:.2f}"
+            parts.append(f'<circle class="mean {colour}" cx="{at:.1f}" cy="{y(mean):.1f}" r="4.5">')
+            parts.append(f"<title>{escape(line.name)}: {mean:.2f}{spread} {escape(unit)}</title></circle>")
+        ends.append(y(found[-1][1]))
+    for line, end in zip(drawn, _apart(ends), strict=True):
+        place = f'x="{right + 10}" y="{end + 4:.1f}"'
+        parts.append(f'<text class="name n{line.colour % COLOURS}" {place}>{escape(_cut(line.name))}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -28,17 +28,20 @@ class Table:
 
 
 def write_tables(folder: ExperimentFolder) -> dict[str, Any]:
-    """Write the table in its four forms and return the summary that they show.
+    """Write the table in its four forms, charts of figures by level, and return the summary that they show.
 
     Raises:
         ConfigError, DataError: see :func:`taxotext.experiments.summary.summarise`.
     """
-    from taxotext.experiments.page import page
+    from taxotext.experiments.page import alone, level_charts, page
 
     summary = summarise(folder)
     texts = (markdown(summary), csv_table(summary), json_table(summary), page(summary))
     for name, text in zip(FILES, texts, strict=True):
         write_text_atomically(Path(folder.path / name), text)
+    for corpus in summary["corpora"]:
+        for average, chart in level_charts(corpus, summary).items():
+            write_text_atomically(folder.path / f"levels_{corpus['name']}_{average}_f1.svg", alone(chart))
     return summary
 
 
