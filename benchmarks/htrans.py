@@ -38,7 +38,7 @@ GRID, HALVING, PLAIN = "Taxotext, grid", "Taxotext, halving", "plain loop over a
 TOGETHER, APART = "both directions together", "nn.GRU for each direction"
 STACKED, SINGLY = "Taxotext, all labels at once", "one label after the other"
 CANDIDATES = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0)
-EPOCHS, PATIENCE, BATCH, TOKENS, UNITS = 10, 3, 128, 100, 96
+EPOCHS, PATIENCE, BATCH, TOKENS, UNITS, RATE = 10, 3, 128, 100, 96, 3e-3
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,7 @@ def _fit_one(network: PlainNetwork, ids: Tensor, gold: Tensor, held: Tensor, hel
     rest = [
         value for name, value in network.named_parameters() if not name.startswith("output") and value.requires_grad
     ]
-    groups = [{"params": network.output.parameters(), "lr": 1e-3}, {"params": rest, "lr": 5e-4}]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam([*network.output.parameters(), *rest], lr=RATE)
     loss_of = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight))
     best_f1, state, waited = -1.0, copy.deepcopy(network.state_dict()), 0
     for _ in range(EPOCHS):

@@ -201,7 +201,7 @@ def test_basic_has_one_weight_and_the_paper_its_grid() -> None:
         assert (paper.weights.search, paper.training.split, paper.training.start_at_odds) == ("grid", "own", False)
         assert (paper.training.epochs, paper.training.patience, paper.training.batch_size) == (10, 3, 128)
         assert paper.transfer.enabled == (name == "htrans")
-    assert of("htrans").transfer.body_learning_rate == 5e-4
+        assert (paper.training.learning_rate, paper.transfer.body_learning_rate) == (1e-3, 5e-4)
     with pytest.raises(Exception, match="greater than the one before"):
         of("htrans", weights={"candidates": [3, 1]})
 

@@ -175,7 +175,7 @@ def test_vectors_of_a_file_are_taken_and_recorded(glove: Path, tmp_path: Path) -
     import hashlib
 
     values = settings("gru_att_multi", training={"epochs": 1})
-    values["encoder"].update(embeddings=str(glove), embedding_width=None, train_embeddings=False)
+    values["encoder"].update(embeddings=str(glove), embedding_width=None, train_embeddings=False, embedding_scale=None)
     corpus = tiny_corpus()
     classifier = Classifier("gru_att_multi", **values).fit(corpus, validation=corpus)
     table, vocabulary = embedding(classifier).weight.detach(), classifier.system.tokenizer.vocabulary  # type: ignore[attr-defined]
@@ -196,6 +196,23 @@ def test_vectors_of_a_file_are_taken_and_recorded(glove: Path, tmp_path: Path) -
     card = (tmp_path / "gru_att_multi-saved" / "README.md").read_text(encoding="utf-8")
     assert "glove.txt" in card
     assert facts["embeddings_sha256"] in card
+
+
+@pytest.mark.parametrize(("choice", "factor"), [("random", 1.0), ("GLOVE", None)])
+def test_pretrained_vectors_are_brought_to_a_scale_that_a_recurrent_network_learns_from(
+    choice: str, factor: float | None, glove: Path
+) -> None:
+    tables = {}
+    for scale in (None, 0.5):
+        values = settings("gru_att_multi", training={"epochs": 1})
+        values["encoder"].update(embedding_scale=scale, embedding_width=None, train_embeddings=False)
+        values["encoder"]["embeddings"] = str(glove) if choice == "GLOVE" else choice
+        corpus = tiny_corpus()
+        classifier = Classifier("gru_att_multi", **values).fit(corpus, validation=corpus)
+        tables[scale] = embedding(classifier).weight.detach().numpy()
+    given, scaled = tables[None], tables[0.5]
+    np.testing.assert_allclose(scaled, given * (factor or 0.5 / given[1:].std()), rtol=1e-5)
+    assert not scaled[0].any(), "padding stays zeros"
 
 
 def test_frozen_vectors_stay_and_others_are_trained_with_the_smaller_rate(glove: Path) -> None:

@@ -457,14 +457,14 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
         made.begin(checkpoints / "chosen/1.table.npy", chosen)
         return made
 
-    made = begun(False)
+    made = begun(False, body_learning_rate=5e-4)
     now = made.network.state_dict()
     taken = [name for name in parent if name not in OUTPUT]
     assert all(torch.equal(now[name], parent[name]) for name in taken)
     assert not torch.equal(now["head.output.weight"], parent["head.output.weight"])
     assert not made.network.encoder.embedding.weight.requires_grad
     assert "encoder.embedding.weight" not in made.own
-    assert [group["lr"] for group in made.optimiser.param_groups] == [1e-3, 5e-4]
+    assert [group["lr"] for group in made.optimiser.param_groups] == [3e-3, 5e-4]
     assert len(made.optimiser.param_groups[0]["params"]) == len(OUTPUT)
 
     made = begun(True, fresh_head=False, body_learning_rate=None)
@@ -472,7 +472,7 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     assert all(torch.equal(now[name], parent[name]) for name in parent if name in now)
     assert made.network.encoder.embedding.weight.requires_grad
     assert "encoder.embedding.weight" in made.own
-    assert [group["lr"] for group in made.optimiser.param_groups] == [1e-3, 1e-3]
+    assert [group["lr"] for group in made.optimiser.param_groups] == [3e-3, 3e-3]
 
 
 def test_average_precision_is_that_of_scikit_learn() -> None:

@@ -67,6 +67,10 @@ def test_rungs(weights: dict[str, Any], epochs: int, expected: list[tuple[int, i
     assert rungs(settings(weights=weights, training={"epochs": epochs})) == expected
 
 
+def report(weight: float, f1: float, average_precision: float) -> dict[str, float]:
+    return {"weight": weight, "f1": f1, "average_precision": average_precision}
+
+
 def test_halving_plans_the_fits_of_all_rungs_and_a_choice_for_each_label() -> None:
     plan = plan_of(settings())
     fits = [f"0.{rung}.{place}" for rung, count in enumerate((7, 3, 1)) for place in range(count)]
@@ -94,14 +98,12 @@ def test_the_better_ones_go_on_from_their_own_states_and_ties_go_to_the_smaller_
     plan = plan_of(settings())
     weights = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0)
     scores = (0.1, 0.5, 0.2, 0.5, 0.9, 0.2, 0.1)
-    first = {f"0.0.{place}": {"weight": weights[place], "f1": scores[place], "precision": 0.5} for place in range(7)}
+    first = {f"0.0.{place}": report(weights[place], scores[place], 0.5) for place in range(7)}
     second = [request(plan, f"0.1.{place}", first) for place in range(3)]
     assert [found["weight"] for found in second] == [10.0, 2.0, 5.0]
     assert [Path(found["state"]).name for found in second] == [f"0.{n}.safetensors" for n in (4, 1, 3)]
     assert {found["until"] for found in second} == {5}
-    third = {
-        f"0.1.{place}": {"weight": found["weight"], "f1": 0.7, "precision": 0.5} for place, found in enumerate(second)
-    }
+    third = {f"0.1.{place}": report(found["weight"], 0.7, 0.5) for place, found in enumerate(second)}
     last = request(plan, "0.2.0", third)
     assert (last["weight"], last["until"]) == (2.0, 10)
     assert last["state"] == second[1]["state"]
@@ -110,9 +112,7 @@ def test_the_better_ones_go_on_from_their_own_states_and_ties_go_to_the_smaller_
 def test_of_equal_f1_the_better_ranking_goes_on() -> None:
     plan = plan_of(settings())
     weights, precisions = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0), (0.1, 0.1, 0.2, 0.1, 0.4, 0.3, 0.2)
-    first = {
-        f"0.0.{place}": {"weight": weights[place], "f1": 0.0, "precision": precisions[place]} for place in range(7)
-    }
+    first = {f"0.0.{place}": report(weights[place], 0.0, precisions[place]) for place in range(7)}
     assert [request(plan, f"0.1.{place}", first)["weight"] for place in range(3)] == [10.0, 30.0, 3.0]
 
 

@@ -71,7 +71,7 @@ class TransferSettings(Settings):
     fresh_head: bool = Field(True, description="the output layer starts anew; false: from that of the parent")
     freeze_embeddings: bool = Field(True, description="word vectors are trained by labels without parent only")
     body_learning_rate: float | None = Field(
-        5e-4, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"
+        None, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"
     )
 
 
@@ -80,7 +80,7 @@ class BinaryTrainingSettings(Settings):
 
     epochs: int = Field(10, ge=1, description="passes over the training documents at most")
     batch_size: int = Field(128, ge=1, description="documents in a batch")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam; of everything that nothing else is said of")
+    learning_rate: float = Field(3e-3, gt=0, description="Adam; of everything that nothing else is said of")
     clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     patience: int = Field(3, ge=1, description="epochs without a better validation F1 before stopping")
     start_at_odds: bool = Field(

@@ -5,9 +5,11 @@ classifiers are those of ``gru_att``; labels are visited in topological order:
 
 * a label without parent starts from random weights, its word vectors are trained with it;
 * a label below starts from the chosen classifier of its parent, all class weights from the same one, with a fresh
-  output layer; word vectors are frozen;
-* the output layer learns with 1e-3 (``training.learning_rate``), GRU and attention with 5e-4
-  (``transfer.body_learning_rate``).
+  output layer; word vectors are frozen.
+
+In the paper the output layer learns with 1e-3 and what was taken over with 5e-4 (preset ``paper``, or
+``training.learning_rate`` and ``transfer.body_learning_rate``). By default there is one rate, 3e-3, for both: with the
+paper's two a child learns too little from a few thousand documents (docs/results/htrans.md).
 
 Every switch of ``transfer`` can be turned off. Siblings do not depend on each other: they are fitted side by side by as
 many processes as ``runtime.threads``. Because word vectors are frozen below the top, a model holds one table of them

@@ -90,6 +90,11 @@ class GruAttentionSettings(WordSettings):
     """A bidirectional GRU with attention, maximum and mean."""
 
     name: Literal["gru_att"] = Field("gru_att", description="kind of encoder")
+    embedding_scale: float | None = Field(
+        0.5,
+        gt=0,
+        description="standard deviation that pretrained word vectors are brought to; null: as they are",
+    )
     units: int = Field(96, ge=1, description="of the GRU, in each direction")
     dropout: float = Field(0.4, ge=0, lt=1, description="on the states of the GRU")
 
@@ -113,13 +118,19 @@ def _build_kim_cnn(settings: KimCnnSettings, **context: Any) -> BuiltEncoder:
 def _build_gru_attention(settings: GruAttentionSettings, **context: Any) -> BuiltEncoder:
     from taxotext.nn.encoders.words import GruAttention
 
-    return build_over_words(settings, lambda table: GruAttention(table, settings.units, settings.dropout), **context)
+    return build_over_words(
+        settings,
+        lambda table: GruAttention(table, settings.units, settings.dropout),
+        scale=settings.embedding_scale,
+        **context,
+    )
 
 
 def build_over_words(
     settings: WordSettings,
     make: Callable[[nn.Embedding], nn.Module],
     *,
+    scale: float | None = None,
     texts: Sequence[str] = (),
     record: dict[str, Any] | None = None,
     tokenizer: TextTokenizer | None = None,
@@ -129,6 +140,7 @@ def build_over_words(
     Args:
         settings: vocabulary and word vectors.
         make: word vectors -> network.
+        scale: standard deviation that pretrained word vectors are brought to; None: as they are.
         texts: the training texts; the vocabulary is learned from them and from nothing else.
         record: of a model folder; None: start anew.
         tokenizer: of the same folder.
@@ -155,7 +167,7 @@ def build_over_words(
         pretrained: frozenset[str] = frozenset()
         notes: tuple[str, ...] = ()
     else:
-        tokenizer, record, module, pretrained, notes = _start(settings, make, texts)
+        tokenizer, record, module, pretrained, notes = _start(settings, make, scale, texts)
     if not settings.train_embeddings:
         embedding: Any = module.embedding
         embedding.weight.requires_grad_(False)
@@ -163,7 +175,7 @@ def build_over_words(
 
 
 def _start(
-    settings: WordSettings, make: Callable[[nn.Embedding], nn.Module], texts: Sequence[str]
+    settings: WordSettings, make: Callable[[nn.Embedding], nn.Module], scale: float | None, texts: Sequence[str]
 ) -> tuple[TextTokenizer, dict[str, Any], nn.Module, frozenset[str], tuple[str, ...]]:
     import torch
 
@@ -185,6 +197,8 @@ def _start(
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
     with torch.no_grad():
         table.weight.copy_(torch.from_numpy(vectors.matrix))
+        if scale is not None and vectors.pretrained:
+            table.weight.mul_(scale / float(vectors.matrix[1:].std()))  # row 0 is padding
     record = {
         "vocabulary": len(tokenizer),
         "embedding_width": int(vectors.matrix.shape[1]),

@@ -66,9 +66,9 @@ def advance(
         select: keep the best epoch by validation F1; False: the last one, for labels that cannot be validated.
 
     Returns:
-        ``weight``; ``f1``, ``precision`` and ``loss`` of the kept state on the validation documents, and its ``epoch``;
-        ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all epochs;
-        ``trains_table``.
+        ``weight``; ``f1``, ``average_precision`` and ``loss`` of the kept state on the validation documents, and its
+        ``epoch``; ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all
+        epochs; ``trains_table``.
 
     Raises:
         TrainingError: the loss is no longer a number.
@@ -89,10 +89,10 @@ def advance(
                 f"The loss of label {fit.name!r} with class weight {weight:g} is {loss} in epoch "
                 f"{progress.epochs + 1}; lower training.learning_rate, or set runtime.precision=float32."
             )
-        f1, precision, validation_loss = fit.validate()
+        f1, average_precision, validation_loss = fit.validate()
         progress.epochs += 1
         if not select or progress.is_better(f1, validation_loss):
-            progress.f1, progress.precision = f1, precision
+            progress.f1, progress.average_precision = f1, average_precision
             progress.loss, progress.epoch = validation_loss, progress.epochs
             fit.remember()
         progress.stopped = select and progress.epochs - progress.epoch >= settings.patience
@@ -111,8 +111,8 @@ class Progress:
 
     Attributes:
         epochs: that were trained.
-        epoch, f1, precision, loss: which of them is kept, and its validation scores: F1 at threshold 0.5, average
-            precision, and the weighted loss.
+        epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
+            weighted loss).
         stopped: whether ``training.patience`` is spent.
         seconds: of training and validation.
         history: (training loss, validation F1, validation loss) of each epoch.
@@ -121,7 +121,7 @@ class Progress:
     epochs: int = 0
     epoch: int = 0
     f1: float = -1.0
-    precision: float = 0.0
+    average_precision: float = 0.0
     loss: float = float("inf")
     stopped: bool = False
     seconds: float = 0.0
@@ -139,7 +139,7 @@ class Progress:
         """JSON-ready, without the history."""
         return {
             "f1": self.f1,
-            "precision": self.precision,
+            "average_precision": self.average_precision,
             "loss": self.loss,
             "epoch": self.epoch,
             "epochs": self.epochs,

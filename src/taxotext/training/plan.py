@@ -168,7 +168,7 @@ class Plan:
         with most weights. Then the smaller weight.
         """
         reports = [results[f"{label}.{rung}.{place}"] for place in range(self.rungs[rung][0])]
-        ranked = sorted(reports, key=lambda report: (-report["f1"], -report["precision"], report["weight"]))
+        ranked = sorted(reports, key=lambda report: (-report["f1"], -report["average_precision"], report["weight"]))
         return [self.settings.weights.candidates.index(report["weight"]) for report in ranked]
 
     def _fallback(self, label: int, results: Mapping[str, Result]) -> Request:
