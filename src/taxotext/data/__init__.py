@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from taxotext.data.checks import Finding, check_corpus
     from taxotext.data.columns import Columns, Document, ReadReport
-    from taxotext.data.corpus import UNKNOWN_POLICIES, Corpus, read_corpus
+    from taxotext.data.corpus import Corpus, read_corpus
     from taxotext.data.exports import write_annif_tsv, write_libmultilabel, write_parquet
+    from taxotext.data.label_sets import UNKNOWN_POLICIES
     from taxotext.data.readers import BAD_LINE_POLICIES, read_documents
     from taxotext.data.sources import FORMATS
     from taxotext.data.splits import k_folds, split_fraction, split_grouped, split_stratified
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "columns": ("Columns", "Document", "ReadReport"),
-    "corpus": ("Corpus", "UNKNOWN_POLICIES", "read_corpus"),
+    "corpus": ("Corpus", "read_corpus"),
+    "label_sets": ("UNKNOWN_POLICIES",),
     "readers": ("BAD_LINE_POLICIES", "read_documents"),
     "sources": ("FORMATS",),
     "splits": ("k_folds", "split_fraction", "split_grouped", "split_stratified"),

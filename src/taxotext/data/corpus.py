@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
+from taxotext.data.label_sets import LabelSets, check_policies
 from taxotext.data.readers import read_documents
 from taxotext.data.sources import source_name
-from taxotext.errors import ConfigError, DataError, nearest
-from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
+from taxotext.errors import DataError
+from taxotext.labels import Taxonomy
 from taxotext.wording import counted
 
 if TYPE_CHECKING:
-    BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
-
-logger = logging.getLogger("taxotext")
-
-UNKNOWN_POLICIES = ("error", "drop", "count")
-"""What to do with labels that the taxonomy lacks: refuse, remove and count, or keep as extra columns."""
+    from taxotext.data.label_sets import BoolMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,38 +87,33 @@ class Corpus:
                 label).
             ConfigError: an impossible setting.
         """
-        _check_policies(closure, unknown)
+        check_policies(closure, unknown)
         report = ReadReport() if report is None else report
         texts: list[str] = []
         ids: list[str | int | None] = []
         weights: list[float] = []
         groups: list[str | None] = []
         metadata: list[Mapping[str, Any]] = []
-        sets = _LabelSets()
-        known = _positions(taxonomy)
+        sets = LabelSets(taxonomy)
         for document in documents:
             texts.append(document.text)
             ids.append(document.id)
             weights.append(document.weight)
             groups.append(document.group)
             metadata.append(document.metadata)
-            report.duplicate_labels += sets.add(document.labels, document.where, known)
+            report.duplicate_labels += sets.add(document.labels, document.where)
         if not texts:
             raise DataError(f"{source}: there are no documents; a corpus needs at least one")
-        return _assemble(
-            texts,
-            sets,
-            taxonomy,
-            closure=closure,
-            unknown=unknown,
+        made = sets.targets(closure=closure, unknown=unknown, report=report, source=source)
+        return cls(
+            tuple(texts),
+            **made._asdict(),
+            ids=tuple(ids) if any(value is not None for value in ids) else None,
+            weights=np.asarray(weights, dtype=np.float32) if any(value != 1.0 for value in weights) else None,
+            groups=tuple(groups) if any(value is not None for value in groups) else None,
+            metadata=tuple(metadata) if any(metadata) else None,
+            source=source,
             report=report,
-            optional={
-                "ids": tuple(ids) if any(value is not None for value in ids) else None,
-                "weights": np.asarray(weights, dtype=np.float32) if any(value != 1.0 for value in weights) else None,
-                "groups": tuple(groups) if any(value is not None for value in groups) else None,
-                "metadata": tuple(metadata) if any(metadata) else None,
-                "source": source,
-            },
         )
 
     @classmethod
@@ -169,39 +158,28 @@ class Corpus:
         """
         from taxotext.data import lists
 
-        _check_policies(closure, unknown)
+        check_policies(closure, unknown)
         checked = lists.check_texts(texts)
         count = len(checked)
         report = ReadReport()
-        sets = _LabelSets()
         if lists.is_matrix(labels):
             matrix, columns = lists.check_indicator(labels, label_ids, taxonomy, count)
-            taxonomy = Taxonomy.flat(columns) if taxonomy is None else taxonomy
-            known = _positions(taxonomy)
+            sets = LabelSets(Taxonomy.flat(columns) if taxonomy is None else taxonomy)
             for row in range(count):
                 chosen = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
-                sets.add([columns[column] for column in chosen], f"document {row}", known)
+                sets.add([columns[column] for column in chosen], f"document {row}")
         else:
-            if label_ids is not None:
-                taxonomy = lists.flat_from_ids(label_ids, taxonomy)
-            known = _positions(taxonomy)
+            sets = LabelSets(taxonomy if label_ids is None else lists.flat_from_ids(label_ids, taxonomy))
             for row, label_set in enumerate(lists.check_label_lists(labels, count, report)):
-                report.duplicate_labels += sets.add(label_set, f"document {row}", known)
-        return _assemble(
-            checked,
-            sets,
-            taxonomy,
-            closure=closure,
-            unknown=unknown,
-            report=report,
-            optional={
-                "ids": lists.check_ids(ids, count),
-                "weights": lists.check_weights(weights, count),
-                "groups": lists.check_names(groups, "groups", count),
-                "metadata": lists.check_metadata(metadata, count),
-                "source": source,
-            },
-        )
+                report.duplicate_labels += sets.add(label_set, f"document {row}")
+        optional: dict[str, Any] = {
+            "ids": lists.check_ids(ids, count),
+            "weights": lists.check_weights(weights, count),
+            "groups": lists.check_names(groups, "groups", count),
+            "metadata": lists.check_metadata(metadata, count),
+        }
+        made = sets.targets(closure=closure, unknown=unknown, report=report, source=source)
+        return cls(tuple(checked), **made._asdict(), **optional, source=source, report=report)
 
     @classmethod
     def from_dataset(
@@ -236,7 +214,7 @@ class Corpus:
         from taxotext.data.hub import declared_of
         from taxotext.data.readers import documents_of_dataset
 
-        _check_policies(closure, unknown)
+        check_policies(closure, unknown)
         report = ReadReport()
         documents = documents_of_dataset(dataset, columns, on_bad_line, labelled, report, source)
         if taxonomy is None and labelled:
@@ -376,7 +354,7 @@ def read_corpus(
 
     Settings and errors are those of :func:`read_documents` and :meth:`Corpus.from_documents`.
     """
-    _check_policies(closure, unknown)
+    check_policies(closure, unknown)
     report = ReadReport()
     documents = read_documents(
         path,
@@ -405,128 +383,3 @@ def declared_taxonomy(
 
 def _flat(labels: Sequence[str]) -> Taxonomy | None:
     return Taxonomy.flat(labels) if labels else None
-
-
-class _LabelSets:
-    """Label sets while they are gathered: numbers over a vocabulary in the order of first appearance."""
-
-    def __init__(self) -> None:
-        self.vocabulary: dict[str, int] = {}
-        self.first_place: dict[int, str] = {}
-        self.indices: list[int] = []
-        self.indptr: list[int] = [0]
-
-    def add(self, labels: Iterable[str], where: str, known: Mapping[str, int] | None) -> int:
-        """Add the set of one document and return how many duplicates were in it."""
-        vocabulary = self.vocabulary
-        given = list(labels)
-        unique = dict.fromkeys(given)
-        for label in unique:
-            number = vocabulary.get(label)
-            if number is None:
-                number = vocabulary[label] = len(vocabulary)
-                if known is not None and label not in known:
-                    self.first_place[number] = where
-            self.indices.append(number)
-        self.indptr.append(len(self.indices))
-        return len(given) - len(unique)
-
-
-def _check_policies(closure: str | None, unknown: str) -> None:
-    if unknown not in UNKNOWN_POLICIES:
-        hint = nearest(str(unknown), UNKNOWN_POLICIES)
-        raise ConfigError(f"unknown is {unknown!r}; choose one of {', '.join(UNKNOWN_POLICIES)}.{hint}")
-    if closure is not None and closure not in CLOSURE_POLICIES:
-        hint = nearest(str(closure), CLOSURE_POLICIES)
-        raise ConfigError(f"closure is {closure!r}; choose one of {', '.join(CLOSURE_POLICIES)}.{hint}")
-
-
-def _positions(taxonomy: Taxonomy | None) -> dict[str, int] | None:
-    return None if taxonomy is None else {label: i for i, label in enumerate(taxonomy.ids)}
-
-
-def _assemble(
-    texts: Sequence[str],
-    sets: _LabelSets,
-    taxonomy: Taxonomy | None,
-    *,
-    closure: str | None,
-    unknown: str,
-    report: ReadReport,
-    optional: dict[str, Any],
-) -> Corpus:
-    source = optional["source"]
-    words = list(sets.vocabulary)
-    if taxonomy is None:
-        taxonomy = Taxonomy.flat(sorted(words))
-    known = cast("dict[str, int]", _positions(taxonomy))
-    indices = np.asarray(sets.indices, dtype=np.int64)
-    indptr = np.asarray(sets.indptr, dtype=np.int64)
-    missing = sorted(word for word in words if word not in known)
-    if missing:
-        counts = np.bincount(indices, minlength=len(words))
-        report.unknown_labels = {word: int(counts[sets.vocabulary[word]]) for word in missing}
-        if unknown == "error":
-            raise _unknown_error(sets, report.unknown_labels, taxonomy, source)
-        one = len(missing) == 1
-        was, misses = ("it was", "it counts as a miss") if one else ("they were", "they count as misses")
-        logger.warning(
-            "%s: %s not in the taxonomy: %r (in %s)%s; %s",
-            source,
-            counted(len(missing), "label is", "labels are"),
-            missing[0],
-            counted(report.unknown_labels[missing[0]], "document"),
-            "" if one else f" and {len(missing) - 1:,} more",
-            f"{was} removed" if unknown == "drop" else f"nothing predicts {'it' if one else 'them'}, so {misses}",
-        )
-    # A number for each word of the vocabulary: its column, or -1 for a label that is dropped.
-    column_of = np.asarray([known.get(word, -1) for word in words], dtype=np.int64)
-    kept = () if unknown == "drop" else tuple(missing)
-    for number, word in enumerate(kept):
-        column_of[sets.vocabulary[word]] = len(taxonomy) + number
-    columns = column_of[indices] if len(words) else indices
-    rows = np.repeat(np.arange(len(texts)), np.diff(indptr))[columns >= 0]
-    columns = columns[columns >= 0]
-    shape = (len(texts), len(taxonomy) + len(kept))
-    given: BoolMatrix = sparse.csr_array((np.ones(len(columns), dtype=np.bool_), (rows, columns)), shape=shape)
-    given.sort_indices()
-    report.documents = len(texts)
-    report.empty_label_sets = int(np.count_nonzero(np.diff(given.indptr) == 0))
-    policy = closure or ("as_given" if taxonomy.is_flat else "ancestors")
-    targets = _apply_policy(given, taxonomy, policy)
-    change = targets.nnz - given.nnz
-    report.labels_added, report.labels_removed = max(change, 0), max(-change, 0)
-    if change:
-        logger.info("%s: the closure policy %r changed the number of labels by %+d", source, policy, change)
-    return Corpus(
-        texts=tuple(texts),
-        targets=targets,
-        taxonomy=taxonomy,
-        unknown_labels=kept,
-        closure=policy,
-        report=report,
-        **optional,
-    )
-
-
-def _apply_policy(given: BoolMatrix, taxonomy: Taxonomy, policy: str) -> BoolMatrix:
-    if given.shape[1] == len(taxonomy):
-        return taxonomy.apply_policy(given, policy)
-    known = taxonomy.apply_policy(given[:, : len(taxonomy)], policy)
-    stacked: BoolMatrix = sparse.hstack([known, given[:, len(taxonomy) :]], format="csr", dtype=np.bool_)
-    stacked.sort_indices()
-    return stacked
-
-
-def _unknown_error(sets: _LabelSets, counts: Mapping[str, int], taxonomy: Taxonomy, source: str) -> DataError:
-    labels = sorted(counts, key=lambda label: (-counts[label], label))
-    problems = [
-        f"{sets.first_place[sets.vocabulary[label]]}: {label!r} (in {counted(counts[label], 'document')}).{hint}"
-        for label, hint in zip(labels, lookup.hints(labels, taxonomy.ids), strict=True)
-    ]
-    return DataError(
-        f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
-        f"{counted(len(taxonomy), 'label')}; add them to the taxonomy, "
-        "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation",
-        problems,
-    )
