@@ -77,9 +77,10 @@ def test_long_texts_are_read_in_every_mode(mode: str, tmp_path: Path) -> None:
     check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)  # labels that share word vectors, and labels with their own
 @pytest.mark.parametrize("windows", [1, 3, 8])
-def test_all_labels_together_answer_as_one_by_one(windows: int) -> None:
-    classifier = fitted("htrans", text={"max_tokens": 8, "long_text": "chunk_mean"})
+def test_all_labels_together_answer_as_one_by_one(name: str, windows: int) -> None:
+    classifier = fitted(name, text={"max_tokens": 8, "long_text": "chunk_mean"})
     system: Any = classifier.system
     texts = [*tiny_corpus().texts[: windows - 1], "", "cat barks trout " * 20][:windows]
     batch = make_batch(system.windows(texts), np.arange(len(texts)), system.tokenizer.pad_id)

@@ -124,22 +124,37 @@ class LabelNetworks(nn.Module):
             units = 2 * 5 * each["encoder.forwards.weight_hh_l0"].shape[2]
         at_once = max(1, STACKED_NUMBERS // (mask.numel() * units))
         logits = torch.empty(len(mask), len(self), device=mask.device)  # (W, N)
-        for vectors, labels in self._vectors(inputs, mask):
-            for some in torch.split(labels, at_once):
-                chosen = {name: values[some] for name, values in each.items()}
-                logits[:, some] = logits_of(vectors, mask, chosen).float()
+        for some in self._groups(at_once):
+            chosen = {name: values[some] for name, values in each.items()}
+            logits[:, some] = logits_of(self._vectors(inputs, mask, some), mask, chosen).float()
         if len(logits) == documents:
             return logits
         return join_windows(logits, owner, documents, self._one[0].join)
 
-    def _vectors(self, inputs: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Vectors (W, T, D), zeros on padding, and the labels that read them."""
+    def _groups(self, at_once: int) -> Iterator[Tensor]:
+        """Labels that are computed together: those that read the same vectors, and those with vectors of their own."""
+        labels = torch.arange(len(self), device=self.table_of.device)
         if self.base is not None:
-            yield inputs, torch.arange(len(self), device=inputs.device)
-        for number, table in enumerate(self.tables):
-            labels = torch.nonzero(self.table_of == number).flatten()
-            if len(labels):
-                yield functional.embedding(inputs, table) * mask.unsqueeze(-1), labels
+            yield from torch.split(labels, at_once)
+            return
+        readers = torch.bincount(self.table_of, minlength=len(self.tables))
+        alone = readers[self.table_of] == 1
+        for number in torch.nonzero(readers > 1).flatten().tolist():
+            yield from torch.split(labels[self.table_of == number], at_once)
+        if alone.any():
+            yield from torch.split(labels[alone], at_once)
+
+    def _vectors(self, inputs: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        """What a group of labels reads, zeros on padding: (W, T, D), or (L, W, T, D) where each has its own."""
+        if self.base is not None:
+            return inputs
+        tables = [self.tables[number] for number in torch.unique(self.table_of[labels]).tolist()]
+        if len(tables) > 1:
+            tables = [self.tables[number] for number in self.table_of[labels].tolist()]
+            vectors = torch.stack([functional.embedding(inputs, table) for table in tables])
+        else:
+            vectors = functional.embedding(inputs, tables[0])
+        return vectors * mask.unsqueeze(-1)
 
 
 def _pooling_logits(vectors: Tensor, mask: Tensor, each: Mapping[str, Tensor]) -> Tensor:
@@ -165,10 +180,12 @@ def _attention(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def _gru_logits(words: Tensor, mask: Tensor, each: Mapping[str, Tensor]) -> Tensor:
-    """Logits (W, L) of L networks of :class:`GruStates` and a linear output over the same vectors (W, T, D)."""
+    """Logits (W, L) of L networks of :class:`GruStates` and a linear output.
+
+    They read the same vectors (W, T, D), or each its own (L, W, T, D).
+    """
     labels, hidden = len(each["head.output.bias"]), each["encoder.forwards.weight_hh_l0"].shape[2]
-    windows, length, width = words.shape
-    inputs = words.reshape(windows * length, width).expand(2, -1, -1)
+    windows, length, width = words.shape[-3:]
 
     def both(name: str) -> Tensor:
         return torch.stack([each[f"encoder.forwards.{name}_l0"], each[f"encoder.backwards.{name}_l0"]])  # (2, L, ...)
@@ -176,9 +193,15 @@ def _gru_logits(words: Tensor, mask: Tensor, each: Mapping[str, Tensor]) -> Tens
     again_bias = both("bias_hh")  # (2, L, 3H)
     bias = both("bias_ih")
     bias[..., : 2 * hidden] += again_bias[..., : 2 * hidden]
-    into = both("weight_ih").reshape(2, labels * 3 * hidden, width).transpose(1, 2)  # (2, D, L 3H)
-    given = torch.baddbmm(bias.reshape(2, 1, -1), inputs, into).view(2, windows, length, labels, 3 * hidden)
-    ahead, back = given.permute(0, 2, 3, 1, 4)  # (T, L, W, 3H) each
+    if words.dim() == 3:
+        inputs = words.reshape(windows * length, width).expand(2, -1, -1)
+        into = both("weight_ih").reshape(2, labels * 3 * hidden, width).transpose(1, 2)  # (2, D, L 3H)
+        given = torch.baddbmm(bias.reshape(2, 1, -1), inputs, into).view(2, windows, length, labels, 3 * hidden)
+        ahead, back = given.permute(0, 2, 3, 1, 4)  # (T, L, W, 3H) each
+    else:
+        own = words.reshape(labels, windows * length, width)
+        given = own @ both("weight_ih").transpose(2, 3) + bias.unsqueeze(2)  # (2, L, W T, 3H)
+        ahead, back = given.view(2, labels, windows, length, 3 * hidden).permute(0, 3, 1, 2, 4)
     again = both("weight_hh").reshape(2 * labels, 3 * hidden, hidden).transpose(1, 2)  # (2L, H, 3H)
     again_bias = again_bias[..., 2 * hidden :].reshape(2 * labels, 1, hidden)
     states = unroll(ahead, back, again, again_bias, mask)
