@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import Case, Taken, Timings, machine, measure, run_one, table
+from measuring import REMARK, Case, Taken, Timings, machine, measure, run_one, table
 from torch import Tensor, nn
 
 from taxotext.api.fitting import held_out_part
@@ -115,7 +115,7 @@ def fit_ours(options: Options, search: str, warming_up: bool) -> Timings:
         run = RunFolder(Path(folder) / "run", {})
         with stopwatch(timings, "fitting"):
             result = fit(system, train, validation, run)
-    print(f"{search}: {result.notes['fitted_epochs']} epochs", file=sys.stderr)
+    print(f"{REMARK}{result.notes['fitted_epochs']} epochs", file=sys.stderr)
     return timings
 
 
@@ -174,7 +174,7 @@ def fit_plainly(options: Options, warming_up: bool) -> Timings:
                     best, best_f1 = network, f1
             assert best is not None
             chosen[label] = best
-    print(f"plain loop: {epochs} epochs", file=sys.stderr)
+    print(f"{REMARK}{epochs} epochs", file=sys.stderr)
     return timings
 
 
@@ -197,7 +197,9 @@ def _fit_one(
     optimiser = torch.optim.Adam([*network.output.parameters(), *rest], lr=RATE)
     loss_of = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight))
     best, state, waited = (-1.0, 0.0), copy.deepcopy(network.state_dict()), 0
-    for epoch in range(EPOCHS):  # noqa: B007  # the last one is returned
+    trained = 0
+    while trained < EPOCHS and waited < PATIENCE:
+        trained += 1
         network.train()
         for batch in torch.randperm(len(ids)).split(BATCH):
             optimiser.zero_grad()
@@ -213,10 +215,8 @@ def _fit_one(
             best, state, waited = now, copy.deepcopy(network.state_dict()), 0
         else:
             waited += 1
-            if waited == PATIENCE:
-                break
     network.load_state_dict(state)
-    return best[0], epoch + 1
+    return best[0], trained
 
 
 # -- recurrent networks ----------------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+REMARK = "remark: "
+"""Begins a line on stderr that a competitor wants shown beside its times."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -79,6 +82,8 @@ def measure(case: Case, repeats: int, start: Callable[[str], list[str]] | None =
             times[name].append(taken)
             figures = ", ".join(f"{part} {t['wall']:.1f} s (CPU {t['cpu']:.1f} s)" for part, t in taken.items())
             print(f"  {case.title}, {name}: {figures}", file=sys.stderr, flush=True)
+            for remark in (line for line in done.stderr.splitlines() if line.startswith(REMARK)):
+                print(f"    {remark.removeprefix(REMARK)}", file=sys.stderr, flush=True)
     return {"title": case.title, "documents": dict(case.documents), "times": times}
 
 

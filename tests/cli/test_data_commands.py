@@ -1,78 +1,21 @@
-"""The ``taxotext data`` commands, run as a user runs them."""
+"""``taxotext data stats``, ``check`` and ``tree``, run as a user runs them, and what all its commands have."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from taxotext.cli import main
+from command import Outcome
+from data_commands import TAXONOMY, Run, cells, document, write_jsonl
 from taxotext.data import read_corpus
 from taxotext.data.tokens import TextTokenizer
-from taxotext.labels import read_names, read_taxonomy
-
-TAXONOMY = "Root\tscience\nRoot\tarts\nscience\tphysics\narts\tmusic\n"
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run ``taxotext data ...`` in the temporary folder; the files of a test have short names there."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as exit:
-            main(["data", *arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Result(int(exit.value.code or 0), captured.out, captured.err)
-
-    return run
-
-
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def document(number: int, labels: list[str], **fields: Any) -> dict[str, Any]:
-    return {"id": f"d{number}", "text": f"This is the text of document {number}.", "labels": labels, **fields}
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """Twenty documents; half physics (one without its ancestor), half music; and a taxonomy."""
-    rows = [document(i, ["science", "physics"] if i % 2 else ["arts", "music"]) for i in range(20)]
-    rows[1]["labels"] = ["physics"]
-    write_jsonl(tmp_path / "small.jsonl", rows)
-    (tmp_path / "topics.tsv").write_text(TAXONOMY)
-    return tmp_path
-
 
 # -- stats -----------------------------------------------------------------------------------------------------
-
-
-def cells(table: str, start: str) -> list[str]:
-    line = next(line for line in table.splitlines() if line.strip().startswith(start))
-    return line.strip()[len(start) :].split()
 
 
 def test_stats_shows_documents_labels_levels_and_missing_ancestors(run: Run, small: Path) -> None:
@@ -231,7 +174,7 @@ def test_blank_lines_are_told(run: Run, tmp_path: Path) -> None:
 def test_check_of_a_sound_file_exits_with_0_and_prints_nothing(run: Run, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "sound.jsonl", [document(i, ["a" if i % 2 else "b"]) for i in range(20)])
     result = run("check", "sound.jsonl")
-    assert result == (0, "", "sound.jsonl: 0 errors, 0 warnings, 0 to know, in 20 documents with 2 labels.\n")
+    assert result == Outcome(0, "", "sound.jsonl: 0 errors, 0 warnings, 0 to know, in 20 documents with 2 labels.\n")
 
 
 def test_check_knows_that_bad_lines_will_be_skipped(run: Run, small: Path) -> None:
@@ -347,250 +290,6 @@ def test_tree_answers_mistakes_with_a_sentence(
     run: Run, small: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     result = run("tree", *arguments)
-    assert result.code == 2
-    assert sentence in result.err
-
-
-# -- split -----------------------------------------------------------------------------------------------------
-
-
-def test_split_writes_every_document_once_with_labels_as_they_stand(run: Run, small: Path) -> None:
-    result = run("split", "small.jsonl", "--output", "parts", "--parts", "train=0.7,dev=0.2,test=0.1")
-    assert result.code == 0
-    assert [cells(result.out, name)[0] for name in ("train", "dev", "test")] == ["14", "4", "2"]
-    parts = [rows_of(small / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
-    together = {row["id"]: row for part in parts for row in part}
-    assert sum(map(len, parts)) == 20
-    assert together["d1"]["labels"] == ["physics"]
-    assert {"music", "physics"} <= {label for row in parts[2] for label in row["labels"]}  # stratified
-
-
-def test_split_has_usual_parts_and_a_seed(run: Run, small: Path) -> None:
-    for folder, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        assert run("split", "small.jsonl", "-o", folder, "--seed", seed, "--random").code == 0
-    first, again, other = ([*map(Path.read_bytes, sorted((small / folder).iterdir()))] for folder in "abc")
-    assert sorted(path.name for path in (small / "a").iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
-    assert first == again != other
-
-
-def test_split_keeps_groups_and_equal_texts_together(run: Run, tmp_path: Path) -> None:
-    rows = [document(i, ["a"], author=f"author {i % 7}") for i in range(40)]
-    write_jsonl(tmp_path / "groups.jsonl", rows)
-    run("split", "groups.jsonl", "-o", "parts", "--parts", "train=0.5,test=0.5", "--group", "author")
-    train, test = (rows_of(tmp_path / "parts" / f"{name}.jsonl") for name in ("train", "test"))
-    assert len(train) + len(test) == 40
-    assert not {row["author"] for row in train} & {row["author"] for row in test}
-    twice = [{**document(i % 10, ["a"]), "id": str(i)} for i in range(40)]
-    write_jsonl(tmp_path / "twice.jsonl", twice)
-    apart = run("split", "twice.jsonl", "-o", "apart", "--parts", "train=0.5,test=0.5", "--random")
-    assert "texts stand in more than one part" in apart.err
-    joined = run("split", "twice.jsonl", "-o", "joined", "--parts", "train=0.5,test=0.5", "--equal-texts-together")
-    assert joined.err == ""
-
-
-def test_split_into_folds_tests_on_each_document_once(run: Run, small: Path) -> None:
-    result = run("split", "small.jsonl", "-o", "folds", "--folds", "4", "--json")
-    values = json.loads(result.out)
-    assert [part["documents"] for part in values["parts"]] == [15, 5] * 4
-    tested = []
-    for number in range(1, 5):
-        folder = small / "folds" / f"fold-{number}"
-        train, test = ({row["id"] for row in rows_of(folder / f"{name}.jsonl")} for name in ("train", "test"))
-        assert not train & test
-        assert len(train | test) == 20
-        tested += sorted(test)
-    assert len(set(tested)) == len(tested) == 20
-
-
-def test_split_of_a_table_keeps_its_columns_and_separator(run: Run, tmp_path: Path) -> None:
-    body = "".join(f"{i},text number {i},a|b,{2000 + i}\n" for i in range(10))
-    (tmp_path / "table.csv").write_text("nr,body,topics,year\n" + body)
-    options = ("--text", "body", "--labels", "topics", "--id", "nr")
-    result = run("split", "table.csv", "-o", "parts", "--format", "csv.gz", *options)
-    assert result.code == 0
-    with gzip.open(tmp_path / "parts" / "train.csv.gz", "rt", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 8
-    assert set(rows[0]) == {"nr", "body", "topics", "year"}
-    assert rows[0]["topics"] == "a|b"
-    assert int(rows[0]["year"]) == 2000 + int(rows[0]["nr"])
-    assert "Labels were separated at '|', as it seems" in result.err
-
-
-def test_split_tells_how_many_labels_reach_each_part(run: Run, small: Path) -> None:
-    write_jsonl(small / "rare.jsonl", [document(i, ["a", "rare"] if i == 0 else ["a"]) for i in range(20)])
-    result = run("split", "rare.jsonl", "-o", "parts", "--json")
-    parts = json.loads(result.out)["parts"]
-    assert sorted((part["labels"], part["labels_missing"]) for part in parts) == [(1, 1), (1, 1), (2, 0)]
-    assert result.err == "1 label has fewer documents than there are parts and cannot reach all of them.\n"
-
-
-def test_split_replaces_nothing_unless_told_to(run: Run, small: Path) -> None:
-    (small / "parts").mkdir()
-    (small / "parts" / "test.jsonl").write_text("precious\n")
-    result = run("split", "small.jsonl", "-o", "parts")
-    assert (result.code, result.out) == (2, "")
-    expected = "parts/test.jsonl: already exists. Choose another name, or replace it with --overwrite."
-    assert expected in result.err.replace("\\", "/")
-    assert [path.name for path in (small / "parts").iterdir()] == ["test.jsonl"]
-    assert (small / "parts" / "test.jsonl").read_text() == "precious\n"
-    assert run("split", "small.jsonl", "-o", "parts", "--overwrite").code == 0
-    assert len(rows_of(small / "parts" / "test.jsonl")) == 2
-
-
-def test_split_never_replaces_the_file_that_it_reads(run: Run, small: Path) -> None:
-    (small / "small.jsonl").rename(small / "train.jsonl")
-    before = (small / "train.jsonl").read_bytes()
-    result = run("split", "train.jsonl", "-o", ".", "--overwrite")
-    assert result.code == 2
-    assert "train.jsonl: is the file that is read; write to another name." in result.err
-    assert (small / "train.jsonl").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("--parts", "train=0.8"), "are 0.8 together; they must be 1"),
-        (("--parts", "train,test"), "--parts: 'train' is not name=share; write names and shares such as train=0.8"),
-        (("--parts", "train=0.5,train=0.5"), "--parts: 'train' is named twice"),
-        (("--parts", "a/b=0.5,c=0.5"), "--parts: 'a/b' cannot be the name of a file"),
-        (("--parts", "train=most,test=0.1"), "--parts: the share of 'train' is 'most', not a number"),
-        (("--parts", "train=1.5,test=-0.5"), "the share of a part must be above 0"),
-        (("--parts", "a=0.5,b=0.5", "--folds", "2"), "--parts and --folds are two ways to split"),
-        (("--folds", "21"), "20 documents cannot be split into 21 parts"),
-        (("--group", "author"), "there is no field 'author'"),
-        (("--group", "id", "--equal-texts-together"), "give one of them."),
-        (("--format", "xlsx"), "unknown corpus format 'xlsx'"),
-    ],
-)
-def test_split_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
-) -> None:
-    result = run("split", "small.jsonl", "-o", "parts", *arguments)
-    assert (result.code, result.out) == (2, "")
-    assert sentence in result.err
-    assert not (small / "parts").exists()
-
-
-# -- convert ---------------------------------------------------------------------------------------------------
-
-
-def test_convert_there_and_back_loses_nothing(run: Run, tmp_path: Path) -> None:
-    rows = [
-        {"id": "1", "text": 'Line\nbreak, "quotes" and\ttab é 漢 \u2028', "labels": ["a;b", "c"], "year": "2019"},
-        {"id": "2", "text": "No labels", "labels": [], "year": "2020"},
-        {"id": "3", "text": " outer space ", "labels": ["["], "year": ""},
-    ]
-    write_jsonl(tmp_path / "in.jsonl", rows)
-    for source, target in (("in.jsonl", "b.csv.gz"), ("b.csv.gz", "c.tsv"), ("c.tsv", "out.jsonl")):
-        result = run("convert", source, target)
-        assert (result.code, result.out) == (0, "")
-        assert f"Wrote {target}: 3 documents." in result.err
-    assert rows_of(tmp_path / "out.jsonl") == rows
-
-
-def test_convert_writes_the_separator_that_is_asked_for(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("text,labels\nhello there,b/a\n")
-    result = run("convert", "in.csv", "out.tsv", "--label-separator", "/", "--output-label-separator", ";")
-    assert result.code == 0
-    assert (tmp_path / "out.tsv").read_text() == "text\tlabels\nhello there\ta;b\n"
-
-
-def test_convert_joins_several_text_fields(run: Run, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "in.jsonl", [{"title": "T", "body": "B", "labels": ["a"]}])
-    run("convert", "in.jsonl", "joined.jsonl", "--text", "title", "--text", "body")
-    assert rows_of(tmp_path / "joined.jsonl") == [{"text": "T\nB", "labels": ["a"]}]
-    run("convert", "in.jsonl", "apart.jsonl", "--text", "title")
-    assert rows_of(tmp_path / "apart.jsonl") == [{"title": "T", "body": "B", "labels": ["a"]}]
-
-
-def test_convert_tells_what_it_left_out(run: Run, tmp_path: Path) -> None:
-    rows = [document(1, ["a", "a", " b"]), document(2, ["a"])]
-    write_jsonl(tmp_path / "in.jsonl", rows)
-    with (tmp_path / "in.jsonl").open("a") as file:
-        file.write("{\n")
-    result = run("convert", "in.jsonl", "out.csv", "--on-bad-line", "skip")
-    assert result.code == 0
-    assert "1 bad line was left out; the first one: in.jsonl:3: " in result.err
-    assert "1 label stood twice in one document and counted once." in result.err
-    assert "White space around 1 label was dropped." in result.err
-    assert len(read_corpus(tmp_path / "out.csv")) == 2
-
-
-def test_convert_replaces_nothing_unless_told_to(run: Run, small: Path) -> None:
-    (small / "out.csv").write_text("precious")
-    result = run("convert", "small.jsonl", "out.csv")
-    assert result.code == 2
-    assert "out.csv: already exists. Choose another name, or replace it with --overwrite." in result.err
-    assert (small / "out.csv").read_text() == "precious"
-    assert run("convert", "small.jsonl", "out.csv", "--overwrite").code == 0
-    assert "is the file that is read" in run("convert", "out.csv", "out.csv", "--overwrite").err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("small.jsonl", "out.xlsx"), "out.xlsx: the suffix '.xlsx' is none of a corpus file"),
-        (
-            ("small.jsonl", "out.csv", "--label-separator", ";"),
-            "labels are lists in JSONL; leave --label-separator out.",
-        ),
-        (
-            ("small.jsonl", "out.jsonl", "--output-label-separator", ";"),
-            "labels are lists in JSONL; leave --output-label-separator out.",
-        ),
-        (("small.jsonl", "none/out.csv"), "the folder none does not exist; make it first"),
-        (("small.jsonl", "out.csv", "--output-label-separator", "s"), "the label 'arts' contains the separator 's'"),
-        (("none.jsonl", "out.csv"), "none.jsonl: no such file."),
-    ],
-)
-def test_convert_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
-) -> None:
-    result = run("convert", *arguments)
-    assert result.code == 2
-    assert sentence in result.err
-    assert not (small / "out.csv").exists()
-
-
-# -- convert-taxonomy ------------------------------------------------------------------------------------------
-
-
-def test_convert_taxonomy_there_and_back_loses_nothing(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "topics.paths").write_text("arts/music/theory\nscience/theory\n")
-    first = run("convert-taxonomy", "topics.paths", "topics.yaml")
-    assert (first.code, first.err) == (0, "Wrote topics.yaml: 5 labels, 3 edges, 3 levels.\n")
-    second = run("convert-taxonomy", "topics.yaml", "topics.tsv", "--output-names", "names.tsv")
-    assert second.code == 0
-    expected = read_taxonomy(tmp_path / "topics.paths")
-    assert read_taxonomy(tmp_path / "topics.tsv", names=tmp_path / "names.tsv") == expected
-    assert read_names(tmp_path / "names.tsv")["science/theory"] == "theory"
-    third = run("convert-taxonomy", "topics.tsv", "again", "--to", "paths")
-    assert third.code == 0
-    assert read_taxonomy(tmp_path / "again", "paths") == expected
-
-
-def test_convert_taxonomy_warns_of_names_that_are_lost(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "topics.json").write_text('[{"id": "9", "name": "Science"}]')
-    result = run("convert-taxonomy", "topics.json", "topics.tsv")
-    assert "topics.tsv has no place for the display names; keep them with --output-names FILE." in result.err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("topics.tsv", "small.jsonl"), "small.jsonl: already exists."),
-        (("topics.tsv", "topics.tsv", "--overwrite"), "topics.tsv: is the file that is read; write to another name."),
-        (("topics.tsv", "out"), "The name of out does not say which format to write"),
-        (("topics.tsv", "out.paths"), "The taxonomy cannot be written to out.paths as paths"),
-        (("topics.tsv", "out.tsv", "--output-names", "out.tsv"), "would hold the taxonomy and the names"),
-        (("none.tsv", "out.tsv"), "The file none.tsv does not exist; check the path."),
-    ],
-)
-def test_convert_taxonomy_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
-) -> None:
-    result = run("convert-taxonomy", *arguments)
     assert result.code == 2
     assert sentence in result.err
 

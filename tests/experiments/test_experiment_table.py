@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -242,25 +244,30 @@ def test_lines_put_figures_where_they_belong_and_leave_out_what_is_missing() -> 
 
 
 def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
-    computed: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
+    computed: ExperimentFolder, output: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = summarise(computed)
+    (corpus,) = whole["corpora"]
     levels = ["level_1_macro_f1", "level_2_macro_f1"]
-    for row in whole["corpora"][0]["rows"]:
+    for row in corpus["rows"]:
         row["metrics"] |= {name: {"mean": 0.5, "sd": None, "values": [0.5]} for name in levels}
-    whole["metrics"] = ["micro_f1", *levels]
-    (chart,) = level_charts(whole["corpora"][0], whole).values()
-    assert "macro-F1 of the labels of each level" in chart
+    figures = {"level_2_macro_f1": 0.25}
+    corpus["published"] = [{"system": "theirs", "source": "p. 2", "split": "", "figures": figures, "ours": {}}]
+    monkeypatch.setattr(tables, "summarise", lambda _: whole)
+    whole["metrics"] = [levels[1], "micro_f1", levels[0]]
+    (chart,) = level_charts(corpus, whole).values()
+    assert chart.index("level 1") < chart.index("level 2")
+    assert chart.count("<circle") == 2 * len(corpus["rows"]) + 1
+    assert "theirs (p. 2): 25.00 %" in chart
     text = page(whole)
     assert chart in text
     assert text.count("<svg") == 1 + 1 + 2, "micro-F1, the levels, and two of cost"
-    monkeypatch.setattr(tables, "summarise", lambda _: whole)
-    write_tables(computed)
-    file = computed.path / "levels_tiny_macro_f1.svg"
+    folder = ExperimentFolder(Path(shutil.copytree(computed.path, output)))
+    write_tables(folder)
+    file = folder.path / "levels_tiny_macro_f1.svg"
     assert ElementTree.parse(file).find("{http://www.w3.org/2000/svg}style") is not None
-    file.unlink()  # the folder is read by other tests
     whole["metrics"] = ["micro_f1", levels[0]]
-    assert level_charts(whole["corpora"][0], whole) == {}, "a single level is a metric like others"
+    assert level_charts(corpus, whole) == {}, "a single level is a metric like others"
 
 
 def test_one_seed_and_equal_values_can_be_drawn() -> None:

@@ -215,6 +215,12 @@ def test_pretrained_vectors_are_brought_to_a_scale_that_a_recurrent_network_lear
     assert not scaled[0].any(), "padding stays zeros"
 
 
+def test_vectors_that_are_all_zeros_stay_so(tmp_path: Path) -> None:
+    (tmp_path / "zeros.txt").write_text("".join(f"{word} 0 0\n" for word in tiny_words()), encoding="utf-8")
+    encoder = {"embeddings": str(tmp_path / "zeros.txt"), "embedding_width": None, "train_embeddings": False}
+    assert not embedding(fitted("gru_att_multi", encoder=encoder)).weight.any()
+
+
 def test_frozen_vectors_stay_and_others_are_trained_with_the_smaller_rate(glove: Path) -> None:
     moved = {}
     for train in (False, True):

@@ -78,7 +78,7 @@ def page(summary: Mapping[str, Any]) -> str:
 
 def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
     rows, colours = _drawn(corpus)
-    together = {name for names in _levels(summary).values() for name in names}
+    together = {name for names in _levels(summary).values() for name in names.values()}
     for name in summary["metrics"]:
         if name in together:
             continue
@@ -105,23 +105,32 @@ def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Ite
 
 
 def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, str]:
-    """Average ("micro", "macro") -> chart of the F1 by level, where the experiment asks for two levels or more."""
+    """Average ("micro", "macro") -> chart of the F1 by level, where the experiment asks for two levels or more.
+
+    Published figures are lines like others.
+    """
     rows, colours = _drawn(corpus)
+    published = [one for one in corpus["published"] if one["figures"]]
     charts = {}
     for average, names in _levels(summary).items():
         drawn = []
         for row in rows:
-            spreads = [row["metrics"].get(name) for name in names]
-            places = [
-                None if found is None else (100 * found["mean"], None if found["sd"] is None else 100 * found["sd"])
-                for found in spreads
-            ]
-            if any(places):
-                drawn.append(Line(row["system"], places, colours[row["system"]]))
+            spreads = [row["metrics"].get(name) for name in names.values()]
+            drawn.append(Line(row["system"], [found and _percent(found) for found in spreads], colours[row["system"]]))
+        for number, one in enumerate(published, len(colours)):
+            figures = [one["figures"].get(name) for name in names.values()]
+            places = [None if figure is None else (100 * figure, None) for figure in figures]
+            drawn.append(Line(f"{one['system']} ({one['source']})", places, number))
+        drawn = [line for line in drawn if any(line.places)]
         if drawn:
-            levels = [f"level {LEVEL.fullmatch(name)[1]}" for name in names]  # type: ignore[index]
+            levels = [f"level {level}" for level in names]
             charts[average] = lines(f"{average}-F1 of the labels of each level, %", levels, drawn)
     return charts
+
+
+def _percent(spread: Mapping[str, Any]) -> tuple[float, float | None]:
+    """Mean and standard deviation."""
+    return 100 * spread["mean"], None if spread["sd"] is None else 100 * spread["sd"]
 
 
 def alone(chart: str) -> str:
@@ -129,17 +138,13 @@ def alone(chart: str) -> str:
     return chart.replace(">", f"><style>{PALETTE}svg {{ background: var(--back); }}{CHARTS}</style>", 1) + "\n"
 
 
-def _levels(summary: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Average -> metrics of levels, from the top; without those of a single level."""
-    found: dict[str, list[str]] = {}
+def _levels(summary: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+    """Average -> level -> metric, from the top; without those of a single level."""
+    found: dict[str, dict[int, str]] = {}
     for name in summary["metrics"]:
         if match := LEVEL.fullmatch(name):
-            found.setdefault(match[2], []).append(name)
-    return {
-        average: sorted(names, key=lambda name: int(name.split("_")[1]))
-        for average, names in found.items()
-        if len(names) > 1
-    }
+            found.setdefault(match[2], {})[int(match[1])] = name
+    return {average: dict(sorted(names.items())) for average, names in found.items() if len(names) > 1}
 
 
 def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:

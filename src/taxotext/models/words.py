@@ -197,8 +197,9 @@ def _start(
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
     with torch.no_grad():
         table.weight.copy_(torch.from_numpy(vectors.matrix))
-        if scale is not None and vectors.pretrained:
-            table.weight.mul_(scale / float(vectors.matrix[1:].std()))  # row 0 is padding
+        scatter = float(vectors.matrix[1:].std())  # row 0 is padding
+        if scale is not None and vectors.pretrained and scatter > 0:  # a file may hold zeros alone
+            table.weight.mul_(scale / scatter)
     record = {
         "vocabulary": len(tokenizer),
         "embedding_width": int(vectors.matrix.shape[1]),

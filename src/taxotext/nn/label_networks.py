@@ -148,12 +148,11 @@ class LabelNetworks(nn.Module):
         """What a group of labels reads, zeros on padding: (W, T, D), or (L, W, T, D) where each has its own."""
         if self.base is not None:
             return inputs
-        tables = [self.tables[number] for number in torch.unique(self.table_of[labels]).tolist()]
-        if len(tables) > 1:
-            tables = [self.tables[number] for number in self.table_of[labels].tolist()]
-            vectors = torch.stack([functional.embedding(inputs, table) for table in tables])
+        numbers = self.table_of[labels].tolist()
+        if len(set(numbers)) == 1:
+            vectors = functional.embedding(inputs, self.tables[numbers[0]])
         else:
-            vectors = functional.embedding(inputs, tables[0])
+            vectors = torch.stack([functional.embedding(inputs, self.tables[number]) for number in numbers])
         return vectors * mask.unsqueeze(-1)
 
 
