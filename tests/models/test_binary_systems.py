@@ -92,6 +92,19 @@ def test_all_labels_together_answer_as_one_by_one(name: str, windows: int) -> No
     assert one_by_one.std() > 0
 
 
+def test_labels_are_computed_together_while_windows_and_units_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks: Any = fitted("htrans").system.network  # type: ignore[attr-defined]
+    units = networks.encoder.forwards.hidden_size
+    monkeypatch.setattr("taxotext.nn.label_networks.STACKED_SIZE", 2 * units**2)
+    ways: list[str] = []
+    for way in ("stacked", "one_by_one"):
+        monkeypatch.setattr(networks, way, lambda *_, way=way: ways.append(way))
+    for windows in (2, 3):
+        ids = torch.ones(windows, 4, dtype=torch.int64)
+        networks(ids, ids > 0, torch.arange(windows), windows)
+    assert ways == ["stacked", "one_by_one"]
+
+
 def test_few_labels_at_a_time_answer_as_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = fitted("gru_att")
     texts = tiny_corpus().texts[:3]

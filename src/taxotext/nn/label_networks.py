@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taxotext.nn.encoders.states import GruStates, PooledStates, frozen_states
-from taxotext.nn.encoders.words import GruAttention
 from taxotext.nn.heads import LinearHead
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.pooling import join_windows, masked_max, masked_mean
@@ -18,9 +17,9 @@ from taxotext.nn.structure import NoStructure
 
 TABLE = "encoder.embedding.weight"
 """Name of the word vectors among the parameters of a network."""
-STACKED_WINDOWS = 16
-"""Windows up to which recurrent bodies of all labels are computed together on a CPU; with more of them the products of
-one label are large enough to keep it busy (benchmarks/htrans.py)."""
+STACKED_SIZE = 2**16
+"""W H², windows times squared units, up to which recurrent bodies of all labels are computed together on a CPU: 7
+windows of 96 units, 28 of 48. With more the products of one label keep it busy, and its weights stay in the cache."""
 STACKED_NUMBERS = 2**25
 """Numbers that the states and gates of labels computed together may take: 128 MB."""
 
@@ -98,8 +97,9 @@ class LabelNetworks(nn.Module):
     def _stacks(self, inputs: Tensor) -> bool:
         if isinstance(self.encoder, PooledStates):
             return True
-        recurrent = isinstance(self.encoder, GruAttention) or type(self.encoder) is GruStates
-        return recurrent and (inputs.device.type != "cpu" or len(inputs) <= STACKED_WINDOWS)
+        if not isinstance(self.encoder, GruStates):
+            return False
+        return inputs.device.type != "cpu" or len(inputs) * self.encoder.forwards.hidden_size**2 <= STACKED_SIZE
 
     def one_by_one(self, inputs: Tensor, mask: Tensor, owner: Tensor, documents: int) -> Tensor:
         """Logits (documents, N), one label after the other."""
