@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 from measuring import REMARK, Case, Taken, Timings, machine, measure, run_one, table
+from some_labels import with_labels
 from torch import Tensor, nn
 
 from taxotext.api.fitting import held_out_part
 from taxotext.data import Corpus, read_corpus
 from taxotext.data.batches import make_batch
-from taxotext.labels import Taxonomy, read_taxonomy
+from taxotext.labels import read_taxonomy
 from taxotext.models.htrans import HTrans
 from taxotext.nn.recurrent import both_directions, turn_round
 from taxotext.nn.runtime import keep_memory
@@ -72,21 +73,7 @@ def few_labels(options: Options, labels: int) -> tuple[Corpus, Corpus]:
     corpus = read_corpus(options.data / "train.jsonl.gz", taxonomy)
     step = max(1, len(corpus) // options.documents)
     corpus = corpus.subset(range(0, step * options.documents, step))
-    kept = sorted(taxonomy.order[:labels].tolist())
-    ids = [taxonomy.ids[label] for label in kept]
-    edges = [
-        (taxonomy.ids[parent], taxonomy.ids[label])
-        for label in kept
-        for parent in taxonomy.parents(label).tolist()
-        if parent in kept
-    ]
-    roots = [(None, taxonomy.ids[label]) for label in kept if not len(taxonomy.parents(label))]
-    smaller = Taxonomy.from_edges([*roots, *edges])
-    order = [taxonomy.index(label) for label in smaller.ids]
-    assert sorted(smaller.ids) == sorted(ids)
-    targets = corpus.known_targets[:, order]
-    names = [[smaller.ids[label] for label in targets[[row]].indices.tolist()] for row in range(len(corpus))]
-    return held_out_part(Corpus.from_lists(corpus.texts, names, smaller, source="benchmark"), 0.15, options.seed)
+    return held_out_part(with_labels(corpus, taxonomy.order[:labels].tolist()), 0.15, options.seed)
 
 
 def untrained(train: Corpus, options: Options, precision: str = "float32", **sections: Any) -> HTrans:
