@@ -20,7 +20,7 @@ import pytest
 
 import strange
 from hierarchies import arguments, done, environment, timeless, tiny_run, wait_for, workers_of, write_tiny_data
-from taxotext import files
+from taxotext import files, load
 from taxotext.api.runs import train_run
 from taxotext.errors import TrainingError
 from taxotext.progress import Silent
@@ -422,6 +422,25 @@ def test_the_bar_of_a_resumed_training_starts_where_it_stopped(data: dict[str, s
     planned = LABELS * (2 * 1 + 1 * 1)
     assert bars == [(planned, 0), (planned, first)]
     assert sum(advanced) == planned - first
+
+
+def test_seconds_of_a_training_count_those_before_it_was_interrupted(
+    data: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taxotext.training import hierarchy
+
+    def stop(*_: Any) -> Any:
+        raise Kill
+
+    output, clock = tmp_path / "model", tmp_path / "model.run/checkpoints/clock.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(hierarchy, "_assemble", stop)
+        with pytest.raises(Kill):
+            train_run(tiny_run(data), output, reporter=Silent())
+    assert json.loads(clock.read_text()) > 0
+    clock.write_text("1000.0")
+    resume(data, output)
+    assert 1000 < load(output).manifest.facts["seconds"] < 1500
 
 
 # -- one fit -------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ class BinaryTrainingSettings(Settings):
 class BinarySettings(SystemSettings):
     """Settings of ``gru_att`` and ``htrans``."""
 
-    text: TextSettings = Field(TextSettings(max_tokens=100), description="tokens and long texts")
+    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]  # built from the registry
         GruAttentionSettings(), description="text encoder of each classifier; a transformer: shared, and frozen"
     )
@@ -140,7 +140,7 @@ class BinarySystem(NeuralSystem):
         "body.dropout": "0..0.5",
         "body.rank": [4, 8, 16],
         "training.batch_size": [32, 64, 128],
-        "text.max_tokens": [100, 200],
+        "text.max_tokens": [128, 256],
     }
     _network: Any
 

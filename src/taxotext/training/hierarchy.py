@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def fit(
     """
     if validation is None or len(validation) == 0 or len(train) == 0:
         raise DataError(f"{system.name} needs training and validation documents; one of the two is empty.")
-    began = time.monotonic()
+    clock = _Clock(run.checkpoints)
     settings, taxonomy = system.settings, system.taxonomy
     torch.manual_seed(settings.seed)
     shares_words = settings.body is None
@@ -78,7 +79,7 @@ def fit(
         reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
     ):
         read_shared.cache_clear()  # this process may have trained in the same folder before
-        results = run_graph(plan.graph, executor, ledger, _Watcher(plan, run, task, before))
+        results = run_graph(plan.graph, executor, ledger, _Watcher(plan, run, task, before, clock))
     read_shared.cache_clear()
     _assemble(system, plan, results)
     with reporter.task("Scoring the validation documents", len(validation)) as task:
@@ -94,7 +95,7 @@ def fit(
     }
     (run.folder / CLASS_WEIGHTS).unlink(missing_ok=True)  # the model folder has them
     chosen = f"each label's class weight by validation F1 (mean {np.mean([one['f1'] for one in fits]):.4f})"
-    return FitResult(held_out, time.monotonic() - began, [], chosen, notes)
+    return FitResult(held_out, clock.seconds(), [], chosen, notes)
 
 
 def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus, reporter: Reporter) -> None:
@@ -151,11 +152,29 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+class _Clock:
+    """Seconds of a training, with those before it was interrupted: up to the last fit that ended then."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        self._file, self._began, self._before = checkpoints / "clock.json", time.monotonic(), 0.0
+        with suppress(OSError, ValueError, TypeError):  # whatever is wrong with it, only a time is lost
+            self._before = float(json.loads(self._file.read_text(encoding="utf-8")))
+
+    def seconds(self) -> float:
+        """So far."""
+        return self._before + time.monotonic() - self._began
+
+    def note(self) -> None:
+        """Write it down for a training that goes on after this one."""
+        with suppress(OSError):
+            write_text_atomically(self._file, json.dumps(round(self.seconds(), 3)))
+
+
 class _Watcher:
     """Moves the bar, notes for onlookers what is at work and chosen, and removes what is no longer needed."""
 
-    def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str]) -> None:
-        self._plan, self._run, self._task, self._before = plan, run, task, before
+    def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str], clock: _Clock) -> None:
+        self._plan, self._run, self._task, self._before, self._clock = plan, run, task, before, clock
         self._at_work: dict[str, float] = {}
         self._weights: dict[str, float] = {}
         self._note()
@@ -177,6 +196,7 @@ class _Watcher:
             return
         self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
         if key not in self._before:
+            self._clock.note()
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
 
