@@ -201,10 +201,13 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     if len(summary["sources"]) > 1:
         states = ", ".join(f"{one['digest']} ({one['cells']} cells)" for one in summary["sources"])
         notes.append(f"The cells come from different states of the source code: {states}.")
-    for cell in summary["incomplete"]:
-        reason = f": {cell['reason']}" if cell["reason"] else ""
-        which = f"{cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}"
-        notes.append(f"Not in the table, or not in full: {which}{reason}")
+    left = [
+        f"{cell['system']}, {cell['corpus']}, seed {cell['seed']} is {cell['state']}"
+        + (f" ({cell['reason'].rstrip('.')})" if cell["reason"] else "")
+        for cell in summary["incomplete"]
+    ]
+    if left:
+        notes.append(f"Not in the table, or not in full: {'; '.join(left)}.")
     return notes
 
 
