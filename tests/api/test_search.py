@@ -428,3 +428,16 @@ def test_without_optuna_the_extra_is_named(
     with pytest.raises(MissingExtraError) as error:
         small(values, tmp_path / "x")
     assert str(error.value) == "`taxotext search` needs Optuna; install it with `pip install 'taxotext[search]'`."
+
+
+def test_binary_systems_are_searched_too(files: dict[str, str], tmp_path: Path) -> None:
+    """They have no setting that names the figure by which epochs are selected."""
+    sections = {
+        "text": {"max_tokens": 8},
+        "encoder": {"units": 2, "embedding_width": 4},
+        "weights": {"candidates": [1.0]},
+        "training": {"epochs": 1},
+    }
+    values = {"model": "gru_att", "data": files, "runtime": {"threads": 1, "device": "cpu"}, **sections}
+    found = search(values, tmp_path / "found", space={"encoder.dropout": [0.0, 0.2]}, only=True, trials=1)
+    assert [trial.state for trial in found.trials] == ["complete"]

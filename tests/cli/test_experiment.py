@@ -63,7 +63,7 @@ def test_a_failed_cell_ends_with_code_1_and_its_reason(command: Command, lab: La
     assert "Failed: linear, bad, seed 1: " in outcome.err
     assert "bad.jsonl" in outcome.err
     assert "1 cell of 1 failed; --resume tries them again." in outcome.err
-    assert "is failed: " in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    assert "is failed (" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
     assert "bad.jsonl" in command("experiment", "status", "out").ok().out
 
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -505,3 +506,24 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
     scores, gold = torch.from_numpy(rng.normal(size=50)), torch.from_numpy(rng.random(50) < 0.2)
     assert _average_precision(scores, gold) == pytest.approx(average_precision_score(gold, scores))
     assert _average_precision(scores, torch.zeros(50, dtype=torch.bool)) == 0.0
+
+
+def test_a_batch_whose_documents_all_weigh_nothing_teaches_nothing() -> None:
+    import torch
+
+    from taxotext.training.binary import _Fit
+
+    fit: Any = SimpleNamespace(weight=2.0)
+    assert float(_Fit._mean_loss(fit, torch.zeros(3), torch.ones(3), torch.zeros(3))) == 0.0
+    uneven = _Fit._mean_loss(fit, torch.zeros(2), torch.ones(2), torch.tensor([3.0, 0.0]))
+    assert float(uneven) == pytest.approx(2 * 0.6931, abs=1e-3)
+
+
+@linux
+def test_files_of_the_current_folder_do_not_take_the_place_of_libraries(data: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("raise RuntimeError('a file of the user')\n", encoding="utf-8")
+    output = tmp_path / "model"
+    command = [sys.executable, "-P", "-m", "taxotext", *arguments(tiny_run(data, 2), output)]
+    ended = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert output.is_dir()

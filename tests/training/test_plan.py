@@ -14,7 +14,7 @@ from taxotext.models.gru_att import GruAttSettings
 from taxotext.models.htrans import HTransSettings
 from taxotext.settings import parse_settings
 from taxotext.training.fits import Request
-from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, rungs
+from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, _quality, rungs
 
 EDGES = [(None, "a"), (None, "b"), ("a", "c"), ("b", "c"), ("c", "d")]
 """c lies under a and b."""
@@ -202,3 +202,9 @@ def test_without_transfer_no_label_waits_for_another(given: Any) -> None:
     found = request(plan, "3.0.0", {})
     assert (found["start"], found["train_table"]) == (None, True)
     assert Path(found["table"]).name == "table.npy"
+
+
+def test_of_equal_f1_the_higher_average_precision_is_kept_then_the_smaller_weight() -> None:
+    reports = [report(1, 0.0, 0.1), report(50, 0.0, 0.3), report(10, 0.0, 0.3), report(3, 0.0, 0.2)]
+    assert [one["weight"] for one in sorted(reports, key=_quality, reverse=True)] == [10, 50, 3, 1]
+    assert max([*reports, report(2, 0.1, 0.0)], key=_quality)["weight"] == 2

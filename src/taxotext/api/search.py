@@ -170,7 +170,11 @@ def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
     """The settings of all trials: epochs are selected by the metric of the search, unless another one was named."""
     training = getattr(chosen.settings, "training", None)
     named = config.given.get("training")
-    if training is None or (isinstance(named, Mapping) and "monitor" in named) or training.monitor == metric:
+    if (
+        training is None
+        or (isinstance(named, Mapping) and "monitor" in named)
+        or getattr(training, "monitor", metric) == metric
+    ):
         return dict(config.given)
     changed = with_values(config.given, {"training.monitor": metric})
     try:

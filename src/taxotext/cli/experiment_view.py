@@ -54,7 +54,7 @@ class Live(Lines):
         from rich.console import Console
         from rich.live import Live as RichLive
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
         self._live = RichLive(console=self._console, transient=False, refresh_per_second=4)
 
     def __enter__(self) -> Self:

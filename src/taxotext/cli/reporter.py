@@ -71,7 +71,7 @@ class Bars:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
 
     @contextmanager
     def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
@@ -79,10 +79,10 @@ class Bars:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.fields[all]} {task.fields[unit]}"),
-            TextColumn("{task.fields[rate]}{task.fields[figures]}"),
+            TextColumn("{task.completed:.0f}/{task.fields[all]} {task.fields[unit]}", markup=False),
+            TextColumn("{task.fields[rate]}{task.fields[figures]}", markup=False),  # labels may hold brackets
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def command(folder: Path, stage: str) -> list[str]:
     """What a process of this one is started with; its stdin must be a pipe."""
-    return [sys.executable, "-m", "taxotext.experiments.worker", str(folder), stage, str(os.getpid())]
+    return [sys.executable, "-P", "-m", "taxotext.experiments.worker", str(folder), stage, str(os.getpid())]
 
 
 def run_stage(folder: CellFolder, stage: str) -> int:

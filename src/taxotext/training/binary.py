@@ -29,6 +29,7 @@ from taxotext.models.binary import BinarySettings, log_odds
 from taxotext.models.binary_parts import fit_network
 from taxotext.models.registry import find
 from taxotext.nn.label_networks import TABLE, LabelNetwork
+from taxotext.nn.losses import mean_over_documents
 from taxotext.nn.runtime import Runtime, resolve_runtime
 from taxotext.settings import parse_settings
 from taxotext.training.shared import Documents, Shared, load_array, read_shared
@@ -304,7 +305,7 @@ class _Fit:
         each = functional.binary_cross_entropy_with_logits(
             logits, gold, pos_weight=torch.tensor(self.weight, device=logits.device), reduction="none"
         )
-        return each.mean() if weights is None else (each * weights).sum() / weights.sum()
+        return mean_over_documents(each, weights)
 
 
 def _average_precision(scores: Tensor, gold: Tensor) -> float:

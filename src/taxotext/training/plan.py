@@ -162,13 +162,9 @@ class Plan:
         return start
 
     def _ranked(self, label: int, rung: int, results: Mapping[str, Result]) -> list[int]:
-        """Candidates of a rung, the best first.
-
-        Of equal F1 the one with the higher average precision goes on: after a few epochs a rare label has an F1 of 0
-        with most weights. Then the smaller weight.
-        """
+        """Candidates of a rung, the best first."""
         reports = [results[f"{label}.{rung}.{place}"] for place in range(self.rungs[rung][0])]
-        ranked = sorted(reports, key=lambda report: (-report["f1"], -report["average_precision"], report["weight"]))
+        ranked = sorted(reports, key=_quality, reverse=True)
         return [self.settings.weights.candidates.index(report["weight"]) for report in ranked]
 
     def _fallback(self, label: int, results: Mapping[str, Result]) -> Request:
@@ -228,7 +224,7 @@ class Plan:
         reports = [results[key] for key, _ in self._fits(label)]
         # Of each weight only its last report counts: it tells of all epochs before as well, those before a kill too.
         last = {report["weight"]: report for report in reports}
-        best = max(last.values(), key=lambda report: (report["f1"], -report["weight"]))
+        best = max(last.values(), key=_quality)
         candidate = self.settings.weights.candidates.index(best["weight"]) if how == SEARCHED else 0
         kept = chosen_state(self.files.state(label, candidate))
         table, own = self._table(parent, results), kept.pop(TABLE, None)
@@ -252,6 +248,15 @@ class Plan:
         """Remove the states of the fits of a label that is done."""
         for candidate in range(len(self.settings.weights.candidates)):
             self.files.state(label, candidate).unlink(missing_ok=True)
+
+
+def _quality(report: Result) -> tuple[float, float, float]:
+    """What fits with different class weights are compared by.
+
+    Of equal F1 the one with the higher average precision is better: with few documents a rare label has an F1 of 0
+    whatever the weight. Then the smaller weight.
+    """
+    return report["f1"], report["average_precision"], -report["weight"]
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -184,7 +184,8 @@ class Processes:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         with (self._logs / f"worker-{number}.log").open("ab") as own_log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "taxotext.training.fits.worker", str(os.getpid())],
+                # -P: a queue.py of the user's in the current folder is none of ours
+                [sys.executable, "-P", "-m", "taxotext.training.fits.worker", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=own_log,
