@@ -50,6 +50,10 @@ FILES: dict[str, tuple[bytes | str, tuple[str, ...]]] = {
     "section of another": ("model: linear\ntraining: {}\n", ("training: unknown key. Known keys: seed, validation,",)),
     "key one level up": ("model: linear\nmin_documents: 3\n", ("Did you mean 'features.min_documents'?",)),
     "unknown key": ("model: linear\nfeatures: {lowercas: true}\n", ("features.lowercas: unknown key. Did you mean",)),
+    "key of another part": (
+        "model: gru_att\nencoder: {name: transformer}\nbody: {name: pooling, rank: 4}\n",
+        ("body.rank: unknown key. body.name=pooling does not have it. Known keys: name, units",),
+    ),
     "unknown data key": ("data: {trian: x}\n", ("data.trian: unknown key. Did you mean 'train'?",)),
     "unknown part": ("model: bert\nencoder: {name: lstm}\n", ("encoder.name: 'lstm' is not known; choose from",)),
     "part is a word": ("model: bert\nencoder: transformer\n", ("encoder: must be a mapping of keys to values (got",)),

@@ -171,17 +171,25 @@ def _message(kind: type[BaseModel], values: Any, location: tuple[int | str, ...]
 
 
 def _hint(kind: type[BaseModel], values: Any, location: tuple[int | str, ...]) -> str:
-    """The nearest key beside the unknown one, else the key of that name elsewhere, else all keys that there are."""
+    """The nearest key beside the unknown one, else the key of that name elsewhere, else all keys that there are.
+
+    A key of another kind of the same section, such as ``body.rank`` where ``body.name=pooling``, is named as such.
+    """
     owner, name = _model_at(kind, values, location[:-1]), str(location[-1])
     known = list(owner.model_fields) if owner is not None else []
     hint = nearest(name, known)
     if hint:
         return hint
-    elsewhere = dict(_key_paths(kind))
+    all_known = f" Known keys: {', '.join(known)}." if known else ""
+    paths = list(_key_paths(kind))
+    if owner is not None and "name" in known and (name, ".".join(map(str, location))) in paths:
+        section = ".".join(map(str, location[:-1]))
+        return f" {section}.name={owner.model_fields['name'].default} does not have it.{all_known}"
+    elsewhere = dict(paths)
     near = nearest(name, elsewhere)
     if near:
         return near.replace(near.split("'")[1], elsewhere[near.split("'")[1]])
-    return f" Known keys: {', '.join(known)}." if known else ""
+    return all_known
 
 
 def _key_paths(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import torch
 
 import taxotext
 from models.harness import all_scores, check_folder, check_system
+from releases import Notes
 from taxotext import Classifier, Corpus
 from taxotext.data.batches import make_batch
 from taxotext.errors import ModelFolderError
@@ -243,7 +244,8 @@ def test_labels_without_documents_answer_with_their_odds_and_rare_ones_take_over
 ) -> None:
     corpus = rare_corpus()
     validation = corpus.subset(range(12))
-    classifier = Classifier("htrans", **quick()).fit(corpus, validation=validation)
+    notes = Notes()
+    classifier = Classifier("htrans", **quick()).fit(corpus, validation=validation, reporter=notes)
     found = fits(classifier)
     assert {label: fit["how"] for label, fit in found.items()} == {
         **{"animals": "searched", "cats": "searched"},
@@ -251,6 +253,12 @@ def test_labels_without_documents_answer_with_their_odds_and_rare_ones_take_over
     }
     assert found["once"]["weight"] == found["cats"]["weight"]
     assert found["once"]["epoch"] == found["cats"]["epoch"]
+    assert found["never"]["parent"] is None
+    assert any(said.endswith("to choose a class weight on: that of the parent (once).") for said in notes.sentences)
+    mean = (found["animals"]["f1"] + found["cats"]["f1"]) / 2
+    assert classifier.manifest.metrics["selected"].endswith(f"validation F1 (mean {mean:.4f} over 2 labels)")
+    Classifier("gru_att", **quick()).fit(corpus, validation=validation, reporter=notes)
+    assert notes.sentences[-1].endswith("to choose a class weight on: 1, and all epochs (once).")
     scores = all_scores(classifier, corpus.texts)[:, classifier.taxonomy.index("never")]
     np.testing.assert_allclose(scores, 1 / 27, atol=1e-6)  # one of 25 + 2
     check_folder(classifier, tmp_path, corpus, files=FILES)

@@ -26,7 +26,7 @@ from taxotext.progress import Reporter, Task
 from taxotext.training.fits import Ledger, make_executor, run_graph
 from taxotext.training.fits.graph import Result
 from taxotext.training.overview import write_at_work, write_overview
-from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, Files, Plan, is_fit, owner
+from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, is_fit, owner
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.shared import Documents, load_array, read_shared, save_array, write_facts, write_shared
@@ -94,7 +94,9 @@ def fit(
         "processes": processes,
     }
     (run.folder / CLASS_WEIGHTS).unlink(missing_ok=True)  # the model folder has them
-    chosen = f"each label's class weight by validation F1 (mean {np.mean([one['f1'] for one in fits]):.4f})"
+    searched = [one["f1"] for one in fits if one["how"] == SEARCHED]
+    mean = f" (mean {np.mean(searched):.4f} over {counted(len(searched), 'label')})" if searched else ""
+    chosen = f"each label's class weight by validation F1{mean}"
     return FitResult(held_out, clock.seconds(), [], chosen, notes)
 
 
@@ -141,11 +143,14 @@ def _note_fallbacks(plan: Plan, reporter: Reporter) -> None:
             f"{counted(len(named[CONSTANT]), 'label')} with no training document, or with all of them: always answered "
             f"with how often they came ({_some(named[CONSTANT])})."
         )
-    if named[FALLBACK]:
-        reporter.note(
-            f"{counted(len(named[FALLBACK]), 'label')} with too few documents to choose a class weight on: taken over "
-            f"from the parent ({_some(named[FALLBACK])})."
-        )
+    below: dict[bool, list[str]] = {True: [], False: []}
+    for name in named[FALLBACK]:
+        below[any(plan.how(parent) != CONSTANT for parent in plan.parents[plan.taxonomy.index(name)])].append(name)
+    first = f"{plan.settings.weights.candidates[0]:g}, and all epochs"
+    for some, weight in ((below[True], "that of the parent"), (below[False], first)):
+        if some:
+            few = f"{counted(len(some), 'label')} with too few documents to choose a class weight on"
+            reporter.note(f"{few}: {weight} ({_some(some)}).")
 
 
 def _some(names: list[str]) -> str:

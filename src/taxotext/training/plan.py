@@ -217,7 +217,8 @@ class Plan:
         from taxotext.training.binary import chosen_state
         from taxotext.training.shared import save_array
 
-        parent, how = self._parent(label, results), self.how(label)
+        how = self.how(label)
+        parent = None if how == CONSTANT else self._parent(label, results)
         facts = {"how": how, "positives": int(self.positives[label]), "parent": parent, "fits": 0, "seconds": 0.0}
         if how == CONSTANT:
             return {**facts, "weight": 1.0, "f1": 0.0, "epoch": 0, "epochs": 0, "table": FIRST_TABLE}
