@@ -13,6 +13,8 @@ import pytest
 from command import command as command
 from command import model as model
 from command import sample_model as sample_model
+from data_commands import run_data as run_data
+from data_commands import small_data as small_data
 from releases import release as release
 from tiny import tiny_encoder as tiny_encoder  # a fixture for all tests
 

@@ -16,7 +16,7 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(command: Command) -> Run:
+def run_data(command: Command) -> Run:
     """Run ``taxotext data ...`` in the temporary folder; the files of a test have short names there."""
 
     def data(*arguments: object) -> Outcome:
@@ -46,7 +46,7 @@ def cells(table: str, start: str) -> list[str]:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
+def small_data(tmp_path: Path) -> Path:
     """Twenty documents; half physics (one without its ancestor), half music; and a taxonomy."""
     rows = [document(i, ["science", "physics"] if i % 2 else ["arts", "music"]) for i in range(20)]
     rows[1]["labels"] = ["physics"]

@@ -18,8 +18,8 @@ from taxotext.data.tokens import TextTokenizer
 # -- stats -----------------------------------------------------------------------------------------------------
 
 
-def test_stats_shows_documents_labels_levels_and_missing_ancestors(run: Run, small: Path) -> None:
-    result = run("stats", "small.jsonl", "--taxonomy", "topics.tsv")
+def test_stats_shows_documents_labels_levels_and_missing_ancestors(run_data: Run, small_data: Path) -> None:
+    result = run_data("stats", "small.jsonl", "--taxonomy", "topics.tsv")
     assert result.code == 0
     assert result.err == ""
     assert cells(result.out, "documents") == ["20"]
@@ -34,9 +34,11 @@ def test_stats_shows_documents_labels_levels_and_missing_ancestors(run: Run, sma
     assert all(line == line.rstrip() for line in result.out.splitlines())
 
 
-def test_stats_as_json_holds_everything(run: Run, small: Path) -> None:
-    write_jsonl(small / "test.jsonl", [document(3, ["music"]), document(99, ["arts", "dance"])])
-    result = run("stats", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl", "--top", "1", "--json")
+def test_stats_as_json_holds_everything(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "test.jsonl", [document(3, ["music"]), document(99, ["arts", "dance"])])
+    result = run_data(
+        "stats", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl", "--top", "1", "--json"
+    )
     values = json.loads(result.out)
     assert values["documents"] == 20
     assert values["closure"] == "as_given"
@@ -49,40 +51,42 @@ def test_stats_as_json_holds_everything(run: Run, small: Path) -> None:
     assert values["tokens"] is None
 
 
-def test_stats_follows_the_closure_that_is_asked_for(run: Run, small: Path) -> None:
-    result = run("stats", "small.jsonl", "--taxonomy", "topics.tsv", "--closure", "ancestors", "--json")
+def test_stats_follows_the_closure_that_is_asked_for(run_data: Run, small_data: Path) -> None:
+    result = run_data("stats", "small.jsonl", "--taxonomy", "topics.tsv", "--closure", "ancestors", "--json")
     values = json.loads(result.out)
     assert values["labels_added"] == 1
     assert values["labels_per_document"]["mean"] == 2.0
     assert values["closure_violations"] is None
 
 
-def test_stats_counts_tokens_as_a_trained_model_does(run: Run, small: Path) -> None:
-    folder = small / "model"
+def test_stats_counts_tokens_as_a_trained_model_does(run_data: Run, small_data: Path) -> None:
+    folder = small_data / "model"
     folder.mkdir()
     config = {"model": "bert", "settings": {"text": {"max_tokens": 7}}}
     (folder / "config.json").write_text(json.dumps(config))
     TextTokenizer.learn_words(["one two"], min_count=1).save(folder / "tokenizer.json")
-    write_jsonl(small / "texts.jsonl", [{"text": "one two", "labels": ["a"]}, {"text": "one " * 8, "labels": ["b"]}])
-    result = run("stats", "texts.jsonl", "--model", "model", "--json")
+    write_jsonl(
+        small_data / "texts.jsonl", [{"text": "one two", "labels": ["a"]}, {"text": "one " * 8, "labels": ["b"]}]
+    )
+    result = run_data("stats", "texts.jsonl", "--model", "model", "--json")
     tokens = json.loads(result.out)["tokens"]
     assert tokens["max_tokens"] == 7
     assert (tokens["tokens"]["min"], tokens["tokens"]["max"], tokens["cut_texts"]) == (2, 8, 1)
-    table = run("stats", "texts.jsonl", "--model", "model", "--max-tokens", "1").out
+    table = run_data("stats", "texts.jsonl", "--model", "model", "--max-tokens", "1").out
     assert cells(table, "longer than 1 tokens") == ["2", "100.0", "%"]
     assert cells(table, "tokens") == ["5.00", "3.00", "2", "5", "7.7", "8"]
 
 
-def test_stats_counts_tokens_as_an_encoder_does(run: Run, small: Path) -> None:
+def test_stats_counts_tokens_as_an_encoder_does(run_data: Run, small_data: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     transformers = pytest.importorskip("transformers")
     words = {"[PAD]": 0, "[UNK]": 1, "one": 2}
     plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
     plain.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="[PAD]", unk_token="[UNK]")
-    fast.save_pretrained(small / "encoder")
-    (small / "encoder" / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    result = run("stats", "small.jsonl", "--encoder", str(small / "encoder"), "--json")
+    fast.save_pretrained(small_data / "encoder")
+    (small_data / "encoder" / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    result = run_data("stats", "small.jsonl", "--encoder", str(small_data / "encoder"), "--json")
     tokens = json.loads(result.out)["tokens"]
     assert tokens["max_tokens"] == 128
     assert tokens["tokens"]["max"] == 7
@@ -107,19 +111,19 @@ def test_stats_counts_tokens_as_an_encoder_does(run: Run, small: Path) -> None:
     ],
 )
 def test_stats_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
+    run_data: Run, small_data: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run("stats", *arguments)
+    result = run_data("stats", *arguments)
     assert result.code == 2
     assert result.out == ""
     assert result.err.startswith("taxotext: ")
     assert sentence in result.err
 
 
-def test_a_model_without_a_tokenizer_is_named(run: Run, small: Path) -> None:
-    (small / "model").mkdir()
-    (small / "model" / "config.json").write_text('{"model": "linear", "settings": {}}')
-    result = run("stats", "small.jsonl", "--model", "model")
+def test_a_model_without_a_tokenizer_is_named(run_data: Run, small_data: Path) -> None:
+    (small_data / "model").mkdir()
+    (small_data / "model" / "config.json").write_text('{"model": "linear", "settings": {}}')
+    result = run_data("stats", "small.jsonl", "--model", "model")
     assert (result.code, result.err) == (
         2,
         "taxotext: model: the system 'linear' has no tokenizer and cuts no text; leave --model out.\n",
@@ -129,11 +133,11 @@ def test_a_model_without_a_tokenizer_is_named(run: Run, small: Path) -> None:
 # -- check -----------------------------------------------------------------------------------------------------
 
 
-def test_check_lists_bad_lines_and_unknown_labels_and_exits_with_1(run: Run, small: Path) -> None:
-    with (small / "small.jsonl").open("a") as file:
+def test_check_lists_bad_lines_and_unknown_labels_and_exits_with_1(run_data: Run, small_data: Path) -> None:
+    with (small_data / "small.jsonl").open("a") as file:
         file.write("{oops\n" + json.dumps({"text": "", "labels": []}) + "\n")
         file.write(json.dumps(document(77, ["phisics"])) + "\n")
-    result = run("check", "small.jsonl", "--taxonomy", "topics.tsv")
+    result = run_data("check", "small.jsonl", "--taxonomy", "topics.tsv")
     assert result.code == 1
     lines = result.out.splitlines()
     assert lines[0].split() == ["level", "finding"]
@@ -150,9 +154,9 @@ def test_check_lists_bad_lines_and_unknown_labels_and_exits_with_1(run: Run, sma
     assert result.err == "small.jsonl: 3 errors, 0 warnings, 1 to know, in 21 documents with 4 labels.\n"
 
 
-def test_check_warns_of_unknown_labels_in_the_other_file(run: Run, small: Path) -> None:
-    write_jsonl(small / "test.jsonl", [document(90, ["phisics"])])
-    result = run("check", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl")
+def test_check_warns_of_unknown_labels_in_the_other_file(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "test.jsonl", [document(90, ["phisics"])])
+    result = run_data("check", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl")
     assert result.code == 0
     [found] = [line for line in result.out.splitlines() if "phisics" in line and "not in the taxonomy" in line]
     assert found.startswith("warning  test.jsonl: 1 label is not in the taxonomy: 'phisics' in 1 document")
@@ -160,46 +164,46 @@ def test_check_warns_of_unknown_labels_in_the_other_file(run: Run, small: Path) 
     assert "train with" not in found
 
 
-def test_sentences_of_check_and_convert_end_once(run: Run, small: Path) -> None:
-    write_jsonl(small / "bad.jsonl", [document(1, ["a"]), {"txt": "x", "labels": ["a"]}])
-    assert "Did you mean 'txt'?\n" in run("check", "bad.jsonl").out
-    assert "Did you mean 'txt'?\n" in run("convert", "bad.jsonl", "out.jsonl", "--on-bad-line", "skip").err
+def test_sentences_of_check_and_convert_end_once(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "bad.jsonl", [document(1, ["a"]), {"txt": "x", "labels": ["a"]}])
+    assert "Did you mean 'txt'?\n" in run_data("check", "bad.jsonl").out
+    assert "Did you mean 'txt'?\n" in run_data("convert", "bad.jsonl", "out.jsonl", "--on-bad-line", "skip").err
 
 
-def test_blank_lines_are_told(run: Run, tmp_path: Path) -> None:
+def test_blank_lines_are_told(run_data: Run, tmp_path: Path) -> None:
     (tmp_path / "gaps.csv").write_text("text,labels\nx,a\n\ny,b\n")
-    assert "1 blank line was left out.\n" in run("convert", "gaps.csv", "out.jsonl").err
+    assert "1 blank line was left out.\n" in run_data("convert", "gaps.csv", "out.jsonl").err
 
 
-def test_check_of_a_sound_file_exits_with_0_and_prints_nothing(run: Run, tmp_path: Path) -> None:
+def test_check_of_a_sound_file_exits_with_0_and_prints_nothing(run_data: Run, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "sound.jsonl", [document(i, ["a" if i % 2 else "b"]) for i in range(20)])
-    result = run("check", "sound.jsonl")
+    result = run_data("check", "sound.jsonl")
     assert result == Outcome(0, "", "sound.jsonl: 0 errors, 0 warnings, 0 to know, in 20 documents with 2 labels.\n")
 
 
-def test_check_knows_that_bad_lines_will_be_skipped(run: Run, small: Path) -> None:
-    with (small / "small.jsonl").open("a") as file:
+def test_check_knows_that_bad_lines_will_be_skipped(run_data: Run, small_data: Path) -> None:
+    with (small_data / "small.jsonl").open("a") as file:
         file.write("{oops\n")
-    result = run("check", "small.jsonl", "--on-bad-line", "skip")
+    result = run_data("check", "small.jsonl", "--on-bad-line", "skip")
     assert result.code == 0
     assert result.out.splitlines()[1].startswith("warning")
     assert "small.jsonl:21:" in result.out
 
 
-def test_check_judges_the_label_sets_that_will_be_trained_on(run: Run, small: Path) -> None:
+def test_check_judges_the_label_sets_that_will_be_trained_on(run_data: Run, small_data: Path) -> None:
     rows = [document(i, ["physics"] if i % 2 else ["music"]) for i in range(20)]
-    write_jsonl(small / "low.jsonl", rows)
-    closed = run("check", "low.jsonl", "--taxonomy", "topics.tsv")
+    write_jsonl(small_data / "low.jsonl", rows)
+    closed = run_data("check", "low.jsonl", "--taxonomy", "topics.tsv")
     assert "no document" not in closed.out  # science and arts have some once ancestors are added
     assert "training adds the 20 missing ancestors" in closed.out
-    given = run("check", "low.jsonl", "--taxonomy", "topics.tsv", "--closure", "as_given")
+    given = run_data("check", "low.jsonl", "--taxonomy", "topics.tsv", "--closure", "as_given")
     assert "2 labels of the taxonomy have no document: science, arts" in given.out
     assert "20 documents have labels without all of their ancestors (20 labels)" in given.out
 
 
-def test_check_as_json(run: Run, small: Path) -> None:
-    write_jsonl(small / "test.jsonl", [document(3, ["science", "physics"]), {"text": "no labels"}])
-    result = run("check", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl", "--json")
+def test_check_as_json(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "test.jsonl", [document(3, ["science", "physics"]), {"text": "no labels"}])
+    result = run_data("check", "small.jsonl", "--taxonomy", "topics.tsv", "--other", "test.jsonl", "--json")
     values = json.loads(result.out)
     assert result.code == 1  # a bad line of the other file counts, too
     assert values["counts"]["error"] == 1
@@ -209,60 +213,62 @@ def test_check_as_json(run: Run, small: Path) -> None:
     assert any("also in test.jsonl" in finding["sentence"] for finding in values["findings"])
 
 
-def test_check_without_any_label_is_an_error(run: Run, tmp_path: Path) -> None:
+def test_check_without_any_label_is_an_error(run_data: Run, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "bare.jsonl", [document(i, []) for i in range(3)])
-    result = run("check", "bare.jsonl")
+    result = run_data("check", "bare.jsonl")
     assert result.code == 1
     assert "No document of bare.jsonl has a label; check which field holds the labels." in result.out
 
 
-def test_check_cannot_look_at_a_file_without_a_readable_line(run: Run, tmp_path: Path) -> None:
+def test_check_cannot_look_at_a_file_without_a_readable_line(run_data: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("{\n[\n")
-    result = run("check", "bad.jsonl")
+    result = run_data("check", "bad.jsonl")
     assert result.code == 2
     assert "bad.jsonl: 2 of 2 records cannot be read" in result.err
     (tmp_path / "empty.csv").write_text("")
-    assert "empty.csv: the file is empty" in run("check", "empty.csv").err
+    assert "empty.csv: the file is empty" in run_data("check", "empty.csv").err
 
 
-def test_check_asks_for_a_possible_policy(run: Run, small: Path) -> None:
-    result = run("check", "small.jsonl", "--on-bad-line", "stop")
+def test_check_asks_for_a_possible_policy(run_data: Run, small_data: Path) -> None:
+    result = run_data("check", "small.jsonl", "--on-bad-line", "stop")
     assert (result.code, result.err) == (2, "taxotext: --on-bad-line is 'stop'; choose error or skip.\n")
 
 
 # -- tree ------------------------------------------------------------------------------------------------------
 
 
-def test_tree_draws_labels_with_their_documents(run: Run, small: Path) -> None:
-    result = run("tree", "topics.tsv", "--counts", "small.jsonl")
+def test_tree_draws_labels_with_their_documents(run_data: Run, small_data: Path) -> None:
+    result = run_data("tree", "topics.tsv", "--counts", "small.jsonl")
     assert result.code == 0
     assert result.out == "science  [10]\n└── physics  [10]\narts  [10]\n└── music  [10]\n"
     assert result.err.startswith("4 labels, 2 edges, 2 levels; 20 documents of small.jsonl")
-    given = run("tree", "topics.tsv", "--counts", "small.jsonl", "--closure", "as_given")
+    given = run_data("tree", "topics.tsv", "--counts", "small.jsonl", "--closure", "as_given")
     assert given.out.startswith("science  [9]\n└── physics  [10]\n")
 
 
-def test_tree_without_counts_can_be_cut_and_named(run: Run, small: Path) -> None:
-    (small / "names.tsv").write_text("science\tScience & nature\n")
-    result = run("tree", "topics.tsv", "--names", "names.tsv", "--max-depth", "1")
+def test_tree_without_counts_can_be_cut_and_named(run_data: Run, small_data: Path) -> None:
+    (small_data / "names.tsv").write_text("science\tScience & nature\n")
+    result = run_data("tree", "topics.tsv", "--names", "names.tsv", "--max-depth", "1")
     assert result.out == "science  Science & nature  (+1 below)\narts  (+1 below)\n"
 
 
-def test_tree_can_show_only_used_labels_and_tells_of_unknown_ones(run: Run, small: Path) -> None:
-    write_jsonl(small / "few.jsonl", [document(1, ["music"]), document(2, ["dance"])])
-    result = run("tree", "topics.tsv", "--counts", "few.jsonl", "--used", "--closure", "as_given")
+def test_tree_can_show_only_used_labels_and_tells_of_unknown_ones(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "few.jsonl", [document(1, ["music"]), document(2, ["dance"])])
+    result = run_data("tree", "topics.tsv", "--counts", "few.jsonl", "--used", "--closure", "as_given")
     assert result.out == "arts  [0]\n└── music  [1]\n"
     assert "1 label of few.jsonl not in the taxonomy, such as 'dance', not shown" in result.err
 
 
-def test_tree_as_json_repeats_no_label_of_a_dag(run: Run, small: Path) -> None:
-    write_jsonl(small / "low.jsonl", [document(1, ["music"])])
-    (small / "dag.tsv").write_text(TAXONOMY + "music\tacoustics\nphysics\tacoustics\n")
-    result = run("tree", "dag.tsv", "--counts", "small.jsonl", "--json")
+def test_tree_as_json_repeats_no_label_of_a_dag(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "low.jsonl", [document(1, ["music"])])
+    (small_data / "dag.tsv").write_text(TAXONOMY + "music\tacoustics\nphysics\tacoustics\n")
+    result = run_data("tree", "dag.tsv", "--counts", "small.jsonl", "--json")
     values = json.loads(result.out)
     assert values["depth"] == 3
     assert values["documents"] == 20
-    used = json.loads(run("tree", "dag.tsv", "--counts", "low.jsonl", "--used", "--closure", "as_given", "--json").out)
+    used = json.loads(
+        run_data("tree", "dag.tsv", "--counts", "low.jsonl", "--used", "--closure", "as_given", "--json").out
+    )
     assert [label["id"] for label in used["labels"]] == ["arts", "music"]
     acoustics = values["labels"][-1]
     assert acoustics == {
@@ -272,7 +278,7 @@ def test_tree_as_json_repeats_no_label_of_a_dag(run: Run, small: Path) -> None:
         "level": 3,
         "documents": 0,
     }
-    cut = json.loads(run("tree", "dag.tsv", "--max-depth", "1", "--json").out)
+    cut = json.loads(run_data("tree", "dag.tsv", "--max-depth", "1", "--json").out)
     assert [label["id"] for label in cut["labels"]] == ["science", "arts"]
     assert "documents" not in cut["labels"][0]
 
@@ -287,9 +293,9 @@ def test_tree_as_json_repeats_no_label_of_a_dag(run: Run, small: Path) -> None:
     ],
 )
 def test_tree_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
+    run_data: Run, small_data: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run("tree", *arguments)
+    result = run_data("tree", *arguments)
     assert result.code == 2
     assert sentence in result.err
 
@@ -298,8 +304,8 @@ def test_tree_answers_mistakes_with_a_sentence(
 
 
 @pytest.mark.parametrize("verb", ["stats", "check", "tree", "split", "convert", "convert-taxonomy"])
-def test_every_verb_has_help_with_examples(run: Run, verb: str) -> None:
-    result = run(verb, "--help")
+def test_every_verb_has_help_with_examples(run_data: Run, verb: str) -> None:
+    result = run_data(verb, "--help")
     assert result.code == 0
     assert f"Examples: taxotext data {verb}" in " ".join(result.out.split())
 
@@ -311,13 +317,13 @@ def test_help_loads_no_numbers() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_commands_work_on_a_real_corpus(run: Run, real_data: Callable[[str], Path]) -> None:
+def test_the_commands_work_on_a_real_corpus(run_data: Run, real_data: Callable[[str], Path]) -> None:
     train, test = (str(real_data(f"chemical-exposure/{name}.jsonl.gz")) for name in ("train", "test"))
     taxonomy = str(real_data("chemical-exposure/hierarchy.tsv"))
-    values = json.loads(run("stats", train, "--taxonomy", taxonomy, "--other", test, "--json").out)
+    values = json.loads(run_data("stats", train, "--taxonomy", taxonomy, "--other", test, "--json").out)
     assert (values["documents"], values["labels"], values["depth"]) == (2563, 69, 5)
-    assert run("check", train, "--taxonomy", taxonomy, "--other", test).code == 0
-    assert run("tree", taxonomy, "--counts", train).out.startswith("Biomonitoring  [1,840]\n")
-    assert run("split", train, "-o", "parts").code == 0
-    assert run("convert", train, "train.csv").code == 0
+    assert run_data("check", train, "--taxonomy", taxonomy, "--other", test).code == 0
+    assert run_data("tree", taxonomy, "--counts", train).out.startswith("Biomonitoring  [1,840]\n")
+    assert run_data("split", train, "-o", "parts").code == 0
+    assert run_data("convert", train, "train.csv").code == 0
     assert read_corpus("train.csv").fingerprint() == read_corpus(train).fingerprint()

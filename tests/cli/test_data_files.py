@@ -16,47 +16,51 @@ from taxotext.labels import read_names, read_taxonomy
 # -- split -----------------------------------------------------------------------------------------------------
 
 
-def test_split_writes_every_document_once_with_labels_as_they_stand(run: Run, small: Path) -> None:
-    result = run("split", "small.jsonl", "--output", "parts", "--parts", "train=0.7,dev=0.2,test=0.1")
+def test_split_writes_every_document_once_with_labels_as_they_stand(run_data: Run, small_data: Path) -> None:
+    result = run_data("split", "small.jsonl", "--output", "parts", "--parts", "train=0.7,dev=0.2,test=0.1")
     assert result.code == 0
     assert [cells(result.out, name)[0] for name in ("train", "dev", "test")] == ["14", "4", "2"]
-    parts = [rows_of(small / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
+    parts = [rows_of(small_data / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
     together = {row["id"]: row for part in parts for row in part}
     assert sum(map(len, parts)) == 20
     assert together["d1"]["labels"] == ["physics"]
     assert {"music", "physics"} <= {label for row in parts[2] for label in row["labels"]}  # stratified
 
 
-def test_split_has_usual_parts_and_a_seed(run: Run, small: Path) -> None:
+def test_split_has_usual_parts_and_a_seed(run_data: Run, small_data: Path) -> None:
     for folder, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        assert run("split", "small.jsonl", "-o", folder, "--seed", seed, "--random").code == 0
-    first, again, other = ([*map(Path.read_bytes, sorted((small / folder).iterdir()))] for folder in "abc")
-    assert sorted(path.name for path in (small / "a").iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+        assert run_data("split", "small.jsonl", "-o", folder, "--seed", seed, "--random").code == 0
+    first, again, other = ([*map(Path.read_bytes, sorted((small_data / folder).iterdir()))] for folder in "abc")
+    assert sorted(path.name for path in (small_data / "a").iterdir()) == [
+        "test.jsonl",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
     assert first == again != other
 
 
-def test_split_keeps_groups_and_equal_texts_together(run: Run, tmp_path: Path) -> None:
+def test_split_keeps_groups_and_equal_texts_together(run_data: Run, tmp_path: Path) -> None:
     rows = [document(i, ["a"], author=f"author {i % 7}") for i in range(40)]
     write_jsonl(tmp_path / "groups.jsonl", rows)
-    run("split", "groups.jsonl", "-o", "parts", "--parts", "train=0.5,test=0.5", "--group", "author")
+    run_data("split", "groups.jsonl", "-o", "parts", "--parts", "train=0.5,test=0.5", "--group", "author")
     train, test = (rows_of(tmp_path / "parts" / f"{name}.jsonl") for name in ("train", "test"))
     assert len(train) + len(test) == 40
     assert not {row["author"] for row in train} & {row["author"] for row in test}
     twice = [{**document(i % 10, ["a"]), "id": str(i)} for i in range(40)]
     write_jsonl(tmp_path / "twice.jsonl", twice)
-    apart = run("split", "twice.jsonl", "-o", "apart", "--parts", "train=0.5,test=0.5", "--random")
+    apart = run_data("split", "twice.jsonl", "-o", "apart", "--parts", "train=0.5,test=0.5", "--random")
     assert "texts stand in more than one part" in apart.err
-    joined = run("split", "twice.jsonl", "-o", "joined", "--parts", "train=0.5,test=0.5", "--equal-texts-together")
+    joined = run_data("split", "twice.jsonl", "-o", "joined", "--parts", "train=0.5,test=0.5", "--equal-texts-together")
     assert joined.err == ""
 
 
-def test_split_into_folds_tests_on_each_document_once(run: Run, small: Path) -> None:
-    result = run("split", "small.jsonl", "-o", "folds", "--folds", "4", "--json")
+def test_split_into_folds_tests_on_each_document_once(run_data: Run, small_data: Path) -> None:
+    result = run_data("split", "small.jsonl", "-o", "folds", "--folds", "4", "--json")
     values = json.loads(result.out)
     assert [part["documents"] for part in values["parts"]] == [15, 5] * 4
     tested = []
     for number in range(1, 5):
-        folder = small / "folds" / f"fold-{number}"
+        folder = small_data / "folds" / f"fold-{number}"
         train, test = ({row["id"] for row in rows_of(folder / f"{name}.jsonl")} for name in ("train", "test"))
         assert not train & test
         assert len(train | test) == 20
@@ -64,11 +68,11 @@ def test_split_into_folds_tests_on_each_document_once(run: Run, small: Path) -> 
     assert len(set(tested)) == len(tested) == 20
 
 
-def test_split_of_a_table_keeps_its_columns_and_separator(run: Run, tmp_path: Path) -> None:
+def test_split_of_a_table_keeps_its_columns_and_separator(run_data: Run, tmp_path: Path) -> None:
     body = "".join(f"{i},text number {i},a|b,{2000 + i}\n" for i in range(10))
     (tmp_path / "table.csv").write_text("nr,body,topics,year\n" + body)
     options = ("--text", "body", "--labels", "topics", "--id", "nr")
-    result = run("split", "table.csv", "-o", "parts", "--format", "csv.gz", *options)
+    result = run_data("split", "table.csv", "-o", "parts", "--format", "csv.gz", *options)
     assert result.code == 0
     with gzip.open(tmp_path / "parts" / "train.csv.gz", "rt", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -79,34 +83,34 @@ def test_split_of_a_table_keeps_its_columns_and_separator(run: Run, tmp_path: Pa
     assert "Labels were separated at '|', as it seems" in result.err
 
 
-def test_split_tells_how_many_labels_reach_each_part(run: Run, small: Path) -> None:
-    write_jsonl(small / "rare.jsonl", [document(i, ["a", "rare"] if i == 0 else ["a"]) for i in range(20)])
-    result = run("split", "rare.jsonl", "-o", "parts", "--json")
+def test_split_tells_how_many_labels_reach_each_part(run_data: Run, small_data: Path) -> None:
+    write_jsonl(small_data / "rare.jsonl", [document(i, ["a", "rare"] if i == 0 else ["a"]) for i in range(20)])
+    result = run_data("split", "rare.jsonl", "-o", "parts", "--json")
     parts = json.loads(result.out)["parts"]
     assert sorted((part["labels"], part["labels_missing"]) for part in parts) == [(1, 1), (1, 1), (2, 0)]
     assert result.err == "1 label has fewer documents than there are parts and cannot reach all of them.\n"
 
 
-def test_split_replaces_nothing_unless_told_to(run: Run, small: Path) -> None:
-    (small / "parts").mkdir()
-    (small / "parts" / "test.jsonl").write_text("precious\n")
-    result = run("split", "small.jsonl", "-o", "parts")
+def test_split_replaces_nothing_unless_told_to(run_data: Run, small_data: Path) -> None:
+    (small_data / "parts").mkdir()
+    (small_data / "parts" / "test.jsonl").write_text("precious\n")
+    result = run_data("split", "small.jsonl", "-o", "parts")
     assert (result.code, result.out) == (2, "")
     expected = "parts/test.jsonl: already exists. Choose another name, or replace it with --overwrite."
     assert expected in result.err.replace("\\", "/")
-    assert [path.name for path in (small / "parts").iterdir()] == ["test.jsonl"]
-    assert (small / "parts" / "test.jsonl").read_text() == "precious\n"
-    assert run("split", "small.jsonl", "-o", "parts", "--overwrite").code == 0
-    assert len(rows_of(small / "parts" / "test.jsonl")) == 2
+    assert [path.name for path in (small_data / "parts").iterdir()] == ["test.jsonl"]
+    assert (small_data / "parts" / "test.jsonl").read_text() == "precious\n"
+    assert run_data("split", "small.jsonl", "-o", "parts", "--overwrite").code == 0
+    assert len(rows_of(small_data / "parts" / "test.jsonl")) == 2
 
 
-def test_split_never_replaces_the_file_that_it_reads(run: Run, small: Path) -> None:
-    (small / "small.jsonl").rename(small / "train.jsonl")
-    before = (small / "train.jsonl").read_bytes()
-    result = run("split", "train.jsonl", "-o", ".", "--overwrite")
+def test_split_never_replaces_the_file_that_it_reads(run_data: Run, small_data: Path) -> None:
+    (small_data / "small.jsonl").rename(small_data / "train.jsonl")
+    before = (small_data / "train.jsonl").read_bytes()
+    result = run_data("split", "train.jsonl", "-o", ".", "--overwrite")
     assert result.code == 2
     assert "train.jsonl: is the file that is read; write to another name." in result.err
-    assert (small / "train.jsonl").read_bytes() == before
+    assert (small_data / "train.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -126,18 +130,18 @@ def test_split_never_replaces_the_file_that_it_reads(run: Run, small: Path) -> N
     ],
 )
 def test_split_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
+    run_data: Run, small_data: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run("split", "small.jsonl", "-o", "parts", *arguments)
+    result = run_data("split", "small.jsonl", "-o", "parts", *arguments)
     assert (result.code, result.out) == (2, "")
     assert sentence in result.err
-    assert not (small / "parts").exists()
+    assert not (small_data / "parts").exists()
 
 
 # -- convert ---------------------------------------------------------------------------------------------------
 
 
-def test_convert_there_and_back_loses_nothing(run: Run, tmp_path: Path) -> None:
+def test_convert_there_and_back_loses_nothing(run_data: Run, tmp_path: Path) -> None:
     rows = [
         {"id": "1", "text": 'Line\nbreak, "quotes" and\ttab é 漢 \u2028', "labels": ["a;b", "c"], "year": "2019"},
         {"id": "2", "text": "No labels", "labels": [], "year": "2020"},
@@ -145,33 +149,33 @@ def test_convert_there_and_back_loses_nothing(run: Run, tmp_path: Path) -> None:
     ]
     write_jsonl(tmp_path / "in.jsonl", rows)
     for source, target in (("in.jsonl", "b.csv.gz"), ("b.csv.gz", "c.tsv"), ("c.tsv", "out.jsonl")):
-        result = run("convert", source, target)
+        result = run_data("convert", source, target)
         assert (result.code, result.out) == (0, "")
         assert f"Wrote {target}: 3 documents." in result.err
     assert rows_of(tmp_path / "out.jsonl") == rows
 
 
-def test_convert_writes_the_separator_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+def test_convert_writes_the_separator_that_is_asked_for(run_data: Run, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text,labels\nhello there,b/a\n")
-    result = run("convert", "in.csv", "out.tsv", "--label-separator", "/", "--output-label-separator", ";")
+    result = run_data("convert", "in.csv", "out.tsv", "--label-separator", "/", "--output-label-separator", ";")
     assert result.code == 0
     assert (tmp_path / "out.tsv").read_text() == "text\tlabels\nhello there\ta;b\n"
 
 
-def test_convert_joins_several_text_fields(run: Run, tmp_path: Path) -> None:
+def test_convert_joins_several_text_fields(run_data: Run, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "in.jsonl", [{"title": "T", "body": "B", "labels": ["a"]}])
-    run("convert", "in.jsonl", "joined.jsonl", "--text", "title", "--text", "body")
+    run_data("convert", "in.jsonl", "joined.jsonl", "--text", "title", "--text", "body")
     assert rows_of(tmp_path / "joined.jsonl") == [{"text": "T\nB", "labels": ["a"]}]
-    run("convert", "in.jsonl", "apart.jsonl", "--text", "title")
+    run_data("convert", "in.jsonl", "apart.jsonl", "--text", "title")
     assert rows_of(tmp_path / "apart.jsonl") == [{"title": "T", "body": "B", "labels": ["a"]}]
 
 
-def test_convert_tells_what_it_left_out(run: Run, tmp_path: Path) -> None:
+def test_convert_tells_what_it_left_out(run_data: Run, tmp_path: Path) -> None:
     rows = [document(1, ["a", "a", " b"]), document(2, ["a"])]
     write_jsonl(tmp_path / "in.jsonl", rows)
     with (tmp_path / "in.jsonl").open("a") as file:
         file.write("{\n")
-    result = run("convert", "in.jsonl", "out.csv", "--on-bad-line", "skip")
+    result = run_data("convert", "in.jsonl", "out.csv", "--on-bad-line", "skip")
     assert result.code == 0
     assert "1 bad line was left out; the first one: in.jsonl:3: " in result.err
     assert "1 label stood twice in one document and counted once." in result.err
@@ -179,14 +183,14 @@ def test_convert_tells_what_it_left_out(run: Run, tmp_path: Path) -> None:
     assert len(read_corpus(tmp_path / "out.csv")) == 2
 
 
-def test_convert_replaces_nothing_unless_told_to(run: Run, small: Path) -> None:
-    (small / "out.csv").write_text("precious")
-    result = run("convert", "small.jsonl", "out.csv")
+def test_convert_replaces_nothing_unless_told_to(run_data: Run, small_data: Path) -> None:
+    (small_data / "out.csv").write_text("precious")
+    result = run_data("convert", "small.jsonl", "out.csv")
     assert result.code == 2
     assert "out.csv: already exists. Choose another name, or replace it with --overwrite." in result.err
-    assert (small / "out.csv").read_text() == "precious"
-    assert run("convert", "small.jsonl", "out.csv", "--overwrite").code == 0
-    assert "is the file that is read" in run("convert", "out.csv", "out.csv", "--overwrite").err
+    assert (small_data / "out.csv").read_text() == "precious"
+    assert run_data("convert", "small.jsonl", "out.csv", "--overwrite").code == 0
+    assert "is the file that is read" in run_data("convert", "out.csv", "out.csv", "--overwrite").err
 
 
 @pytest.mark.parametrize(
@@ -207,34 +211,34 @@ def test_convert_replaces_nothing_unless_told_to(run: Run, small: Path) -> None:
     ],
 )
 def test_convert_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
+    run_data: Run, small_data: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run("convert", *arguments)
+    result = run_data("convert", *arguments)
     assert result.code == 2
     assert sentence in result.err
-    assert not (small / "out.csv").exists()
+    assert not (small_data / "out.csv").exists()
 
 
 # -- convert-taxonomy ------------------------------------------------------------------------------------------
 
 
-def test_convert_taxonomy_there_and_back_loses_nothing(run: Run, tmp_path: Path) -> None:
+def test_convert_taxonomy_there_and_back_loses_nothing(run_data: Run, tmp_path: Path) -> None:
     (tmp_path / "topics.paths").write_text("arts/music/theory\nscience/theory\n")
-    first = run("convert-taxonomy", "topics.paths", "topics.yaml")
+    first = run_data("convert-taxonomy", "topics.paths", "topics.yaml")
     assert (first.code, first.err) == (0, "Wrote topics.yaml: 5 labels, 3 edges, 3 levels.\n")
-    second = run("convert-taxonomy", "topics.yaml", "topics.tsv", "--output-names", "names.tsv")
+    second = run_data("convert-taxonomy", "topics.yaml", "topics.tsv", "--output-names", "names.tsv")
     assert second.code == 0
     expected = read_taxonomy(tmp_path / "topics.paths")
     assert read_taxonomy(tmp_path / "topics.tsv", names=tmp_path / "names.tsv") == expected
     assert read_names(tmp_path / "names.tsv")["science/theory"] == "theory"
-    third = run("convert-taxonomy", "topics.tsv", "again", "--to", "paths")
+    third = run_data("convert-taxonomy", "topics.tsv", "again", "--to", "paths")
     assert third.code == 0
     assert read_taxonomy(tmp_path / "again", "paths") == expected
 
 
-def test_convert_taxonomy_warns_of_names_that_are_lost(run: Run, tmp_path: Path) -> None:
+def test_convert_taxonomy_warns_of_names_that_are_lost(run_data: Run, tmp_path: Path) -> None:
     (tmp_path / "topics.json").write_text('[{"id": "9", "name": "Science"}]')
-    result = run("convert-taxonomy", "topics.json", "topics.tsv")
+    result = run_data("convert-taxonomy", "topics.json", "topics.tsv")
     assert "topics.tsv has no place for the display names; keep them with --output-names FILE." in result.err
 
 
@@ -250,8 +254,8 @@ def test_convert_taxonomy_warns_of_names_that_are_lost(run: Run, tmp_path: Path)
     ],
 )
 def test_convert_taxonomy_answers_mistakes_with_a_sentence(
-    run: Run, small: Path, arguments: tuple[str, ...], sentence: str
+    run_data: Run, small_data: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run("convert-taxonomy", *arguments)
+    result = run_data("convert-taxonomy", *arguments)
     assert result.code == 2
     assert sentence in result.err
