@@ -94,7 +94,8 @@ def test_all_labels_together_answer_as_one_by_one(name: str, windows: int) -> No
 
 
 def test_labels_are_computed_together_while_windows_and_units_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    networks: Any = fitted("htrans").system.network  # type: ignore[attr-defined]
+    classifier: Any = fitted("htrans")
+    networks = classifier.system.network
     units = networks.encoder.forwards.hidden_size
     monkeypatch.setattr("taxotext.nn.label_networks.STACKED_SIZE", 2 * units**2)
     ways: list[str] = []

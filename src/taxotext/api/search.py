@@ -170,11 +170,8 @@ def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
     """The settings of all trials: epochs are selected by the metric of the search, unless another one was named."""
     training = getattr(chosen.settings, "training", None)
     named = config.given.get("training")
-    if (
-        training is None
-        or (isinstance(named, Mapping) and "monitor" in named)
-        or getattr(training, "monitor", metric) == metric
-    ):
+    chosen_already = isinstance(named, Mapping) and "monitor" in named
+    if chosen_already or getattr(training, "monitor", metric) == metric:  # not all systems have the setting
         return dict(config.given)
     changed = with_values(config.given, {"training.monitor": metric})
     try:

@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def command(folder: Path, stage: str) -> list[str]:
     """What a process of this one is started with; its stdin must be a pipe."""
+    # -P: files of the current folder do not take the place of libraries
     return [sys.executable, "-P", "-m", "taxotext.experiments.worker", str(folder), stage, str(os.getpid())]
 
 

@@ -184,7 +184,7 @@ class Processes:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         with (self._logs / f"worker-{number}.log").open("ab") as own_log:
             process = subprocess.Popen(
-                # -P: a queue.py of the user's in the current folder is none of ours
+                # -P: files of the current folder do not take the place of libraries
                 [sys.executable, "-P", "-m", "taxotext.training.fits.worker", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
