@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,47 @@ def test_files_that_settings_name_count_by_content(lab: Lab, tmp_path: Path) -> 
     assert before == keys(lab, systems=system, baseline=None)
     (encoder / "config.json").write_text('{"a": 1}', encoding="utf-8")
     assert not set(before) & set(keys(lab, systems=system, baseline=None))
+
+
+@pytest.mark.parametrize("place", ["weights", "weights/class_weights.json", "making"])
+def test_class_weights_of_a_model_count_by_their_content_and_nothing_else_of_it(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def told(weight: float) -> list[str]:
+        content = json.dumps({"format": 1, "weights": {"a": weight}})
+        for folder in ("weights", "making.run"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / "class_weights.json").write_text(content, encoding="utf-8")
+        return keys(lab, systems=system, baseline=None)
+
+    monkeypatch.chdir(tmp_path)
+    system = {"multi": {"model": "gru_att_multi", "settings": {"loss": {"weights_from": place, "weights_missing": 1}}}}
+    before = told(2.0)
+    assert set(before).isdisjoint(told(3.0))
+    (tmp_path / "weights" / "thresholds.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "making.run" / "events.log").write_text("x", encoding="utf-8")
+    assert told(2.0) == before
+
+
+def test_class_weights_that_are_not_there_are_missed_before_the_first_training(lab: Lab) -> None:
+    system = {"multi": {"model": "gru_att_multi", "settings": {"loss": {"weights_from": "nowhere"}}}}
+    with pytest.raises(ConfigError, match=r"loss\.weights_from: nowhere: no such file or folder"):
+        lab.cells(systems=system, baseline=None)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "counts"),
+    [({"embeddings": "vectors"}, True), ({"stop_words": "listed"}, True), ({"embeddings": "encoder"}, False)],
+)
+def test_files_count_by_content_also_where_their_names_are_plain_words(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: dict[str, Any], counts: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    system = {"dgcnn": {"model": "dgcnn", "settings": {"encoder": encoder}}}
+    before = keys(lab, systems=system, baseline=None)
+    for value in encoder.values():
+        (tmp_path / value).write_text("word 1 2 3\n", encoding="utf-8")
+    assert set(before).isdisjoint(keys(lab, systems=system, baseline=None)) == counts
 
 
 def test_the_training_gets_absolute_paths_its_seed_and_its_threads(lab: Lab) -> None:

@@ -22,6 +22,7 @@ from taxotext.labels import Taxonomy, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.class_weights import given_weights
 from taxotext.models.registry import find
+from taxotext.named_files import named_files
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, save_folder
@@ -293,10 +294,8 @@ def _check_files(data: DataSettings, where: str) -> None:
 def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) -> None:
     """Refuse to replace a folder that the training reads from."""
     inputs = {f"data.{key}": getattr(config.data, key) for key in ("train", "validation", "taxonomy", "names")}
-    encoder = getattr(config.chosen.settings, "encoder", None) if config.chosen is not None else None
-    inputs |= {f"encoder.{key}": getattr(encoder, key, None) for key in ("source", "embeddings")}
-    loss = getattr(config.chosen.settings, "loss", None) if config.chosen is not None else None
-    inputs["loss.weights_from"] = getattr(loss, "weights_from", None)
+    if config.chosen is not None:
+        inputs |= {key: value for key, value, _ in named_files(config.chosen.settings)}
     for key, name in inputs.items():
         for folder in (output, run_folder):
             if name is not None and real(Path(name)).is_relative_to(real(folder)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.models.registry import find
+from taxotext.named_files import named_files
 from taxotext.settings import parse_settings
 
 SAMPLE = "sample:"
@@ -182,18 +183,11 @@ def _settings_identity(model: str, given: Mapping[str, Any], where: str) -> dict
     if isinstance(values.get("training"), dict):
         values["training"].pop("checkpoint_minutes", None)
     contents = {}
-    for path, value in _texts(values):
+    for key, value, mark in named_files(settings):
         try:
-            if "/" in value or "." in value:
-                contents[path] = content_digest(Path(value))
+            contents[key] = content_digest(mark.find(value))
         except OSError:
             continue  # no file: the name of an encoder on the hub, say
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error.message}", error.problems) from None
     return {"settings": values, "files": contents}
-
-
-def _texts(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(values, Mapping):
-        for key, value in values.items():
-            yield from _texts(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(values, str):
-        yield path, values

@@ -41,7 +41,7 @@ def given_weights(path: str, missing: float | None, taxonomy: Taxonomy) -> dict[
     Raises:
         ConfigError: there is no such file, it holds something else, or it lacks labels.
     """
-    file = _file_of(path)
+    file = weights_file(path)
     weights = read_weights(file, f"{KEY}: ")
     lacking = [label for label in taxonomy.ids if label not in weights]
     if lacking and missing is None:
@@ -52,6 +52,31 @@ def given_weights(path: str, missing: float | None, taxonomy: Taxonomy) -> dict[
         )
     other = 1.0 if missing is None else missing
     return {label: weights.get(label, other) for label in taxonomy.ids}
+
+
+def weights_file(path: str) -> Path:
+    """The file that ``loss.weights_from`` leads to.
+
+    Args:
+        path: as for :func:`given_weights`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place = Path(path)
+    beside = place.with_name(place.name + RUN_SUFFIX) if place.name else place
+    choices = [place, place / CLASS_WEIGHTS, beside / CLASS_WEIGHTS]
+    try:
+        for choice in choices:
+            if choice.is_file():
+                return choice
+        there = place.is_dir()
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        raise ConfigError(f"{KEY}: {path!r} is not a possible file name ({error}).") from None
+    raise ConfigError(
+        f"{KEY}: {path}: {f'holds no {CLASS_WEIGHTS}' if there else 'no such file or folder'}; name a model of gru_att "
+        f"or htrans, or its {CLASS_WEIGHTS}."
+    )
 
 
 def read_weights(file: Path, where: str = "") -> dict[str, float]:
@@ -107,20 +132,3 @@ def shortest(weights: NDArray[np.float32]) -> list[float]:
 def _is_weight(value: Any) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and 0 < value <= float(np.finfo(np.float32).max)
-
-
-def _file_of(path: str) -> Path:
-    place = Path(path)
-    beside = place.with_name(place.name + RUN_SUFFIX) if place.name else place
-    choices = [place, place / CLASS_WEIGHTS, beside / CLASS_WEIGHTS]
-    try:
-        for choice in choices:
-            if choice.is_file():
-                return choice
-        there = place.is_dir()
-    except (OSError, ValueError) as error:  # a name that no file system takes
-        raise ConfigError(f"{KEY}: {path!r} is not a possible file name ({error}).") from None
-    raise ConfigError(
-        f"{KEY}: {path}: {f'holds no {CLASS_WEIGHTS}' if there else 'no such file or folder'}; name a model of gru_att "
-        f"or htrans, or its {CLASS_WEIGHTS}."
-    )

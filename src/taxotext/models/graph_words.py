@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.models.parts import register
 from taxotext.models.words import WordSettings, build_over_words
+from taxotext.named_files import NamesFile
 
 if TYPE_CHECKING:
     from taxotext.data.tokens import TextTokenizer
@@ -40,7 +41,7 @@ class GraphCnnSettings(WordSettings):
     vertices: int = Field(96, ge=4, le=10_000, description="words of a text that have a row, the most frequent ones")
     neighbours: int = Field(10, ge=3, le=1000, description="words of a row: the vertex and what is near it")
     window: int = Field(3, ge=2, le=100, description="consecutive words that are joined by edges")
-    stop_words: str = Field(
+    stop_words: Annotated[str, NamesFile(words=("none", "english"))] = Field(
         "none", min_length=1, description="words left out of the graph: none, english, or a file with a word a line"
     )
     revisit: bool = Field(False, description="true: rows repeat words that were met already, as in the reference")

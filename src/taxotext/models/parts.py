@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from taxotext.models.class_weights import given_weights
+from taxotext.models.class_weights import given_weights, weights_file
+from taxotext.named_files import NamesFile
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ class TransformerSettings(Settings):
     """Any Hugging Face encoder."""
 
     name: Literal["transformer"] = Field("transformer", description="kind of encoder")
-    source: str = Field("default", description="hub name or folder; default: all-MiniLM-L6-v2")
+    source: Annotated[str, NamesFile(words=("default",))] = Field(
+        "default", description="hub name or folder; default: all-MiniLM-L6-v2"
+    )
     pooling: Literal["mean", "cls", "pooler"] = Field("mean", description="mean, cls or pooler")
 
 
@@ -145,7 +148,7 @@ class BinaryCrossEntropySettings(Settings):
         1.0,
         description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), from 1 to 10",
     )
-    weights_from: str | None = Field(
+    weights_from: Annotated[str | None, NamesFile(find=weights_file)] = Field(
         None, min_length=1, description="path of a model of gru_att or htrans, or of its training: their class weights"
     )
     weights_missing: PositiveWeight | None = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ModelFolderError
 from taxotext.models.parts import register
+from taxotext.named_files import NamesFile
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class WordSettings(Settings):
 
     name: str = Field("", description="kind of encoder")
     vocabulary: VocabularySettings = Field(VocabularySettings(), description="of the training texts")
-    embeddings: str = Field(
+    embeddings: Annotated[str, NamesFile(words=("random", "encoder"))] = Field(
         "random",
         min_length=1,
         description="first word vectors: random; encoder (of all-MiniLM-L6-v2); or a file as of GloVe or word2vec",

@@ -1,0 +1,33 @@
+"""Settings that name a file or a folder, marked where they are defined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxotext.settings import Settings
+
+
+@dataclass(frozen=True)
+class NamesFile:
+    """Mark of a setting, ``Annotated[str, NamesFile(...)]``.
+
+    Attributes:
+        words: values that mean something else, also where there is a file of that name.
+        find: the file or folder that is read, from the value; ConfigError where there must be one and is not.
+    """
+
+    words: tuple[str, ...] = ()
+    find: Callable[[str], Path] = Path
+
+
+def named_files(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str, NamesFile]]:
+    """Key path, value and mark of every setting that names a file, of all sections; empty ones left out."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            yield from named_files(value, f"{prefix}{name}.")
+        for mark in field.metadata:
+            if isinstance(mark, NamesFile) and value and value not in mark.words:
+                yield f"{prefix}{name}", value, mark
