@@ -347,7 +347,7 @@ def test_long_texts_are_read_in_pieces(mode: str, tiny_encoder: Path, tmp_path: 
 
 
 def test_fits_read_the_shared_encoder_from_its_file_and_leave_it_alone(tiny_encoder: Path, tmp_path: Path) -> None:
-    from taxotext.models.binary_parts import fit_network, save_base
+    from taxotext.training.shared import fit_network, save_base
 
     kind = find("htrans")
     system: Any = kind(kind.Settings.model_validate(settings(tiny_encoder, "lora")), tiny_taxonomy())

@@ -7,7 +7,6 @@ each label reads its states, or changes it from inside with adapters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxotext.data.tokens import TextTokenizer
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
     from taxotext.models.binary import BinarySettings
     from taxotext.nn.label_networks import LabelNetwork
-
-BASE = "base.safetensors"
-"""In the folder that all fits read: weights of the encoder that adapters change."""
 
 
 def reads_states(settings: BinarySettings) -> bool:
@@ -77,29 +73,6 @@ def empty_encoder(settings: BinarySettings, record: dict[str, Any], tokenizer: T
     """The encoder with random weights."""
     module: nn.Module = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer).module
     return module
-
-
-def fit_network(
-    settings: BinarySettings, record: dict[str, Any], tokenizer: TextTokenizer, shared: Path
-) -> LabelNetwork:
-    """:func:`single_network` for one fit; weights of a shared encoder stay in their file, once for all processes."""
-    if not changes_encoder(settings):
-        return single_network(settings, record, tokenizer)
-    from safetensors.torch import load_file
-
-    encoder = empty_encoder(settings, record, tokenizer)
-    encoder.load_state_dict(load_file(shared / BASE), assign=True)  # views of the mapped file
-    return single_network(settings, record, tokenizer, encoder)
-
-
-def save_base(encoder: nn.Module, shared: Path) -> None:
-    """Write the weights that :func:`fit_network` reads."""
-    from safetensors.torch import save_file
-
-    from taxotext.files import write_atomically
-
-    state = {name: values.detach().cpu().contiguous() for name, values in encoder.state_dict().items()}
-    write_atomically(shared / BASE, lambda temporary: save_file(state, temporary))
 
 
 def misfits(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> list[str]:

@@ -26,13 +26,13 @@ from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import TrainingError
 from taxotext.files import write_atomically
 from taxotext.models.binary import BinarySettings, log_odds
-from taxotext.models.binary_parts import fit_network
 from taxotext.models.registry import find
 from taxotext.nn.label_networks import TABLE, LabelNetwork
 from taxotext.nn.losses import mean_over_documents
 from taxotext.nn.runtime import Runtime, resolve_runtime
 from taxotext.settings import parse_settings
-from taxotext.training.shared import Documents, Shared, load_array, read_shared
+from taxotext.training.damage import reading
+from taxotext.training.shared import Documents, Shared, fit_network, load_array, read_shared
 from taxotext.training.states import batch_states
 
 OWN_SHARE = 0.15
@@ -73,6 +73,7 @@ def advance(
 
     Raises:
         TrainingError: the loss is no longer a number.
+        ModelFolderError: a file to go on from cannot be read.
         OSError: the state cannot be written.
     """
     shared = read_shared(Path(folder))
@@ -183,7 +184,8 @@ class _Fit:
                 self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))  # type: ignore[union-attr,operator]
         body_rate = training.learning_rate
         if start is not None:
-            parent = load_file(start)
+            with reading(start):
+                parent = load_file(start)
             taken = {name: value for name, value in parent.items() if not (transfer.fresh_head and name in OUTPUT)}
             self.network.load_state_dict(taken, strict=False)
             body_rate = transfer.body_learning_rate or body_rate
@@ -229,7 +231,7 @@ class _Fit:
         """Go on from a state file."""
         from safetensors import safe_open
 
-        with safe_open(path, framework="pt") as file:
+        with reading(path), safe_open(path, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
             progress = Progress(**json.loads(file.metadata()["progress"]))
         self.network.load_state_dict(_under(NOW, stored), strict=False)
@@ -336,10 +338,15 @@ def own_split(train: Documents, label: int, seed: int) -> tuple[NDArray[np.int64
 
 
 def chosen_state(path: Path) -> dict[str, Tensor]:
-    """The kept weights of a state file."""
+    """The kept weights of a state file.
+
+    Raises:
+        ModelFolderError: it cannot be read.
+    """
     from safetensors.torch import load_file
 
-    return _under(BEST, load_file(path))
+    with reading(path):
+        return _under(BEST, load_file(path))
 
 
 def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,19 +17,29 @@ from taxotext.data import Corpus
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import write_text_atomically
 from taxotext.models.binary import BinarySystem, log_odds
-from taxotext.models.binary_parts import changes_encoder, reads_states, save_base, single_network
+from taxotext.models.binary_parts import changes_encoder, reads_states, single_network
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.models.memory import check_memory
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
+from taxotext.training.damage import reading
 from taxotext.training.fits import Ledger, make_executor, run_graph
 from taxotext.training.fits.graph import Result
 from taxotext.training.overview import write_at_work, write_overview
 from taxotext.training.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, is_fit, owner
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
-from taxotext.training.shared import Documents, load_array, read_shared, save_array, write_facts, write_shared
+from taxotext.training.shared import (
+    Documents,
+    load_array,
+    read_facts,
+    read_shared,
+    save_array,
+    save_base,
+    write_facts,
+    write_shared,
+)
 from taxotext.training.states import write_states
 from taxotext.wording import counted
 
@@ -69,7 +79,7 @@ def fit(
     plan = Plan(settings, taxonomy, positives, validated, len(train), files)
     _note_fallbacks(plan, reporter)
     processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
-    ledger = Ledger(files.ledger)
+    ledger = Ledger(files.ledger, plan.wrong)
     before = ledger.read(plan.graph.order)
     inherits = settings.transfer.enabled
     write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
@@ -127,7 +137,7 @@ def _share(system: BinarySystem, files: Files, train: Documents, validation: Cor
 
 def _check_same(system: BinarySystem, files: Files) -> None:
     """Refuse to go on with another encoder or vocabulary than the fits before."""
-    before = json.loads((files.shared / "facts.json").read_text(encoding="utf-8"))["record"]
+    before = read_facts(files.shared)["record"]
     if before != json.loads(json.dumps(system.built.record)):
         raise ConfigError(
             "encoder: what it is made from (encoder.source, encoder.embeddings) has changed since the training began; "
@@ -229,6 +239,8 @@ def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> N
         if fits[label]["how"] == CONSTANT:  # weights of 0 leave nothing but the bias
             each["head.output.bias"][label] = log_odds(int(plan.positives[label]), plan.documents, 1.0)
             continue
-        for name, value in load_file(plan.files.chosen(label)).items():
-            each[name][label] = value
+        path = plan.files.chosen(label)
+        with reading(path):
+            for name, value in load_file(path).items():
+                each[name][label] = value
     system.take(tables, table_of, each, fits)

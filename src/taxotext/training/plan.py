@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from taxotext.labels import Taxonomy
 from taxotext.models.binary import BinarySettings
 from taxotext.models.binary_parts import trains_words
+from taxotext.models.fit_reports import wrong_fit, wrong_report
 from taxotext.training.fits import Graph, Node, Request
 from taxotext.training.fits.graph import Result
 
@@ -244,6 +245,15 @@ class Plan:
             "fits": len(reports),
             "seconds": round(sum(report["seconds"] for report in last.values()), 3),
         }
+
+    def wrong(self, key: str, result: Result) -> str | None:
+        """What is wrong with the result of a node, or None."""
+        if not is_fit(key):
+            return wrong_fit(result, len(self.taxonomy))
+        wrong = wrong_report(result)
+        if wrong is None and result["weight"] not in self.settings.weights.candidates:
+            return f"weight: {result['weight']} is none of weights.candidates"
+        return wrong
 
     def prune(self, label: int) -> None:
         """Remove the states of the fits of a label that is done."""

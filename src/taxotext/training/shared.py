@@ -6,15 +6,27 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from taxotext.data.tokens import Ragged
+from taxotext.data.tokens import Ragged, TextTokenizer
 from taxotext.data.windows import Windows
 from taxotext.files import write_atomically, write_text_atomically
+from taxotext.models.binary_parts import changes_encoder, empty_encoder, single_network
+from taxotext.training.damage import reading
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from taxotext.models.binary import BinarySettings
+    from taxotext.nn.label_networks import LabelNetwork
+
+
+BASE = "base.safetensors"
+"""In the folder that all fits read: weights of the encoder that adapters change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +77,8 @@ class Documents:
 
         indices = part("indices")
         marks = np.ones(len(indices), dtype=np.bool_)
-        targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
+        with reading(folder / f"{name}.indices.npy"):
+            targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
         windows = Windows(Ragged(part("values"), part("offsets")), part("first"), part("cut"))
         weights, states = (
             part(which) if (folder / f"{name}.{which}.npy").is_file() else None for which in ("weights", "states")
@@ -107,9 +120,54 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=1)
 def read_shared(folder: Path) -> Shared:
-    """Read a shared folder, once in a process."""
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return Shared(facts, Documents.load(folder, "train"), Documents.load(folder, "validation"))
+    """Read a shared folder, once in a process.
+
+    Raises:
+        ModelFolderError: a file of it cannot be read.
+    """
+    return Shared(read_facts(folder), Documents.load(folder, "train"), Documents.load(folder, "validation"))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Read the facts alone.
+
+    Raises:
+        ModelFolderError: they cannot be read.
+    """
+    path = folder / "facts.json"
+    with reading(path):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"system", "settings", "record", "labels"} - set(facts)
+        if missing:
+            raise ValueError(f"it lacks {min(missing)!r}")
+    return dict(facts)
+
+
+def fit_network(
+    settings: BinarySettings, record: dict[str, Any], tokenizer: TextTokenizer, shared: Path
+) -> LabelNetwork:
+    """:func:`single_network` for one fit; weights of a shared encoder stay in their file, once for all processes.
+
+    Raises:
+        ModelFolderError: that file cannot be read.
+    """
+    if not changes_encoder(settings):
+        return single_network(settings, record, tokenizer)
+    from safetensors.torch import load_file
+
+    path = shared / BASE
+    encoder = empty_encoder(settings, record, tokenizer)
+    with reading(path):
+        encoder.load_state_dict(load_file(path), assign=True)  # views of the mapped file
+    return single_network(settings, record, tokenizer, encoder)
+
+
+def save_base(encoder: nn.Module, shared: Path) -> None:
+    """Write the weights that :func:`fit_network` reads."""
+    from safetensors.torch import save_file
+
+    state = {name: values.detach().cpu().contiguous() for name, values in encoder.state_dict().items()}
+    write_atomically(shared / BASE, lambda temporary: save_file(state, temporary))
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
@@ -123,9 +181,14 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def load_array(path: Path) -> NDArray[Any]:
-    """Map a ``.npy`` file into memory; what is written into the array stays in this process."""
-    if path.stat().st_size < 2**16:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-        return array
-    mapped: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-    return mapped.view(np.ndarray)
+    """Map a ``.npy`` file into memory; what is written into the array stays in this process.
+
+    Raises:
+        ModelFolderError: it cannot be read.
+    """
+    with reading(path):
+        if path.stat().st_size < 2**16:
+            array: NDArray[Any] = np.load(path, allow_pickle=False)
+            return array
+        mapped: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        return mapped.view(np.ndarray)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,19 @@ class Ledger:
 
     Args:
         folder: created when it is missing.
+        wrong: says what is wrong with the result of a node, from its key and the result; None: nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wrong: Callable[[str, Mapping[str, Any]], str | None] | None = None) -> None:
         self.folder = folder
+        self._wrong = wrong
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Results of those among ``keys`` that are done.
 
         Raises:
-            ModelFolderError: a file is there and cannot be read.
+            ModelFolderError: a file is there and cannot be read, or holds something else.
         """
         found = {}
         for key in keys:
@@ -44,6 +46,9 @@ class Ledger:
                 ) from None
             if not isinstance(content, dict):
                 raise ModelFolderError(f"{path}: must be a JSON object; remove it, and it is computed again.")
+            wrong = self._wrong(key, content) if self._wrong is not None else None
+            if wrong is not None:
+                raise ModelFolderError(f"{path}: is damaged ({wrong}); remove it, and it is computed again.")
             found[key] = content
         return found
 
