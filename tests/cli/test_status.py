@@ -195,9 +195,24 @@ def test_a_damaged_record_is_no_traceback(content: str, command: Command, tmp_pa
 
 
 def test_damaged_fits_of_a_model_are_named(command: Command, model: Path) -> None:
-    for content in ("[]", "{", "[1, 2]", "3"):
+    labels = len(Taxonomy.from_dict(json.loads((model / "taxonomy.json").read_text())))
+    sound = {"how": "searched", "positives": 9, "parent": None, "fits": 3, "seconds": 1.5, "weight": 2.0, "f1": 0.5}
+    sound |= {"epoch": 2, "epochs": 9, "table": -1}
+    fits = [sound] * labels
+    (model / "fits.json").write_text(json.dumps(fits))
+    assert json.loads(command("status", model, "--json").ok().out)["fits"]["done"] == 3 * labels
+    for content, sentence in (
+        ("[]", f"tells of 0 labels, the taxonomy of {labels}"),
+        ("{", "is damaged"),
+        ("3", "must be a JSON list"),
+        (json.dumps([1] * labels), "0: must be a JSON object"),
+        (json.dumps([*fits[:-1], {**sound, "f1": "x"}]), f"{labels - 1}: f1: should be a valid number"),
+        (json.dumps([{**sound, "parent": 99}, *fits[1:]]), "0: parent, table: must be numbers of the"),
+        (json.dumps([{**sound, "weight": -1.0}, *fits[1:]]), "0: weight: should be greater than 0"),
+        (json.dumps([{**sound, "how": "by luck"}, *fits[1:]]), "0: how: should be 'searched'"),
+    ):
         (model / "fits.json").write_text(content)
-        command("status", model).refused("fits.json: cannot be read")
+        command("status", model).refused("fits.json: ", sentence, "save the model again")
 
 
 # -- live ----------------------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def test_weights_of_another_taxonomy_are_refused(tiny_encoder: Path, tmp_path: P
     [
         ("weights.safetensors", "weights are missing; save the model again"),
         ("tokenizer.json", "tokenizer is missing; save the model again"),
-        ("encoder.json", "cannot be read"),
+        ("encoder.json", "is missing; save the model again"),
     ],
 )
 def test_a_missing_file_of_the_folder_is_named(name: str, sentence: str, tiny_encoder: Path, tmp_path: Path) -> None:

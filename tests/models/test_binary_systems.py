@@ -115,6 +115,16 @@ def test_few_labels_at_a_time_answer_as_all_together(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(all_scores(classifier, texts), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["fits.json", "encoder.json"])
+@pytest.mark.parametrize("content", [None, "", "{", "{}", "[]", "[{}]", "3"])
+def test_damaged_facts_of_a_model_are_named(name: str, content: str | None, tmp_path: Path) -> None:
+    fitted("htrans").save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(ModelFolderError, match=rf"{name}: .*save the model again"):
+        taxotext.load(tmp_path / "model")
+
+
 # -- inheritance ---------------------------------------------------------------------------------------------------
 
 

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from taxotext.errors import ModelFolderError, TaxotextError
+from taxotext.errors import ModelFolderError, TaxonomyError
 from taxotext.files import named
 from taxotext.labels import Taxonomy
 from taxotext.models.binary import FITS
+from taxotext.models.fit_reports import read_fits
+from taxotext.models.json_files import read_json
 from taxotext.training.overview import FitsFollower, FitsStatus, finished_fits
 from taxotext.training.run import SUFFIX, is_taken, run_folder_of
 
@@ -156,13 +158,10 @@ class Follower:
         if not path.is_file():
             return None
         try:
-            fits = json.loads(path.read_text(encoding="utf-8"))
-            taxonomy = Taxonomy.from_dict(json.loads((self.output / "taxonomy.json").read_text(encoding="utf-8")))
-            if len(fits) != len(taxonomy):
-                raise ValueError(f"tells of {len(fits)} labels, the taxonomy of {len(taxonomy)}")
-            return finished_fits(taxonomy, fits)
-        except (OSError, TaxotextError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ModelFolderError(f"{path}: cannot be read ({error}); train the model again.") from None
+            taxonomy = Taxonomy.from_dict(read_json(self.output / "taxonomy.json", dict))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, TaxonomyError) as error:
+            raise ModelFolderError(f"{self.output / 'taxonomy.json'}: is damaged ({error}).") from None
+        return finished_fits(taxonomy, read_fits(path, len(taxonomy)))
 
 
 def training_status(output: Path) -> TrainingStatus:

@@ -20,6 +20,8 @@ from taxotext.models import parts
 from taxotext.models.base import SystemSettings
 from taxotext.models.binary_parts import changes_encoder, misfits, reads_states, single_network
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
+from taxotext.models.fit_reports import read_fits
+from taxotext.models.json_files import read_json
 from taxotext.models.neural import NeuralSystem, TextSettings
 from taxotext.models.tensors import read_tensors
 from taxotext.models.words import GruAttentionSettings, WordSettings
@@ -252,8 +254,8 @@ class BinarySystem(NeuralSystem):
 
         system = cls(settings, taxonomy)
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
-        record = _read_json(folder / "encoder.json", dict)
-        fits = _read_json(folder / FITS, list)
+        record = read_json(folder / "encoder.json", dict)
+        fits = read_fits(folder / FITS, len(taxonomy))
         system._use(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
         path = folder / "weights.safetensors"
         stored = {name: torch.from_numpy(values) for name, values in read_tensors(path)[0].items()}
@@ -273,8 +275,6 @@ class BinarySystem(NeuralSystem):
             problems.append(f"table_of: must be {len(taxonomy)} whole numbers")
         elif not ((table_of >= 0) & (table_of < max(tables, 1))).all():
             problems.append("table_of: names word vectors that are not there")
-        if len(fits) != len(taxonomy) or not all(isinstance(fit, dict) and "weight" in fit for fit in fits):
-            problems.append(f"{FITS}: must tell of {len(taxonomy)} labels")
         if problems or table_of is None:
             raise ModelFolderError(
                 f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", problems
@@ -284,16 +284,6 @@ class BinarySystem(NeuralSystem):
         each = {name: stored[f"labels.{name}"] for name in one.own_state()}
         system._take(one, [stored[f"tables.{number}"] for number in range(tables)], table_of, each, fits)
         return system
-
-
-def _read_json(path: Path, kind: type) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFolderError(f"{path}: cannot be read ({error}).") from None
-    if not isinstance(content, kind):
-        raise ModelFolderError(f"{path}: must be a JSON {'object' if kind is dict else 'array'}.")
-    return content
 
 
 def log_odds(positives: int, documents: int, weight: float) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads that of the standard library from Python 3.12 on only
+
+from taxotext.errors import ModelFolderError
+from taxotext.models.json_files import read_json
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 Number = Annotated[float, Field(strict=True)]
@@ -59,12 +63,20 @@ def wrong_fit(fit: Mapping[str, Any], labels: int) -> str | None:
     return wrong
 
 
-def wrong_fits(fits: Sequence[Any], labels: int) -> list[str]:
-    """What is wrong with the fits of all labels, in the order of the taxonomy; one sentence for each label."""
+def read_fits(path: Path, labels: int) -> list[dict[str, Any]]:
+    """Read how the labels of a model were fitted, in the order of its taxonomy.
+
+    Raises:
+        ModelFolderError: the file is missing or damaged, or tells of another number of labels.
+    """
+    fits = read_json(path, list)
     if len(fits) != labels:
-        return [f"must tell of {labels} labels, not of {len(fits)}"]
+        raise ModelFolderError(f"{path}: tells of {len(fits)} labels, the taxonomy of {labels}; save the model again.")
     found = [(number, wrong_fit(fit, labels)) for number, fit in enumerate(fits)]
-    return [f"label {number}: {wrong}" for number, wrong in found if wrong is not None]
+    problems = [f"{number}: {wrong}" for number, wrong in found if wrong is not None]
+    if problems:
+        raise ModelFolderError(f"{path}: is damaged; save the model again.", problems)
+    return fits
 
 
 def _wrong(adapter: TypeAdapter[Any], values: Any) -> str | None:

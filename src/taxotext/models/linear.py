@@ -28,6 +28,7 @@ from taxotext.data.splits import k_folds
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.models.heldout import HeldOut
+from taxotext.models.json_files import read_json
 from taxotext.models.memory import Need, check_memory
 from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 from taxotext.processes import usable_cores
@@ -398,13 +399,8 @@ class Linear(System):
 
 
 def _read_words(path: Path) -> list[str]:
-    try:
-        words = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelFolderError(f"{path}: is missing; save the model again.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+    words = read_json(path, list)
+    if not words or not all(isinstance(word, str) for word in words):
         raise ModelFolderError(f"{path}: must be a JSON list of words; save the model again.")
     if len(set(words)) != len(words):
         raise ModelFolderError(f"{path}: holds a word twice; save the model again.")

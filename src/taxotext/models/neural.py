@@ -19,6 +19,7 @@ from taxotext.files import write_atomically
 from taxotext.models import parts
 from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights, recorded_weights, shortest
+from taxotext.models.json_files import read_json
 from taxotext.models.space import Around
 from taxotext.settings import Settings
 
@@ -307,12 +308,7 @@ class NeuralSystem(System):
         """Read what :meth:`save_parts` wrote."""
         system = cls(settings, taxonomy)
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
-        try:
-            record = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelFolderError(f"{folder / 'encoder.json'}: cannot be read ({error}).") from None
-        if not isinstance(record, dict):
-            raise ModelFolderError(f"{folder / 'encoder.json'}: must be a JSON object.")
+        record = read_json(folder / "encoder.json", dict)
         system._assemble(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
         load_weights(system.network, folder / "weights.safetensors")
         if getattr(settings.loss, "weights_from", None) is not None:  # from the folder: the other model may be gone

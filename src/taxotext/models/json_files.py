@@ -1,0 +1,28 @@
+"""JSON files of model folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from taxotext.errors import ModelFolderError
+
+Content = TypeVar("Content", dict, list)  # type: ignore[type-arg]  # whatever they hold
+
+
+def read_json(path: Path, kind: type[Content]) -> Content:
+    """Read a JSON object (``dict``) or array (``list``).
+
+    Raises:
+        ModelFolderError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFolderError(f"{path}: is missing; save the model again.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
+    if not isinstance(content, kind):
+        raise ModelFolderError(f"{path}: must be a JSON {'object' if kind is dict else 'list'}; save the model again.")
+    return content
