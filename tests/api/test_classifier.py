@@ -116,8 +116,12 @@ def test_probabilities_have_a_row_for_each_text_and_a_column_for_each_label(fitt
 def test_one_text_instead_of_a_list_and_other_things_are_refused(fitted: Classifier) -> None:
     with pytest.raises(DataError, match=r"One text was given where a list of texts is needed; write \[text\]"):
         fitted.predict("cat")
-    with pytest.raises(DataError, match="Text 1 is a int, not a string"):
+    with pytest.raises(DataError, match="Text 1 is a number, not a string: 5"):
         fitted.predict(["cat", 5])  # type: ignore[list-item]
+    broken = ["cat", "\ud800 dog"]
+    for act in (fitted.predict, fitted.predict_proba, lambda texts: list(fitted.decode_stream(iter(texts)))):
+        with pytest.raises(DataError, match="Text 1 has half a character"):
+            act(broken)
 
 
 def test_other_rules_can_be_assigned_and_are_checked(fitted: Classifier) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from taxotext.data import Corpus
+from taxotext.data.lists import HALF_CHARACTER
+from taxotext.data.records import kind, short
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
 from taxotext.settings import Settings
@@ -73,14 +75,18 @@ def is_matrix(y: Any) -> bool:
 
 
 def checked_texts(X: Any) -> list[str]:
-    """A list of strings; raises DataError naming the first that is none."""
+    """A list of strings of whole characters; raises DataError naming the first that is none."""
     if isinstance(X, str):
         raise DataError("One text was given where a list of texts is needed; write [text].")
-    texts = list(X)
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"Text {position} is a {type(text).__name__}, not a string.")
-    return texts
+    return [_checked(text, position) for position, text in enumerate(X)]
+
+
+def _checked(text: Any, position: int) -> str:
+    if not isinstance(text, str):
+        raise DataError(f"Text {position} is {kind(text)}, not a string: {short(text)}.")
+    if not text.isascii() and HALF_CHARACTER.search(text):
+        raise DataError(f"Text {position} has half a character (a lone surrogate): {short(text)}; decode it anew.")
+    return text
 
 
 def length(texts: Iterable[str]) -> int | None:
@@ -89,10 +95,10 @@ def length(texts: Iterable[str]) -> int | None:
 
 
 def parts(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Cut a stream into lists of at most ``size``."""
+    """Cut a stream into lists of at most ``size``; raises DataError as :func:`checked_texts` does."""
     part: list[str] = []
-    for text in texts:
-        part.append(text)
+    for position, text in enumerate(texts):
+        part.append(_checked(text, position))
         if len(part) == size:
             yield part
             part = []

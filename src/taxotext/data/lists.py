@@ -20,7 +20,7 @@ from taxotext.labels.building import id_problem
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def check_texts(texts: Iterable[str]) -> list[str]:
@@ -34,7 +34,7 @@ def check_texts(texts: Iterable[str]) -> list[str]:
             problems.append(f"texts[{i}] must be a string, found {kind(value)}: {short(value)}")
         elif not value.strip():
             problems.append(f"texts[{i}] is empty; give a text or leave the document out")
-        elif _SURROGATE.search(value):
+        elif HALF_CHARACTER.search(value):
             problems.append(f"texts[{i}] has half a character (a lone surrogate): {short(value)}; decode it anew")
         elif "\0" in value:
             problems.append(f"texts[{i}] holds a NUL character (U+0000): {short(value)}; remove it")
