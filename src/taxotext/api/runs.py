@@ -219,11 +219,12 @@ def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int 
     train, validation = read_data(config.data, where)
     chosen = config.chosen or _choose(config, train, where, reporter)
     trial = try_fit(chosen.kind, chosen.settings, train, validation, batches=batches, reporter=reporter)
-    minutes = trial.seconds / trial.documents * trial.all_documents * trial.epochs / 60
+    minutes = max(trial.estimate() / 60, 0.1)
+    seconds = trial.seconds + trial.seconds_once
     return (
         f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
-        f"{trial.seconds:.1f} s, nothing written. The whole training would take about {max(minutes, 0.1):.1f} minutes "
-        f"at most. {memory_sentence(trial.system, *trial.whole)}".rstrip()
+        f"{seconds:.1f} s, nothing written. The whole training would take about {minutes:.1f} minutes at most. "
+        f"{memory_sentence(trial.system, *trial.whole)}".rstrip()
     )
 
 

@@ -24,6 +24,7 @@ from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder
 from taxotext.training import RunFolder
 from taxotext.training.run import clean_run
+from taxotext.wording import counted
 
 DEFAULT_TRIALS = 20
 LOOKED_BACK = 3
@@ -138,8 +139,8 @@ def search(
     result = SearchResult(base.kind.name, metric, described, tuple(folder.trials), output)
     best = result.best
     reporter.note(
-        f"Best of {len(result.trials)} trials: trial {best.number}, {metric} {best.value:.4f}. Wrote {output / BEST} "
-        f"and {output / MODEL}. Next: taxotext evaluate {output / MODEL} TEST"
+        f"Best of {counted(len(result.trials), 'trial')}: trial {best.number}, {metric} {best.value:.4f}. "
+        f"Wrote {output / BEST} and {output / MODEL}. Next: taxotext evaluate {output / MODEL} TEST"
     )
     return result
 

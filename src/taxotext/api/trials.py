@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.models.base import System, SystemSettings
+from taxotext.models.binary import ClassWeightSettings
 from taxotext.models.memory import check_memory, sentence
-from taxotext.progress import Reporter
+from taxotext.progress import Reporter, Silent
 from taxotext.training import CROSS_FITTING_RECIPES
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A fit of few documents: how many of how many, in what time, and how often the whole fit goes through them.
+    """A fit of few documents.
 
-    ``whole`` are the documents of the whole fit: those to train on, and those that are held out.
+    Attributes:
+        documents, all_documents: how many were fitted, of how many.
+        work: documents times epochs, of all labels that are fitted on their own.
+        whole_work: that of the whole fit at most, for one of the processes that share it.
+        seconds: of the work.
+        seconds_once: of what the whole fit does once for each document.
+        system: fitted, with the settings of the whole fit.
+        whole: the documents of the whole fit: those to train on, and those that are held out.
     """
 
     documents: int
     all_documents: int
-    epochs: int
+    work: float
+    whole_work: float
     seconds: float
+    seconds_once: float
     system: System
     whole: tuple[Corpus, Corpus | None]
+
+    def estimate(self) -> float:
+        """Seconds of the whole fit at most, in a straight line from this one."""
+        return self.seconds / self.work * self.whole_work + self.once()
+
+    def once(self) -> float:
+        """Seconds of what the whole fit does once."""
+        return self.seconds_once / self.documents * self.all_documents
 
 
 def try_fit(
@@ -38,7 +58,7 @@ def try_fit(
     longest: bool = False,
     reporter: Reporter,
 ) -> Trial:
-    """Fit a few batches of the real data, once through, and write nothing.
+    """Fit a few batches of the real data, once through, and write nothing; notes on so few documents are not passed on.
 
     Args:
         kind, settings: of the system.
@@ -51,19 +71,46 @@ def try_fit(
     if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     training = getattr(settings, "training", None)
-    if training is None:
-        size, epochs = min(len(train), 500 * batches // 3), 1
-    else:
-        size, epochs = min(len(train), batches * training.batch_size), training.epochs
-        settings = settings.model_copy(update={"training": training.model_copy(update={"epochs": 1})})
+    size = min(len(train), 500 * batches // 3 if training is None else batches * training.batch_size)
     if longest:
         rows = sorted(range(len(train)), key=lambda row: -len(train.texts[row]))[:size]
     else:
         rows = [position * len(train) // size for position in range(size)]
     few = train.subset(rows)
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    system, manifest = fit_system(kind, settings, few, few_validation, reporter=reporter)
-    return Trial(len(few), len(train), epochs, float(manifest.facts["seconds"]), system, (train, validation))
+    system, manifest = fit_system(kind, _once_through(settings), few, few_validation, reporter=_Unnoted(reporter))
+    system.settings = settings
+    seconds, once = float(manifest.facts["seconds"]), 0.0
+    done, planned = 1.0, 1.0 if training is None else float(training.epochs)
+    if kind.recipe == "hierarchy":
+        from taxotext.training.plan import Files, Plan
+
+        plan = Plan.of(settings, train, validation, Files(Path()))  # type: ignore[arg-type]  # those of that recipe
+        fits: Any = system.fits  # type: ignore[attr-defined]
+        at_work, done = (sum(fit[key] for fit in fits) for key in ("seconds", "epochs"))
+        planned = sum(plan.epochs.values()) / plan.processes
+        seconds, once = at_work, max(seconds - at_work, 0.0)
+    work, whole_work = len(few) * max(done, 1), len(train) * planned
+    return Trial(len(few), len(train), work, whole_work, seconds, once, system, (train, validation))
+
+
+def _once_through(settings: SystemSettings) -> SystemSettings:
+    """The settings with one epoch, one class weight, and one process of those that fit labels side by side."""
+    changes: dict[str, Any] = {}
+    training, weights = getattr(settings, "training", None), getattr(settings, "weights", None)
+    if training is not None:
+        changes["training"] = training.model_copy(update={"epochs": 1})
+    if isinstance(weights, ClassWeightSettings):
+        changes["weights"] = weights.model_copy(update={"candidates": weights.candidates[:1]})
+        changes["runtime"] = settings.runtime.model_copy(update={"threads": 1})
+    return settings.model_copy(update=changes)
+
+
+class _Unnoted(Silent):
+    """Shows progress and drops notes."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.task = reporter.task  # type: ignore[method-assign]
 
 
 def memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.options import AsJson
+from taxotext.wording import counted
 
 if TYPE_CHECKING:
     from taxotext.experiments.settings import ExperimentSettings
@@ -141,8 +142,9 @@ def plan(
     print_table(("system", "corpus", "cells", "time a cell", "memory a cell", "tried"), rows)
     cells = f"{found.cells} cells to run" + (f" ({found.finished} finished)" if found.finished else "")
     typer.echo(
-        f"{cells}, {found.jobs} at a time with {found.threads} threads each: about {duration(found.seconds)}, then at "
-        f"most {duration(found.speed_seconds)} for measuring speed; up to {found.memory / 1e6:,.0f} MB at a time."
+        f"{cells}, {found.jobs} at a time with {counted(found.threads, 'thread')} each: about "
+        f"{duration(found.seconds)}, then at most {duration(found.speed_seconds)} for measuring speed; "
+        f"up to {found.memory / 1e6:,.0f} MB at a time."
     )
     for sentence in found.advice():
         reporter.note(sentence)

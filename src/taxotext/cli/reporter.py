@@ -60,7 +60,7 @@ class _LineTask:
         if not final and self._total is not None and rate > 0:
             left = f", {_clock((self._total - self._done) / rate)} left"
         fields = "".join(f", {name} {_figure(value)}" for name, value in self._fields.items())
-        line = f"{self._name}: {self._done}{of} {self._unit}, {rate:.1f}/s{fields}{left}\n"
+        line = f"{self._name}: {self._done}{of} {self._unit}, {_pace(rate)}{fields}{left}\n"
         sys.stderr.write(line)
         sys.stderr.flush()
 
@@ -119,11 +119,22 @@ class _BarTask:
         self._refreshed = time.monotonic()
         rate = self._done / max(self._refreshed - self._started, 1e-9)
         figures = "".join(f"  {name} {_figure(value)}" for name, value in self._figures.items())
-        self._progress.update(self._identity, rate=f"{rate:.1f}/s", figures=figures)  # type: ignore[attr-defined]
+        self._progress.update(self._identity, rate=_pace(rate), figures=figures)  # type: ignore[attr-defined]
 
 
 def _figure(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4f}"
+
+
+def _pace(rate: float) -> str:
+    """Units a second, or a minute or hour where that says more.
+
+    >>> _pace(7.25), _pace(0.05), _pace(0.001), _pace(0.0)
+    ('7.2/s', '3.0/min', '3.6/h', '0.0/s')
+    """
+    if rate >= 0.1 or rate == 0:
+        return f"{rate:.1f}/s"
+    return f"{60 * rate:.1f}/min" if 60 * rate >= 1 else f"{3600 * rate:.1f}/h"
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.wording import counted
 
 
 def tune(
@@ -87,6 +88,7 @@ def tune(
             "{error_before:.4f} -> {error_after:.4f} there.".format(**report.calibration)
         )
     reporter.note(
-        f"Tuned {report.tuned_labels} label thresholds (common {report.threshold:.3f}) on {report.documents} documents "
-        f"of {report.tuned_on}: {report.metric} {report.before:.4f} -> {report.after:.4f} there. Wrote {model}."
+        f"Tuned {counted(report.tuned_labels, 'label threshold')} (common {report.threshold:.3f}) on "
+        f"{counted(report.documents, 'document')} of {report.tuned_on}: {report.metric} {report.before:.4f} -> "
+        f"{report.after:.4f} there. Wrote {model}."
     )

@@ -32,7 +32,7 @@ class Estimate:
         memory: peak of one process in bytes; None when the trial failed.
         tried: training documents of the trial.
         documents: training documents in all.
-        epochs: how often they are gone through.
+        epochs: how often they are gone through; of classifiers for one label each: that times labels, a process.
         reason: why the trial failed.
     """
 
@@ -43,7 +43,7 @@ class Estimate:
     memory: int | None
     tried: int
     documents: int
-    epochs: int
+    epochs: float
     reason: str
 
 
@@ -223,9 +223,10 @@ def probe_cell(cell: Cell, peak_memory: Any, reporter: Reporter) -> dict[str, An
     large = try_fit(kind, settings, train, validation, batches=9, reporter=reporter)
     memory = float(peak_memory())
     more = large.documents - small.documents
-    pace = (large.seconds - small.seconds) / more if more > 0 else 0.0
+    work = large.work - small.work
+    pace = (large.seconds - small.seconds) / work if work > 0 else 0.0
     if pace <= 0:  # too little to tell the pace from the noise
-        pace = large.seconds / large.documents
+        pace = large.seconds / large.work
     if in_batches:
         try_fit(kind, settings, train, validation, batches=1, longest=True, reporter=reporter)
         memory = float(peak_memory())
@@ -237,12 +238,13 @@ def probe_cell(cell: Cell, peak_memory: Any, reporter: Reporter) -> dict[str, An
         pass
     scoring = (time.monotonic() - started) / len(few)
     held_out = len(validation) if validation is not None else len(train) - large.all_documents
-    seconds = large.seconds + pace * (large.all_documents * large.epochs - large.documents)
-    seconds += scoring * (held_out * large.epochs + len(test)) + 2 * reading
+    epochs = large.whole_work / large.all_documents
+    seconds = large.seconds + pace * (large.whole_work - large.work) + large.once()
+    seconds += scoring * (held_out * epochs + len(test)) + 2 * reading
     return {
         "seconds": max(seconds, 0.0),
         "memory": int(memory),
         "tried": large.documents,
         "documents": large.all_documents,
-        "epochs": large.epochs,
+        "epochs": epochs,
     }

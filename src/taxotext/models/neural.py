@@ -21,6 +21,7 @@ from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, b
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights, recorded_weights, shortest
 from taxotext.models.json_files import read_json
 from taxotext.models.space import Around
+from taxotext.models.words import WordSettings
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,6 +108,13 @@ class NeuralSystem(System):
         """Weights of positives by label id, where the loss took them from another model; else None."""
 
     # -- building ----------------------------------------------------------------------------------------------
+
+    @property
+    def first_step(self) -> str:
+        """What :meth:`build` does first, as a sentence."""
+        if isinstance(self.settings.encoder, WordSettings):
+            return "Making the vocabulary and the first word vectors."
+        return "Loading the pretrained encoder."
 
     def build(self, train: Corpus) -> None:
         """Create the network: the encoder with its pretrained weights, the rest from the current random state.

@@ -52,7 +52,7 @@ def fit(
         raise DataError(f"{system.name} needs training and validation documents; one of the two is empty.")
     runtime = system.runtime()
     torch.manual_seed(system.settings.seed)
-    reporter.note("Loading the encoder.")
+    reporter.note(system.first_step)
     system.build(train)
     for note in system.notes:
         reporter.note(note)

@@ -21,7 +21,6 @@ from taxotext.models.binary_parts import changes_encoder, reads_states, single_n
 from taxotext.models.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.models.heldout import HeldOut
 from taxotext.models.memory import check_memory
-from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
 from taxotext.training.damage import reading
 from taxotext.training.fits import Ledger, make_executor, run_graph
@@ -62,9 +61,7 @@ def fit(
     clock = _Clock(run.checkpoints)
     settings, taxonomy = system.settings, system.taxonomy
     torch.manual_seed(settings.seed)
-    shares_words = settings.body is None
-    what = "Making the vocabulary and the first word vectors." if shares_words else "Loading the pretrained encoder."
-    reporter.note(what)
+    reporter.note(system.first_step)
     system.build(train)
     if settings.runtime.check_memory:
         check_memory(system.memory(train, validation))
@@ -74,11 +71,9 @@ def fit(
     windows = system.windows(train.texts)
     _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation, reporter)
     files.states.mkdir(exist_ok=True)
-    positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
-    validated = np.asarray(validation.known_targets.sum(axis=0), dtype=np.int64).ravel()
-    plan = Plan(settings, taxonomy, positives, validated, len(train), files)
+    plan = Plan.of(settings, train, validation, files)
     _note_fallbacks(plan, reporter)
-    processes = min(settings.runtime.threads or usable_cores(), max(len(plan.epochs), 1))
+    processes = plan.processes
     ledger = Ledger(files.ledger, plan.wrong)
     before = ledger.read(plan.graph.order)
     inherits = settings.transfer.enabled

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.data import Corpus
 from taxotext.labels import Taxonomy
 from taxotext.models.binary import BinarySettings
 from taxotext.models.binary_parts import trains_words
 from taxotext.models.fit_reports import wrong_fit, wrong_report
+from taxotext.processes import usable_cores
 from taxotext.training.fits import Graph, Node, Request
 from taxotext.training.fits.graph import Result
 
@@ -112,6 +114,19 @@ class Plan:
         """Epochs that each fit of the graph trains at most."""
         self.hows = [self.how(label) for label in range(len(taxonomy))]
         """:meth:`how` of each label (N,)."""
+
+    @classmethod
+    def of(cls, settings: BinarySettings, train: Corpus, validation: Corpus, files: Files) -> Plan:
+        """The plan for the labels of two corpora with one taxonomy."""
+        positives, validated = (
+            np.asarray(corpus.known_targets.sum(axis=0), dtype=np.int64).ravel() for corpus in (train, validation)
+        )
+        return cls(settings, train.taxonomy, positives, validated, len(train), files)
+
+    @property
+    def processes(self) -> int:
+        """How many fit side by side."""
+        return min(self.settings.runtime.threads or usable_cores(), max(len(self.epochs), 1))
 
     def how(self, label: int) -> str:
         """How the class weight and the epoch of a label are found."""
