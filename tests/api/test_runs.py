@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from taxotext.api.runs import default_config, dry_run, identity, parse_run, train_run
+from taxotext.api.search import search
 from taxotext.data import write_jsonl
 from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.experiments.folder import ExperimentFolder
 from taxotext.labels import write_taxonomy
 from taxotext.progress import Silent
 from taxotext.training.run import run_folder_of
@@ -90,6 +92,20 @@ def test_a_finished_training_is_not_repeated(
     train_run(values, tmp_path / "model", resume=True, reporter=notes)
     assert notes.sentences == [f"{tmp_path / 'model'} is finished already; nothing to do."]
     assert (tmp_path / "model/config.json").stat().st_mtime_ns == before
+
+
+def test_nothing_is_written_into_a_model(values: dict[str, Any], tmp_path: Path) -> None:
+    """Whatever replaces the model would remove it."""
+    train_run(values, tmp_path / "model", reporter=Silent())
+    before = sorted(path.name for path in (tmp_path / "model").iterdir())
+    for inside in (tmp_path / "model/next", tmp_path / "model/a/b"):
+        with pytest.raises(ModelFolderError, match=rf"{inside}: lies in the model {tmp_path / 'model'}; choose"):
+            train_run(values, inside, reporter=Silent())
+        with pytest.raises(ModelFolderError, match="lies in the model"):
+            search(values, inside, trials=1, reporter=Silent())
+        with pytest.raises(ModelFolderError, match="lies in the model"):
+            ExperimentFolder(inside).start(None, [], resume=False, threads=1)  # type: ignore[arg-type]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
 
 
 def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any], tmp_path: Path) -> None:

@@ -275,6 +275,22 @@ def test_labels_without_documents_answer_with_their_odds_and_rare_ones_take_over
     check_folder(classifier, tmp_path, corpus, files=FILES)
 
 
+@pytest.mark.parametrize(
+    ("weights", "epochs", "said"),
+    [
+        ({"candidates": [1, 3], "rungs": [2, 5]}, 2, True),
+        ({"candidates": [1, 3], "rungs": [1, 5]}, 2, False),
+        ({"candidates": [1, 3], "search": "grid"}, 2, False),
+        ({"candidates": [3]}, 2, False),
+    ],
+)
+def test_a_halving_without_rungs_is_called_a_grid(weights: dict[str, Any], epochs: int, said: bool) -> None:
+    notes, able = Notes(), settings(weights=weights, training={"epochs": epochs})
+    Classifier("gru_att", **able).fit(tiny_corpus(), validation=tiny_corpus(), reporter=notes)
+    told = [sentence for sentence in notes.sentences if "(2, 5) none is below training.epochs (2)" in sentence]
+    assert bool(told) == said
+
+
 # -- the folder ----------------------------------------------------------------------------------------------------
 
 

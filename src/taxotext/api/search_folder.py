@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import remove_stale, write_text_atomically
-from taxotext.store import check_free
+from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, clean_run, differences, take_run
 
 RECORD, TRIALS, BEST, MODEL, RUNS = "search.json", "trials.jsonl", "best.yaml", "model", "trials"
@@ -86,6 +86,7 @@ class SearchFolder:
 
     def _check_place(self, record: Path, *, resume: bool, overwrite: bool) -> None:
         folder = self.folder
+        check_outside_models(folder)
         if folder.is_file():
             raise ModelFolderError(f"{folder}: is a file; name a folder for the search.")
         if folder.is_dir() and not record.is_file():

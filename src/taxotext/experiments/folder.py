@@ -30,6 +30,7 @@ from taxotext.experiments.cells import Cell
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
 from taxotext.files import named, temporary_of, write_text_atomically
+from taxotext.store import check_outside_models
 
 FORMAT_VERSION = 1
 RECORD, SOURCE, LOCK = "experiment.json", "experiment.yaml", "lock"
@@ -86,7 +87,9 @@ class ExperimentFolder:
 
         Raises:
             ConfigError: it holds an experiment (without ``resume``) or other things, or somebody is at work in it.
+            ModelFolderError: it lies in a model.
         """
+        check_outside_models(self.path)
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise ConfigError(f"{self.path}: is a file; name a folder for the experiment.")

@@ -34,6 +34,7 @@ from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
 from taxotext.processes import usable_cores
 from taxotext.training.run import differences
+from taxotext.wording import counted
 
 LOOK_EVERY = 0.1
 SHOW_EVERY = 1.0
@@ -115,7 +116,7 @@ def run_experiment(
             _forget_other_code(todo, observer)
         reused = sum(todo.state(cell) == FINISHED for cell in todo.cells)
         if reused:
-            observer.note(f"{_counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
+            observer.note(f"{counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
         _note_other_code(todo, observer)
         crew = _Crew(todo, threads, observer)
         try:
@@ -153,7 +154,7 @@ def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: S
                 f"cells/{folder.folder_of(old).path.name}."
             )
     if gone:
-        sentences.append(f"{_counted(gone, 'cell')} of the folder no longer part of the experiment: kept, not shown.")
+        sentences.append(f"{counted(gone, 'cell')} of the folder no longer part of the experiment: kept, not shown.")
     return sentences
 
 
@@ -226,7 +227,7 @@ class _Crew:
         """End what still runs: after Ctrl-C trainings may save a checkpoint, a second Ctrl-C cuts that short."""
         if not self._running:
             return
-        self._observer.note(f"Stopping {_counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
+        self._observer.note(f"Stopping {counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
         for job in self._running:
             with contextlib.suppress(ProcessLookupError):
                 job.process.send_signal(signal.SIGINT)
@@ -335,7 +336,7 @@ def _note_other_code(todo: _Todo, observer: Observer) -> None:
     other = [cell for cell in todo.cells if todo.fitted(cell) and _is_of_other_code(todo.folders[cell.key])]
     if other:
         observer.note(
-            f"{_counted(len(other), 'finished cell')} computed by another state of the source of version "
+            f"{counted(len(other), 'finished cell')} computed by another state of the source of version "
             f"{taxotext.__version__}; the table says so. --exact-code runs them again."
         )
 
@@ -367,7 +368,3 @@ def check_free(output: Path, resume: bool) -> None:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 24 else text[:12] + "..."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

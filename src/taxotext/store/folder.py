@@ -63,8 +63,9 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
     Raises:
         ModelFolderError: it is a file, a folder that is not empty (without ``overwrite``), or a folder that is no
-            model and would be lost (with it).
+            model and would be lost (with it); or it lies in a model.
     """
+    check_outside_models(folder)
     try:
         place = _place(folder)
         recover_folder(place)
@@ -78,6 +79,17 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise ModelFolderError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
     if not _is_model(place):
         raise ModelFolderError(f"{folder}: is not a model of Taxotext and is not replaced; choose another folder.")
+
+
+def check_outside_models(folder: Path) -> None:
+    """Refuse an output folder inside a model: whatever replaces that model would remove it.
+
+    Raises:
+        ModelFolderError: it lies in one.
+    """
+    around = next((parent for parent in _place(folder).parents if _is_model(parent)), None)
+    if around is not None:
+        raise ModelFolderError(f"{folder}: lies in the model {around}; choose a folder outside of it.")
 
 
 def _is_model(folder: Path) -> bool:

@@ -72,6 +72,7 @@ def fit(
     _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation, reporter)
     files.states.mkdir(exist_ok=True)
     plan = Plan.of(settings, train, validation, files)
+    _note_search(plan, reporter)
     _note_fallbacks(plan, reporter)
     processes = plan.processes
     ledger = Ledger(files.ledger, plan.wrong)
@@ -137,6 +138,17 @@ def _check_same(system: BinarySystem, files: Files) -> None:
         raise ConfigError(
             "encoder: what it is made from (encoder.source, encoder.embeddings) has changed since the training began; "
             "bring it back, or start anew with --overwrite."
+        )
+
+
+def _note_search(plan: Plan, reporter: Reporter) -> None:
+    """Say where a search by halving is none."""
+    weights, epochs = plan.settings.weights, plan.settings.training.epochs
+    if weights.search == "halving" and len(weights.candidates) > 1 and len(plan.rungs) == 1:
+        rungs = ", ".join(map(str, weights.rungs))
+        reporter.note(
+            f"Every class weight is trained to its end, as with weights.search=grid: of weights.rungs ({rungs}) none "
+            f"is below training.epochs ({epochs})."
         )
 
 
