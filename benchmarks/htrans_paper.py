@@ -1,0 +1,126 @@
+"""Preset ``paper`` of ``gru_att`` and ``htrans`` on a part of one corpus, beside models of all its labels.
+
+    python benchmarks/htrans_paper.py chemical-exposure --branch 'Biomonitoring--effect marker'
+    python benchmarks/htrans_paper.py chemical-exposure --model weights=MODEL --model htrans=MODEL
+
+The folder holds ``train.jsonl.gz``, ``dev.jsonl.gz``, ``test.jsonl.gz`` and ``hierarchy.tsv``. The labels are one,
+those above and those below it; word vectors start from those of MiniLM's input layer, 48 units. With the preset each
+label selects class weight and epoch on its own 15 % of the training documents, and ``dev`` is left for thresholds. The
+figures are of ``test``, of these labels alone, also those of models that were trained with more labels. Each preset is
+a process of one thread; what is in the file of results is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SYSTEMS = ("gru_att", "htrans")
+SEED = 13
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--branch", default="Biomonitoring--effect marker")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=FOLDER", help="a model to stand beside")
+    parser.add_argument("--results", type=Path, default=Path("htrans_paper.json"))
+    parser.add_argument("--one", choices=SYSTEMS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(run(arguments.one, arguments.data, arguments.branch)))
+        return
+    found = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {}
+    missing = [system for system in SYSTEMS if f"{system}, paper" not in found]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, str(arguments.data), "--branch", arguments.branch, "--one"]
+    running = {
+        system: subprocess.Popen([*command, system], env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True)
+        for system in missing
+    }
+    for system, process in running.items():
+        told, _ = process.communicate()
+        if process.returncode:
+            sys.exit(f"{system} ended with code {process.returncode}.")
+        found[f"{system}, paper"] = json.loads(told.splitlines()[-1])
+        arguments.results.write_text(json.dumps(found, indent=1))
+    for name, _, folder in (given.partition("=") for given in arguments.model):
+        if name not in found:
+            found[name] = of_model(Path(folder), arguments.data, arguments.branch)
+            arguments.results.write_text(json.dumps(found, indent=1))
+    columns = ("micro_f1", "macro_f1", "micro_f1_tuned", "macro_f1_tuned", "fit_seconds", "epochs")
+    print("| case | " + " | ".join(columns) + " |\n|" + " --- |" * (len(columns) + 1))
+    for name, row in found.items():
+        print(f"| {name} | " + " | ".join(str(row[column]) for column in columns) + " |")
+
+
+def run(system: str, data: Path, branch: str) -> dict[str, Any]:
+    """Fit and evaluate one preset on the labels of a branch."""
+    from some_labels import with_labels
+
+    from taxotext import Classifier
+    from taxotext.data import read_corpus
+    from taxotext.labels import read_taxonomy
+
+    taxonomy = read_taxonomy(data / "hierarchy.tsv")
+    labels = _branch(taxonomy, branch)
+    train, dev, test = (
+        with_labels(read_corpus(data / f"{part}.jsonl.gz", taxonomy=taxonomy), labels)
+        for part in ("train", "dev", "test")
+    )
+    model = Classifier(
+        system,
+        preset="paper",
+        seed=SEED,
+        encoder={"embeddings": "encoder", "units": 48},
+        runtime={"device": "cpu", "threads": 1},
+    ).fit(train, validation=dev)
+    return _figures(model, test, test.taxonomy.ids)
+
+
+def of_model(folder: Path, data: Path, branch: str) -> dict[str, Any]:
+    """Figures of a trained model, of the labels of a branch alone."""
+    from taxotext import load
+    from taxotext.data import read_corpus
+
+    model = load(folder)
+    taxonomy = model.taxonomy
+    test = read_corpus(data / "test.jsonl.gz", taxonomy=taxonomy)
+    return _figures(model, test, [taxonomy.ids[label] for label in _branch(taxonomy, branch)])
+
+
+def _branch(taxonomy: Any, branch: str) -> list[int]:
+    middle = taxonomy.index(branch)
+    return sorted({middle, *taxonomy.ancestors(middle).tolist(), *taxonomy.descendants(middle).tolist()})
+
+
+def _figures(model: Any, test: Any, labels: list[str]) -> dict[str, Any]:
+    plain = _f1(model.evaluate(test, per_label=True)["per_label"], labels)
+    model.tune(metric="macro_f1")
+    tuned = _f1(model.evaluate(test, per_label=True)["per_label"], labels)
+    fits = [fit for fit, label in zip(model.system.fits, model.taxonomy.ids, strict=True) if label in labels]
+    return {
+        **plain,
+        **{f"{name}_tuned": value for name, value in tuned.items()},
+        "fit_seconds": round(sum(fit["seconds"] for fit in fits)),
+        "epochs": sum(fit["epochs"] for fit in fits),
+    }
+
+
+def _f1(rows: list[dict[str, Any]], labels: list[str]) -> dict[str, float]:
+    """Micro and macro-F1 (%) of some labels."""
+    chosen = [row for row in rows if row["id"] in labels]
+    hits = sum(round(row["recall"] * row["support"]) for row in chosen)
+    marks = sum(row["support"] + row["predicted"] for row in chosen)  # gold and answered
+    macro = sum(row["f1"] for row in chosen) / len(chosen)
+    return {"micro_f1": round(200 * hits / marks, 2), "macro_f1": round(100 * macro, 2)}
+
+
+if __name__ == "__main__":
+    main()
