@@ -21,8 +21,8 @@ from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.class_weights import given_weights
+from taxotext.models.named_files import named_files
 from taxotext.models.registry import find
-from taxotext.named_files import named_files
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, save_folder

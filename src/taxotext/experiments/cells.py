@@ -13,8 +13,8 @@ from taxotext import __version__
 from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.models.named_files import named_files
 from taxotext.models.registry import find
-from taxotext.named_files import named_files
 from taxotext.settings import parse_settings
 
 SAMPLE = "sample:"

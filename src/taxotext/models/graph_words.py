@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from taxotext.errors import DataError, ModelFolderError
+from taxotext.models.named_files import NamesFile
 from taxotext.models.parts import register
 from taxotext.models.words import WordSettings, build_over_words
-from taxotext.named_files import NamesFile
 
 if TYPE_CHECKING:
     from taxotext.data.tokens import TextTokenizer

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from taxotext.models.class_weights import given_weights, weights_file
-from taxotext.named_files import NamesFile
+from taxotext.models.named_files import NamesFile
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ModelFolderError
+from taxotext.models.named_files import NamesFile
 from taxotext.models.parts import register
-from taxotext.named_files import NamesFile
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:

@@ -87,7 +87,11 @@ def check_outside_models(folder: Path) -> None:
     Raises:
         ModelFolderError: it lies in one.
     """
-    around = next((parent for parent in _place(folder).parents if _is_model(parent)), None)
+    try:
+        parents = _place(folder).parents
+    except OSError:  # a name that no file system takes, of which others tell
+        return
+    around = next((parent for parent in parents if _is_model(parent)), None)
     if around is not None:
         raise ModelFolderError(f"{folder}: lies in the model {around}; choose a folder outside of it.")
 
