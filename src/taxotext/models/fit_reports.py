@@ -6,58 +6,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic reads that of the standard library from Python 3.12 on only
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxotext.errors import ModelFolderError
 from taxotext.models.json_files import read_json
 
-Count = Annotated[int, Field(ge=0, strict=True)]
-Number = Annotated[float, Field(strict=True)]
-Weight = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class FitReport(TypedDict):
+class FitReport(BaseModel):
     """One fit: a class weight of a label, trained to some epoch."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # how pydantic takes it
+    model_config = ConfigDict(strict=True)
     weight: Weight
-    f1: Number
-    average_precision: Number
-    loss: Number
+    f1: float
+    average_precision: float
+    loss: float
     epoch: Count
     epochs: Count
-    seconds: Number
+    seconds: float
 
 
-class LabelFit(TypedDict):
+class LabelFit(BaseModel):
     """The chosen fit of a label; ``parent`` and ``table``: numbers of labels, ``table`` -1: the first word vectors."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    model_config = ConfigDict(strict=True)
     how: Literal["searched", "fallback", "constant"]
     positives: Count
     parent: Count | None
     fits: Count
-    seconds: Number
+    seconds: float
     weight: Weight
-    f1: Number
+    f1: float
     epoch: Count
     epochs: Count
-    table: Annotated[int, Field(ge=-1, strict=True)]
-
-
-_REPORT: TypeAdapter[FitReport] = TypeAdapter(FitReport)
-_LABEL: TypeAdapter[LabelFit] = TypeAdapter(LabelFit)
+    table: Annotated[int, Field(ge=-1)]
 
 
 def wrong_report(report: Mapping[str, Any]) -> str | None:
     """What is wrong with a :class:`FitReport`, or None."""
-    return _wrong(_REPORT, report)
+    return _wrong(FitReport, report)
 
 
 def wrong_fit(fit: Mapping[str, Any], labels: int) -> str | None:
     """What is wrong with a :class:`LabelFit` among so many labels, or None."""
-    wrong = _wrong(_LABEL, fit)
+    wrong = _wrong(LabelFit, fit)
     if wrong is None and max(fit["table"], fit["parent"] or 0) >= labels:
         return f"parent, table: must be numbers of the {labels} labels"
     return wrong
@@ -79,9 +73,9 @@ def read_fits(path: Path, labels: int) -> list[dict[str, Any]]:
     return fits
 
 
-def _wrong(adapter: TypeAdapter[Any], values: Any) -> str | None:
+def _wrong(kind: type[BaseModel], values: Any) -> str | None:
     try:
-        adapter.validate_python(values)
+        kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"])
