@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from taxotext.errors import ConfigError
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.binary import ClassWeightSettings
 from taxotext.models.memory import check_memory, sentence
-from taxotext.progress import Reporter, Silent
+from taxotext.progress import Reporter, Task
 from taxotext.training import CROSS_FITTING_RECIPES
 
 
@@ -26,6 +28,7 @@ class Trial:
         whole_work: that of the whole fit at most, for one of the processes that share it.
         seconds: of the work.
         seconds_once: of what the whole fit does once for each document.
+        scorings: how often the whole fit scores the held-out documents beside that work.
         system: fitted, with the settings of the whole fit.
         whole: the documents of the whole fit: those to train on, and those that are held out.
     """
@@ -36,6 +39,7 @@ class Trial:
     whole_work: float
     seconds: float
     seconds_once: float
+    scorings: float
     system: System
     whole: tuple[Corpus, Corpus | None]
 
@@ -82,6 +86,7 @@ def try_fit(
     system.settings = settings
     seconds, once = float(manifest.facts["seconds"]), 0.0
     done, planned = 1.0, 1.0 if training is None else float(training.epochs)
+    scorings = planned
     if kind.recipe == "hierarchy":
         from taxotext.training.plan import Files, Plan
 
@@ -89,9 +94,9 @@ def try_fit(
         fits: Any = system.fits  # type: ignore[attr-defined]
         at_work, done = (sum(fit[key] for fit in fits) for key in ("seconds", "epochs"))
         planned = sum(plan.epochs.values()) / plan.processes
-        seconds, once = at_work, max(seconds - at_work, 0.0)
+        seconds, once, scorings = at_work, max(seconds - at_work, 0.0), 1.0
     work, whole_work = len(few) * max(done, 1), len(train) * planned
-    return Trial(len(few), len(train), work, whole_work, seconds, once, system, (train, validation))
+    return Trial(len(few), len(train), work, whole_work, seconds, once, scorings, system, (train, validation))
 
 
 def _once_through(settings: SystemSettings) -> SystemSettings:
@@ -106,11 +111,20 @@ def _once_through(settings: SystemSettings) -> SystemSettings:
     return settings.model_copy(update=changes)
 
 
-class _Unnoted(Silent):
+class _Unnoted:
     """Shows progress and drops notes."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.task = reporter.task  # type: ignore[method-assign]
+        self._reporter = reporter
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
+        """As of the reporter."""
+        with self._reporter.task(name, total, done, unit) as task:
+            yield task
+
+    def note(self, sentence: str) -> None:
+        """Drop the sentence."""
 
 
 def memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:

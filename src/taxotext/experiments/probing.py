@@ -238,13 +238,12 @@ def probe_cell(cell: Cell, peak_memory: Any, reporter: Reporter) -> dict[str, An
         pass
     scoring = (time.monotonic() - started) / len(few)
     held_out = len(validation) if validation is not None else len(train) - large.all_documents
-    epochs = large.whole_work / large.all_documents
     seconds = large.seconds + pace * (large.whole_work - large.work) + large.once()
-    seconds += scoring * (held_out * epochs + len(test)) + 2 * reading
+    seconds += scoring * (held_out * large.scorings + len(test)) + 2 * reading
     return {
         "seconds": max(seconds, 0.0),
         "memory": int(memory),
         "tried": large.documents,
         "documents": large.all_documents,
-        "epochs": epochs,
+        "epochs": large.whole_work / large.all_documents,
     }
