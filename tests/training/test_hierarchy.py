@@ -370,10 +370,6 @@ def test_resume_takes_over_what_may_change(data: dict[str, str], tmp_path: Path,
     output, facts = tmp_path / "model", tmp_path / "model.run/checkpoints/shared/facts.json"
     values, seen = tiny_run(data), []
 
-    class Stop(Silent):
-        def note(self, sentence: str) -> None:
-            pass
-
     from taxotext.training import hierarchy
 
     def stop(*_: Any, **__: Any) -> Any:
@@ -383,7 +379,7 @@ def test_resume_takes_over_what_may_change(data: dict[str, str], tmp_path: Path,
         raise Kill
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hierarchy, "Plan", stop)
+        patch.setattr(hierarchy.Plan, "of", stop)
         for minutes in (0, 7):
             values["training"] = {**values["training"], "checkpoint_minutes": minutes}
             with pytest.raises(Kill):

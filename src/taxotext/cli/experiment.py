@@ -140,7 +140,7 @@ def plan(
         for one in found.estimates
     ]
     print_table(("system", "corpus", "cells", "time a cell", "memory a cell", "tried"), rows)
-    cells = f"{found.cells} cells to run" + (f" ({found.finished} finished)" if found.finished else "")
+    cells = f"{counted(found.cells, 'cell')} to run" + (f" ({found.finished} finished)" if found.finished else "")
     typer.echo(
         f"{cells}, {found.jobs} at a time with {counted(found.threads, 'thread')} each: about "
         f"{duration(found.seconds)}, then at most {duration(found.speed_seconds)} for measuring speed; "
