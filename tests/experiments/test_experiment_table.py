@@ -24,7 +24,7 @@ from taxotext.experiments.answers import Answers
 from taxotext.experiments.folder import ExperimentFolder, read_json, write_json
 from taxotext.experiments.page import level_charts, page
 from taxotext.experiments.summary import COSTS, summarise
-from taxotext.experiments.svg import Bar, Line, Point, dots, lines, scatter
+from taxotext.experiments.svg import COLOURS, Bar, Line, Point, dots, lines, scatter
 from taxotext.experiments.tables import FILES, csv_table, markdown, write_tables
 from taxotext.metrics import evaluate
 
@@ -241,6 +241,16 @@ def test_lines_put_figures_where_they_belong_and_leave_out_what_is_missing() -> 
     whiskers = [one for one in tree.iter(f"{space}line") if "whisker" in str(one.get("class"))]
     spans = [float(one.get("y1", "nan")) - float(one.get("y2", "nan")) for one in whiskers]
     assert spans == pytest.approx([4 * (y[1] - y[0]) / 10, 2 * (y[1] - y[0]) / 10], abs=0.3)
+
+
+def test_two_systems_of_one_colour_can_be_told_apart(computed: ExperimentFolder) -> None:
+    drawn = [Line(str(number), [(float(number), None)], number) for number in range(COLOURS + 2)]
+    tree = ElementTree.fromstring(lines("t", ["one"], drawn))
+    looks = [str(one.get("class")) for one in tree.iter("{http://www.w3.org/2000/svg}circle")]
+    assert len(set(looks)) == len(drawn)
+    style = page(summarise(computed)).partition("</style>")[0]
+    for look in (f"c{COLOURS - 1} ", "circle.mean.again", "polyline.again"):
+        assert f"svg .{look}" in style or f"svg {look}" in style
 
 
 def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(

@@ -47,6 +47,9 @@ CHARTS += "".join(
     f"svg .c{n} {{ fill: var(--c{n}); stroke: var(--c{n}); }} svg .n{n} {{ fill: var(--c{n}); }}\n"
     for n in range(COLOURS)
 )
+CHARTS += (
+    "svg polyline.again { stroke-dasharray: 6 3; } svg circle.mean.again { fill: var(--back); stroke-width: 2; }\n"
+)
 LEVEL = re.compile(r"level_(\d+)_(micro|macro)_f1")
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 150, 24, 34, 44
 ROW = 30
 COLOURS = 8
-"""How many series the page's style has colours for (``.c0`` and so on)."""
+"""How many series the page's style has colours for (``.c0`` and so on); those beyond are hollow and dashed as well."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def dots(title: str, bars: Sequence[Bar], marks: Mapping[str, float] | None = No
         parts.append(
             f'<text class="name" x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(_cut(bar.name))}</text>'
         )
-        colour = f"c{bar.colour % COLOURS}"
+        colour = _class(bar.colour)
         if bar.sd is not None:
             ends = f'x1="{x(bar.mean - bar.sd):.1f}" x2="{x(bar.mean + bar.sd):.1f}"'
             parts.append(f'<line class="whisker {colour}" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -128,9 +128,7 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
     parts.append(f'<text class="tick" x="18" y="{middle:.1f}" {turned}>{escape(y_name)}</text>')
     heights = _apart([y(point.y) for point in points])
     for point, label in zip(points, heights, strict=True):
-        parts.append(
-            f'<circle class="mean c{point.colour % COLOURS}" cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="6">'
-        )
+        parts.append(f'<circle class="mean {_class(point.colour)}" cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="6">')
         parts.append(f"<title>{escape(point.name)}: {point.x:.3g}, {point.y:.2f}</title></circle>")
         parts.append(
             f'<text class="name" x="{x(point.x) + 11:.1f}" y="{label + 4:.1f}">{escape(_cut(point.name))}</text>'
@@ -148,7 +146,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         unit: of the figures.
     """
     height, left = 340, 56
-    base, right = height - BOTTOM, WIDTH - RIGHT - 130
+    base, right = height - BOTTOM, WIDTH - RIGHT - 150
     known = [(mean, sd or 0.0) for line in drawn for mean, sd in filter(None, line.places)]
     low, high = _limits([mean + side * sd for mean, sd in known for side in (-1, 1)])
     ticks = _ticks(low, high)
@@ -172,7 +170,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         )
     ends = []
     for line in drawn:
-        colour = f"c{line.colour % COLOURS}"
+        colour = _class(line.colour)
         found = [(x(number), *point) for number, point in enumerate(line.places) if point is not None]
         path = " ".join(f"{at:.1f},{y(mean):.1f}" for at, mean, _ in found)
         parts.append(f'<polyline class="path {colour}" points="{path}"/>')
@@ -186,7 +184,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         ends.append(y(found[-1][1]))
     for line, end in zip(drawn, _apart(ends), strict=True):
         place = f'x="{right + 10}" y="{end + 4:.1f}"'
-        parts.append(f'<text class="name n{line.colour % COLOURS}" {place}>{escape(_cut(line.name))}</text>')
+        parts.append(f'<text class="name n{line.colour % COLOURS}" {place}>{escape(_cut(line.name, 24))}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -246,5 +244,14 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:g}"
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= 20 else name[:19] + "…"
+def _cut(name: str, most: int = 18) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _class(colour: int) -> str:
+    """Classes of what has a colour.
+
+    >>> _class(1), _class(COLOURS + 1)
+    ('c1', 'c1 again')
+    """
+    return f"c{colour % COLOURS}" + (" again" if colour >= COLOURS else "")
