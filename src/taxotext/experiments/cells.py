@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,13 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
         DataError: one cannot be read.
     """
     data, files = _data_sections(settings, where)
-    digests: dict[str, str] = {}
+    once = cache(content_digest)  # cells share files
 
     def digest(path: str) -> str:
-        if path not in digests:
-            try:
-                digests[path] = content_digest(Path(path))
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
-        return digests[path]
+        try:
+            return once(Path(path))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
 
     cells = []
     tune = settings.tune.model_dump(mode="json", exclude={"enabled"}) if settings.tune.enabled else None
@@ -107,7 +106,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
             "identity_version": IDENTITY_VERSION,
             "code": __version__,
             "model": model,
-            **_settings_identity(model, given, where),
+            **_settings_identity(model, given, where, once),
             "data": contents,
             "reading": reading,
             "tune": tune,
@@ -173,7 +172,9 @@ def _data_sections(
     return sections, files
 
 
-def _settings_identity(model: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _settings_identity(
+    model: str, given: Mapping[str, Any], where: str, digest: Callable[[Path], str]
+) -> dict[str, Any]:
     """The complete settings, defaults included, and the contents of files that they name.
 
     Where it is computed does not count: device and threads, and how often checkpoints are written.
@@ -185,7 +186,7 @@ def _settings_identity(model: str, given: Mapping[str, Any], where: str) -> dict
     contents = {}
     for key, value, mark in named_files(settings):
         try:
-            contents[key] = content_digest(mark.find(value))
+            contents[key] = digest(mark.find(value))
         except OSError:
             continue  # no file: the name of an encoder on the hub, say
         except ConfigError as error:
