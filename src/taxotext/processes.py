@@ -9,6 +9,10 @@ import sys
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
+WAITING_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""Environment variables by which a user says how threads wait for each other."""
+TURNS = 3000
+"""Turns of a waiting thread before it gives its core away: a few microseconds."""
 
 
 def ask_for_death(parent: int) -> None:
@@ -31,6 +35,17 @@ def end_group() -> NoReturn:
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # never the group of somebody else
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)
+
+
+def wait_briefly() -> None:
+    """Let threads that wait for each other give their core away soon, in this process and those that it starts.
+
+    The threads of a product wait by turning in a loop, for milliseconds by default (GCC's OpenMP, which torch brings).
+    Where other processes want the same cores, the loop takes the core from the very thread that is waited for
+    (docs/results/speed.md). It has to be said before torch is loaded; who has set it is left alone.
+    """
+    if not any(name in os.environ for name in WAITING_VARIABLES):
+        os.environ["GOMP_SPINCOUNT"] = str(TURNS)
 
 
 def usable_cores() -> int:

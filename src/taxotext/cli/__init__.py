@@ -8,9 +8,12 @@ import os
 import sys
 from typing import Any
 
+from taxotext.processes import wait_briefly
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``taxotext``; mistakes of the user end with one sentence and exit code 2."""
+    wait_briefly()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
