@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 WAITING_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Environment variables by which a user says how threads wait for each other."""
 TURNS = 3000
-"""Turns of a waiting thread before it gives its core away: a few microseconds."""
+"""Turns of a waiting thread before it gives its core away: far less than a millisecond."""
 
 
 def ask_for_death(parent: int) -> None:

@@ -104,7 +104,7 @@ def test_nothing_is_written_into_a_model(values: dict[str, Any], tmp_path: Path)
         with pytest.raises(ModelFolderError, match="lies in the model"):
             search(values, inside, trials=1, reporter=Silent())
         with pytest.raises(ModelFolderError, match="lies in the model"):
-            ExperimentFolder(inside).start(None, [], resume=False, threads=1)  # type: ignore[arg-type]
+            ExperimentFolder(inside).start(None, [], resume=False, threads=1)  # type: ignore[arg-type]  # refused before it is read
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
 
 

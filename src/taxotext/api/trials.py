@@ -12,7 +12,7 @@ from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.models.base import System, SystemSettings
-from taxotext.models.binary import ClassWeightSettings
+from taxotext.models.binary import BinarySettings, BinarySystem
 from taxotext.models.memory import check_memory, sentence
 from taxotext.progress import Reporter, Task
 from taxotext.training import CROSS_FITTING_RECIPES
@@ -87,12 +87,12 @@ def try_fit(
     seconds, once = float(manifest.facts["seconds"]), 0.0
     done, planned = 1.0, 1.0 if training is None else float(training.epochs)
     scorings = planned
-    if kind.recipe == "hierarchy":
+    if isinstance(system, BinarySystem):
         from taxotext.training.plan import Files, Plan
 
-        plan = Plan.of(settings, train, validation, Files(Path()))  # type: ignore[arg-type]  # those of that recipe
-        fits: Any = system.fits  # type: ignore[attr-defined]
-        at_work, done = (sum(fit[key] for fit in fits) for key in ("seconds", "epochs"))
+        assert validation is not None  # held out above
+        plan = Plan.of(system.settings, train, validation, Files(Path()))
+        at_work, done = (sum(fit[key] for fit in system.fits) for key in ("seconds", "epochs"))
         planned = sum(plan.epochs.values()) / plan.processes
         seconds, once, scorings = at_work, max(seconds - at_work, 0.0), 1.0
     work, whole_work = len(few) * max(done, 1), len(train) * planned
@@ -102,11 +102,12 @@ def try_fit(
 def _once_through(settings: SystemSettings) -> SystemSettings:
     """The settings with one epoch, one class weight, and one process of those that fit labels side by side."""
     changes: dict[str, Any] = {}
-    training, weights = getattr(settings, "training", None), getattr(settings, "weights", None)
+    training = getattr(settings, "training", None)
     if training is not None:
         changes["training"] = training.model_copy(update={"epochs": 1})
-    if isinstance(weights, ClassWeightSettings):
-        changes["weights"] = weights.model_copy(update={"candidates": weights.candidates[:1]})
+    if isinstance(settings, BinarySettings):
+        one = {"candidates": settings.weights.candidates[:1]}
+        changes["weights"] = settings.weights.model_copy(update=one)
         changes["runtime"] = settings.runtime.model_copy(update={"threads": 1})
     return settings.model_copy(update=changes)
 
