@@ -231,8 +231,13 @@ def test_lines_put_figures_where_they_belong_and_leave_out_what_is_missing() -> 
         lines("t & t", ["one", "two", "<3>"], [first, Line("b", [(60.0, None), None, None], 1)])
     )
     space = "{http://www.w3.org/2000/svg}"
-    x, y = ([float(one.get(key, "nan")) for one in tree.iter(f"{space}circle")] for key in ("cx", "cy"))
+    means, keys = [], []
+    for one in tree.iter(f"{space}circle"):
+        (keys if one.find(f"{space}title") is None else means).append(one)
+    x, y = ([float(one.get(key, "nan")) for one in means] for key in ("cx", "cy"))
     assert len(x) == 4
+    assert [one.get("class") for one in keys] == ["mean c0", "mean c1"], "each name has its dot"
+    assert [one.get("cy") for one in keys] == [means[number].get("cy") for number in (2, 3)]
     assert x[3] == x[0]
     assert y[3] == y[0]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
@@ -267,7 +272,7 @@ def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
     whole["metrics"] = [levels[1], "micro_f1", levels[0]]
     (chart,) = level_charts(corpus, whole).values()
     assert chart.index("level 1") < chart.index("level 2")
-    assert chart.count("<circle") == 2 * len(corpus["rows"]) + 1
+    assert chart.count("</circle>") == 2 * len(corpus["rows"]) + 1
     assert "theirs (p. 2): 25.00 %" in chart
     text = page(whole)
     assert chart in text

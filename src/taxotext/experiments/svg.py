@@ -137,7 +137,7 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> st
 
 
 def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = "%") -> str:
-    """Means along an axis of names, whiskers of one standard deviation; names of the lines at their right ends.
+    """Means along an axis of names, whiskers of one standard deviation; at the right ends of the lines dots and names.
 
     Args:
         title: above the chart.
@@ -146,7 +146,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         unit: of the figures.
     """
     height, left = 340, 56
-    base, right = height - BOTTOM, WIDTH - RIGHT - 150
+    base, right = height - BOTTOM, WIDTH - RIGHT - 163
     known = [(mean, sd or 0.0) for line in drawn for mean, sd in filter(None, line.places)]
     low, high = _limits([mean + side * sd for mean, sd in known for side in (-1, 1)])
     ticks = _ticks(low, high)
@@ -183,7 +183,8 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
             parts.append(f"<title>{escape(line.name)}: {mean:.2f}{spread} {escape(unit)}</title></circle>")
         ends.append(y(found[-1][1]))
     for line, end in zip(drawn, _apart(ends), strict=True):
-        place = f'x="{right + 10}" y="{end + 4:.1f}"'
+        parts.append(f'<circle class="mean {_class(line.colour)}" cx="{right + 14}" cy="{end:.1f}" r="4"/>')
+        place = f'x="{right + 23}" y="{end + 4:.1f}"'
         parts.append(f'<text class="name n{line.colour % COLOURS}" {place}>{escape(_cut(line.name, 24))}</text>')
     return "".join([*parts, "</svg>"])
 
