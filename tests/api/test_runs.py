@@ -98,13 +98,14 @@ def test_nothing_is_written_into_a_model(values: dict[str, Any], tmp_path: Path)
     """Whatever replaces the model would remove it."""
     train_run(values, tmp_path / "model", reporter=Silent())
     before = sorted(path.name for path in (tmp_path / "model").iterdir())
+    never_read: Any = None
     for inside in (tmp_path / "model/next", tmp_path / "model/a/b"):
         with pytest.raises(ModelFolderError, match=rf"{inside}: lies in the model {tmp_path / 'model'}; choose"):
             train_run(values, inside, reporter=Silent())
         with pytest.raises(ModelFolderError, match="lies in the model"):
             search(values, inside, trials=1, reporter=Silent())
         with pytest.raises(ModelFolderError, match="lies in the model"):
-            ExperimentFolder(inside).start(None, [], resume=False, threads=1)  # type: ignore[arg-type]  # refused before it is read
+            ExperimentFolder(inside).start(never_read, [], resume=False, threads=1)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
 
 

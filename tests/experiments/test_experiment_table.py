@@ -272,7 +272,8 @@ def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
     whole["metrics"] = [levels[1], "micro_f1", levels[0]]
     (chart,) = level_charts(corpus, whole).values()
     assert chart.index("level 1") < chart.index("level 2")
-    assert chart.count("</circle>") == 2 * len(corpus["rows"]) + 1
+    rows = len(corpus["rows"])
+    assert chart.count("<circle") == (2 * rows + 1) + (rows + 1), "a dot for each figure, and one for each name"
     assert "theirs (p. 2): 25.00 %" in chart
     text = page(whole)
     assert chart in text
