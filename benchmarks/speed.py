@@ -27,9 +27,9 @@ from measuring import Case, Taken, Timings, machine, measure, run_one, stopwatch
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
+from taxotext.composition.neural import NeuralSystem
 from taxotext.data import Corpus, read_corpus
 from taxotext.labels import read_taxonomy
-from taxotext.models.neural import NeuralSystem
 from taxotext.models.registry import find
 from taxotext.nn.encoders.pretrained import resolve
 from taxotext.progress import Silent

@@ -88,7 +88,7 @@ def pages() -> dict[Path, str]:
 
 
 def _config_page() -> str:
-    from taxotext.models.parts import members
+    from taxotext.composition.parts import members
     from taxotext.models.registry import entries, find
 
     common = _rows(find(SYSTEMS[0]).Settings.model_json_schema(), only=COMMON)

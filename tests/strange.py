@@ -1,4 +1,4 @@
-"""Fits that go wrong on demand, also in worker processes: see ``tests/training/workers``."""
+"""Fits that go wrong on demand, also in worker processes: see ``tests/binary/workers``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from taxotext.binary.fits import requests
 from taxotext.errors import ConfigError
-from taxotext.training.fits import requests
 
 TROUBLE = "TAXOTEXT_TEST_TROUBLE"
 """Environment: index of the label whose fits kill the process."""
@@ -44,6 +44,6 @@ def advance(**arguments: Any) -> dict[str, Any]:
     """The real fit, with trouble for one label."""
     if arguments["label"] == int(os.environ[TROUBLE]):
         os.kill(os.getpid(), signal.SIGKILL)
-    from taxotext.training.binary import advance as real
+    from taxotext.binary.fit import advance as real
 
     return real(**arguments)

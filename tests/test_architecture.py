@@ -19,8 +19,12 @@ ROWS = (
     {"cli", "serving"},
     {"experiments"},
     {"api"},
-    {"store", "training", "explain"},
+    {"store", "explain"},
     {"models"},
+    {"binary"},
+    {"training"},
+    {"composition"},
+    {"cost"},
     {"decoding", "nn"},
     {"data"},
     {"labels"},
@@ -30,7 +34,7 @@ ROWS = (
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
 BOTTOM = {
     "settings": {"errors", "wording"},
-    "files": set(),
+    "files": {"errors"},
     "processes": set(),
     "progress": set(),
     "errors": set(),

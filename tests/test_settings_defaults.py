@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.neural import NeuralSettings, TrainingSettings
 from taxotext.errors import ConfigError
-from taxotext.models import parts
-from taxotext.models.base import SystemSettings
-from taxotext.models.neural import NeuralSettings, TrainingSettings
 from taxotext.settings import Settings, overlaid, parse_settings
 
 

@@ -23,10 +23,10 @@ from taxotext.api.objective import held_out_score
 from taxotext.api.proposals import propose
 from taxotext.api.runs import train_run
 from taxotext.api.search import search
+from taxotext.composition.space import Choice, Range
 from taxotext.data import write_jsonl
 from taxotext.errors import ConfigError, DataError, MissingExtraError, ModelFolderError
 from taxotext.labels import write_taxonomy
-from taxotext.models.space import Choice, Range
 from taxotext.progress import Silent
 from taxotext.settings import read_yaml
 from taxotext.training import RunFolder

@@ -134,7 +134,7 @@ def test_a_dry_run_says_what_memory_it_needs(command: Command, files: None, monk
     given = ("train", "--model=linear", "--train=plain.jsonl", "--threads=1")
     told = command(*given, "--dry-run").ok().err
     assert "It needs about 0 MiB of" in told
-    from taxotext.models import memory
+    from taxotext.cost import memory
 
     monkeypatch.setattr(memory, "available", lambda: 500)
     command(*given, "--output=m").refused("This training needs about 0 MiB of memory", "runtime.check_memory=false")

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from command import Command
 from taxotext.api.status import Follower, TrainingStatus
+from taxotext.binary.fits import Ledger
+from taxotext.binary.overview import FitsStatus, LabelStatus, write_at_work, write_overview
 from taxotext.cli import status_view
 from taxotext.cli.status_view import _drawn, label_rows, print_status, watch_status
 from taxotext.labels import Taxonomy
-from taxotext.training.fits import Ledger
-from taxotext.training.overview import FitsStatus, LabelStatus, write_at_work, write_overview
 from taxotext.training.run import RunFolder, release_run
 
 EDGES = [(None, "a"), (None, "b"), ("a", "c"), ("b", "c"), ("c", "d")]

@@ -68,7 +68,7 @@ def test_the_gain_of_a_calibration_is_told(command: Command, model: Path) -> Non
 def test_thresholds_lie_above_what_was_not_kept(command: Command, model: Path) -> None:
     """Scores below the floor are corrected too when the model is used: no threshold may lie among them."""
     from taxotext.decoding import Calibration
-    from taxotext.models.heldout import FLOOR
+    from taxotext.decoding.heldout import FLOOR
 
     command("tune", model, "--calibration=temperature", "--metric=macro_f1", "--shrink=0").ok()
     loaded = load(model)

@@ -32,7 +32,7 @@ def check_system(
     overfits: float = 0.97,
     seeded: bool = True,
 ) -> Classifier:
-    """Fit a system on the tiny corpus and check the whole contract of :class:`taxotext.models.base.System`.
+    """Fit a system on the tiny corpus and check the whole contract of :class:`taxotext.composition.base.System`.
 
     Args:
         name: of the registry.

@@ -191,8 +191,8 @@ def test_dropout_of_the_head_acts_in_training_only() -> None:
 
 
 def test_balanced_weights_of_positives_are_the_root_of_negatives_over_positives_in_bounds() -> None:
+    from taxotext.composition.parts import positive_weights
     from taxotext.labels import Taxonomy
-    from taxotext.models.parts import positive_weights
 
     taxonomy = Taxonomy.flat(["a", "b", "c", "d"])
     counts = np.array([20, 50, 1, 0])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from taxotext.models.graph_words import LEAST, STAGES
+from taxotext.composition.graph_words import LEAST, STAGES
 from taxotext.nn.encoders.graphs import GraphCnn, Stage, field, places
 
 WORDS, WIDTH, ROWS, COLUMNS = 30, 5, 40, 6

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from taxotext.composition.neural import TrainingSettings
 from taxotext.errors import DataError
-from taxotext.models.neural import TrainingSettings
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 from taxotext.training.loader import TrainingLoader

@@ -14,11 +14,11 @@ from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.fitting import fit_system
 from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
 from taxotext.api.tuning import tune_thresholds
+from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder, Decoding, TuningReport
 from taxotext.errors import ConfigError
 from taxotext.labels import Taxonomy
-from taxotext.models.base import System, SystemSettings
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
 from taxotext.settings import parse_settings

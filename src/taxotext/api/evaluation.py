@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taxotext.composition.base import System
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
 from taxotext.errors import ConfigError, nearest
 from taxotext.metrics import PROPENSITIES, Evaluation, widen
-from taxotext.models.base import System
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 

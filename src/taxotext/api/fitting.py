@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from taxotext.composition.base import System, SystemSettings
+from taxotext.cost.memory import check_memory
 from taxotext.data import Columns, Corpus, split_stratified
 from taxotext.decoding import Decoder
 from taxotext.errors import DataError
-from taxotext.models.base import System, SystemSettings
-from taxotext.models.memory import check_memory
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 from taxotext.training import CROSS_FITTING_RECIPES, RunFolder, fit

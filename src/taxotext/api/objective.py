@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from taxotext.api.tuning import DECODED_TOGETHER, tune_thresholds
+from taxotext.composition.base import System, block_starts
 from taxotext.decoding import Decoder
 from taxotext.errors import DataError
 from taxotext.metrics import Evaluation
-from taxotext.models.base import System, block_starts
 from taxotext.progress import Silent
 from taxotext.store import Manifest
 

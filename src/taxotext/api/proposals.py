@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from taxotext.composition.space import Choice, Space, same
 from taxotext.errors import MissingExtraError
-from taxotext.models.space import Choice, Space, same
 
 
 def check_installed() -> None:

@@ -14,14 +14,14 @@ from taxotext.api.choice import choose_system
 from taxotext.api.classifier import Classifier, load
 from taxotext.api.fitting import fit_system
 from taxotext.api.trials import memory_sentence, try_fit
+from taxotext.composition.base import System, SystemSettings
+from taxotext.composition.class_weights import given_weights
+from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_names, read_taxonomy
-from taxotext.models.base import System, SystemSettings
-from taxotext.models.class_weights import given_weights
-from taxotext.models.named_files import named_files
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings

@@ -14,11 +14,11 @@ from taxotext.api.objective import METRICS, held_out_score
 from taxotext.api.proposals import check_installed, propose
 from taxotext.api.runs import Chosen, RunConfig, _choose, _note_oddities, identity, parse_run, read_data
 from taxotext.api.search_folder import BEST, MODEL, SearchFolder, Trial
+from taxotext.composition.base import System
+from taxotext.composition.space import Dimension, build_space, same, start, with_values
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError, TaxotextError, nearest
 from taxotext.files import write_text_atomically
-from taxotext.models.base import System
-from taxotext.models.space import Dimension, build_space, same, start, with_values
 from taxotext.progress import Reporter, Silent, Task
 from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder

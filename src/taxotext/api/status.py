@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from taxotext.binary.overview import FitsFollower, FitsStatus, finished_fits
+from taxotext.binary.reports import read_fits
+from taxotext.binary.systems import FITS
 from taxotext.errors import ModelFolderError, TaxonomyError
 from taxotext.files import named
+from taxotext.files.json_files import read_json
 from taxotext.labels import Taxonomy
-from taxotext.models.binary import FITS
-from taxotext.models.fit_reports import read_fits
-from taxotext.models.json_files import read_json
-from taxotext.training.overview import FitsFollower, FitsStatus, finished_fits
 from taxotext.training.run import SUFFIX, is_taken, run_folder_of
 
 TRAINING, INTERRUPTED, FINISHED = "training", "interrupted", "finished"

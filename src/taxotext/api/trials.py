@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.api.fitting import fit_system, held_out_part
+from taxotext.binary.settings import BinarySettings
+from taxotext.binary.systems import BinarySystem
+from taxotext.composition.base import System, SystemSettings
+from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
-from taxotext.models.base import System, SystemSettings
-from taxotext.models.binary import BinarySettings, BinarySystem
-from taxotext.models.memory import check_memory, sentence
 from taxotext.progress import Reporter, Task
 from taxotext.training import CROSS_FITTING_RECIPES
 
@@ -88,7 +89,7 @@ def try_fit(
     done, planned = 1.0, 1.0 if training is None else float(training.epochs)
     scorings = planned
     if isinstance(system, BinarySystem):
-        from taxotext.training.plan import Files, Plan
+        from taxotext.binary.plan import Files, Plan
 
         assert validation is not None  # held out above
         plan = Plan.of(system.settings, train, validation, Files(Path()))
@@ -141,9 +142,9 @@ def memory_sentence(system: System, train: Corpus, validation: Corpus | None) ->
         return ""
     free = None
     if system.recipe == "gradient":
-        from taxotext.models.neural_memory import device_free
+        from taxotext.cost.network import device_free
 
-        free = device_free(system)  # type: ignore[arg-type]  # a system of that recipe
+        free = device_free(system)
     try:
         check_memory(needs, device_free=free)
     except ConfigError as error:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from scipy.sparse import csr_array, vstack
 
+from taxotext.composition.base import System, block_starts
 from taxotext.data import Corpus
 from taxotext.decoding import Calibration, Decoder, TuningReport, fit_calibration, sparse_scores, tune
+from taxotext.decoding.heldout import FLOOR, HeldOut
 from taxotext.decoding.settings import CalibrationMethod, CalibrationScope
 from taxotext.errors import DataError
-from taxotext.models.base import System, block_starts
-from taxotext.models.heldout import FLOOR, HeldOut
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 

@@ -13,7 +13,7 @@ from taxotext.wording import counted
 
 if TYPE_CHECKING:
     from taxotext.api.status import Follower, TrainingStatus
-    from taxotext.training.overview import FitsStatus, LabelStatus
+    from taxotext.binary.overview import FitsStatus, LabelStatus
 
 EVERY = 1.0
 """Seconds between two looks."""

@@ -13,8 +13,8 @@ from scipy.sparse import csr_array, vstack
 
 from taxotext.errors import DataError
 from taxotext.files import write_atomically
+from taxotext.files.tensors import numbers, read_tensors, sparse_rows
 from taxotext.metrics import Sets
-from taxotext.models.tensors import numbers, read_tensors, sparse_rows
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 from taxotext import __version__
 from taxotext.api.runs import DataSettings
+from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.settings import ExperimentSettings
-from taxotext.models.named_files import named_files
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 

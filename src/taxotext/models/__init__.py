@@ -1,1 +1,1 @@
-"""One file for each system, the parts they are composed of, and the registry that finds them by name."""
+"""One file for each system, and the registry that finds them by name."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from taxotext.models.base import SystemSettings
-from taxotext.models.neural import NeuralSettings, NeuralSystem
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.neural import NeuralSettings, NeuralSystem
 
 
 class BertSettings(NeuralSettings):

@@ -39,12 +39,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.models import parts
-from taxotext.models.base import SystemSettings
-from taxotext.models.graph_words import GraphCnnSettings
-from taxotext.models.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
-from taxotext.models.space import Around
-from taxotext.models.words import VocabularySettings
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.graph_words import GraphCnnSettings
+from taxotext.composition.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
+from taxotext.composition.space import Around
+from taxotext.composition.words import VocabularySettings
 
 
 class DgcnnSettings(NeuralSettings):

@@ -34,8 +34,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.models.base import SystemSettings
-from taxotext.models.binary import BinarySettings, BinarySystem, TransferSettings
+from taxotext.binary.settings import BinarySettings, TransferSettings
+from taxotext.binary.systems import BinarySystem
+from taxotext.composition.base import SystemSettings
 
 PAPER: Mapping[str, Any] = {
     "text": {"max_tokens": 100},

@@ -25,10 +25,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.models import parts
-from taxotext.models.base import SystemSettings
-from taxotext.models.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
-from taxotext.models.words import GruAttentionSettings
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
+from taxotext.composition.words import GruAttentionSettings
 
 
 class GruAttMultiSettings(NeuralSettings):

@@ -16,7 +16,7 @@ many processes as ``runtime.threads``. Because word vectors are frozen below the
 for each label without parent.
 
 Beyond the paper, ``encoder.name=transformer`` takes a pretrained encoder for all labels, frozen: each label owns a body
-over its states, or low-rank adapters in it (:mod:`taxotext.models.bodies`), and inherits them as it inherits the GRU.
+over its states, or low-rank adapters in it (:mod:`taxotext.binary.bodies`), and inherits them as it inherits the GRU.
 
 The paper knows trees only. A label with several parents inherits from the one with the best validation F1
 (``transfer.parent``). Labels whose parent has no training document start from random weights. Preset ``paper`` and what
@@ -31,8 +31,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.models.base import SystemSettings
-from taxotext.models.binary import BinarySettings, BinarySystem
+from taxotext.binary.settings import BinarySettings
+from taxotext.binary.systems import BinarySystem
+from taxotext.composition.base import SystemSettings
 from taxotext.models.gru_att import PAPER
 
 

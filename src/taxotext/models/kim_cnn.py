@@ -26,10 +26,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.models import parts
-from taxotext.models.base import SystemSettings
-from taxotext.models.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
-from taxotext.models.words import KimCnnSettings as KimCnnEncoderSettings
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
+from taxotext.composition.words import KimCnnSettings as KimCnnEncoderSettings
 
 
 class KimCnnSettings(NeuralSettings):

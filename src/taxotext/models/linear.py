@@ -23,14 +23,14 @@ from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 from scipy.special import expit
 
+from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.cost.memory import Need, check_memory
 from taxotext.data import Corpus
 from taxotext.data.splits import k_folds
+from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError, ModelFolderError
-from taxotext.models.base import Progress, ScoreBlock, System, SystemSettings, block_starts
-from taxotext.models.heldout import HeldOut
-from taxotext.models.json_files import read_json
-from taxotext.models.memory import Need, check_memory
-from taxotext.models.tensors import numbers, read_tensors, sparse_rows
+from taxotext.files.json_files import read_json
+from taxotext.files.tensors import numbers, read_tensors, sparse_rows
 from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taxotext.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from taxotext.models.base import System
+    from taxotext.composition.base import System
 
 ENTRY_POINTS = "taxotext.systems"
 
@@ -35,7 +35,7 @@ class Entry:
         Raises:
             ConfigError: when the module of a third-party system cannot be imported or is no system.
         """
-        from taxotext.models.base import System
+        from taxotext.composition.base import System
 
         module, _, attribute = self.target.partition(":")
         try:
@@ -43,7 +43,9 @@ class Entry:
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"model {self.name!r}: {self.target} cannot be imported ({error}).") from error
         if not (isinstance(kind, type) and issubclass(kind, System)):
-            raise ConfigError(f"model {self.name!r}: {self.target} is not a subclass of taxotext.models.base.System.")
+            raise ConfigError(
+                f"model {self.name!r}: {self.target} is not a subclass of taxotext.composition.base.System."
+            )
         return kind
 
 

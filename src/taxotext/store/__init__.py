@@ -2,7 +2,6 @@
 
 from taxotext.store.folder import (
     FORMAT_VERSION,
-    Manifest,
     check_free,
     check_outside_models,
     read_folder,
@@ -10,6 +9,7 @@ from taxotext.store.folder import (
     save_folder,
     update_folder,
 )
+from taxotext.store.manifest import Manifest
 
 __all__ = [
     "FORMAT_VERSION",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from taxotext import __version__
 
 if TYPE_CHECKING:
-    from taxotext.models.base import System
-    from taxotext.store.folder import Manifest
+    from taxotext.composition.base import System
+    from taxotext.store.manifest import Manifest
 
 SHOWN_METRICS = (
     "micro_f1",

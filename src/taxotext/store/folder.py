@@ -16,46 +16,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from taxotext import __version__
+from taxotext.composition.base import System
 from taxotext.data import Columns
 from taxotext.decoding import Decoder, Decoding
+from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
 from taxotext.files import named, real, recover_folder, replacing_folder, write_atomically, write_text_atomically
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
-from taxotext.models.base import System
-from taxotext.models.heldout import HeldOut
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 from taxotext.store.card import SHOWN_METRICS, model_card
+from taxotext.store.manifest import Manifest
 
 FORMAT_VERSION = 1
 _KINDS = {str: "text", dict: "a JSON object", list: "a list"}
 HELD_OUT = "heldout.safetensors"
-
-
-@dataclass
-class Manifest:
-    """What a folder keeps beside the system.
-
-    Attributes:
-        decoding: how scores become labels.
-        trained_on: facts about the training data: sources, documents, closure, columns, fingerprints.
-        facts: of the system: parameters, encoder, hash.
-        metrics: history, tuning and evaluations.
-        seen: training documents of each label, in label order.
-        held_out: for tuning; None when there is none.
-    """
-
-    decoding: Decoding
-    trained_on: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    seen: list[int] = field(default_factory=list)
-    held_out: HeldOut | None = None
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:

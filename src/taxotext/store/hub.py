@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from taxotext import __version__
+from taxotext.composition.base import System
 from taxotext.errors import HubError
 from taxotext.files import write_text_atomically
-from taxotext.models.base import System
 from taxotext.store.card import model_card
-from taxotext.store.folder import Manifest, save_folder
+from taxotext.store.folder import save_folder
+from taxotext.store.manifest import Manifest
 
 FETCHED = ("*.json", "*.safetensors")
 """What is taken from a repository: no code, no pickles."""

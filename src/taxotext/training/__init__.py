@@ -9,14 +9,14 @@ from taxotext.progress import Reporter, Silent
 from taxotext.training.run import RunFolder
 
 if TYPE_CHECKING:
+    from taxotext.composition.base import System
     from taxotext.data import Corpus
-    from taxotext.models.base import System
     from taxotext.training.result import FitResult
 
 RECIPES = {
     "direct": "taxotext.training.direct",
     "gradient": "taxotext.training.gradient",
-    "hierarchy": "taxotext.training.hierarchy",
+    "hierarchy": "taxotext.binary.recipe",
 }
 """Recipe to module; each module has ``fit(system, train, validation, run, reporter) -> FitResult``."""
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from taxotext.composition.neural import NeuralSystem
 from taxotext.data.batches import make_batch, shuffled_plan
 from taxotext.data.windows import Windows
-from taxotext.models.neural import NeuralSystem
 from taxotext.nn.runtime import Runtime
 
 REFRESHED = 8192

@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
+from taxotext.composition.neural import NeuralSystem, save_weights
 from taxotext.files import write_atomically
-from taxotext.models.neural import NeuralSystem, save_weights
 from taxotext.progress import Reporter, Task
 from taxotext.training.averaging import WeightAverage
 from taxotext.training.run import LAST

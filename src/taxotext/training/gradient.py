@@ -18,15 +18,15 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger
 
+from taxotext.composition.neural import NeuralSystem, load_weights
+from taxotext.cost.memory import check_memory
+from taxotext.cost.network import device_free
 from taxotext.data import Corpus
 from taxotext.data.windows import Windows
 from taxotext.decoding import Decoder, Decoding, top_k
+from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, DataError
 from taxotext.metrics import Evaluation
-from taxotext.models.heldout import HeldOut
-from taxotext.models.memory import check_memory
-from taxotext.models.neural import NeuralSystem, load_weights
-from taxotext.models.neural_memory import device_free
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms

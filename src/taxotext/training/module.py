@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from taxotext.composition.neural import NeuralSystem, TrainingSettings
 from taxotext.errors import DataError
-from taxotext.models.neural import NeuralSystem, TrainingSettings
 
 CHECKED_EVERY = 20
 """Steps between two looks at whether the loss is still a number (each look waits for the device)."""
 
 
 class TextModule(pl.LightningModule):
-    """Trains the network of a :class:`~taxotext.models.neural.NeuralSystem`.
+    """Trains the network of a :class:`~taxotext.composition.neural.NeuralSystem`.
 
     Args:
         system: built.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxotext.models.heldout import HeldOut
+from taxotext.decoding.heldout import HeldOut
 
 
 @dataclass(frozen=True)

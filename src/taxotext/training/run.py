@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, take_lock, write_text_atomically
-from taxotext.models.class_weights import CLASS_WEIGHTS
 
 SUFFIX = ".run"
 LAST = "last.ckpt"

@@ -16,19 +16,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from taxotext.cost.memory import shown
 from taxotext.data.batches import Batch
 from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import sync, write_text_atomically
-from taxotext.models.memory import shown
 from taxotext.nn.encoders.states import frozen_states
 from taxotext.progress import Reporter
 
 if TYPE_CHECKING:
-    from taxotext.models.binary import BinarySystem
+    from taxotext.composition.neural import NeuralSystem
 
 BLOCK = 256
 """Windows that are computed, and written, together; a kill costs one block."""
+
+
+def width_of(system: NeuralSystem) -> int:
+    """D of the states."""
+    return int(system.built.module.token_width)  # type: ignore[arg-type]  # every encoder has it
 
 
 def states_file(folder: Path, name: str) -> Path:
@@ -41,7 +46,7 @@ def progress_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.states.json"
 
 
-def write_states(system: BinarySystem, windows: dict[str, Windows], folder: Path, reporter: Reporter) -> None:
+def write_states(system: NeuralSystem, windows: dict[str, Windows], folder: Path, reporter: Reporter) -> None:
     """Compute the states of all documents, from where an interrupted training was.
 
     Blocks are appended to a file of another name, which gets its own when it is complete; before that, what counts of
@@ -87,12 +92,12 @@ def _check_room(missing: int, folder: Path) -> None:
 class _States:
     """The states of some documents: their file, and how far it is."""
 
-    def __init__(self, system: BinarySystem, folder: Path, name: str, windows: Windows) -> None:
+    def __init__(self, system: NeuralSystem, folder: Path, name: str, windows: Windows) -> None:
         self.system, self.windows = system, windows
         self.path, self.note = states_file(folder, name), progress_file(folder, name)
         self.part = self.path.with_suffix(".part")
         tokens, record = windows.tokens, system.built.record
-        shape = (int(tokens.offsets[-1]), int(record["width"]))
+        shape = (int(tokens.offsets[-1]), width_of(system))
         header = _header(shape)
         self.offset = len(header)
         self.row = 2 * shape[1]
@@ -163,7 +168,7 @@ def _header(shape: tuple[int, int]) -> bytes:
     return stream.getvalue()
 
 
-def _encode(system: BinarySystem, windows: Windows, start: int, stop: int) -> NDArray[np.float16]:
+def _encode(system: NeuralSystem, windows: Windows, start: int, stop: int) -> NDArray[np.float16]:
     """States of the windows ``start`` to ``stop``: (tokens, D)."""
     from taxotext.data.batches import sorted_plan
 
@@ -171,7 +176,7 @@ def _encode(system: BinarySystem, windows: Windows, start: int, stop: int) -> ND
     encoder.to(runtime.device).eval()
     offsets = windows.tokens.offsets[start : stop + 1] - windows.tokens.offsets[start]
     lengths = np.diff(offsets)
-    result = np.empty((int(offsets[-1]), int(system.built.record["width"])), dtype=np.float16)
+    result = np.empty((int(offsets[-1]), width_of(system)), dtype=np.float16)
     with torch.inference_mode(), runtime.autocast(training=False):
         for rows in sorted_plan(lengths, np.ones_like(lengths), 2 * system.settings.training.batch_size):
             width = int(lengths[rows].max())

@@ -1,0 +1,359 @@
+"""One small fit: a binary classifier for one label and one class weight, trained to a given epoch.
+
+Its state is one file, written between two epochs, so that it goes on from there after a kill, or when a search has
+decided that it is worth going on. Random numbers are a function of (seed, label, epoch, batch): a fit in pieces ends
+with the weights of a fit in one go, whatever process computes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from taxotext.binary.damage import reading
+from taxotext.binary.settings import BinarySettings
+from taxotext.binary.shared import Documents, Shared, fit_network, load_array, read_shared
+from taxotext.binary.systems import log_odds
+from taxotext.data import split_stratified
+from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
+from taxotext.data.tokens import TextTokenizer
+from taxotext.errors import TrainingError
+from taxotext.files import write_atomically
+from taxotext.nn.label_networks import TABLE, LabelNetwork
+from taxotext.nn.losses import mean_over_documents
+from taxotext.nn.runtime import Runtime, resolve_runtime
+from taxotext.settings import parse_settings
+from taxotext.training.states import batch_states
+
+OWN_SHARE = 0.15
+"""Share of the documents that a label selects on when it has a split of its own (Banerjee et al. 2019, section 4)."""
+OUTPUT = ("head.output.weight", "head.output.bias")
+NOW, BEST, MEAN, SQUARE = "now.", "best.", "mean.", "square."
+
+
+def advance(
+    *,
+    folder: str,
+    label: int,
+    weight: float,
+    until: int,
+    state: str,
+    table: str | None,
+    start: str | None,
+    train_table: bool,
+    select: bool,
+) -> dict[str, Any]:
+    """Train one classifier up to an epoch, from where its state file is, and return a report.
+
+    Args:
+        folder: shared folder.
+        label: index of the label.
+        weight: of its positive documents.
+        until: epoch to train to; fewer when the validation score stops rising.
+        state: file to go on from and to write.
+        table: ``.npy`` file of the word vectors to start from; None: the labels share a pretrained encoder.
+        start: file of the parent's classifier; None: random weights.
+        train_table: whether the word vectors are trained too.
+        select: keep the best epoch by validation F1; False: the last one, for labels that cannot be validated.
+
+    Returns:
+        ``weight``; ``f1``, ``average_precision`` and ``loss`` of the kept state on the validation documents, and its
+        ``epoch``; ``epochs`` that were trained; ``stopped``: whether more epochs are in vain; ``seconds`` of all
+        epochs; ``trains_table``.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
+        ModelFolderError: a file to go on from cannot be read.
+        OSError: the state cannot be written.
+    """
+    shared = read_shared(Path(folder))
+    fit = _Fit(shared, Path(folder), label, weight, train_table)
+    fit.begin(None if table is None else Path(table), None if start is None else Path(start))
+    path = Path(state)
+    progress = fit.load(path) if path.is_file() else Progress()
+    settings = fit.settings.training
+    saved = time.monotonic()
+    while progress.epochs < until and not progress.stopped:
+        began = time.monotonic()
+        loss = fit.train_epoch(progress.epochs)
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"The loss of label {fit.name!r} with class weight {weight:g} is {loss} in epoch "
+                f"{progress.epochs + 1}; lower training.learning_rate, or set runtime.precision=float32."
+            )
+        f1, average_precision, validation_loss = fit.validate()
+        progress.epochs += 1
+        if not select or progress.is_better(f1, validation_loss):
+            progress.f1, progress.average_precision = f1, average_precision
+            progress.loss, progress.epoch = validation_loss, progress.epochs
+            fit.remember()
+        progress.stopped = select and progress.epochs - progress.epoch >= settings.patience
+        progress.history.append([round(loss, 6), round(f1, 6), round(validation_loss, 6)])
+        progress.seconds += time.monotonic() - began
+        if time.monotonic() - saved > 60 * settings.checkpoint_minutes:
+            fit.save(path, progress)
+            saved = time.monotonic()
+    fit.save(path, progress)
+    return {"weight": weight, "trains_table": train_table, **progress.report()}
+
+
+@dataclass
+class Progress:
+    """How far a fit is.
+
+    Attributes:
+        epochs: that were trained.
+        epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
+            weighted loss).
+        stopped: whether ``training.patience`` is spent.
+        seconds: of training and validation.
+        history: (training loss, validation F1, validation loss) of each epoch.
+    """
+
+    epochs: int = 0
+    epoch: int = 0
+    f1: float = -1.0
+    average_precision: float = 0.0
+    loss: float = float("inf")
+    stopped: bool = False
+    seconds: float = 0.0
+    history: list[list[float]] = field(default_factory=list)
+
+    def is_better(self, f1: float, loss: float) -> bool:
+        """Whether an epoch with these validation scores is to be kept.
+
+        With few positive documents the F1 stays at 0 for the first epochs, while the loss falls already: between equal
+        F1 the loss decides, else patience would end there.
+        """
+        return (f1, -loss) > (self.f1, -self.loss)
+
+    def report(self) -> dict[str, Any]:
+        """JSON-ready, without the history."""
+        return {
+            "f1": self.f1,
+            "average_precision": self.average_precision,
+            "loss": self.loss,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class _Fit:
+    """Network, optimiser and documents of one fit."""
+
+    def __init__(self, shared: Shared, folder: Path, label: int, weight: float, train_table: bool) -> None:
+        facts = shared.facts
+        self.settings = parse_settings(BinarySettings, facts["settings"], str(folder))
+        self.name = facts["labels"][label]
+        self.label, self.weight = label, weight
+        self.folder, self.record = folder, facts["record"]
+        self.tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
+        own = self.settings.runtime
+        self.runtime: Runtime = resolve_runtime(own.device, own.precision, own.predict_precision, 1)
+        self.train, self.chosen, self.validation, self.held = _split(shared, self.settings, label)
+        self.train_table = train_table
+        self.best: dict[str, Tensor] = {}
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def begin(self, table: Path | None, start: Path | None) -> None:
+        """Build the network in its first state."""
+        from safetensors.torch import load_file
+
+        torch.manual_seed(_number(self.settings.seed, self.label, "start"))
+        self.network: LabelNetwork = fit_network(self.settings, self.record, self.tokenizer, self.folder)
+        if table is not None:
+            vectors: Any = self.network.encoder.embedding
+            vectors.weight = nn.Parameter(torch.from_numpy(load_array(table)), requires_grad=self.train_table)
+        training, transfer = self.settings.training, self.settings.transfer
+        if training.start_at_odds:
+            positives = int(self.train.bearing(self.label)[self.chosen].sum())
+            with torch.no_grad():
+                self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))  # type: ignore[union-attr,operator]
+        body_rate = training.learning_rate
+        if start is not None:
+            with reading(start):
+                parent = load_file(start)
+            taken = {name: value for name, value in parent.items() if not (transfer.fresh_head and name in OUTPUT)}
+            self.network.load_state_dict(taken, strict=False)
+            body_rate = transfer.body_learning_rate or body_rate
+        self.network.to(self.runtime.device).train()
+        own = {name: value for name, value in self.network.named_parameters() if value.requires_grad}
+        self.own = own
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": [value for name, value in own.items() if name in OUTPUT], "lr": training.learning_rate},
+                {"params": [value for name, value in own.items() if name not in OUTPUT], "lr": body_rate},
+            ],
+            fused=self.runtime.device.type in {"cpu", "cuda"},
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything of the network that is this label's own: parameters that are trained, and buffers."""
+        kept = self.network.own_state()
+        if self.train_table:
+            kept[TABLE] = self.network.state_dict()[TABLE]
+        return {name: value.detach().cpu() for name, value in kept.items()}
+
+    def remember(self) -> None:
+        """Keep the present state as the best one."""
+        self.best = {name: value.clone() for name, value in self.state().items()}
+
+    def save(self, path: Path, progress: Progress) -> None:
+        """Write the state file completely or not at all."""
+        from safetensors.torch import save_file
+
+        stored = {NOW + name: value for name, value in self.state().items()}
+        stored |= {BEST + name: value for name, value in self.best.items()}
+        for name, parameter in self.own.items():
+            moments = self.optimiser.state.get(parameter)
+            if moments:
+                stored[MEAN + name] = moments["exp_avg"].detach().cpu()
+                stored[SQUARE + name] = moments["exp_avg_sq"].detach().cpu()
+                stored["steps"] = moments["step"].detach().cpu().reshape(1)
+        stored = {name: value.contiguous() for name, value in stored.items()}
+        note = {"progress": json.dumps(vars(progress))}
+        write_atomically(path, lambda temporary: save_file(stored, temporary, metadata=note))
+
+    def load(self, path: Path) -> Progress:
+        """Go on from a state file."""
+        from safetensors import safe_open
+
+        with reading(path), safe_open(path, framework="pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+        self.network.load_state_dict(_under(NOW, stored), strict=False)
+        self.best = _under(BEST, stored)
+        for name, parameter in self.own.items():
+            if MEAN + name in stored:
+                self.optimiser.state[parameter] = {
+                    "step": stored["steps"].reshape(()).clone(),  # each parameter counts for itself
+                    "exp_avg": stored[MEAN + name].to(parameter.device),
+                    "exp_avg_sq": stored[SQUARE + name].to(parameter.device),
+                }
+        return progress
+
+    # -- epochs --------------------------------------------------------------------------------------------------
+
+    def train_epoch(self, epoch: int) -> float:
+        """One pass over the training documents; returns the mean loss."""
+        settings, documents = self.settings.training, self.train
+        costs = documents.windows.costs[self.chosen]
+        total = 0.0
+        for number, batch in enumerate(shuffled_plan(costs, settings.batch_size, seed=self.settings.seed, epoch=epoch)):
+            rows = self.chosen[batch]
+            torch.manual_seed(_number(self.settings.seed, self.label, epoch, number))
+            self.optimiser.zero_grad()
+            with self.runtime.autocast(training=True):
+                logits = self._logits(documents, rows)
+            loss = self._loss(logits.float(), documents, rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if settings.clip:
+                nn.utils.clip_grad_norm_(self.own.values(), settings.clip)
+            self.optimiser.step()
+            total += float(loss.detach()) * len(rows)
+        return total / max(len(self.chosen), 1)
+
+    def validate(self) -> tuple[float, float, float]:
+        """F1 at threshold 0.5, average precision, and the weighted loss, on the validation documents."""
+        if not len(self.held):
+            return 0.0, 0.0, 0.0
+        windows = self.validation.windows
+        costs, counts = windows.costs[self.held], np.diff(windows.first)[self.held]
+        gold = torch.from_numpy(self.validation.bearing(self.label)[self.held])
+        logits = torch.empty(len(self.held))
+        self.network.eval()
+        with torch.inference_mode():
+            for batch in sorted_plan(costs, counts, 2 * self.settings.training.batch_size):
+                with self.runtime.autocast(training=False):
+                    logits[batch] = self._logits(self.validation, self.held[batch]).float().cpu()
+        self.network.train()
+        loss = float(self._mean_loss(logits, gold.float(), None))
+        said = logits > 0
+        hits = int((said & gold).sum())
+        f1 = 2 * hits / max(int(said.sum()) + int(gold.sum()), 1)
+        return f1, _average_precision(logits, gold), loss
+
+    def _logits(self, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
+        """(B,) logits of the documents ``rows``."""
+        batch = make_batch(documents.windows, rows, self.tokenizer.pad_id)
+        device = self.runtime.device
+        if documents.states is None:
+            inputs = torch.from_numpy(batch.ids).to(device)  # (W, T)
+        else:
+            inputs = batch_states(documents.states, documents.windows, batch).to(device).float()  # (W, T, D)
+        mask, owner = (torch.from_numpy(part).to(device) for part in (batch.mask, batch.owner))
+        logits: Tensor = self.network(inputs, mask, owner, len(rows))  # (B, 1)
+        return logits.squeeze(1)
+
+    def _loss(self, logits: Tensor, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
+        gold = torch.from_numpy(documents.bearing(self.label)[rows]).float().to(logits.device)
+        weights = None if documents.weights is None else torch.from_numpy(documents.weights[rows]).to(logits.device)
+        return self._mean_loss(logits, gold, weights)
+
+    def _mean_loss(self, logits: Tensor, gold: Tensor, weights: Tensor | None) -> Tensor:
+        each = functional.binary_cross_entropy_with_logits(
+            logits, gold, pos_weight=torch.tensor(self.weight, device=logits.device), reduction="none"
+        )
+        return mean_over_documents(each, weights)
+
+
+def _average_precision(scores: Tensor, gold: Tensor) -> float:
+    """Mean, over the documents that bear the label, of the precision down to each: (D,), (D,) bool; 0 without any."""
+    hits = gold[torch.argsort(scores, descending=True, stable=True)].double()
+    precisions = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
+    return float((precisions * hits).sum() / hits.sum().clamp(min=1))
+
+
+def _split(
+    shared: Shared, settings: BinarySettings, label: int
+) -> tuple[Documents, NDArray[np.int64], Documents, NDArray[np.int64]]:
+    """Documents to train on and which rows of them; documents to select on and which rows."""
+    count = len(shared.train.windows)
+    if settings.training.split == "shared":
+        return shared.train, np.arange(count), shared.validation, np.arange(len(shared.validation.windows))
+    rest, held = own_split(shared.train, label, settings.seed)
+    return shared.train, rest, shared.train, held
+
+
+def own_split(train: Documents, label: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that a label is trained on, and the 15 % that it selects on, stratified by the label."""
+    from scipy.sparse import csr_array
+
+    marks = csr_array(train.bearing(label).reshape(-1, 1))
+    rest, held = split_stratified(marks, [1 - OWN_SHARE, OWN_SHARE], _number(seed, label, "split") % 2**32)
+    return np.asarray(rest), np.asarray(held)
+
+
+def chosen_state(path: Path) -> dict[str, Tensor]:
+    """The kept weights of a state file.
+
+    Raises:
+        ModelFolderError: it cannot be read.
+    """
+    from safetensors.torch import load_file
+
+    with reading(path):
+        return _under(BEST, load_file(path))
+
+
+def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in stored.items() if name.startswith(prefix)}
+
+
+def _number(*parts: int | str) -> int:
+    """A seed that is a function of ``parts``."""
+    told = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7], "big")

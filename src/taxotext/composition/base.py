@@ -1,0 +1,164 @@
+"""What every system is: typed settings, a recipe, scores, and a folder that it can be read from."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from taxotext.cost.memory import Need
+from taxotext.data.spill import IN_MEMORY
+from taxotext.decoding import Decoding
+from taxotext.errors import ConfigError, nearest
+from taxotext.labels import Taxonomy
+from taxotext.settings import Settings, overlaid
+
+if TYPE_CHECKING:
+    from taxotext.data import Corpus
+
+ScoreBlock = NDArray[np.float32]
+"""Probabilities (b, N) of the next b documents."""
+
+Progress = Callable[[int], None]
+"""Called with the number of documents that were finished since the last call."""
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class RuntimeSettings(Settings):
+    """Where and how numbers are computed."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="of training; auto: bf16 where the hardware has it, else float32"
+    )
+    predict_precision: Literal["float32", "bf16"] = Field("float32", description="of prediction")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    tokens_in_memory: int = Field(
+        IN_MEMORY, ge=0, description="token ids that are kept in memory; more are in a temporary file (TMPDIR)"
+    )
+    check_memory: bool = Field(True, description="refuse a training that needs more memory than is free")
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", value):
+            raise ValueError(f"{value!r} is no device; choose auto, cpu, cuda, cuda:1 or mps.{nearest(value, DEVICES)}")
+        return value
+
+
+class ValidationSettings(Settings):
+    """The part of the training split that selects epochs and thresholds when no validation file is given."""
+
+    fraction: float = Field(0.1, gt=0, lt=1, description="share of the training documents, stratified by label")
+
+
+class SystemSettings(Settings):
+    """Settings that every system has.
+
+    A system with presets declares a field ``preset`` whose values are ``default`` and the keys of ``PRESETS``; what the
+    user gives is laid over the preset.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings, nested, by name of the preset; sections that are parts name theirs."""
+
+    seed: int = Field(13, ge=0, lt=2**32, description="fixes splits, initial weights and batches")
+    validation: ValidationSettings = Field(
+        ValidationSettings(), description="held out of the training file when there is no validation file"
+    )
+    decoding: Decoding = Field(Decoding(), description="how scores become labels; `taxotext tune` finds thresholds")
+    runtime: RuntimeSettings = Field(RuntimeSettings(), description="device, precision, threads")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        preset = values.get("preset") if isinstance(values, Mapping) else None
+        if isinstance(preset, str) and preset in cls.PRESETS:
+            return overlaid(cls.PRESETS[preset], values)
+        return values
+
+
+class System(ABC):
+    """A system from the registry.
+
+    Subclasses set ``name``, ``Settings`` and ``recipe`` (how training fits them, a name of
+    ``taxotext.training.RECIPES``) and implement the rest. One instance belongs to one taxonomy.
+
+    Args:
+        settings: validated settings of the class's ``Settings``.
+        taxonomy: the N labels, in the order of the scores.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[SystemSettings]]
+    recipe: ClassVar[str]
+    search_space: ClassVar[Mapping[str, Any]] = {}
+    """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
+
+    def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
+        self.settings = settings
+        self.taxonomy = taxonomy
+
+    @abstractmethod
+    def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
+        """Yield probabilities in blocks (b, N), in the order of ``texts``."""
+
+    @abstractmethod
+    def save_parts(self, folder: Path) -> None:
+        """Write what :meth:`load_parts` needs: safetensors and JSON, never a pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
+        """Read a system from ``folder`` without network.
+
+        Raises:
+            ModelFolderError: when files are missing, damaged or do not fit the taxonomy.
+        """
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
+
+    def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
+        """The large things that a training on these documents holds; systems that say nothing are not checked.
+
+        Args:
+            train: the training documents.
+            validation: the held-out documents; None: the system cross-fits.
+        """
+        return []
+
+    def reads_vectors(self) -> bool:
+        """Whether the system takes feature vectors ``index:value ...`` (svmlight files) for texts."""
+        return False
+
+    def check_source(self, feature_vectors: bool, source: str) -> None:
+        """Refuse feature vectors where words are read.
+
+        Raises:
+            ConfigError: ``feature_vectors`` is true and the system takes texts.
+        """
+        if feature_vectors and not self.reads_vectors():
+            raise ConfigError(
+                f"{source}: holds feature vectors (svmlight), no texts, and {self.name} reads words; "
+                "train linear with features.analyzer=given, or take the texts of the corpus."
+            )
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the system reads; systems without a limit cut none."""
+        return 0
+
+
+def block_starts(documents: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` documents."""
+    for start in range(0, documents, size):
+        yield slice(start, min(start + size, documents))

@@ -1,0 +1,1 @@
+"""What a training needs: memory, and how it is refused before it starts."""

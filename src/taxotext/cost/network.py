@@ -1,0 +1,114 @@
+"""What a composed system holds in memory while it is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taxotext.cost.memory import Need
+
+if TYPE_CHECKING:
+    from taxotext.data import Corpus
+
+SAMPLED = 500
+"""Texts whose tokens are counted."""
+
+
+def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *, together: int) -> list[Need]:
+    """The large things of a training; without a network (None) those that do not depend on it.
+
+    Weights, gradients and the two moments of AdamW: 16 bytes a parameter. Activations of a transformer, for L layers of
+    width h with a heads, B windows of T tokens: BThL (34 + 5 a T / h) in 16 bits, twice that in 32 bits (Korthikanti et
+    al. 2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 2).
+    """
+    settings, labels = system.settings, len(system.taxonomy)
+    training = settings.training
+    batch = f"training.batch_size (now {training.batch_size}) and raise training.accumulate in return"
+    on_device = _on_device(settings)
+    batch_scores = 4 * training.batch_size * labels
+    found = [
+        Need(
+            f"scores and targets of a batch of {training.batch_size} documents for {labels:,} labels",
+            5 * batch_scores,
+            f"lower {batch}",
+            "training",
+            on_device,
+        )
+    ]
+    if validation is not None:
+        block = min(len(validation), together)
+        found.append(
+            Need(
+                f"scores of {block:,} validation documents at a time for {labels:,} labels",
+                4 * labels * block,
+                f"give fewer than {block:,} validation documents (data.validation, validation.fraction)",
+                "scoring",
+            )
+        )
+    if network is None:
+        return found
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    found.append(
+        Need(
+            f"{parameters:,} weights, their gradients and the moments of AdamW",
+            (16 if on_device else 12) * parameters,  # on the CPU the weights themselves are there already
+            "take a smaller encoder (encoder.source), or fewer labels",
+            "always",
+            on_device,
+        )
+    )
+    tokens, windows, width = _tokens(system, train)
+    if tokens <= settings.runtime.tokens_in_memory:
+        # Once as the tokenizer gives them, once as windows.
+        found.append(Need(f"about {tokens:,} token ids", 8 * tokens, "lower runtime.tokens_in_memory"))
+    left = activations(network, int(training.batch_size * windows), width, system.runtime().bf16)
+    if left:
+        found.append(
+            Need(
+                f"activations of a batch of {training.batch_size} documents of {width} tokens",
+                left,
+                f"lower {batch}, or lower text.max_tokens (now {settings.text.max_tokens})",
+                "training",
+                on_device,
+            )
+        )
+    return found
+
+
+def device_free(system: Any) -> int | None:
+    """Free bytes of the GPU that the system is trained on; None on another device."""
+    device = system.runtime().device
+    if device.type != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def _on_device(settings: Any) -> bool:
+    if settings.runtime.device in ("cpu", "mps"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _tokens(system: Any, train: Corpus) -> tuple[int, float, int]:
+    """(token ids of all training documents, windows of a document, tokens of a long window), from some of the texts."""
+    sample = train.texts[:: max(1, len(train) // SAMPLED)]
+    windows = system.windows(sample)
+    lengths = windows.tokens.lengths
+    share = len(train) / len(sample)
+    longest = sorted(windows.costs.tolist())[-max(1, len(sample) // 10)]  # one batch in ten is at least as wide
+    return int(lengths.sum() * share), len(windows.tokens) / len(sample), int(longest)
+
+
+def activations(network: Any, windows: int, tokens: int, bf16: bool) -> int:
+    """Bytes that the layers of the encoder keep for the gradient; 0 where the encoder does not name its layers."""
+    config = getattr(getattr(network.encoder, "model", None), "config", None)
+    layers = getattr(config, "num_hidden_layers", None)
+    heads = getattr(config, "num_attention_heads", None)
+    width = getattr(config, "hidden_size", None)
+    if not layers or not heads or not width:
+        return 0
+    size = windows * tokens * width * layers * (34 + 5 * heads * tokens / width)
+    return int(size if bf16 else 2 * size)

@@ -1,0 +1,31 @@
+"""Files and folders: written whole or not at all, checked when they are read."""
+
+from taxotext.files.folders import (
+    named,
+    real,
+    recover_folder,
+    remove_leftovers,
+    remove_stale,
+    replacing,
+    replacing_folder,
+    sync,
+    take_lock,
+    temporary_of,
+    write_atomically,
+    write_text_atomically,
+)
+
+__all__ = [
+    "named",
+    "real",
+    "recover_folder",
+    "remove_leftovers",
+    "remove_stale",
+    "replacing",
+    "replacing_folder",
+    "sync",
+    "take_lock",
+    "temporary_of",
+    "write_atomically",
+    "write_text_atomically",
+]
