@@ -10,7 +10,7 @@ from pydantic import Field
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.neural import NeuralSettings, TrainingSettings
+from taxotext.composition.neural_settings import NeuralSettings, TrainingSettings
 from taxotext.errors import ConfigError
 from taxotext.settings import Settings, overlaid, parse_settings
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from taxotext.composition.neural import TrainingSettings
+from taxotext.composition.neural_settings import TrainingSettings
 from taxotext.errors import DataError
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings

@@ -26,7 +26,7 @@ from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, save_folder
-from taxotext.training import RunFolder
+from taxotext.training import RunFolder, recipe_of
 from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
 from taxotext.wording import counted
 
@@ -189,7 +189,13 @@ def train_run(
     chosen = config.chosen or _choose(config, train, where, reporter)
     if overwrite and run_folder.exists():
         _remove_run(run_folder)
-    run = RunFolder(run_folder, identity(chosen, train, validation), resume=resume, replaces=replaces)
+    run = RunFolder(
+        run_folder,
+        identity(chosen, train, validation),
+        resume=resume,
+        replaces=replaces,
+        states=recipe_of(chosen.kind).STATES,
+    )
     if run.resumed:
         reporter.note(f"Going on with the training in {run_folder}.")
     try:

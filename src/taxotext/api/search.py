@@ -22,7 +22,7 @@ from taxotext.files import write_text_atomically
 from taxotext.progress import Reporter, Silent, Task
 from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder
-from taxotext.training import RunFolder
+from taxotext.training import RunFolder, recipe_of
 from taxotext.training.run import clean_run
 from taxotext.wording import counted
 
@@ -282,7 +282,9 @@ class _Search:
         tried = with_values(self._given, trial.settings)
         settings = parse_settings(kind.Settings, tried, f"trial {trial.number}")
         chosen = Chosen(kind, settings)
-        run = RunFolder(place, identity(chosen, self._train, self._validation), resume=True)
+        run = RunFolder(
+            place, identity(chosen, self._train, self._validation), resume=True, states=recipe_of(chosen.kind).STATES
+        )
         system, manifest = fit_system(
             kind,
             settings,

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from taxotext.api.fitting import fit_system, held_out_part
-from taxotext.binary.settings import BinarySettings
-from taxotext.binary.systems import BinarySystem
 from taxotext.composition.base import System, SystemSettings
 from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.progress import Reporter, Task
-from taxotext.training import CROSS_FITTING_RECIPES
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def try_fit(
         longest: take the longest documents, for the sake of memory, not evenly spaced ones.
         reporter: where progress goes.
     """
-    if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
+    if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     training = getattr(settings, "training", None)
     size = min(len(train), 500 * batches // 3 if training is None else batches * training.batch_size)
@@ -83,34 +78,20 @@ def try_fit(
         rows = [position * len(train) // size for position in range(size)]
     few = train.subset(rows)
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    system, manifest = fit_system(kind, _once_through(settings), few, few_validation, reporter=_Unnoted(reporter))
+    system, manifest = fit_system(kind, kind.brief(settings), few, few_validation, reporter=_Unnoted(reporter))
     system.settings = settings
-    seconds, once = float(manifest.facts["seconds"]), 0.0
-    done, planned = 1.0, 1.0 if training is None else float(training.epochs)
-    scorings = planned
-    if isinstance(system, BinarySystem):
-        from taxotext.binary.plan import Files, Plan
-
-        assert validation is not None  # held out above
-        plan = Plan.of(system.settings, train, validation, Files(Path()))
-        at_work, done = (sum(fit[key] for fit in system.fits) for key in ("seconds", "epochs"))
-        planned = sum(plan.epochs.values()) / plan.processes
-        seconds, once, scorings = at_work, max(seconds - at_work, 0.0), 1.0
-    work, whole_work = len(few) * max(done, 1), len(train) * planned
-    return Trial(len(few), len(train), work, whole_work, seconds, once, scorings, system, (train, validation))
-
-
-def _once_through(settings: SystemSettings) -> SystemSettings:
-    """The settings with one epoch, one class weight, and one process of those that fit labels side by side."""
-    changes: dict[str, Any] = {}
-    training = getattr(settings, "training", None)
-    if training is not None:
-        changes["training"] = training.model_copy(update={"epochs": 1})
-    if isinstance(settings, BinarySettings):
-        one = {"candidates": settings.weights.candidates[:1]}
-        changes["weights"] = settings.weights.model_copy(update=one)
-        changes["runtime"] = settings.runtime.model_copy(update={"threads": 1})
-    return settings.model_copy(update=changes)
+    work = system.work(train, validation, float(manifest.facts["seconds"]))
+    return Trial(
+        len(few),
+        len(train),
+        len(few) * max(work.done, 1),
+        len(train) * work.planned,
+        work.seconds,
+        work.once,
+        work.scorings,
+        system,
+        (train, validation),
+    )
 
 
 class _Unnoted:
@@ -140,11 +121,7 @@ def memory_sentence(system: System, train: Corpus, validation: Corpus | None) ->
     needs = system.memory(train, validation)
     if not needs:
         return ""
-    free = None
-    if system.recipe == "gradient":
-        from taxotext.cost.network import device_free
-
-        free = device_free(system)
+    free = system.device_free()
     try:
         check_memory(needs, device_free=free)
     except ConfigError as error:

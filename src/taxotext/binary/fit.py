@@ -29,11 +29,11 @@ from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import TrainingError
 from taxotext.files import write_atomically
+from taxotext.nn.batch import gather_states
 from taxotext.nn.label_networks import TABLE, LabelNetwork
 from taxotext.nn.losses import mean_over_documents
 from taxotext.nn.runtime import Runtime, resolve_runtime
 from taxotext.settings import parse_settings
-from taxotext.training.states import batch_states
 
 OWN_SHARE = 0.15
 """Share of the documents that a label selects on when it has a split of its own (Banerjee et al. 2019, section 4)."""
@@ -181,7 +181,7 @@ class _Fit:
         if training.start_at_odds:
             positives = int(self.train.bearing(self.label)[self.chosen].sum())
             with torch.no_grad():
-                self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))  # type: ignore[union-attr,operator]
+                self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))
         body_rate = training.learning_rate
         if start is not None:
             with reading(start):
@@ -293,7 +293,7 @@ class _Fit:
         if documents.states is None:
             inputs = torch.from_numpy(batch.ids).to(device)  # (W, T)
         else:
-            inputs = batch_states(documents.states, documents.windows, batch).to(device).float()  # (W, T, D)
+            inputs = gather_states(documents.states, documents.windows, batch).to(device).float()  # (W, T, D)
         mask, owner = (torch.from_numpy(part).to(device) for part in (batch.mask, batch.owner))
         logits: Tensor = self.network(inputs, mask, owner, len(rows))  # (B, 1)
         return logits.squeeze(1)

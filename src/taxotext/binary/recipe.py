@@ -40,8 +40,11 @@ from taxotext.files import write_text_atomically
 from taxotext.progress import Reporter, Task
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
-from taxotext.training.states import write_states
+from taxotext.training.states import PROGRESS, write_states
 from taxotext.wording import counted
+
+STATES = ("done/*.json", "fits/*.safetensors", f"shared/*{PROGRESS}")
+"""Files in ``checkpoints`` without which there is nothing to continue from."""
 
 
 def fit(

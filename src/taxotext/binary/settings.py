@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.neural import TextSettings
+from taxotext.composition.neural_settings import TextSettings
 from taxotext.composition.words import GruAttentionSettings, WordSettings
 from taxotext.settings import Settings
 

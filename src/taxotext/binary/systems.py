@@ -14,7 +14,7 @@ from taxotext.binary.networks import changes_encoder, misfits, reads_states, sin
 from taxotext.binary.reports import read_fits
 from taxotext.binary.settings import BinarySettings
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import SystemSettings, Work
 from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.composition.neural import NeuralSystem
 from taxotext.data.tokens import TextTokenizer
@@ -119,6 +119,31 @@ class BinarySystem(NeuralSystem):
         else:
             facts |= {"body": body.name, "parameters_of_a_label": sum(values[0].numel() for values in own)}
         return {**facts, **self.built.facts}
+
+    def device_free(self) -> int | None:
+        """None: what the processes hold on a GPU is not estimated."""
+        return None
+
+    @classmethod
+    def brief(cls, settings: Any) -> Any:
+        """One epoch, one class weight, one process."""
+        one = {"candidates": settings.weights.candidates[:1]}
+        changes = {
+            "weights": settings.weights.model_copy(update=one),
+            "runtime": settings.runtime.model_copy(update={"threads": 1}),
+        }
+        return super().brief(settings).model_copy(update=changes)
+
+    def work(self, train: Corpus, validation: Corpus | None, seconds: float) -> Work:
+        """Epochs of all labels and class weights, over the processes that share them."""
+        from taxotext.binary.plan import Files, Plan
+
+        if validation is None:
+            raise ValueError("binary systems do not cross-fit: validation documents are needed")
+        plan = Plan.of(self.settings, train, validation, Files(Path()))
+        at_work, done = (float(sum(fit[key] for fit in self.fits)) for key in ("seconds", "epochs"))
+        planned = sum(plan.epochs.values()) / plan.processes
+        return Work(at_work, max(seconds - at_work, 0.0), done, planned, 1.0)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """What the processes that fit hold beside each other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -86,11 +87,31 @@ class SystemSettings(Settings):
         return values
 
 
+@dataclass(frozen=True)
+class Work:
+    """How a brief fit compares with a whole one.
+
+    Attributes:
+        seconds: of the brief fit, what grows with the epochs.
+        once: seconds of what a whole fit does once for each document.
+        done: passes over the documents in the brief fit.
+        planned: passes in the whole fit at most, of one of the processes that share it.
+        scorings: how often the whole fit scores the held-out documents.
+    """
+
+    seconds: float
+    once: float
+    done: float
+    planned: float
+    scorings: float
+
+
 class System(ABC):
     """A system from the registry.
 
-    Subclasses set ``name``, ``Settings`` and ``recipe`` (how training fits them, a name of
-    ``taxotext.training.RECIPES``) and implement the rest. One instance belongs to one taxonomy.
+    Subclasses set ``name``, ``Settings`` and ``recipe`` (how training fits them: a name of
+    ``taxotext.training.RECIPES`` or of the entry-point group ``taxotext.recipes``) and implement the rest. One instance
+    belongs to one taxonomy.
 
     Args:
         settings: validated settings of the class's ``Settings``.
@@ -100,6 +121,8 @@ class System(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
+    cross_fits: ClassVar[bool] = False
+    """Whether the system makes held-out scores itself when it is given no validation documents."""
     search_space: ClassVar[Mapping[str, Any]] = {}
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
 
@@ -136,6 +159,29 @@ class System(ABC):
             validation: the held-out documents; None: the system cross-fits.
         """
         return []
+
+    def device_free(self) -> int | None:
+        """Free bytes of the GPU that the system is trained on; None where it is trained on the processor."""
+        return None
+
+    @classmethod
+    def brief(cls, settings: Any) -> Any:
+        """Return the settings with the least that a trial needs: one epoch."""
+        training = getattr(settings, "training", None)
+        if training is None:
+            return settings
+        return settings.model_copy(update={"training": training.model_copy(update={"epochs": 1})})
+
+    def work(self, train: Corpus, validation: Corpus | None, seconds: float) -> Work:
+        """What a brief fit has done, and what a whole one would do.
+
+        Args:
+            train, validation: all documents.
+            seconds: that the brief fit took.
+        """
+        training = getattr(self.settings, "training", None)
+        epochs = 1.0 if training is None else float(training.epochs)
+        return Work(seconds, 0.0, 1.0, epochs, epochs)
 
     def reads_vectors(self) -> bool:
         """Whether the system takes feature vectors ``index:value ...`` (svmlight files) for texts."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError
 from taxotext.wording import counted
 
 if TYPE_CHECKING:
@@ -107,26 +106,6 @@ def read_weights(file: Path, where: str = "") -> dict[str, float]:
     if wrong:
         raise ConfigError(f"{where}{file}: weights must be numbers above 0.", wrong)
     return {label: float(weight) for label, weight in weights.items()}
-
-
-def recorded_weights(folder: Path, taxonomy: Taxonomy) -> dict[str, float]:
-    """Weights that a model was trained with, from its folder.
-
-    Raises:
-        ModelFolderError: they are missing or damaged.
-    """
-    try:
-        weights = read_weights(folder / CLASS_WEIGHTS)
-    except ConfigError as error:
-        raise ModelFolderError(f"{error.message} Save the model again.", error.problems) from None
-    if weights.keys() != set(taxonomy.ids):
-        raise ModelFolderError(f"{folder / CLASS_WEIGHTS}: is of another taxonomy; save the model again.")
-    return {label: weights[label] for label in taxonomy.ids}
-
-
-def shortest(weights: NDArray[np.float32]) -> list[float]:
-    """The numbers with as few digits as they need: 1.7, not 1.7000000476837158."""
-    return [float(str(weight)) for weight in weights]
 
 
 def _is_weight(value: Any) -> bool:

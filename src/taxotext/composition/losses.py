@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from taxotext.composition.parts import register
+from taxotext.composition.parts import LabelContext, Record, register
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,22 +42,23 @@ class ZlprSettings(Settings):
     name: Literal["zlpr"] = Field("zlpr", description="kind of loss")
 
 
-def _build_focal(settings: FocalSettings, **_: Any) -> nn.Module:
+def _build_focal(settings: FocalSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.losses import FocalLoss
 
-    return FocalLoss(settings.gamma, settings.alpha, settings.scale)
+    return FocalLoss(settings.gamma, settings.alpha, settings.scale), {}
 
 
-def _build_asymmetric(settings: AsymmetricSettings, **_: Any) -> nn.Module:
+def _build_asymmetric(settings: AsymmetricSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.losses import AsymmetricLoss
 
-    return AsymmetricLoss(settings.gamma_positive, settings.gamma_negative, settings.margin, settings.scale)
+    loss = AsymmetricLoss(settings.gamma_positive, settings.gamma_negative, settings.margin, settings.scale)
+    return loss, {}
 
 
-def _build_zlpr(settings: ZlprSettings, **_: Any) -> nn.Module:
+def _build_zlpr(settings: ZlprSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.losses import ZlprLoss
 
-    return ZlprLoss()
+    return ZlprLoss(), {}
 
 
 register("loss", FocalSettings, _build_focal)

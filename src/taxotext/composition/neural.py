@@ -3,84 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from taxotext.composition import parts
 from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
-from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights, recorded_weights, shortest
+from taxotext.composition.neural_settings import NeuralSettings
 from taxotext.composition.space import Around
+from taxotext.composition.weights import load_weights, save_weights
 from taxotext.composition.words import WordSettings
-from taxotext.data.batches import make_batch, sorted_plan
+from taxotext.data.batches import sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
 from taxotext.errors import ConfigError, DataError, ModelFolderError
-from taxotext.files import write_atomically
+from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
-from taxotext.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from taxotext.cost.memory import Need
     from taxotext.data import Corpus
     from taxotext.labels import Taxonomy
+    from taxotext.nn.batch import TokenBatch
     from taxotext.nn.encoders.pretrained import BuiltEncoder
     from taxotext.nn.network import TextClassifier
     from taxotext.nn.runtime import Runtime
 
+PARTS = "parts.json"
+"""What the parts of a model are rebuilt from, by kind."""
 SCORED_TOGETHER = 2048
 """Documents whose lengths are sorted together when scoring: what streaming holds in memory."""
-
-
-class TextSettings(Settings):
-    """How texts become tokens."""
-
-    max_tokens: int = Field(128, ge=4, description="tokens the encoder reads at once, special tokens included")
-    long_text: Literal["truncate", "head_tail", "chunk_max", "chunk_mean"] = Field(
-        "truncate", description="longer texts: truncate, head_tail, chunk_max, chunk_mean"
-    )
-    max_chunks: int = Field(8, ge=1, description="pieces of one text at most (chunk_max, chunk_mean)")
-
-
-class TrainingSettings(Settings):
-    """Gradient descent."""
-
-    epochs: int = Field(10, ge=1, description="passes over the training documents at most")
-    batch_size: int = Field(16, ge=1, description="documents in a batch")
-    accumulate: int = Field(1, ge=1, description="batches whose gradients are added before a step")
-    learning_rate: float = Field(1e-4, gt=0, description="of the encoder (AdamW)")
-    head_learning_rate: float = Field(1e-3, gt=0, description="of everything that starts from random weights")
-    weight_decay: float = Field(0.01, ge=0, description="on matrices, not on biases and norms")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="of the learning rates")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rates rise")
-    clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
-    recursive: float = Field(0.0, ge=0, description="weight of 1/2 |w_parent - w_child|^2 along the taxonomy")
-    patience: int = Field(3, ge=1, description="epochs without a better validation score before stopping")
-    monitor: Literal[
-        "micro_f1", "macro_f1", "weighted_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"
-    ] = Field("micro_f1", description="validation score that selects the epoch")
-    averaging: Literal["none", "swa"] = Field(
-        "none", description="swa: from averaging_start on, the mean of the weights at the ends of the epochs is kept"
-    )
-    averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
-    checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
-
-
-class NeuralSettings(SystemSettings):
-    """Settings of a composed system."""
-
-    text: TextSettings = Field(TextSettings(), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(parts.TransformerSettings(), description="text encoder")  # type: ignore[valid-type]  # built from the registry
-    structure: parts.choice("structure") = Field(parts.NoStructureSettings(), description="structure encoder")  # type: ignore[valid-type]
-    head: parts.choice("head") = Field(parts.LinearHeadSettings(), description="label head")  # type: ignore[valid-type]
-    loss: parts.choice("loss") = Field(parts.BinaryCrossEntropySettings(), description="loss over the labels")  # type: ignore[valid-type]
-    training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
 
 
 class NeuralSystem(System):
@@ -103,9 +59,7 @@ class NeuralSystem(System):
         super().__init__(settings, taxonomy)
         self._built: BuiltEncoder | None = None
         self._network: TextClassifier | None = None
-        self._edges: Tensor | None = None  # (2, E), where the weights are
-        self.loss_weights: dict[str, float] | None = None
-        """Weights of positives by label id, where the loss took them from another model; else None."""
+        self._records: dict[str, parts.Record] = {}
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -120,22 +74,39 @@ class NeuralSystem(System):
         """Create the network: the encoder with its pretrained weights, the rest from the current random state.
 
         Args:
-            train: whose label frequencies the head starts from, and whose texts a vocabulary is learned from.
+            train: whose texts a vocabulary is learned from, and what the parts take from the labels.
         """
-        shares = (_positives(train) + 1) / (len(train) + 2)
-        log_odds = np.log(shares / (1 - shares)).astype(np.float32)
-        self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), log_odds)
+        self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), train)
 
-    def _assemble(self, built: BuiltEncoder, log_odds: NDArray[np.float32] | None = None) -> None:
+    def _assemble(self, built: BuiltEncoder, train: Corpus | None, records: Mapping[str, Any] | None = None) -> None:
+        """Build structure, head and loss from the training documents, or from what a folder keeps of them."""
+        from taxotext.nn.heads import LogitHead
         from taxotext.nn.network import TextClassifier
 
         self.check_limit(built)
-        width = int(built.module.width)  # type: ignore[arg-type]  # every encoder has it
-        structure = parts.build("structure", self.settings.structure, taxonomy=self.taxonomy, width=width)
-        head = parts.build("head", self.settings.head, taxonomy=self.taxonomy, width=width, log_odds=log_odds)
-        join = "mean" if self.settings.text.long_text == "chunk_mean" else "max"
-        self._built = built
-        self._network = TextClassifier(built.module, structure, head, join)
+        settings = self.settings
+        context = parts.LabelContext(
+            self.taxonomy,
+            int(built.module.width),  # type: ignore[arg-type]  # every encoder has both
+            int(built.module.token_width),  # type: ignore[arg-type]
+            built.tokenizer,
+            train,
+        )
+
+        def part(kind: parts.Kind) -> Any:
+            record = None if records is None else records.get(kind, {})
+            module, self._records[kind] = parts.build(kind, getattr(settings, kind), replace(context, record=record))
+            return module
+
+        structure, head = part("structure"), part("head")
+        if isinstance(head, LogitHead):
+            import torch
+
+            weight = settings.training.recursive
+            edges = torch.tensor(self.taxonomy.edge_index) if weight and not self.taxonomy.is_flat else None
+            join = "mean" if settings.text.long_text == "chunk_mean" else "max"
+            head.use(part("loss"), join=join, recursive=weight, edges=edges)
+        self._built, self._network = built, TextClassifier(built.module, structure, head)
 
     def check_limit(self, built: BuiltEncoder) -> None:
         """Raise ConfigError where the encoder takes fewer tokens than the settings ask for."""
@@ -183,35 +154,6 @@ class NeuralSystem(System):
             in_memory=kept,
         )
 
-    def loss(self, train: Corpus) -> nn.Module:
-        """Loss over (logits, targets, weights), with the label counts of the training documents."""
-        loss: nn.Module = parts.build(
-            "loss",
-            self.settings.loss,
-            taxonomy=self.taxonomy,
-            positives=_positives(train),
-            documents=len(train),
-        )
-        if getattr(self.settings.loss, "weights_from", None) is not None:
-            weights: Any = loss.positive_weight
-            self.loss_weights = dict(zip(self.taxonomy.ids, shortest(weights.cpu().numpy()), strict=True))
-        return loss
-
-    def regulariser(self) -> Tensor | None:
-        """Penalty that is added to the loss, or None."""
-        from taxotext.nn.losses import recursive_regularisation
-
-        weight = self.settings.training.recursive
-        if weight == 0 or self.taxonomy.is_flat:
-            return None
-        import torch
-
-        rows: Any = self.network.head.label_weights
-        if self._edges is None or self._edges.device != rows.device:
-            self._edges = torch.tensor(self.taxonomy.edge_index, device=rows.device)
-        penalty: Tensor = weight * recursive_regularisation(rows, self._edges)
-        return penalty
-
     def pretrained_parameters(self) -> set[str]:
         """Names of the network's parameters that start from pretrained weights (the smaller learning rate)."""
         chosen = self._built.pretrained if self._built is not None else None
@@ -239,42 +181,55 @@ class NeuralSystem(System):
             yield from self.score_windows(self.windows(texts[part]), runtime, progress)
 
     def score_windows(
-        self, windows: Windows, runtime: Runtime, progress: Progress | None = None
+        self,
+        windows: Windows,
+        runtime: Runtime,
+        progress: Progress | None = None,
+        states: NDArray[np.float16] | None = None,
     ) -> Iterator[ScoreBlock]:
-        """Yield probabilities (b, N) of prepared windows."""
+        """Yield probabilities (b, N) of prepared windows.
+
+        Args:
+            windows: of the texts.
+            runtime: where to compute.
+            progress: called with the number of documents that are done.
+            states: (tokens, d) of a frozen encoder, where they were computed before.
+        """
         costs, counts = windows.costs, np.diff(windows.first)
         for part in block_starts(len(windows), SCORED_TOGETHER):
             plan = sorted_plan(costs[part], counts[part], 2 * self.settings.training.batch_size)
-            yield self._score_block(windows, part, plan, runtime, progress)
+            batches = ((rows, self.batch(windows, rows + part.start, states)) for rows in plan)
+            yield self._score_block(batches, part.stop - part.start, runtime, progress)
+
+    def batch(
+        self, windows: Windows, documents: NDArray[np.int64], states: NDArray[np.float16] | None = None
+    ) -> TokenBatch:
+        """Gather some documents into one padded batch."""
+        from taxotext.nn.batch import TokenBatch
+
+        return TokenBatch.gather(windows, documents, self.tokenizer.pad_id, states)
 
     def _score_block(
         self,
-        windows: Windows,
-        part: slice,
-        plan: list[NDArray[np.int64]],
+        batches: Iterable[tuple[NDArray[np.int64], TokenBatch]],
+        documents: int,
         runtime: Runtime,
         progress: Progress | None,
     ) -> ScoreBlock:
-        """Probabilities (b, N) of the documents ``part``; ``plan`` numbers them from 0."""
+        """Probabilities (b, N) of documents in batches of any order, each with the rows that it fills."""
         import torch
 
         network = self.network.to(runtime.device)
         was_training = network.training
         network.eval()
-        block = np.empty((part.stop - part.start, len(self.taxonomy)), dtype=np.float32)
+        block = np.empty((documents, len(self.taxonomy)), dtype=np.float32)
         with torch.inference_mode():
-            for documents in plan:
-                batch = make_batch(windows, documents + part.start, self.tokenizer.pad_id)
+            for rows, batch in batches:
                 with runtime.autocast(training=False):
-                    logits = network(
-                        torch.from_numpy(batch.ids).to(runtime.device),
-                        torch.from_numpy(batch.mask).to(runtime.device),
-                        torch.from_numpy(batch.owner).to(runtime.device),
-                        len(documents),
-                    )
-                block[documents] = torch.sigmoid(logits.float()).cpu().numpy()
+                    found = network.scores(batch.to(runtime.device))
+                block[rows] = found.values.cpu().numpy()
                 if progress is not None:
-                    progress(len(documents))
+                    progress(len(rows))
         network.train(was_training)
         if not np.isfinite(block).all():
             raise DataError(
@@ -289,32 +244,37 @@ class NeuralSystem(System):
 
         return needs(self, train, validation, self._network, together=SCORED_TOGETHER)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder keeps its pretrained weights; its states are then computed once."""
+        return not getattr(self.settings.encoder, "trainable", True)
+
+    def device_free(self) -> int | None:
+        """Free bytes of the GPU, if there is one."""
+        from taxotext.cost.network import device_free
+
+        return device_free(self)
+
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts have tokens that are not read."""
         blocks = block_starts(len(texts), SCORED_TOGETHER)
         return sum(int(self._token_windows(texts[part]).cut.sum()) for part in blocks)
 
     def facts(self) -> dict[str, Any]:
-        """Parameters, and the facts of the encoder: its source and hash, or its vocabulary and word vectors."""
-        parameters = sum(parameter.numel() for parameter in self.network.parameters())
-        facts = {"parameters": parameters, **(self._built.facts if self._built is not None else {})}
-        if self.loss_weights is not None:
-            source, weights = Path(self.settings.loss.weights_from).name, self.loss_weights.values()
-            facts["class_weights"] = f"{min(weights):g} to {max(weights):g}, from {source}"
+        """Parameters, and the facts of the encoder and the other parts: source and hash, vocabulary, class weights."""
+        facts: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in self.network.parameters())}
+        for record in (self.built.facts, *(record.get("facts", {}) for record in self._records.values())):
+            facts.update(record)
         return facts
 
     # -- the folder --------------------------------------------------------------------------------------------
 
     def save_parts(self, folder: Path) -> None:
-        """Write ``encoder.json``, ``tokenizer.json``, ``weights.safetensors``; also what class weights were given."""
-        if self._built is None:
-            raise RuntimeError("the network is not built yet")
-        (folder / "encoder.json").write_text(json.dumps(self._built.record, indent=2), encoding="utf-8")
+        """Write ``encoder.json``, ``parts.json``, ``tokenizer.json`` and ``weights.safetensors``."""
+        write_text_atomically(folder / "encoder.json", json.dumps(self.built.record, indent=2))
+        write_text_atomically(folder / PARTS, json.dumps(self._records, indent=2, ensure_ascii=False))
         self.tokenizer.save(folder / "tokenizer.json")
         save_weights(self.network, folder / "weights.safetensors")
-        if self.loss_weights is not None:
-            content = json.dumps(class_weights(self.loss_weights), indent=2, ensure_ascii=False)
-            (folder / CLASS_WEIGHTS).write_text(content, encoding="utf-8")
 
     @classmethod
     def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
@@ -322,52 +282,11 @@ class NeuralSystem(System):
         system = cls(settings, taxonomy)
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
         record = read_json(folder / "encoder.json", dict)
-        system._assemble(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
+        # Folders of format 1 have no records; their parts learned nothing that prediction needs.
+        records = read_json(folder / PARTS, dict) if (folder / PARTS).exists() else {}
+        if not all(isinstance(found, dict) for found in records.values()):
+            raise ModelFolderError(f"{folder / PARTS}: must be a JSON object of objects; save the model again.")
+        built = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer)
+        system._assemble(built, None, records)
         load_weights(system.network, folder / "weights.safetensors")
-        if getattr(settings.loss, "weights_from", None) is not None:  # from the folder: the other model may be gone
-            system.loss_weights = recorded_weights(folder, taxonomy)
         return system
-
-
-def _positives(train: Corpus) -> NDArray[np.int64]:
-    """Training documents of each label (N,)."""
-    return np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
-
-
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write the state of ``network`` as safetensors, completely or not at all."""
-    from safetensors.torch import save_file
-
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(state, temporary))
-
-
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load safetensors into ``network``; every name and shape must fit.
-
-    Raises:
-        ModelFolderError: when the file is missing, damaged or of another network or taxonomy.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise ModelFolderError(f"{path}: the weights are missing; save the model again.") from None
-    except (SafetensorError, OSError) as error:
-        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
-    expected = network.state_dict()
-    problems = [f"{name}: missing" for name in expected.keys() - state.keys()]
-    problems += [f"{name}: not part of this model" for name in state.keys() - expected.keys()]
-    problems += [
-        f"{name}: shape {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected.keys() & state.keys()
-        if state[name].shape != expected[name].shape
-    ]
-    if problems:
-        raise ModelFolderError(
-            f"{path}: the weights do not fit the configuration and the taxonomy of the folder.",
-            sorted(problems),
-        )
-    network.load_state_dict(state)

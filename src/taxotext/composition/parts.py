@@ -3,17 +3,22 @@
 A part is a settings class (torch-free, so that configurations can be checked and printed quickly) and a function
 that builds the block of ``taxotext.nn`` from plain numbers. A new part registers itself with :func:`register`; packages
 name their module under the entry-point group ``taxotext.parts``.
+
+Structure, head and loss are built by ``build(settings, context) -> (module, record)`` with a :class:`LabelContext`.
+What a part learns from the training documents is a buffer or parameter of its module; the record keeps the sizes, so
+that a model folder rebuilds the module without the documents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from importlib import import_module
 from importlib.metadata import entry_points
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +26,63 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from taxotext.composition.class_weights import given_weights, weights_file
 from taxotext.composition.named_files import NamesFile
+from taxotext.errors import ModelFolderError
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+    from taxotext.data import Corpus
     from taxotext.data.tokens import TextTokenizer
     from taxotext.labels import Taxonomy
     from taxotext.nn.encoders.pretrained import BuiltEncoder
 
 # What each kind of part is built with, beside its settings:
-#   encoder    texts: of the training; or record, tokenizer: of a model folder -> BuiltEncoder
-#   structure  taxonomy, width D of the encoder
-#   head       taxonomy, width D, log_odds (N,) of the labels in the training documents, or None
-#   loss       taxonomy, positives (N,) training documents of each label, documents
-#   body       width D of the states of a frozen encoder; or that encoder (taxotext.binary.bodies)
+#   encoder                texts: of the training; or record, tokenizer: of a model folder -> BuiltEncoder
+#   structure, head, loss  a LabelContext -> (module, record)
+#   body                   width D of the states of a frozen encoder; or that encoder (taxotext.binary.bodies)
 Kind = Literal["encoder", "structure", "head", "loss", "body"]
 ENTRY_POINTS = "taxotext.parts"
+
+
+Record = dict[str, Any]
+"""JSON-ready: what a part is rebuilt from; ``facts`` in it go to the model card and into tables."""
+
+
+@dataclass(frozen=True)
+class LabelContext:
+    """What structure, head and loss are built from.
+
+    Attributes:
+        taxonomy: the N labels.
+        width: D of the pooled vectors.
+        token_width: d of the tokens.
+        tokenizer: of the encoder.
+        train: the training documents; None: the part is rebuilt from ``record``, its buffers are filled afterwards.
+        record: what the part gave when it was built from the training documents; None before.
+    """
+
+    taxonomy: Taxonomy
+    width: int
+    token_width: int
+    tokenizer: TextTokenizer
+    train: Corpus | None = None
+    record: Record | None = None
+
+    @cached_property
+    def positives(self) -> NDArray[np.int64]:
+        """Training documents of each label (N,); zeros without training documents."""
+        if self.train is None:
+            return np.zeros(len(self.taxonomy), dtype=np.int64)
+        return np.asarray(self.train.known_targets.sum(axis=0), dtype=np.int64).ravel()
+
+    @property
+    def log_odds(self) -> NDArray[np.float32] | None:
+        """Smoothed log-odds of each label among the training documents (N,); None without them."""
+        if self.train is None:
+            return None
+        shares = (self.positives + 1) / (len(self.train) + 2)
+        return np.log(shares / (1 - shares)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -74,9 +119,9 @@ def choice(kind: Kind) -> Any:
     return Annotated[reduce(or_, tagged[1:], tagged[0]), Discriminator(name_of)]
 
 
-def build(kind: Kind, settings: Any, **context: Any) -> Any:
-    """Build the part that ``settings`` chooses; ``context`` is what parts of this kind are given."""
-    return _PARTS[kind][settings.name].build(settings, **context)
+def build(kind: Kind, settings: Any, *context: Any, **named: Any) -> Any:
+    """Build the part that ``settings`` chooses; the rest is what parts of this kind are given."""
+    return _PARTS[kind][settings.name].build(settings, *context, **named)
 
 
 def names(kind: Kind) -> tuple[str, ...]:
@@ -119,6 +164,9 @@ class TransformerSettings(Settings):
         "default", description="hub name or folder; default: all-MiniLM-L6-v2"
     )
     pooling: Literal["mean", "cls", "pooler"] = Field("mean", description="mean, cls or pooler")
+    trainable: bool = Field(
+        True, description="false: frozen; its states are computed once and kept in a file while the rest is trained"
+    )
 
 
 class NoStructureSettings(Settings):
@@ -127,11 +175,26 @@ class NoStructureSettings(Settings):
     name: Literal["none"] = Field("none", description="structure encoder between text and head")
 
 
-class LinearHeadSettings(Settings):
+class HeadSettings(Settings):
+    """What every head has."""
+
+    own_loss: ClassVar[bool] = False
+    """Whether the head computes its loss itself; False: it has one logit for each label and takes a loss part."""
+    name: str = Field("", description="kind of head")
+
+
+class LinearHeadSettings(HeadSettings):
     """Dropout and one linear layer."""
 
     name: Literal["linear"] = Field("linear", description="kind of head")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled vector")
+
+
+class LabelAttentionHeadSettings(HeadSettings):
+    """Each label attends to the tokens of the whole text."""
+
+    name: Literal["label_attention"] = Field("label_attention", description="kind of head")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the tokens")
 
 
 PositiveWeight = Annotated[float, Field(gt=0)]
@@ -190,35 +253,56 @@ def positive_weights(
     return None if choice == 1.0 else np.full(len(taxonomy), choice, dtype=np.float32)
 
 
-def _build_no_structure(settings: NoStructureSettings, *, taxonomy: Taxonomy, width: int) -> nn.Module:
+def _build_no_structure(settings: NoStructureSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.structure import NoStructure
 
-    return NoStructure()
+    return NoStructure(), {}
 
 
-def _build_linear_head(
-    settings: LinearHeadSettings, *, taxonomy: Taxonomy, width: int, log_odds: NDArray[np.float32] | None
-) -> nn.Module:
-    import torch
-
+def _build_linear_head(settings: LinearHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.heads import LinearHead
 
-    bias = None if log_odds is None else torch.from_numpy(log_odds)
-    return LinearHead(width, len(taxonomy), settings.dropout, bias)
+    return LinearHead(context.width, len(context.taxonomy), settings.dropout, _first_bias(context)), {}
 
 
-def _build_bce(
-    settings: BinaryCrossEntropySettings, *, taxonomy: Taxonomy, positives: NDArray[np.int64], documents: int
-) -> nn.Module:
+def _build_label_attention(settings: LabelAttentionHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    from taxotext.nn.heads import LabelAttentionHead
+
+    labels = len(context.taxonomy)
+    return LabelAttentionHead(context.token_width, labels, settings.dropout, _first_bias(context)), {}
+
+
+def _first_bias(context: LabelContext) -> Tensor | None:
+    import torch
+
+    log_odds = context.log_odds
+    return None if log_odds is None else torch.from_numpy(log_odds)
+
+
+def _build_bce(settings: BinaryCrossEntropySettings, context: LabelContext) -> tuple[nn.Module, Record]:
     import torch
 
     from taxotext.nn.losses import BinaryCrossEntropy
 
+    if context.train is None:
+        record = dict(context.record or {})  # of folders of format 1 there is none: prediction needs no weights
+        if record.get("positive_weights", len(context.taxonomy)) != len(context.taxonomy):
+            raise ModelFolderError(
+                "parts.json: loss.positive_weights is not the number of labels; save the model again."
+            )
+        weights = torch.ones(len(context.taxonomy)) if "positive_weights" in record else None
+        return BinaryCrossEntropy(weights, settings.scale), record
     chosen: float | str | dict[str, float] = settings.positive_weight
     if settings.weights_from is not None:
-        chosen = given_weights(settings.weights_from, settings.weights_missing, taxonomy)
-    weights = positive_weights(chosen, taxonomy, positives, documents)
-    return BinaryCrossEntropy(None if weights is None else torch.from_numpy(weights), settings.scale)
+        chosen = given_weights(settings.weights_from, settings.weights_missing, context.taxonomy)
+    found = positive_weights(chosen, context.taxonomy, context.positives, len(context.train))
+    if found is None:
+        return BinaryCrossEntropy(None, settings.scale), {}
+    record = {"positive_weights": len(found)}
+    if settings.weights_from is not None:
+        source = Path(settings.weights_from).name
+        record["facts"] = {"class_weights": f"{found.min():g} to {found.max():g}, from {source}"}
+    return BinaryCrossEntropy(torch.from_numpy(found), settings.scale), record
 
 
 def _build_transformer(
@@ -231,11 +315,12 @@ def _build_transformer(
     from taxotext.nn.encoders.pretrained import load_transformer, restore_transformer
 
     if record is None or tokenizer is None:
-        return load_transformer(settings.source, settings.pooling)
-    return restore_transformer(record, tokenizer, settings.pooling)
+        return load_transformer(settings.source, settings.pooling, settings.trainable)
+    return restore_transformer(record, tokenizer, settings.pooling, settings.trainable)
 
 
 register("encoder", TransformerSettings, _build_transformer)
 register("structure", NoStructureSettings, _build_no_structure)
 register("head", LinearHeadSettings, _build_linear_head)
+register("head", LabelAttentionHeadSettings, _build_label_attention)
 register("loss", BinaryCrossEntropySettings, _build_bce)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from taxotext.data.windows import Windows
 
@@ -29,8 +28,6 @@ class Batch:
         mask: bool (W, T), True on tokens.
         owner: int64 (W,), position in the batch (0..B-1) of the document that a window belongs to.
         rows: int64 (W,), which windows of the corpus.
-        targets: float32 (B, N) or None.
-        weights: float32 (B,) or None.
     """
 
     documents: NDArray[np.int64]
@@ -38,8 +35,6 @@ class Batch:
     mask: NDArray[np.bool_]
     owner: NDArray[np.int64]
     rows: NDArray[np.int64]
-    targets: NDArray[np.float32] | None = None
-    weights: NDArray[np.float32] | None = None
 
 
 def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -76,13 +71,7 @@ def sorted_plan(costs: NDArray[np.int64], counts: NDArray[np.int64], rows: int) 
     return [*batches, order[begin:]] if len(order) else []
 
 
-def make_batch(
-    windows: Windows,
-    documents: NDArray[np.int64],
-    pad_id: int,
-    targets: csr_array | None = None,
-    weights: NDArray[np.float32] | None = None,
-) -> Batch:
+def make_batch(windows: Windows, documents: NDArray[np.int64], pad_id: int) -> Batch:
     """Gather ``documents`` of a corpus into one padded batch."""
     counts = windows.first[documents + 1] - windows.first[documents]
     owner = np.repeat(np.arange(len(documents)), counts)
@@ -103,6 +92,4 @@ def make_batch(
         mask=mask,
         owner=owner,
         rows=rows,
-        targets=None if targets is None else targets[documents].toarray().astype(np.float32),
-        weights=None if weights is None else weights[documents],
     )

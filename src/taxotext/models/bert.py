@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.neural import NeuralSettings, NeuralSystem
+from taxotext.composition.neural import NeuralSystem
+from taxotext.composition.neural_settings import NeuralSettings
 
 
 class BertSettings(NeuralSettings):

@@ -27,7 +27,8 @@ from pydantic import Field
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.neural import NeuralSettings, NeuralSystem, TextSettings, TrainingSettings
+from taxotext.composition.neural import NeuralSystem
+from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.words import GruAttentionSettings
 
 

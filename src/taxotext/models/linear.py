@@ -104,6 +104,7 @@ class Linear(System):
     name: ClassVar[str] = "linear"
     Settings: ClassVar[type[SystemSettings]] = LinearSettings
     recipe: ClassVar[str] = "direct"
+    cross_fits: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {
         "classifier.c": "0.01..100:log",
         "classifier.loss": ["squared_hinge", "logistic"],

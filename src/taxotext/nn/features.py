@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
+import torch
 from torch import Tensor
+
+from taxotext.nn.pooling import join_windows
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,41 @@ class TextFeatures:
         mask: (W, T) bool, True on tokens, False on padding.
         pooled: (W, D) one vector for each window.
         labels: (W, N, d) one vector for each label, filled by structure encoders; None before.
+        owner: (W,) int64, the document of each window, ascending; None: each window is a document of its own.
+        count: documents that own the windows; None: W.
     """
 
     tokens: Tensor
     mask: Tensor
     pooled: Tensor
     labels: Tensor | None = None
+    owner: Tensor | None = None
+    count: int | None = None
+
+    @property
+    def documents(self) -> int:
+        """B."""
+        return len(self.pooled) if self.count is None else self.count
+
+    def owned(self, owner: Tensor, documents: int) -> Self:
+        """Return the features with the owners of their windows; without them where each document has one window."""
+        return self if len(self.pooled) == documents else replace(self, owner=owner, count=documents)
+
+    def joined(self, values: Tensor, how: str) -> Tensor:
+        """Join what was computed for each window by ``"max"`` or ``"mean"``: (W, N) -> (B, N)."""
+        return values if self.owner is None else join_windows(values, self.owner, self.documents, how)
+
+    def by_document(self) -> tuple[Tensor, Tensor]:
+        """Tokens of all windows of each document side by side: (B, S, d), and their mask (B, S).
+
+        S is T times the windows of the document that has most; heads that attend over a whole text read this.
+        """
+        if self.owner is None:
+            return self.tokens, self.mask
+        counts = torch.bincount(self.owner, minlength=self.documents)  # (B,)
+        most, length = int(counts.max()), self.tokens.shape[1]
+        place = torch.arange(len(self.owner), device=self.owner.device) - (counts.cumsum(0) - counts)[self.owner]
+        tokens = self.tokens.new_zeros(self.documents, most, *self.tokens.shape[1:])
+        mask = self.mask.new_zeros(self.documents, most, length)
+        tokens[self.owner, place], mask[self.owner, place] = self.tokens, self.mask
+        return tokens.flatten(1, 2), mask.flatten(1, 2)

@@ -1,14 +1,110 @@
-"""Heads: text features to one logit for each label."""
+"""Heads: text features to a loss and to scores of labels."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from taxotext.nn.batch import Targets
 from taxotext.nn.features import TextFeatures
+from taxotext.nn.losses import recursive_regularisation
 
 
-class LinearHead(nn.Module):
+@dataclass(frozen=True)
+class HeadScores:
+    """What a head says of B documents.
+
+    Attributes:
+        values: (B, N) probabilities of all labels; or (B, C) of candidates.
+        candidates: (B, C) int64, the label of each value, -1 for none; each label once in a row. None: all labels.
+        sets: (B, S) int64, label sets that the head decided itself, padded with -1; None: thresholds decide.
+    """
+
+    values: Tensor
+    candidates: Tensor | None = None
+    sets: Tensor | None = None
+
+
+class Head(nn.Module, ABC):
+    """What stands behind the text features. It owns its loss, regularisers included, and its scores."""
+
+    @abstractmethod
+    def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
+        """Return the loss of B documents, a scalar; documents of weight 0 do not count."""
+
+    @abstractmethod
+    def scores(self, features: TextFeatures) -> HeadScores:
+        """Return the scores of B documents, float32."""
+
+    def metrics(self) -> dict[str, float]:
+        """Named numbers of the training since the last call, for history, logs and progress (candidate recall ...)."""
+        return {}
+
+
+class LogitHead(Head):
+    """A head with one logit for each label, and a criterion over them.
+
+    Subclasses implement :meth:`logits`; who builds a head calls :meth:`use`.
+
+    Attributes:
+        criterion: (logits (B, N), targets (B, N), weights (B,) or None) -> scalar.
+    """
+
+    edges: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.criterion: nn.Module = nn.Identity()
+        self.join, self.recursive = "max", 0.0
+        self.register_buffer("edges", torch.empty(2, 0, dtype=torch.long), persistent=False)
+
+    def use(
+        self, criterion: nn.Module, *, join: str = "max", recursive: float = 0.0, edges: Tensor | None = None
+    ) -> None:
+        """Set what does not depend on the kind of head.
+
+        Args:
+            criterion: see the class.
+            join: how the logits of several windows of a document become one, where a head reads them one by one:
+                "max" or "mean".
+            recursive: weight of :func:`~taxotext.nn.losses.recursive_regularisation`, summed over :meth:`tied`.
+            edges: (2, E) int64 of the taxonomy; None: flat.
+        """
+        self.criterion, self.join, self.recursive = criterion, join, recursive
+        if edges is not None:
+            self.edges = edges.to(self.edges.device)
+
+    @abstractmethod
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, N)."""
+
+    def tied(self) -> Sequence[Tensor]:
+        """Matrices (N, ...) of one row a label, which recursive regularisation ties along the taxonomy."""
+        return ()
+
+    def penalty(self) -> Tensor | None:
+        """Return the regulariser, a scalar, or None."""
+        if self.recursive == 0 or self.edges.shape[1] == 0:
+            return None
+        found = [recursive_regularisation(rows, self.edges) for rows in self.tied()]
+        return self.recursive * torch.stack(found).sum() if len(found) > 1 else self.recursive * found[0]
+
+    def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
+        """Return the criterion over the logits, and the regulariser."""
+        loss: Tensor = self.criterion(self.logits(features), targets.dense(), targets.weights)
+        penalty = self.penalty()
+        return loss if penalty is None else loss + penalty
+
+    def scores(self, features: TextFeatures) -> HeadScores:
+        """Return the sigmoid of the logits, (B, N)."""
+        return HeadScores(torch.sigmoid(self.logits(features).float()))
+
+
+class LinearHead(LogitHead):
     """Dropout and one linear layer over the pooled vector: (W, D) -> (W, N).
 
     Args:
@@ -30,12 +126,44 @@ class LinearHead(nn.Module):
             with torch.no_grad():
                 self.output.bias.copy_(bias)
 
-    @property
-    def label_weights(self) -> Tensor:
-        """(N, D) one row for each label: what recursive regularisation ties along the taxonomy."""
-        return self.output.weight
+    def tied(self) -> Sequence[Tensor]:
+        """The rows of the linear layer, (N, D)."""
+        return (self.output.weight,)
 
-    def forward(self, features: TextFeatures) -> Tensor:
-        """Return logits (W, N)."""
-        logits: Tensor = self.output(self.dropout(features.pooled))
-        return logits
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, N), those of several windows joined."""
+        return features.joined(self.output(self.dropout(features.pooled)), self.join)
+
+
+class LabelAttentionHead(LogitHead):
+    """Each label attends to the tokens of the whole document (Mullenbach et al. 2018, "CAML", equations 3 to 5).
+
+        α_l = softmax_t(u_l · h_t),  v_l = Σ_t α_lt h_t,  z_l = w_l · v_l + b_l
+
+    Args:
+        width: d of the tokens.
+        labels: N.
+        dropout: on the tokens, in training.
+        bias: (N,) first biases, as for :class:`LinearHead`.
+    """
+
+    def __init__(self, width: int, labels: int, dropout: float = 0.1, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.queries = nn.Parameter(torch.empty(labels, width).normal_(std=0.02))
+        self.weight = nn.Parameter(torch.empty(labels, width).normal_(std=0.02))
+        self.bias = nn.Parameter(torch.zeros(labels) if bias is None else bias.clone())
+
+    def tied(self) -> Sequence[Tensor]:
+        """The output rows of the labels, (N, d)."""
+        return (self.weight,)
+
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, N): the windows of a document are attended over together."""
+        tokens, mask = features.by_document()  # (B, S, d), (B, S)
+        tokens = self.dropout(tokens)
+        keys = (tokens @ self.queries.T).float()  # (B, S, N)
+        attention = torch.softmax(keys.masked_fill(~mask.unsqueeze(-1), torch.finfo(keys.dtype).min), 1)
+        values = tokens @ self.weight.T  # (B, S, N): w_l · h_t, so that (B, N, d) is never made
+        found: Tensor = (attention.to(values.dtype) * values).sum(1) + self.bias
+        return found

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from taxotext.nn.batch import TokenBatch
 from taxotext.nn.encoders.states import GruStates, PooledStates, frozen_states
-from taxotext.nn.heads import LinearHead
-from taxotext.nn.network import TextClassifier
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.heads import HeadScores, LinearHead
 from taxotext.nn.pooling import join_windows, masked_max, masked_mean
 from taxotext.nn.recurrent import unroll
-from taxotext.nn.structure import NoStructure
 
 TABLE = "encoder.embedding.weight"
 """Name of the word vectors among the parameters of a network."""
@@ -24,7 +24,7 @@ STACKED_NUMBERS = 2**25
 """Numbers that the states and gates of labels computed together may take: 128 MB."""
 
 
-class LabelNetwork(TextClassifier):
+class LabelNetwork(nn.Module):
     """The network of one label: a body and one output.
 
     Args:
@@ -36,8 +36,15 @@ class LabelNetwork(TextClassifier):
     """
 
     def __init__(self, body: nn.Module, join: str, shared: frozenset[str]) -> None:
-        super().__init__(body, NoStructure(), LinearHead(int(body.width), 1, 0.0), join)  # type: ignore[arg-type]
-        self.shared = shared
+        super().__init__()
+        self.encoder, self.join, self.shared = body, join, shared
+        self.head = LinearHead(int(body.width), 1, 0.0)  # type: ignore[arg-type]
+        self.head.join = join
+
+    def forward(self, inputs: Tensor, mask: Tensor, owner: Tensor, documents: int) -> Tensor:
+        """Return logits (documents, 1)."""
+        features: TextFeatures = self.encoder(inputs, mask)
+        return self.head.logits(features.owned(owner, documents))
 
     def own_state(self) -> dict[str, Tensor]:
         """Parameters and buffers that are this label's own, by name."""
@@ -84,11 +91,15 @@ class LabelNetworks(nn.Module):
         return {name: getattr(self, own) for name, own in self._names.items()}
 
     def forward(self, ids: Tensor, mask: Tensor, owner: Tensor, documents: int) -> Tensor:
-        """Return logits (documents, N); arguments as of :class:`~taxotext.nn.network.TextClassifier`."""
+        """Return logits (documents, N); arguments as of :class:`~taxotext.nn.batch.TokenBatch`."""
         inputs = self.read(ids, mask)
         if self._stacks(inputs):
             return self.stacked(inputs, mask, owner, documents)
         return self.one_by_one(inputs, mask, owner, documents)
+
+    def scores(self, batch: TokenBatch) -> HeadScores:
+        """Return the probabilities of the documents of a batch, (B, N)."""
+        return HeadScores(torch.sigmoid(self(batch.ids, batch.mask, batch.owner, batch.documents).float()))
 
     def read(self, ids: Tensor, mask: Tensor) -> Tensor:
         """What the networks take: the ids themselves, or the states (W, T, D) of the shared encoder."""

@@ -26,7 +26,7 @@ class BinaryCrossEntropy(nn.Module):
     def __init__(self, positive_weight: Tensor | None = None, scale: Scale = "sum") -> None:
         super().__init__()
         self.scale = scale
-        self.register_buffer("positive_weight", positive_weight, persistent=False)
+        self.register_buffer("positive_weight", positive_weight)
 
     def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """(B, N) logits, (B, N) targets in {0, 1}, (B,) document weights or None -> scalar.

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from taxotext.nn.pooling import join_windows
+from taxotext.nn.batch import TokenBatch, TrainingBatch
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.heads import Head, HeadScores
 
 
 class TextClassifier(nn.Module):
-    """Windows of token ids to one row of logits for each document.
+    """Token windows to the loss and the scores of documents.
 
     Args:
-        encoder: (ids, mask) -> TextFeatures.
+        encoder: (ids, mask) -> TextFeatures; one that is frozen also has ``from_states(states, mask)``.
         structure: TextFeatures -> TextFeatures.
-        head: TextFeatures -> logits (W, N).
-        join: how the logits of several windows of a document become one: "max" or "mean".
+        head: owns the loss and the scores.
     """
 
-    def __init__(self, encoder: nn.Module, structure: nn.Module, head: nn.Module, join: str = "max") -> None:
+    def __init__(self, encoder: nn.Module, structure: nn.Module, head: Head) -> None:
         super().__init__()
         self.encoder = encoder
         self.structure = structure
         self.head = head
-        self.join = join
 
-    def forward(self, ids: Tensor, mask: Tensor, owner: Tensor, documents: int) -> Tensor:
-        """Return logits (documents, N).
+    def features(self, batch: TokenBatch) -> TextFeatures:
+        """Return the features of all windows of a batch."""
+        if batch.states is None:
+            found: TextFeatures = self.encoder(batch.ids, batch.mask)
+        else:
+            found = self.encoder.from_states(batch.states, batch.mask)  # type: ignore[operator]  # frozen encoders have it
+        features: TextFeatures = self.structure(found.owned(batch.owner, batch.documents))
+        return features
 
-        Args:
-            ids: (W, T) token ids.
-            mask: (W, T) bool, True on tokens.
-            owner: (W,) the document of each window, ascending.
-            documents: B.
-        """
-        logits: Tensor = self.head(self.structure(self.encoder(ids, mask)))  # (W, N)
-        if len(logits) == documents:
-            return logits
-        return join_windows(logits, owner, documents, self.join)
+    def forward(self, batch: TrainingBatch) -> Tensor:
+        """Return the loss of a batch, a scalar: mean over documents, regularisers included."""
+        return self.head.loss(self.features(batch.tokens), batch.targets)
+
+    def scores(self, batch: TokenBatch) -> HeadScores:
+        """Return the scores of the documents of a batch."""
+        return self.head.scores(self.features(batch))

@@ -32,7 +32,8 @@ from taxotext.settings import parse_settings
 from taxotext.store.card import SHOWN_METRICS, model_card
 from taxotext.store.manifest import Manifest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: parts keep records (``parts.json``). Folders of version 1 are read."""
 _KINDS = {str: "text", dict: "a JSON object", list: "a list"}
 HELD_OUT = "heldout.safetensors"
 

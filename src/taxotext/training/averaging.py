@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from taxotext.composition.neural import NeuralSystem
-from taxotext.data.batches import make_batch, shuffled_plan
+from taxotext.data.batches import shuffled_plan
 from taxotext.data.windows import Windows
+from taxotext.nn.batch import TokenBatch
 from taxotext.nn.runtime import Runtime
 
 REFRESHED = 8192
@@ -70,12 +70,13 @@ class WeightAverage:
         self._mean = {name: tensor.clone() for name, tensor in state["mean"].items()}
 
 
-def refresh_norms(system: NeuralSystem, windows: Windows, runtime: Runtime) -> None:
+def refresh_norms(
+    network: nn.Module, windows: Windows, runtime: Runtime, *, batch_size: int, seed: int, pad_id: int
+) -> None:
     """Take the running statistics of batch normalisation anew from training documents (Izmailov et al., section 3.2).
 
     Networks without batch normalisation are left as they are.
     """
-    network = system.network
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         return
@@ -85,17 +86,11 @@ def refresh_norms(system: NeuralSystem, windows: Windows, runtime: Runtime) -> N
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches, each the same
         norm.train()
-    settings = system.settings
-    plan = shuffled_plan(windows.costs, settings.training.batch_size, seed=settings.seed, epoch=0)
+    scores: Any = network.scores
+    plan = shuffled_plan(windows.costs, batch_size, seed=seed, epoch=0)
     with torch.no_grad(), runtime.autocast(training=True):
-        for documents in plan[: max(1, REFRESHED // settings.training.batch_size)]:
-            batch = make_batch(windows, documents, system.tokenizer.pad_id)
-            network(
-                torch.from_numpy(batch.ids).to(runtime.device),
-                torch.from_numpy(batch.mask).to(runtime.device),
-                torch.from_numpy(batch.owner).to(runtime.device),
-                len(documents),
-            )
+        for documents in plan[: max(1, REFRESHED // batch_size)]:
+            scores(TokenBatch.gather(windows, documents, pad_id).to(runtime.device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(was_training)

@@ -10,10 +10,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 
-from taxotext.composition.neural import NeuralSystem, save_weights
+from taxotext.composition.weights import save_weights
 from taxotext.files import write_atomically
+from taxotext.nn.heads import Head
 from taxotext.progress import Reporter, Task
 from taxotext.training.averaging import WeightAverage
 from taxotext.training.run import LAST
@@ -49,7 +50,7 @@ class Conductor(pl.Callback):
     Setting ``interrupted`` saves a checkpoint behind the current batch and stops there.
 
     Args:
-        system: whose network is trained.
+        network: that is trained.
         validate: () -> validation scores by name.
         monitor: the score that selects; larger is better.
         patience: epochs without a better score before stopping.
@@ -62,7 +63,7 @@ class Conductor(pl.Callback):
 
     def __init__(
         self,
-        system: NeuralSystem,
+        network: nn.Module,
         validate: Callable[[], dict[str, float]],
         *,
         monitor: str,
@@ -72,13 +73,14 @@ class Conductor(pl.Callback):
         seconds: float,
         average: WeightAverage | None = None,
     ) -> None:
-        self._system, self._validate = system, validate
+        self._network, self._validate = network, validate
         self._monitor, self._patience = monitor, patience
         self._batches_per_epoch, self._folder, self._seconds = batches_per_epoch, folder, seconds
         self._average = average
         self.history: list[dict[str, float]] = []
         self.best = -1.0
         self.best_epoch = 0
+        self.of_head: dict[str, float] = {}
         self.interrupted = False
         self.finished = False
         self._loss_sum: float | Tensor = 0.0
@@ -140,33 +142,40 @@ class Conductor(pl.Callback):
         if self._average is None or epoch < self._average.first:
             self._judge(trainer, epoch)
             return
-        self._average.add(self._system.network)
-        with self._average.in_place(self._system.network):
+        self._average.add(self._network)
+        with self._average.in_place(self._network):
             self._judge(trainer, epoch)
 
     def _judge(self, trainer: pl.Trainer, epoch: int) -> None:
         """Validate the weights that the network has now, keep them if they are the best, and stop if it is time."""
         scores = self._validate()
         loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0
-        self.history.append({"epoch": epoch, "loss": loss, **scores})
+        self.history.append({"epoch": epoch, "loss": loss, **scores, **self._of_head()})
         # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
         if scores[self._monitor] > self.best or self.best <= 0:
             self.best, self.best_epoch = scores[self._monitor], epoch
-            save_weights(self._system.network, self._folder / BEST)
+            save_weights(self._network, self._folder / BEST)
         elif epoch - max(self.best_epoch, 0 if self._average is None else self._average.first - 1) >= self._patience:
             trainer.should_stop = True
         for logger in trainer.loggers:
-            figures = {f"validation/{name}": score for name, score in scores.items()}
-            logger.log_metrics({"epoch": epoch, "loss": loss, **figures}, step=trainer.global_step)
+            named = {f"validation/{name}": score for name, score in scores.items()}
+            logger.log_metrics({"epoch": epoch, "loss": loss, **named, **self.of_head}, step=trainer.global_step)
             logger.save()
+
+    def _of_head(self) -> dict[str, float]:
+        head = getattr(self._network, "head", None)
+        self.of_head = head.metrics() if isinstance(head, Head) else {}
+        return self.of_head
 
 
 class Bar(pl.Callback):
     """Documents per second, loss, validation score and time left, through the reporter."""
 
-    def __init__(self, reporter: Reporter, conductor: Conductor, monitor: str, documents: int, epochs: int) -> None:
+    def __init__(
+        self, reporter: Reporter, conductor: Conductor, monitor: str, documents: int, epochs: int, title: str
+    ) -> None:
         self._reporter, self._conductor = reporter, conductor
-        self._monitor, self._documents, self._epochs = monitor, documents, epochs
+        self._monitor, self._documents, self._epochs, self._title = monitor, documents, epochs, title
         self._context: Any = None
         self._task: Task | None = None
         self._smooth: Tensor | None = None
@@ -175,7 +184,7 @@ class Bar(pl.Callback):
         """Open the bar; a resumed training starts where it stopped."""
         share = trainer.fit_loop.epoch_loop.batch_progress.current.completed / max(trainer.num_training_batches, 1)
         total = self._documents * self._epochs
-        self._context = self._reporter.task("Training", total, done=int(share * total))
+        self._context = self._reporter.task(self._title, total, done=int(share * total))
         self._task = self._context.__enter__()
 
     def on_train_batch_end(
@@ -187,15 +196,15 @@ class Bar(pl.Callback):
         loss = _loss(trainer, outputs)
         self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
         if batch_idx % SHOWN_EVERY and loss.device.type != "cpu":
-            self._task.advance(len(batch["targets"]))
+            self._task.advance(len(batch))
             return
         history = self._conductor.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
         fields["loss"] = float(self._smooth)
         if history:
-            fields[self._monitor] = history[-1][self._monitor]
+            fields |= {self._monitor: history[-1][self._monitor], **self._conductor.of_head}
         self._task.show(**fields)
-        self._task.advance(len(batch["targets"]))
+        self._task.advance(len(batch))
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Close the bar, also after an error."""

@@ -10,6 +10,9 @@ from taxotext.progress import Reporter
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 
+STATES = ()
+"""Nothing is kept of an interrupted fit."""
+
 
 def fit(system: Any, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter) -> FitResult:
     """Call ``system.fit(train, validation)``; nothing is kept in ``run``: the fit is short and starts again."""

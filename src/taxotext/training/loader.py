@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from torch import Tensor
 
-from taxotext.data.batches import make_batch, shuffled_plan
+from taxotext.data.batches import shuffled_plan
 from taxotext.data.windows import Windows
+from taxotext.nn.batch import Targets, TokenBatch, TrainingBatch
 
 
 class TrainingLoader:
@@ -28,6 +27,7 @@ class TrainingLoader:
         epochs: passes over the documents.
         seed: of the order.
         pad_id: padding token.
+        states: float16 (tokens, d) of a frozen encoder, or None.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class TrainingLoader:
         epochs: int,
         seed: int,
         pad_id: int,
+        states: NDArray[np.float16] | None = None,
     ) -> None:
+        self._states = states
         self._windows, self._targets, self._weights = windows, targets, weights
         self._costs = windows.costs
         self._batch_size, self._seed, self._pad_id = batch_size, seed, pad_id
@@ -59,22 +61,15 @@ class TrainingLoader:
         """Go to a saved position."""
         self.position = int(state["position"])
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+    def __iter__(self) -> Iterator[TrainingBatch]:
         while self.position < len(self):
             epoch, first = divmod(self.position, self.batches_per_epoch)
             plan = shuffled_plan(self._costs, self._batch_size, seed=self._seed, epoch=epoch)
             for documents in plan[first:]:
                 self.position += 1
-                yield self._tensors(documents)
+                yield self._batch(documents)
 
-    def _tensors(self, documents: NDArray[np.int64]) -> dict[str, Tensor]:
-        batch = make_batch(self._windows, documents, self._pad_id, self._targets, self._weights)
-        tensors = {
-            "ids": torch.from_numpy(batch.ids),  # (W, T)
-            "mask": torch.from_numpy(batch.mask),  # (W, T)
-            "owner": torch.from_numpy(batch.owner),  # (W,)
-            "targets": torch.from_numpy(batch.targets),  # (B, N)
-        }
-        if batch.weights is not None:
-            tensors["weights"] = torch.from_numpy(batch.weights)  # (B,)
-        return tensors
+    def _batch(self, documents: NDArray[np.int64]) -> TrainingBatch:
+        tokens = TokenBatch.gather(self._windows, documents, self._pad_id, self._states)
+        weights = None if self._weights is None else self._weights[documents]
+        return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights))

@@ -1,8 +1,9 @@
-"""The one Lightning module: any composed system, its loss and its optimiser."""
+"""The one Lightning module: any network that gives a loss, and its optimiser."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,28 +12,31 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from taxotext.composition.neural import NeuralSystem, TrainingSettings
+from taxotext.composition.neural_settings import TrainingSettings
 from taxotext.errors import DataError
+from taxotext.nn.batch import TrainingBatch
 
 CHECKED_EVERY = 20
 """Steps between two looks at whether the loss is still a number (each look waits for the device)."""
 
 
 class TextModule(pl.LightningModule):
-    """Trains the network of a :class:`~taxotext.composition.neural.NeuralSystem`.
+    """Trains one network.
 
     Args:
-        system: built.
-        loss: (logits, targets, weights) -> scalar.
+        network: :class:`~taxotext.nn.batch.TrainingBatch` -> loss, a scalar.
+        settings: rates and schedule.
+        seed: of dropout.
         steps: optimiser steps of the whole training.
+        pretrained: names of parameters that learn with ``settings.learning_rate``.
     """
 
-    def __init__(self, system: NeuralSystem, loss: nn.Module, steps: int) -> None:
+    def __init__(
+        self, network: nn.Module, settings: TrainingSettings, seed: int, steps: int, pretrained: Set[str] = frozenset()
+    ) -> None:
         super().__init__()
-        self._system = system
-        self._steps = steps
-        self.network = system.network
-        self.loss = loss
+        self._settings, self._seed, self._steps, self._pretrained = settings, seed, steps, pretrained
+        self.network = network
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Fix the random numbers of this batch.
@@ -40,17 +44,12 @@ class TextModule(pl.LightningModule):
         They are a function of seed and batch, so that a resumed training draws the same dropout masks as an
         undisturbed one without saving the state of any generator.
         """
-        mixed = np.random.SeedSequence([self._system.settings.seed, batch_idx]).generate_state(1, np.uint64)
+        mixed = np.random.SeedSequence([self._seed, batch_idx]).generate_state(1, np.uint64)
         torch.manual_seed(int(mixed[0]))
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        targets = batch["targets"]  # (B, N)
-        logits = self.network(batch["ids"], batch["mask"], batch["owner"], len(targets))
-        loss: Tensor = self.loss(logits, targets, batch.get("weights"))
-        penalty = self._system.regulariser()
-        if penalty is not None:
-            loss = loss + penalty
+        loss: Tensor = self.network(batch)
         if batch_idx % CHECKED_EVERY == 0 and not torch.isfinite(loss):
             raise DataError(
                 f"The loss is no longer a number at batch {batch_idx}: training diverged. Lower training.learning_rate "
@@ -73,20 +72,18 @@ class TextModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with groups: pretrained or new, matrices with weight decay or vectors without."""
-        settings: TrainingSettings = self._system.settings.training
-        optimizer = torch.optim.AdamW(self._groups(settings), fused=True)
-        rate = _rate(settings, self._steps)
+        optimizer = torch.optim.AdamW(self._groups(self._settings), fused=True)
+        rate = _rate(self._settings, self._steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"},
         }
 
     def _groups(self, settings: TrainingSettings) -> list[dict[str, Any]]:
-        pretrained = self._system.pretrained_parameters()
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault((name in pretrained, parameter.ndim > 1), []).append(parameter)
+                groups.setdefault((name in self._pretrained, parameter.ndim > 1), []).append(parameter)
         return [
             {
                 "params": parameters,

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,8 +18,6 @@ from taxotext.files import named, take_lock, write_text_atomically
 SUFFIX = ".run"
 LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
-STATES = (LAST, "done/*.json", "fits/*.safetensors", "shared/*.states.json")
-"""Files in ``checkpoints`` without which there is nothing to go on from."""
 REPLACES = "replaces"
 LOCK = "lock"
 LOOKS = 4
@@ -34,14 +33,23 @@ class RunFolder:
             resumed by the same one.
         resume: go on where an interrupted run stopped, if there is one.
         replaces: whether the finished model may take the place of another one; kept for who resumes.
+        states: patterns of files in ``checkpoints`` without any of which there is nothing to continue from.
 
     Raises:
         ConfigError: when ``resume`` meets a run with another identity; the differing keys are named.
         ModelFolderError: when there is an interrupted run and ``resume`` is False, or another process trains there.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool = False, replaces: bool = False) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        *,
+        resume: bool = False,
+        replaces: bool = False,
+        states: Sequence[str] = ("*",),
+    ) -> None:
+        self.folder, self._states = folder, states
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
         record = folder / "run.json"
@@ -92,7 +100,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Let others go on; forget a training that ended before its first checkpoint, of which nothing is left."""
-        if not any(any(self.checkpoints.glob(state)) for state in STATES):
+        if not any(any(self.checkpoints.glob(state)) for state in self._states):
             clean_run(self.folder)
         release_run(self.folder)
 

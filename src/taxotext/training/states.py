@@ -9,15 +9,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from taxotext.cost.memory import shown
-from taxotext.data.batches import Batch
 from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import sync, write_text_atomically
@@ -36,6 +34,16 @@ def width_of(system: NeuralSystem) -> int:
     return int(system.built.module.token_width)  # type: ignore[arg-type]  # every encoder has it
 
 
+PROGRESS = ".states.json"
+"""Ending of the files that say how far states are."""
+
+
+def read_states(folder: Path, name: str) -> NDArray[np.float16]:
+    """Map finished states (tokens, D) into memory."""
+    found: NDArray[np.float16] = np.load(states_file(folder, name), mmap_mode="r", allow_pickle=False)
+    return found
+
+
 def states_file(folder: Path, name: str) -> Path:
     """Finished states (tokens, D) of the documents ``name``."""
     return folder / f"{name}.states.npy"
@@ -43,7 +51,21 @@ def states_file(folder: Path, name: str) -> Path:
 
 def progress_file(folder: Path, name: str) -> Path:
     """How far the states are: windows, and of what."""
-    return folder / f"{name}.states.json"
+    return folder / f"{name}{PROGRESS}"
+
+
+def keep_states(
+    system: NeuralSystem, windows: dict[str, Windows], folder: Path, reporter: Reporter
+) -> dict[str, NDArray[np.float16]]:
+    """States of a frozen encoder by name of the documents, computed once; none where the encoder is trained.
+
+    Raises:
+        As :func:`write_states`.
+    """
+    if not system.frozen:
+        return {}
+    write_states(system, windows, folder, reporter)
+    return {name: read_states(folder, name) for name in windows}
 
 
 def write_states(system: NeuralSystem, windows: dict[str, Windows], folder: Path, reporter: Reporter) -> None:
@@ -191,13 +213,3 @@ def _encode(system: NeuralSystem, windows: Windows, start: int, stop: int) -> ND
     if not np.isfinite(result).all():
         raise DataError("The encoder answers with NaN; choose another encoder.source.")
     return result
-
-
-def batch_states(states: NDArray[np.float16], windows: Windows, batch: Batch) -> Tensor:
-    """States of a batch, zeros on padding: float16 (W, T, D)."""
-    gathered: Any = np.zeros((*batch.mask.shape, states.shape[1]), dtype=np.float16)
-    offsets = windows.tokens.offsets
-    for place, row in enumerate(batch.rows.tolist()):
-        start, stop = offsets[row], offsets[row + 1]
-        gathered[place, : stop - start] = states[start:stop]
-    return torch.from_numpy(gathered)

@@ -61,7 +61,7 @@ def resolve(source: str) -> tuple[str, str]:
     return source, source
 
 
-def load_transformer(source: str, pooling: Pooling) -> BuiltEncoder:
+def load_transformer(source: str, pooling: Pooling, trainable: bool = True) -> BuiltEncoder:
     """Load a pretrained encoder and its tokenizer by hub name or folder; code that comes with it is never run.
 
     Raises:
@@ -79,7 +79,7 @@ def load_transformer(source: str, pooling: Pooling) -> BuiltEncoder:
         raise ConfigError(f"encoder.source: {source!r} is an encoder-decoder; choose an encoder such as BERT.")
     try:
         sha256 = weights_hash(model)
-        module = TransformerEncoder(model, pooling)
+        module = TransformerEncoder(model, pooling, trainable)
     except ValueError as error:
         raise ConfigError(f"encoder.pooling: {error}.") from None
     config = model.config.to_diff_dict()
@@ -123,7 +123,9 @@ def _advice(source: str) -> str:
     return "Name a folder with config.json, model.safetensors and tokenizer.json, or a name on the hub."
 
 
-def restore_transformer(record: dict[str, Any], tokenizer: TextTokenizer, pooling: Pooling) -> BuiltEncoder:
+def restore_transformer(
+    record: dict[str, Any], tokenizer: TextTokenizer, pooling: Pooling, trainable: bool = True
+) -> BuiltEncoder:
     """Build the module that ``record`` describes, without weights: the model folder holds those.
 
     Raises:
@@ -137,7 +139,7 @@ def restore_transformer(record: dict[str, Any], tokenizer: TextTokenizer, poolin
         config = AutoConfig.for_model(record["model_type"], **values)
         with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-            module = TransformerEncoder(model, pooling)
+            module = TransformerEncoder(model, pooling, trainable)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFolderError(f"encoder.json: does not describe a known encoder ({error}).") from error
     return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=_facts(record))

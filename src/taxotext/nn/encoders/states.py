@@ -66,10 +66,15 @@ class PooledStates(nn.Module):
         return TextFeatures(vectors, mask, self.dropout(torch.cat(parts, 1)))
 
 
+def in_16_bits(tokens: Tensor, mask: Tensor) -> Tensor:
+    """States as they are kept in files: (W, T, D) -> float16, zeros on padding (W, T)."""
+    return (tokens.float().clamp(-LARGEST, LARGEST) * mask.unsqueeze(-1)).half()
+
+
 def frozen_states(encoder: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
     """States of a frozen encoder in 16 bits, as they are kept for training: (W, T), (W, T) -> float16 (W, T, D).
 
-    Zeros on padding. What is computed at use goes through the same 16 bits, so that both see the same numbers.
+    What is computed at use goes through the same 16 bits, so that both see the same numbers.
     """
     tokens: Tensor = encoder(ids, mask).tokens  # (W, T, D)
-    return (tokens.float().clamp(-LARGEST, LARGEST) * mask.unsqueeze(-1)).half()
+    return in_16_bits(tokens, mask)

@@ -1,0 +1,70 @@
+"""Settings of composed systems: texts, gradient descent, and the parts."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.settings import Settings
+
+
+class TextSettings(Settings):
+    """How texts become tokens."""
+
+    max_tokens: int = Field(128, ge=4, description="tokens the encoder reads at once, special tokens included")
+    long_text: Literal["truncate", "head_tail", "chunk_max", "chunk_mean"] = Field(
+        "truncate", description="longer texts: truncate, head_tail, chunk_max, chunk_mean"
+    )
+    max_chunks: int = Field(8, ge=1, description="pieces of one text at most (chunk_max, chunk_mean)")
+
+
+class TrainingSettings(Settings):
+    """Gradient descent."""
+
+    epochs: int = Field(10, ge=1, description="passes over the training documents at most")
+    batch_size: int = Field(16, ge=1, description="documents in a batch")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are added before a step")
+    learning_rate: float = Field(1e-4, gt=0, description="of the encoder (AdamW)")
+    head_learning_rate: float = Field(1e-3, gt=0, description="of everything that starts from random weights")
+    weight_decay: float = Field(0.01, ge=0, description="on matrices, not on biases and norms")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="of the learning rates")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rates rise")
+    clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+    recursive: float = Field(0.0, ge=0, description="weight of 1/2 |w_parent - w_child|^2 along the taxonomy")
+    patience: int = Field(3, ge=1, description="epochs without a better validation score before stopping")
+    monitor: Literal[
+        "micro_f1", "macro_f1", "weighted_f1", "samples_f1", "set_accuracy", "hierarchical_micro_f1", "p@1", "ndcg@5"
+    ] = Field("micro_f1", description="validation score that selects the epoch")
+    averaging: Literal["none", "swa"] = Field(
+        "none", description="swa: from averaging_start on, the mean of the weights at the ends of the epochs is kept"
+    )
+    averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
+    checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
+
+
+class NeuralSettings(SystemSettings):
+    """Settings of a composed system."""
+
+    text: TextSettings = Field(TextSettings(), description="tokens and long texts")
+    encoder: parts.choice("encoder") = Field(parts.TransformerSettings(), description="text encoder")  # type: ignore[valid-type]  # built from the registry
+    structure: parts.choice("structure") = Field(parts.NoStructureSettings(), description="structure encoder")  # type: ignore[valid-type]
+    head: parts.choice("head") = Field(parts.LinearHeadSettings(), description="label head")  # type: ignore[valid-type]
+    loss: parts.choice("loss") | None = Field(  # type: ignore[valid-type]
+        parts.BinaryCrossEntropySettings(), description="loss over the labels; null: the head has its own"
+    )
+    training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
+
+    @model_validator(mode="after")
+    def _loss_of_the_head(self) -> Self:
+        """A head with a loss of its own leaves ``loss: null``, so that a printed configuration says what is trained."""
+        if not self.head.own_loss:
+            if self.loss is None:
+                raise ValueError(f"loss: the head {self.head.name} needs one; leave the section out for cross-entropy")
+        elif self.loss is not None:
+            if "loss" in self.model_fields_set:
+                raise ValueError(f"loss: the head {self.head.name} has a loss of its own; leave the section loss out")
+            object.__setattr__(self, "loss", None)  # the default; settings are frozen for everybody else
+        return self

@@ -1,0 +1,255 @@
+"""Training of one network: batches of similar length, Lightning, the epoch that validation selects, resumable.
+
+A recipe may train several networks in one run folder, one after the other (level by level, say): each has a folder of
+its own, and a call whose network is finished returns at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import nn
+
+from taxotext.composition.neural_settings import TrainingSettings
+from taxotext.composition.weights import load_weights
+from taxotext.data.windows import Windows
+from taxotext.errors import ConfigError
+from taxotext.files import write_text_atomically
+from taxotext.nn.runtime import Runtime
+from taxotext.progress import Reporter
+from taxotext.training.averaging import WeightAverage, refresh_norms
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.loader import TrainingLoader
+from taxotext.training.module import TextModule
+from taxotext.training.run import LAST
+
+log = logging.getLogger("taxotext")
+
+FINISHED = "finished.json"
+"""Says in the folder of a network that its training is over, and how it went."""
+STATES = (LAST, FINISHED)
+"""Files in the folder of a network without which there is nothing to continue from."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTask:
+    """A network and what it is trained on.
+
+    Attributes:
+        network: :class:`~taxotext.nn.batch.TrainingBatch` -> loss, a scalar.
+        windows: of the D training documents.
+        targets: csr bool (D, N).
+        validate: () -> validation scores by name.
+        settings: epochs, rates, patience and the score that selects.
+        seed: of batches and dropout.
+        pad_id: token of the padding.
+        weights: (D,) float32 of the documents, or None.
+        states: float16 (tokens, d) of a frozen encoder, or None.
+        pretrained: names of the parameters that learn with ``settings.learning_rate``; the others with
+            ``head_learning_rate``.
+        title: of the progress bar.
+    """
+
+    network: nn.Module
+    windows: Windows
+    targets: csr_array
+    validate: Callable[[], dict[str, float]]
+    settings: TrainingSettings
+    seed: int
+    pad_id: int
+    weights: NDArray[np.float32] | None = None
+    states: NDArray[np.float16] | None = None
+    pretrained: Set[str] = frozenset()
+    title: str = "Training"
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """How a training went; the network has the selected weights.
+
+    Attributes:
+        history: one mapping an epoch: epoch, loss, validation scores, metrics of the head.
+        best: validation score of the selected epoch.
+        selected: which epoch that is and by what score, in words.
+        seconds: interrupted parts included.
+    """
+
+    history: list[dict[str, float]]
+    best: float
+    selected: str
+    seconds: float
+
+
+def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime, reporter: Reporter) -> TrainedNetwork:
+    """Train a network from where its folder says that it is.
+
+    Args:
+        task: the network in its first state.
+        folder: of its checkpoints, one a network.
+        logs: of the figures of each epoch.
+        runtime: device and precision.
+        reporter: where progress goes.
+
+    Raises:
+        DataError: the loss is no longer a number.
+        ConfigError: the device ran out of memory.
+        KeyboardInterrupt: interrupted; a checkpoint is there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / FINISHED).is_file():
+        found = TrainedNetwork(**json.loads((folder / FINISHED).read_text(encoding="utf-8")))
+        load_weights(task.network, folder / BEST)
+        task.network.to(runtime.device)
+        return found
+    settings = task.settings
+    loader = TrainingLoader(
+        task.windows,
+        task.targets,
+        task.weights,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        seed=task.seed,
+        pad_id=task.pad_id,
+        states=task.states,
+    )
+    conductor = Conductor(
+        task.network,
+        task.validate,
+        monitor=settings.monitor,
+        patience=settings.patience,
+        batches_per_epoch=loader.batches_per_epoch,
+        folder=folder,
+        seconds=60 * settings.checkpoint_minutes,
+        average=_average(task, runtime),
+    )
+    bar = Bar(reporter, conductor, settings.monitor, len(task.windows), settings.epochs, task.title)
+    steps = math.ceil(len(loader) / settings.accumulate)
+    module = TextModule(task.network, settings, task.seed, steps, task.pretrained)
+    with _stopped_by_interrupt(conductor):
+        _run_engine(module, loader, [conductor, bar], settings, runtime, folder / LAST, logs)
+    task.network.to(runtime.device)
+    load_weights(task.network, folder / BEST)
+    trained = TrainedNetwork(conductor.history, conductor.best, conductor.selected, conductor.seconds)
+    write_text_atomically(folder / FINISHED, json.dumps(asdict(trained)))
+    log.info("Kept %s (%.4f).", trained.selected, trained.best)
+    return trained
+
+
+def _average(task: NetworkTask, runtime: Runtime) -> WeightAverage | None:
+    settings = task.settings
+    if settings.averaging == "none":
+        return None
+
+    def refresh() -> None:
+        size, seed = settings.batch_size, task.seed
+        refresh_norms(task.network, task.windows, runtime, batch_size=size, seed=seed, pad_id=task.pad_id)
+
+    return WeightAverage(int(settings.averaging_start * settings.epochs) + 1, refresh)
+
+
+def _run_engine(
+    module: TextModule,
+    loader: TrainingLoader,
+    callbacks: list[pl.Callback],
+    settings: TrainingSettings,
+    runtime: Runtime,
+    last: Path,
+    logs: Path,
+) -> None:
+    with _quiet_engine():
+        trainer = pl.Trainer(
+            accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
+            devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
+            precision="bf16-mixed" if runtime.bf16 else "32-true",
+            max_epochs=1,  # all epochs are one row of batches: see Conductor
+            limit_val_batches=0,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip or None,
+            callbacks=callbacks,
+            logger=_loggers(logs),
+            plugins=[AtomicCheckpoints()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            deterministic=runtime.device.type == "cpu",
+        )
+        try:
+            trainer.fit(module, loader, ckpt_path=str(last) if last.is_file() else None)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"The device ran out of memory; lower training.batch_size (now {settings.batch_size}) and raise "
+                "training.accumulate in return, or lower text.max_tokens."
+            ) from error
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(str(folder), name="csv")]
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(str(folder), name="tensorboard"))
+    except ModuleNotFoundError:
+        log.info("No TensorBoard logs: install them with `pip install 'taxotext[track]'`.")
+    return loggers
+
+
+@contextmanager
+def _quiet_engine() -> Iterator[None]:
+    """Keep the engine's announcements off the screen, and its global switch for determinism to itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Its advice (worker processes, log intervals) does not apply to batches made in memory.
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
+    """Let the first Ctrl-C save a checkpoint and stop behind the current batch; a second one stops at once.
+
+    The engine's own answer would end the process and leave Ctrl-C ignored for good.
+
+    Raises:
+        KeyboardInterrupt: when the training was stopped before its end.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        conductor.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if conductor.interrupted and not conductor.finished:
+        raise KeyboardInterrupt
