@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from taxotext.data import Corpus
-from taxotext.labels import Taxonomy
+from taxotext import Corpus, Taxonomy
 
 WIDTH = 32
 POSITIONS = 64
