@@ -110,7 +110,7 @@ def test_nothing_is_written_into_a_model(values: dict[str, Any], tmp_path: Path)
 
 
 def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(neural, tmp_path / "model", "taxotext.training.gradient.load_weights")
+    cut_short(neural, tmp_path / "model", "taxotext.training.network.load_weights")
     assert not (tmp_path / "model").exists()
     with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Go on with --resume"):
         train_run(neural, tmp_path / "model", reporter=Silent())
@@ -125,7 +125,7 @@ def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any]
 
 
 def test_overwrite_starts_an_interrupted_training_anew(neural: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(neural, tmp_path / "model", "taxotext.training.gradient.load_weights")
+    cut_short(neural, tmp_path / "model", "taxotext.training.network.load_weights")
     train_run({**neural, "seed": 99}, tmp_path / "model", overwrite=True, reporter=Silent())
     assert json.loads((tmp_path / "model/config.json").read_text())["settings"]["seed"] == 99
 
@@ -135,7 +135,7 @@ def test_an_interrupted_replacement_is_resumed_and_then_replaces(neural: dict[st
     output = tmp_path / "model"
     train_run(neural, output, reporter=Silent())
     newer = {**neural, "seed": 99}
-    cut_short(newer, output, "taxotext.training.gradient.load_weights", overwrite=True)
+    cut_short(newer, output, "taxotext.training.network.load_weights", overwrite=True)
     assert json.loads((output / "config.json").read_text())["settings"]["seed"] == 3
     notes = Notes()
     train_run(newer, output, resume=True, reporter=notes)

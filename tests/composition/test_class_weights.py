@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from models.harness import check_folder
 from taxotext import Classifier, Corpus
 from taxotext.api.runs import Chosen, identity
 from taxotext.composition import parts
-from taxotext.composition.class_weights import given_weights, shortest
+from taxotext.composition.class_weights import given_weights
+from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_taxonomy
 
-FILES = ("encoder.json", "tokenizer.json", "weights.safetensors", "class_weights.json")
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 WEIGHTS = {label: float(weight) for weight, label in enumerate(tiny_taxonomy().ids, start=1)}
 
 
@@ -31,6 +33,10 @@ def written(path: Path, content: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
+
+
+def weights_of(classifier: Any) -> list[float]:
+    return [float(weight) for weight in classifier.system.network.head.criterion.positive_weight]
 
 
 def fitted(name: str, loss: dict[str, Any], corpus: Corpus | None = None, **sections: Any) -> Any:
@@ -50,7 +56,10 @@ def test_the_loss_is_weighted_as_by_hand(tmp_path: Path) -> None:
     path = written(tmp_path / "w.json", {"format": 1, "weights": {"a": 2.0, "b": 3, "elsewhere": 9}})
     settings = parts.BinaryCrossEntropySettings(weights_from=str(path))
     taxonomy = Taxonomy.from_edges([(None, "a"), (None, "b")])
-    loss = parts.build("loss", settings, taxonomy=taxonomy, positives=np.asarray([1, 1]), documents=2)
+    train = Corpus.from_lists(["x", "y"], [["a"], ["b"]], taxonomy=taxonomy)
+    tokenizer = TextTokenizer.learn_words(["x", "y"], size=5, min_count=1)
+    loss, record = parts.build("loss", settings, parts.LabelContext(taxonomy, 4, 4, tokenizer, train))
+    assert record == {"positive_weights": 2, "facts": {"class_weights": "2 to 3, from w.json"}}
     # Every cell is ln 2: the first document costs 2 + 1 of them, the second 1 + 3.
     value = loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     assert float(value) == pytest.approx(3.5 * math.log(2))
@@ -133,26 +142,25 @@ def test_weights_of_binary_models_train_the_model_of_all_labels_and_stay_in_its_
     binary.save(tmp_path / "binary")
     chosen = json.loads((tmp_path / "binary/class_weights.json").read_text())["weights"]
     multi = fitted("gru_att_multi", {"weights_from": str(tmp_path / "binary")}, preset="paper")
-    assert multi.system.loss_weights == chosen
+    assert weights_of(multi) == list(chosen.values())
     assert multi.settings_().loss.scale == "mean", "the preset was lost"
     assert multi.settings_().training.monitor == "weighted_f1"
     low, high = min(chosen.values()), max(chosen.values())
     assert multi.system.facts()["class_weights"] == f"{low:g} to {high:g}, from binary"
     shutil.rmtree(tmp_path / "binary")
     loaded: Any = check_folder(multi, tmp_path, corpus, files=FILES)
-    assert loaded.system.loss_weights == chosen
+    assert weights_of(loaded) == list(chosen.values())
     place = tmp_path / "gru_att_multi-saved"
     assert "from binary" in (place / "README.md").read_text(encoding="utf-8")
-    again = fitted("kim_cnn", {"weights_from": str(place)})
-    assert again.system.loss_weights == chosen
     for content, sentence in (
-        (None, "cannot be read"),
-        ({"format": 1, "weights": {"food": 1.0}}, "is of another taxonomy"),
+        ("{", "is damaged"),
+        ("[]", "must be a JSON object"),
+        ('{"loss": 3}', "must be a JSON object of objects"),
+        ('{"loss": {"positive_weights": 1000000000000}}', "is not the number of labels"),
+        ("{}", "head.criterion.positive_weight: not part of this model"),
     ):
-        (place / "class_weights.json").unlink(missing_ok=True)
-        if content is not None:
-            written(place / "class_weights.json", content)
-        with pytest.raises(ModelFolderError, match=rf"class_weights\.json: {sentence}.*ave the model again"):
+        written(place / "parts.json", content)
+        with pytest.raises(ModelFolderError, match=rf"(?s){re.escape(sentence)}.*"):
             taxotext.load(place)
 
 
@@ -163,7 +171,7 @@ def test_weights_change_what_is_learned(tmp_path: Path) -> None:
     same = fitted("kim_cnn", {"positive_weight": 20.0})
     assert (heavy.predict_proba(text) > plain.predict_proba(text)).all()
     assert np.array_equal(heavy.predict_proba(text), same.predict_proba(text))
-    assert plain.system.loss_weights is None
+    assert plain.system.network.head.criterion.positive_weight is None
     assert "class_weights" not in plain.system.facts()
 
 
@@ -180,7 +188,3 @@ def test_a_training_is_not_resumed_with_other_weights(tmp_path: Path) -> None:
     written(path, {"format": 1, "weights": {**WEIGHTS, "food": 50}})
     assert told(weights_from=str(path)) != before
     assert "class_weights" not in told(), "trainings that were begun earlier can be resumed"
-
-
-def test_weights_are_written_with_the_digits_that_they_need() -> None:
-    assert shortest(np.asarray([1.7, 3, 0.1], np.float32)) == [1.7, 3.0, 0.1]

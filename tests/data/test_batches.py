@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
 
 from taxotext.data.batches import POOL, make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import Ragged
@@ -88,19 +87,6 @@ def test_a_batch_holds_the_windows_of_its_documents_padded(
     assert batch.mask.tolist() == [[True] * len(ids) + [False] * (width - len(ids)) for _, ids in rows]
     assert batch.owner.tolist() == [position for position, _ in rows]
     assert batch.documents.tolist() == chosen.tolist()
-    assert batch.targets is None
-    assert batch.weights is None
-
-
-def test_targets_and_weights_follow_their_documents() -> None:
-    windows = make_windows(Ragged.from_rows([[1], [2, 3], [4]]), max_tokens=4)
-    targets = csr_array(np.array([[1, 0], [0, 1], [1, 1]], dtype=bool))
-    batch = make_batch(windows, np.array([2, 1]), 0, targets, np.array([0.5, 1.0, 2.0], dtype=np.float32))
-    assert batch.targets is not None
-    assert batch.weights is not None
-    assert batch.targets.dtype == np.float32
-    assert batch.targets.tolist() == [[1.0, 1.0], [0.0, 1.0]]
-    assert batch.weights.tolist() == [2.0, 1.0]
 
 
 @pytest.mark.parametrize("last", [0, 1])

@@ -16,7 +16,7 @@ from taxotext import Classifier, Taxonomy
 from taxotext.errors import ConfigError, LabelError, ModelFolderError
 from tiny import EDGES, POSITIONS, WIDTH, make_encoder, tiny_corpus, tiny_settings, tiny_words
 
-FILES = ("encoder.json", "tokenizer.json", "weights.safetensors")
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = ("encoder_source", "encoder_sha256")
 
 
@@ -27,7 +27,7 @@ def fitted(folder: Path, /, corpus: Any = None, **sections: Any) -> Classifier:
 
 
 def head_rows(classifier: Classifier) -> np.ndarray:
-    return classifier.system.network.head.label_weights.detach().numpy()
+    return classifier.system.network.head.output.weight.detach().numpy()
 
 
 def test_bert_keeps_the_contract_of_all_systems(tiny_encoder: Path, tmp_path: Path) -> None:

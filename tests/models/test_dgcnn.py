@@ -17,7 +17,7 @@ from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.registry import find
 from tiny import tiny_corpus
 
-FILES = ("encoder.json", "tokenizer.json", "weights.safetensors")
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = (
     *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
     *("embeddings_coverage", "stop_words"),
@@ -116,15 +116,15 @@ def test_the_encoder_serves_other_systems_and_takes_others_itself() -> None:
 def test_weights_of_a_label_are_drawn_to_those_of_its_parents() -> None:
     def apart(weight: float) -> float:
         system = fitted(training={"epochs": 8, "recursive": weight}).system
-        rows, (parents, children) = system.network.head.label_weights.detach(), system.taxonomy.edge_index.tolist()
+        rows, (parents, children) = system.network.head.output.weight.detach(), system.taxonomy.edge_index.tolist()
         return float((rows[parents] - rows[children]).pow(2).sum())
 
     assert apart(1.0) < 0.5 * apart(0.0)
     system = fitted(training={"epochs": 1, "recursive": 0.25}).system
     with torch.no_grad():
-        system.network.head.label_weights.zero_()
-        system.network.head.label_weights[system.taxonomy.index("rye"), :3] = torch.tensor([1.0, 2.0, 2.0])
-    assert float(system.regulariser().detach()) == pytest.approx(0.25 * 0.5 * 9), "one parent, no child"
+        system.network.head.output.weight.zero_()
+        system.network.head.output.weight[system.taxonomy.index("rye"), :3] = torch.tensor([1.0, 2.0, 2.0])
+    assert float(system.network.head.penalty().detach()) == pytest.approx(0.25 * 0.5 * 9), "one parent, no child"
 
 
 # -- stop words ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from taxotext.nn.encoders.vectors import first_vectors, principal_components
 from tiny import WORDS, tiny_corpus, tiny_words
 
 SYSTEMS = ("textcnn", "kim_cnn", "gru_att_multi")
-FILES = ("encoder.json", "tokenizer.json", "weights.safetensors")
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = (
     *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
     "embeddings_coverage",

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from taxotext.nn.batch import TokenBatch
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.heads import LinearHead
+from taxotext.nn.heads import LinearHead, LogitHead
 from taxotext.nn.losses import BinaryCrossEntropy, recursive_regularisation
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.pooling import join_windows, masked_max, masked_mean
@@ -73,17 +74,19 @@ class _FirstIds(torch.nn.Module):
         return TextFeatures(ids.unsqueeze(-1).float(), mask, ids[:, :2].float())
 
 
-class _Pooled(torch.nn.Module):
-    def forward(self, features: TextFeatures) -> torch.Tensor:
-        return features.pooled
+class _Pooled(LogitHead):
+    def logits(self, features: TextFeatures) -> torch.Tensor:
+        return features.joined(features.pooled, self.join)
 
 
 def test_the_network_gives_one_row_for_each_document() -> None:
-    network = TextClassifier(_FirstIds(), NoStructure(), _Pooled(), "max")
+    network = TextClassifier(_FirstIds(), NoStructure(), _Pooled())
     ids = torch.tensor([[1, 9], [5, 2], [3, 3]])
     mask = torch.ones(3, 2, dtype=torch.bool)
-    assert network(ids, mask, torch.tensor([0, 0, 1]), 2).tolist() == [[5.0, 9.0], [3.0, 3.0]]
-    assert network(ids, mask, torch.tensor([0, 1, 2]), 3).tolist() == ids.tolist()
+    joined = network.scores(TokenBatch(ids, mask, torch.tensor([0, 0, 1]), 2)).values
+    assert torch.equal(joined, torch.sigmoid(torch.tensor([[5.0, 9.0], [3.0, 3.0]])))
+    alone = network.scores(TokenBatch(ids, mask, torch.tensor([0, 1, 2]), 3)).values
+    assert torch.equal(alone, torch.sigmoid(ids.float()))
 
 
 # -- losses ------------------------------------------------------------------------------------------------------
@@ -174,9 +177,9 @@ def test_the_head_is_one_affine_map_with_the_given_biases() -> None:
     head = LinearHead(3, 2, dropout=0.0, bias=torch.tensor([0.5, -1.0]))
     pooled = torch.tensor([[1.0, 2.0, 3.0]])
     features = TextFeatures(pooled.unsqueeze(1), torch.ones(1, 1, dtype=torch.bool), pooled)
-    expected = pooled @ head.label_weights.T + torch.tensor([0.5, -1.0])
-    torch.testing.assert_close(head(features), expected)
-    assert head.label_weights.shape == (2, 3)
+    expected = pooled @ head.output.weight.T + torch.tensor([0.5, -1.0])
+    torch.testing.assert_close(head.logits(features), expected)
+    assert head.output.weight.shape == (2, 3)
     assert not LinearHead(3, 2).output.bias.any()
 
 
@@ -185,9 +188,9 @@ def test_dropout_of_the_head_acts_in_training_only() -> None:
     pooled = torch.ones(1, 50)
     features = TextFeatures(pooled.unsqueeze(1), torch.ones(1, 1, dtype=torch.bool), pooled)
     torch.manual_seed(0)
-    assert not torch.equal(head(features), head(features))
+    assert not torch.equal(head.logits(features), head.logits(features))
     head.eval()
-    assert torch.equal(head(features), head(features))
+    assert torch.equal(head.logits(features), head.logits(features))
 
 
 def test_balanced_weights_of_positives_are_the_root_of_negatives_over_positives_in_bounds() -> None:

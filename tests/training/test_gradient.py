@@ -50,7 +50,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[
 
         return validate
 
-    monkeypatch.setattr(gradient, "_validator", validator)
+    monkeypatch.setattr(gradient, "validator", validator)
     return states
 
 
@@ -246,7 +246,7 @@ def while_writing_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def while_validating(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = gradient._validator
+    make = gradient.validator
 
     def validator(*arguments: Any) -> Any:
         validate, times = make(*arguments), [0]
@@ -259,7 +259,7 @@ def while_validating(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return cut
 
-    monkeypatch.setattr(gradient, "_validator", validator)
+    monkeypatch.setattr(gradient, "validator", validator)
 
 
 def between_best_and_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torch
 from taxotext.composition.neural_settings import TrainingSettings
 from taxotext.errors import DataError
 from taxotext.models.registry import find
+from taxotext.nn.batch import TrainingBatch
 from taxotext.settings import parse_settings
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule, _rate
@@ -56,7 +57,7 @@ def test_the_warm_up_is_rounded_up_and_never_gives_a_rate_of_zero() -> None:
 
 
 def test_each_parameter_is_in_one_group_with_its_rate_and_decay(system: Any) -> None:
-    optimizer = TextModule(system, torch.nn.Identity(), 10).configure_optimizers()["optimizer"]
+    optimizer = module_of(system).configure_optimizers()["optimizer"]
     training = system.settings.training
     place = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
     parameters = dict(system.network.named_parameters())
@@ -71,12 +72,12 @@ def test_each_parameter_is_in_one_group_with_its_rate_and_decay(system: Any) -> 
 
 def test_frozen_parameters_are_in_no_group(system: Any) -> None:
     system.network.encoder.requires_grad_(False)
-    optimizer = TextModule(system, torch.nn.Identity(), 10).configure_optimizers()["optimizer"]
+    optimizer = module_of(system).configure_optimizers()["optimizer"]
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
 
 
 def test_the_random_numbers_of_a_batch_depend_on_seed_and_batch_alone(system: Any) -> None:
-    module = TextModule(system, torch.nn.Identity(), 10)
+    module = module_of(system)
 
     def drawn(batch: int) -> list[float]:
         module.on_train_batch_start(None, batch)
@@ -89,7 +90,7 @@ def test_the_random_numbers_of_a_batch_depend_on_seed_and_batch_alone(system: An
 
 
 def test_dropout_masks_of_a_batch_are_the_same_again(system: Any) -> None:
-    module = TextModule(system, system.loss(tiny_corpus()), 10)
+    module = module_of(system)
     module.train()
     loader = loader_of(system)
     batch = next(iter(loader))
@@ -102,10 +103,21 @@ def test_dropout_masks_of_a_batch_are_the_same_again(system: Any) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(system: Any) -> None:
-    module = TextModule(system, lambda *_: torch.tensor(math.nan), 10)  # type: ignore[arg-type]
+    module = module_of(system)
+    module.network.head.criterion = Nothing()
     batch = next(iter(loader_of(system)))
     with pytest.raises(DataError, match=r"no longer a number at batch 20: .*Lower training.learning_rate"):
         module.training_step(batch, 20)
+
+
+class Nothing(torch.nn.Module):
+    def forward(self, *_: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(math.nan)
+
+
+def module_of(system: Any) -> Any:
+    pretrained = system.pretrained_parameters()
+    return TextModule(system.network, system.settings.training, system.settings.seed, 10, pretrained)
 
 
 def loader_of(system: Any, **changes: Any) -> TrainingLoader:
@@ -114,8 +126,8 @@ def loader_of(system: Any, **changes: Any) -> TrainingLoader:
     return TrainingLoader(system.windows(corpus.texts), corpus.known_targets, corpus.weights, **values)
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(one: TrainingBatch, other: TrainingBatch) -> bool:
+    return torch.equal(one.tokens.ids, other.tokens.ids) and torch.equal(one.targets.dense(), other.targets.dense())
 
 
 def test_the_loader_goes_on_from_any_position(system: Any) -> None:
@@ -138,9 +150,9 @@ def test_each_epoch_shows_each_document_once(system: Any) -> None:
     batches = list(loader_of(system))
     expected = np.sort(corpus.known_targets.toarray().astype(float) @ 2.0 ** np.arange(7))
     for epoch in range(3):
-        targets = np.concatenate([batch["targets"].numpy() for batch in batches[8 * epoch : 8 * epoch + 8]])
+        targets = np.concatenate([batch.targets.dense().numpy() for batch in batches[8 * epoch : 8 * epoch + 8]])
         assert np.array_equal(np.sort(targets @ 2.0 ** np.arange(7)), expected)
-        assert "weights" not in batches[8 * epoch]
+        assert batches[8 * epoch].targets.weights is None
 
 
 def test_weights_come_with_their_documents(system: Any) -> None:
@@ -148,4 +160,4 @@ def test_weights_come_with_their_documents(system: Any) -> None:
     loader = TrainingLoader(
         system.windows(corpus.texts), corpus.known_targets, corpus.weights, batch_size=7, epochs=1, seed=0, pad_id=0
     )
-    assert sorted(weight for batch in loader for weight in batch["weights"].tolist()) == list(range(60))
+    assert sorted(weight for batch in loader for weight in batch.targets.weights.tolist()) == list(range(60))
