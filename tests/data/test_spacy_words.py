@@ -22,7 +22,7 @@ from tiny import tiny_corpus
 
 TEXT = "Don't re-read  the U.S. e-mail,\n\nit's at www.example.org!"
 WORDS = ["Do", "n't", "re", "-", "read", "the", "U.S.", "e", "-", "mail", ",", "it", "'s", "at", "www.example.org", "!"]
-FILES = ("encoder.json", "tokenizer.json", "weights.safetensors")
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
     end = callbacks.Conductor._end_epoch
 
     def ended(self: Any, trainer: Any, module: Any) -> None:
-        raw.append({name: value.clone() for name, value in self._system.network.named_parameters()})
+        raw.append({name: value.clone() for name, value in self._network.named_parameters()})
         end(self, trainer, module)
 
     def validator(system: Any, *_: Any) -> Any:
@@ -79,7 +79,7 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
         return validate
 
     patch.setattr(callbacks.Conductor, "_end_epoch", ended)
-    patch.setattr(gradient, "_validator", validator)
+    patch.setattr(gradient, "validator", validator)
     return raw, judged
 
 
@@ -129,13 +129,13 @@ def test_statistics_of_batch_normalisation_are_those_of_the_mean_weights() -> No
     hook = norm.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].detach()))
     with torch.no_grad():
         norm.running_mean.fill_(9.0)
-    refresh_norms(system, windows, runtime)
+    refresh_norms(system.network, windows, runtime, batch_size=60, seed=13, pad_id=system.tokenizer.pad_id)
     hook.remove()
     torch.testing.assert_close(norm.running_mean, seen[0].mean(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(norm.running_var, seen[0].var(0), atol=1e-5, rtol=1e-4)
     assert norm.momentum == 0.1
     before = {name: value.clone() for name, value in system.network.state_dict().items()}
-    refresh_norms(system, windows, runtime)
+    refresh_norms(system.network, windows, runtime, batch_size=60, seed=13, pad_id=system.tokenizer.pad_id)
     after = system.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before), "taken twice, they differ"
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from taxotext import Classifier, Corpus
+from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import temporary_of
-from taxotext.training import RunFolder, callbacks, gradient, loader
+from taxotext.training import RunFolder, callbacks, gradient, loader, network
 from taxotext.training.callbacks import AtomicCheckpoints, Conductor
 from taxotext.training.module import TextModule
 from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
@@ -43,7 +43,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[
     """Let validation answer ``scores``; returns the weights at the end of each epoch."""
     states: list[dict[str, torch.Tensor]] = []
 
-    def validator(system: Any, validation: Corpus, runtime: Any) -> Callable[[], dict[str, float]]:
+    def validator(system: Any, *_: Any) -> Callable[[], dict[str, float]]:
         def validate() -> dict[str, float]:
             states.append({name: value.clone() for name, value in system.network.state_dict().items()})
             return {"micro_f1": scores[len(states) - 1]}
@@ -290,7 +290,7 @@ def behind_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(network: Any, path: Path) -> None:
         raise Cut
 
-    monkeypatch.setattr(gradient, "load_weights", cut)
+    monkeypatch.setattr(network, "load_weights", cut)
 
 
 MOMENTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -426,4 +426,4 @@ def test_checkpoints_hold_tensors_and_plain_values_only(tiny_encoder: Path, tmp_
 def test_checkpoints_wait_for_their_time(tiny_encoder: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "m.run", {})
     fit(tiny_encoder, run, training={"epochs": 1, "checkpoint_minutes": 5})
-    assert [path.name for path in run.checkpoints.iterdir()] == ["best.safetensors"]
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.safetensors", "finished.json"]

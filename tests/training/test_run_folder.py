@@ -12,7 +12,7 @@ import pytest
 
 from taxotext.api.runs import _remove_run
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.training import RunFolder
+from taxotext.training import RunFolder, gradient
 from taxotext.training.run import _HELD, TemporaryRun, clean_run, is_taken, run_folder_of, was_replacing
 
 IDENTITY: dict[str, Any] = {"model": "bert", "settings": {"seed": 1, "training": {"epochs": 3}}, "train": "abc"}
@@ -123,7 +123,7 @@ def test_the_run_folder_stands_beside_the_model() -> None:
 
 
 def test_weights_of_a_first_epoch_are_nothing_to_resume_from(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "model.run", {"seed": 1})
+    run = RunFolder(tmp_path / "model.run", {"seed": 1}, states=gradient.STATES)
     (run.checkpoints / "best.safetensors").write_bytes(b"weights")
     run.abandon()
     assert not (tmp_path / "model.run").exists()
