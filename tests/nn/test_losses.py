@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, FocalLoss, ZlprLoss
+from taxotext.labels import Taxonomy
+from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, FocalLoss, MaxConstraintLoss, ZlprLoss
 
 LOGITS = [[0.0, 2.0, -1.0], [1.0, -3.0, 0.5]]
 TARGETS = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
@@ -102,6 +103,49 @@ def test_zlpr_draws_positives_above_zero_and_negatives_below() -> None:
         optimizer.step()
     assert ((torch.sigmoid(logits) > 0.5) == (targets > 0)).all()
     assert (logits.detach().abs() > 3).all()
+
+
+# -- max-constraint ------------------------------------------------------------------------------------------------
+
+DAG = Taxonomy.from_edges([(None, "a"), (None, "b"), ("a", "c"), ("b", "c"), ("c", "d"), ("b", "e")])
+
+
+def max_constraint(taxonomy: Taxonomy) -> MaxConstraintLoss:
+    closure = taxonomy.closure.tocoo()
+    return MaxConstraintLoss(torch.tensor(closure.col).long(), torch.tensor(closure.row).long())
+
+
+def test_a_label_scores_what_the_best_label_below_it_does() -> None:
+    chain = Taxonomy.from_edges([(None, "A"), ("A", "B"), ("B", "C")])
+    scores = max_constraint(chain).highest(torch.tensor([[0.3, 0.6, 0.2]]))
+    assert scores.tolist() == [[pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.2)]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-6, 6, width=32), min_size=5, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
+def test_the_max_constraint_loss_is_its_definition_on_a_dag(values: list[float], given_gold: list[bool]) -> None:
+    below = {
+        label: {other for other in range(5) if other == label or label in DAG.ancestors(other)} for label in range(5)
+    }
+    gold = [any(given_gold[other] for other in below[label]) for label in range(5)]  # closed
+    expected = 0.0
+    for label in range(5):
+        if gold[label]:
+            expected -= math.log(max(p(values[other]) for other in below[label] if gold[other]))
+        else:
+            expected -= math.log(1 - max(p(values[other]) for other in below[label]))
+    logits = torch.tensor([values], requires_grad=True)
+    loss = max_constraint(DAG)(logits, torch.tensor([given_gold], dtype=torch.float32))
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    loss.backward()
+    assert torch.isfinite(logits.grad).all()  # type: ignore[arg-type]
+
+
+def test_without_edges_the_max_constraint_loss_is_binary_cross_entropy() -> None:
+    loss = max_constraint(Taxonomy.flat(["a", "b", "c"]))
+    assert value(loss) == pytest.approx(value(BinaryCrossEntropy()))
+    weights = torch.tensor([0.5, 0.0])
+    assert value(loss, weights) == pytest.approx(value(BinaryCrossEntropy(), weights))
 
 
 LOSSES = {

@@ -1,4 +1,4 @@
-"""Loss parts beside binary cross-entropy: focal, asymmetric, ZLPR."""
+"""Loss parts beside binary cross-entropy: focal, asymmetric, ZLPR, max-constraint."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ class ZlprSettings(Settings):
     name: Literal["zlpr"] = Field("zlpr", description="kind of loss")
 
 
+class MaxConstraintSettings(Settings):
+    """Cross-entropy of scores that cannot contradict the taxonomy (MCLoss of C-HMCNN); decode with consistency=up."""
+
+    name: Literal["max_constraint"] = Field("max_constraint", description="kind of loss")
+    scale: Literal["sum", "mean"] = Field("sum", description=SCALE)
+
+
 def _build_focal(settings: FocalSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.losses import FocalLoss
 
@@ -61,6 +68,18 @@ def _build_zlpr(settings: ZlprSettings, context: LabelContext) -> tuple[nn.Modul
     return ZlprLoss(), {}
 
 
+def _build_max_constraint(settings: MaxConstraintSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    import numpy as np
+    import torch
+
+    from taxotext.nn.losses import MaxConstraintLoss
+
+    closure = context.taxonomy.closure.tocoo()  # row: a label, column: itself and its ancestors
+    ancestors, descendants = (torch.from_numpy(np.asarray(part, np.int64)) for part in (closure.col, closure.row))
+    return MaxConstraintLoss(ancestors, descendants, settings.scale), {}
+
+
 register("loss", FocalSettings, _build_focal)
 register("loss", AsymmetricSettings, _build_asymmetric)
 register("loss", ZlprSettings, _build_zlpr)
+register("loss", MaxConstraintSettings, _build_max_constraint)

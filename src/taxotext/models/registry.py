@@ -77,6 +77,11 @@ BUILT_IN = (
         "taxotext.models.dgcnn:Dgcnn",
     ),
     Entry(
+        "c_hmcnn",
+        "any encoder, scores that cannot contradict the taxonomy (C-HMCNN)",
+        "taxotext.models.c_hmcnn:CHmcnn",
+    ),
+    Entry(
         "gru_att",
         "one recurrent classifier per label, each with the best of some class weights",
         "taxotext.models.gru_att:GruAtt",

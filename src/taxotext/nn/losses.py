@@ -122,6 +122,51 @@ class ZlprLoss(nn.Module):
         return mean_over_documents(negatives + positives, weights)
 
 
+class MaxConstraintLoss(nn.Module):
+    """MCLoss of C-HMCNN (Giunchiglia & Lukasiewicz 2020, section 4): cross-entropy of scores that cannot contradict a
+    taxonomy, mean over documents.
+
+    With D(A) the label A and all labels below it, and h_B = σ(z_B):
+
+    MCM_A = max_{B in D(A)} h_B
+    L_A = −ln max_{B in D(A), B gold} h_B   where A is gold
+    L_A = −ln(1 − MCM_A)                    where it is not
+
+    The maximum commutes with σ, so that everything is computed with logits, over the pairs (A, B in D(A)): nothing is
+    of size (B, N, N). Gold labels are completed by their ancestors first. Where labels are decoded with
+    ``consistency=up``, predictions are MCM_A.
+
+    Args:
+        ancestors, descendants: (E,) int64, the pairs (A, B in D(A)), A itself among its B.
+        scale: ``sum`` over the labels or their ``mean``, see :class:`BinaryCrossEntropy`.
+    """
+
+    ancestors: Tensor
+    descendants: Tensor
+
+    def __init__(self, ancestors: Tensor, descendants: Tensor, scale: Scale = "sum") -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("ancestors", ancestors, persistent=False)
+        self.register_buffer("descendants", descendants, persistent=False)
+
+    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """As :meth:`BinaryCrossEntropy.forward`."""
+        logits = logits.float()
+        gold = self.highest(targets) > 0.5  # (B, N), closed
+        lowest = torch.finfo(logits.dtype).min
+        constrained = torch.where(
+            gold, self.highest(logits.masked_fill(~gold, lowest)), self.highest(logits)
+        )  # (B, N): a gold label is among its own descendants, so that the first maximum is never of nothing
+        cells = functional.binary_cross_entropy_with_logits(constrained, gold.to(logits.dtype), reduction="none")
+        return mean_over_documents(over_labels(cells, self.scale), weights)
+
+    def highest(self, values: Tensor) -> Tensor:
+        """Maximum over each label and all labels below it: (B, N) -> (B, N)."""
+        index = self.ancestors.expand(len(values), -1)  # (B, E)
+        return torch.full_like(values, -torch.inf).scatter_reduce(1, index, values[:, self.descendants], "amax")
+
+
 def over_labels(cells: Tensor, scale: Scale) -> Tensor:
     """(B, N) -> (B,)."""
     return cells.sum(1) if scale == "sum" else cells.mean(1)

@@ -109,7 +109,7 @@ def validator(
     runtime: Runtime,
     kept: NDArray[np.float16] | None = None,
 ) -> Callable[[], dict[str, float]]:
-    """Return what scores the validation documents with the present weights, at the threshold 0.5.
+    """Return what scores the validation documents with the present weights, at the threshold 0.5 and consistent as set.
 
     Args:
         system: whose network is trained.
@@ -119,7 +119,7 @@ def validator(
         kept: states of a frozen encoder for ``windows``, or None.
     """
     gold = validation.known_targets
-    decoder = Decoder(Decoding(), system.taxonomy)
+    decoder = Decoder(Decoding(consistency=system.settings.decoding.consistency), system.taxonomy)
 
     def validate() -> dict[str, float]:
         evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
