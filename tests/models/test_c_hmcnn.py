@@ -12,6 +12,14 @@ from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus
 from tiny import tiny_corpus, tiny_settings
 
+FACTS = (
+    "vocabulary",
+    "embedding_width",
+    "embeddings_trained",
+    "embeddings",
+    "embeddings_sha256",
+    "embeddings_coverage",
+)
 ENCODER = {"name": "kim_cnn", "filters": 16, "embedding_width": 16, "vocabulary": {"min_count": 1}}
 
 
@@ -34,7 +42,7 @@ def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> N
         settings(),
         tmp_path,
         files=("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors"),
-        facts=("vocabulary", "embedding_width"),
+        facts=FACTS,
         few=settings(epochs=1),
     )
     parents, children = classifier.taxonomy.edge_index
