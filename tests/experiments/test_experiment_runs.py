@@ -17,12 +17,13 @@ import yaml
 
 from lab import Lab
 from taxotext.errors import ConfigError
+from taxotext.experiments.cell_process import FIT, SPEED
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, read_json, state_of, write_json
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
-from taxotext.experiments.worker import DONE, FAILED, FIT, SPEED, Heart, run_stage
+from taxotext.experiments.worker import DONE, FAILED, Heart, run_stage
 from torture.experiment_torture import Disturbed
 
 

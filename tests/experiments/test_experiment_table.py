@@ -20,9 +20,9 @@ from lab import Lab
 from taxotext import load, read_corpus, read_taxonomy
 from taxotext.errors import DataError
 from taxotext.experiments import tables
-from taxotext.experiments.answers import Answers
 from taxotext.experiments.folder import ExperimentFolder, read_json, write_json
 from taxotext.experiments.page import level_charts, page
+from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.summary import COSTS, summarise
 from taxotext.experiments.svg import COLOURS, Bar, Line, Point, dots, lines, scatter
 from taxotext.experiments.tables import FILES, csv_table, markdown, write_tables
@@ -64,7 +64,7 @@ def test_the_figures_of_a_cell_are_those_of_evaluate_and_fit_its_answers(compute
     assert {name: value for name, value in fit["metrics"].items() if name not in timeless} == {
         name: value for name, value in again.items() if name not in timeless
     }
-    answers = Answers.load(cell / "answers.safetensors")
+    answers = CellPredictions.load(cell / "answers.safetensors")
     assert answers.labels == taxonomy.ids
     figures = evaluate(answers.gold, answers.predicted, answers.ranked, ks=(1, 3, 5))
     assert {name: again[name] for name in figures if name in again} == pytest.approx(figures)
@@ -103,9 +103,9 @@ def test_comparisons_are_kept_and_made_anew_when_the_draws_change(lab: Lab, outp
 def test_systems_that_saw_other_gold_labels_are_not_compared(lab: Lab, output: Any) -> None:
     folder = lab.compute(output, ["fit"], speed=False)
     path = next(folder.cells.glob("loose_*")) / "answers.safetensors"
-    answers = Answers.load(path)
+    answers = CellPredictions.load(path)
     gold = csr_array(~answers.gold.toarray())
-    Answers(answers.labels, gold, answers.predicted, answers.ranked).save(path)
+    CellPredictions(answers.labels, gold, answers.predicted, answers.ranked).save(path)
     with pytest.raises(DataError, match="not evaluated on the same gold labels"):
         summarise(folder)
 
@@ -314,13 +314,13 @@ def test_answers_are_the_same_after_reading_and_damage_is_a_sentence(tmp_path: A
     gold = csr_array(np.array([[1, 0, 1], [0, 0, 0]], dtype=bool))
     predicted = csr_array(np.array([[0, 1, 1], [1, 0, 0]], dtype=bool))
     ranked = np.array([[2, 1], [0, -1]], dtype=np.int32)
-    answers = Answers(("a", "ü", "c"), gold, predicted, ranked)
+    answers = CellPredictions(("a", "ü", "c"), gold, predicted, ranked)
     answers.save(tmp_path / "a.safetensors")
-    again = Answers.load(tmp_path / "a.safetensors")
+    again = CellPredictions.load(tmp_path / "a.safetensors")
     assert again.labels == answers.labels
     assert (again.gold.toarray() == gold.toarray()).all()
     assert (again.predicted.toarray() == predicted.toarray()).all()
     assert (again.ranked == ranked).all()
     (tmp_path / "a.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(DataError, match=r"a\.safetensors: cannot be read"):
-        Answers.load(tmp_path / "a.safetensors")
+        CellPredictions.load(tmp_path / "a.safetensors")
