@@ -79,7 +79,7 @@ def run_experiment(
     resume: bool = False,
     exact_code: bool = False,
 ) -> Outcome:
-    """Run what is not finished yet. The table is made by :func:`taxotext.experiments.tables.write_tables`.
+    """Run what is not finished yet. The table is made by :func:`taxotext.experiments.output.write_tables`.
 
     Args:
         settings: validated.
