@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.data import write_jsonl
+from taxotext.experiments.cell_process import FIT, SPEED
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import ExperimentFolder
 from taxotext.experiments.settings import ExperimentSettings, merged, parse_experiment
-from taxotext.experiments.worker import DONE, FIT, SPEED, run_stage
+from taxotext.experiments.worker import DONE, run_stage
 from taxotext.labels import write_taxonomy
 from tiny import tiny_corpus
 

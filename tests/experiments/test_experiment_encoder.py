@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from lab import Lab
+from taxotext.experiments.cell_process import FIT, SPEED
 from taxotext.experiments.folder import CellFolder, read_json
-from taxotext.experiments.measuring import measure_speed, peak_memory, spread
-from taxotext.experiments.probing import Estimate, Plan, makespan, probe_cell
-from taxotext.experiments.worker import DONE, FIT, INTERRUPTED, SPEED, run_stage
+from taxotext.experiments.measuring import measure_speed, spread
+from taxotext.experiments.probing import Estimate, ExperimentPlan, makespan
+from taxotext.experiments.worker import DONE, INTERRUPTED, probe_cell, run_stage
 from taxotext.progress import Silent
 from tiny import tiny_settings
 
@@ -46,7 +47,7 @@ def test_an_interrupted_cell_goes_on_and_answers_as_if_undisturbed(
         assert run_stage(disturbed, FIT) == INTERRUPTED
     assert not disturbed.fit.exists()
     assert run_stage(disturbed, FIT) == DONE
-    assert calm.answers.read_bytes() == disturbed.answers.read_bytes()
+    assert calm.predictions.read_bytes() == disturbed.predictions.read_bytes()
     first, second = read_json(calm.fit), read_json(disturbed.fit)
     assert first is not None
     assert second is not None
@@ -64,7 +65,7 @@ def test_an_interrupted_cell_goes_on_and_answers_as_if_undisturbed(
 
 def test_a_trial_counts_epochs_and_documents(lab: Lab, given: dict[str, Any]) -> None:
     (cell,) = lab.cells(**given)
-    found = probe_cell(cell, peak_memory, Silent())
+    found = probe_cell(cell, Silent())
     assert (found["epochs"], found["documents"]) == (4, 54)  # a tenth of 60 is held out
     assert found["tried"] == 54
     assert found["seconds"] > 0
@@ -100,7 +101,7 @@ def test_texts_are_taken_evenly() -> None:
 def test_a_plan_warns_of_memory_and_of_trials_that_failed() -> None:
     assert makespan([4, 3, 2, 1], jobs=2) == 5.0
     failed = Estimate("a", "x", 1, None, None, 0, 0, 0, "no such file")
-    plan = Plan([failed], 1, 0, 2, 500, 0.0, 0.0, 8 * 10**9, 6 * 10**9, 0.0)
+    plan = ExperimentPlan([failed], 1, 0, 2, 500, 0.0, 0.0, 8 * 10**9, 6 * 10**9, 0.0)
     advice = "\n".join(plan.advice())
     assert "2 jobs may need 8.0 GB together and 6.0 GB are free: lower jobs" in advice
     assert "jobs x threads is 1000" in advice

@@ -17,12 +17,13 @@ import yaml
 
 from lab import Lab
 from taxotext.errors import ConfigError
+from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, read_json, state_of, write_json
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
-from taxotext.experiments.worker import DONE, FAILED, FIT, SPEED, Heart, run_stage
+from taxotext.experiments.worker import DONE, FAILED, Heart, run_stage
 from torture.experiment_torture import Disturbed
 
 
@@ -249,6 +250,20 @@ def test_progress_is_written_while_the_work_goes_on(tmp_path: Path) -> None:
             time.sleep(0.05)
     found = read_json(place.progress) or {}
     assert (found["task"], found["done"], found["total"], found["fields"]) == ("Training", 4, 10, {"loss": 0.5})
+
+
+def test_a_process_that_its_runner_ends_has_not_failed_and_one_that_dies_says_of_what(lab: Lab, output: Path) -> None:
+    place, cell = prepared(lab, output)
+    process = CellProcess(place, FIT, 1)
+    assert not process.has_ended()
+    process.close()
+    assert process.has_ended()
+    assert not is_locked(place.lock)
+    assert not place.failure.exists()
+    assert state_of(place, cell, speed=False) in {"waiting", "interrupted"}
+    if sys.platform != "win32":
+        assert "was ended by signal SIGKILL; the system does so when memory runs out" in (process.failure() or "")
+        assert state_of(place, cell, speed=False) == "failed"
 
 
 # -- locks, folders --------------------------------------------------------------------------------------------------

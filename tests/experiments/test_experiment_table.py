@@ -19,13 +19,13 @@ from scipy.sparse import csr_array
 from lab import Lab
 from taxotext import load, read_corpus, read_taxonomy
 from taxotext.errors import DataError
-from taxotext.experiments import tables
-from taxotext.experiments.answers import Answers
+from taxotext.experiments import output as output_module
 from taxotext.experiments.folder import ExperimentFolder, read_json, write_json
+from taxotext.experiments.output import FORMS, write_tables
 from taxotext.experiments.page import level_charts, page
+from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.summary import COSTS, summarise
-from taxotext.experiments.svg import COLOURS, Bar, Line, Point, dots, lines, scatter
-from taxotext.experiments.tables import FILES, csv_table, markdown, write_tables
+from taxotext.experiments.tables import csv_table, markdown
 from taxotext.metrics import evaluate
 
 PUBLISHED = {
@@ -64,7 +64,7 @@ def test_the_figures_of_a_cell_are_those_of_evaluate_and_fit_its_answers(compute
     assert {name: value for name, value in fit["metrics"].items() if name not in timeless} == {
         name: value for name, value in again.items() if name not in timeless
     }
-    answers = Answers.load(cell / "answers.safetensors")
+    answers = CellPredictions.load(cell / "answers.safetensors")
     assert answers.labels == taxonomy.ids
     figures = evaluate(answers.gold, answers.predicted, answers.ranked, ks=(1, 3, 5))
     assert {name: again[name] for name in figures if name in again} == pytest.approx(figures)
@@ -103,9 +103,9 @@ def test_comparisons_are_kept_and_made_anew_when_the_draws_change(lab: Lab, outp
 def test_systems_that_saw_other_gold_labels_are_not_compared(lab: Lab, output: Any) -> None:
     folder = lab.compute(output, ["fit"], speed=False)
     path = next(folder.cells.glob("loose_*")) / "answers.safetensors"
-    answers = Answers.load(path)
+    answers = CellPredictions.load(path)
     gold = csr_array(~answers.gold.toarray())
-    Answers(answers.labels, gold, answers.predicted, answers.ranked).save(path)
+    CellPredictions(answers.labels, gold, answers.predicted, answers.ranked).save(path)
     with pytest.raises(DataError, match="not evaluated on the same gold labels"):
         summarise(folder)
 
@@ -174,19 +174,18 @@ class Links(HTMLParser):
         self.open: list[str] = []
         self.loaded: list[str] = []
         self.tags: list[str] = []
+        self.ids: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.loaded += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href", "xlink:href", "onclick"}]
-        if tag not in {"meta", "line", "circle"}:
+        self.ids += [str(value) for name, value in attrs if name == "id"]
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href", "onclick"} and not str(value).startswith("#"):
+                self.loaded.append(f"{tag} {name}")
+        if tag != "meta":
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"line", "circle"}:
-            return
         assert self.open.pop() == tag
 
 
@@ -196,66 +195,12 @@ def test_the_page_loads_nothing_runs_nothing_and_escapes_names(published: dict[s
     found.feed(text)
     assert found.open == []
     assert found.loaded == []
+    assert len(found.ids) == len(set(found.ids)) > 0
     assert "script" not in found.tags
     assert "b" not in found.tags
     assert "Their &lt;b&gt;network&lt;/b&gt;" in text
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
     assert text.count("<svg") == 3 + 2  # a chart for each metric, and two of cost
-
-
-def test_charts_put_values_where_they_belong() -> None:
-    chart = dots("t & t", [Bar("a", 80.0, 1.0, [79.0, 81.0], 0), Bar("b<", 90.0, None, [90.0], 1)], {"theirs": 85.0})
-    tree = ElementTree.fromstring(chart)
-    space = "{http://www.w3.org/2000/svg}"
-    means = [float(one.get("cx", "nan")) for one in tree.iter(f"{space}circle") if "mean" in str(one.get("class"))]
-    (mark,) = [float(one.get("x1", "nan")) for one in tree.iter(f"{space}line") if one.get("class") == "mark"]
-    (whisker,) = [one for one in tree.iter(f"{space}line") if "whisker" in str(one.get("class"))]
-    assert mark == pytest.approx((means[0] + means[1]) / 2, abs=0.2)
-    half = (float(whisker.get("x2", "nan")) - float(whisker.get("x1", "nan"))) / 2
-    assert half == pytest.approx((means[1] - means[0]) / 10, abs=0.2)
-    assert means == sorted(means)
-
-
-def test_the_time_axis_of_a_scatter_is_logarithmic() -> None:
-    points = [Point("a", 1.0, 50.0, 0), Point("b", 10.0, 60.0, 1), Point("c", 100.0, 70.0, 2)]
-    tree = ElementTree.fromstring(scatter("t", points, "x", "y"))
-    x = [float(one.get("cx", "nan")) for one in tree.iter("{http://www.w3.org/2000/svg}circle")]
-    y = [float(one.get("cy", "nan")) for one in tree.iter("{http://www.w3.org/2000/svg}circle")]
-    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
-    assert y[0] > y[1] > y[2]
-
-
-def test_lines_put_figures_where_they_belong_and_leave_out_what_is_missing() -> None:
-    first = Line("a", [(60.0, 2.0), (50.0, None), (40.0, 1.0)], 0)
-    tree = ElementTree.fromstring(
-        lines("t & t", ["one", "two", "<3>"], [first, Line("b", [(60.0, None), None, None], 1)])
-    )
-    space = "{http://www.w3.org/2000/svg}"
-    means, keys = [], []
-    for one in tree.iter(f"{space}circle"):
-        (keys if one.find(f"{space}title") is None else means).append(one)
-    x, y = ([float(one.get(key, "nan")) for one in means] for key in ("cx", "cy"))
-    assert len(x) == 4
-    assert [one.get("class") for one in keys] == ["mean c0", "mean c1"], "each name has its dot"
-    assert [one.get("cy") for one in keys] == [means[number].get("cy") for number in (2, 3)]
-    assert x[3] == x[0]
-    assert y[3] == y[0]
-    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
-    assert y[1] - y[0] == pytest.approx(y[2] - y[1], abs=0.2)
-    assert y[0] < y[1], "a higher figure stands higher"
-    whiskers = [one for one in tree.iter(f"{space}line") if "whisker" in str(one.get("class"))]
-    spans = [float(one.get("y1", "nan")) - float(one.get("y2", "nan")) for one in whiskers]
-    assert spans == pytest.approx([4 * (y[1] - y[0]) / 10, 2 * (y[1] - y[0]) / 10], abs=0.3)
-
-
-def test_two_systems_of_one_colour_can_be_told_apart(computed: ExperimentFolder) -> None:
-    drawn = [Line(str(number), [(float(number), None)], number) for number in range(COLOURS + 2)]
-    tree = ElementTree.fromstring(lines("t", ["one"], drawn))
-    looks = [str(one.get("class")) for one in tree.iter("{http://www.w3.org/2000/svg}circle")]
-    assert len(set(looks)) == len(drawn)
-    style = page(summarise(computed)).partition("</style>")[0]
-    for look in (f"c{COLOURS - 1} ", "circle.mean.again", "polyline.again"):
-        assert f"svg .{look}" in style or f"svg {look}" in style
 
 
 def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
@@ -268,15 +213,16 @@ def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
         row["metrics"] |= {name: {"mean": 0.5, "sd": None, "values": [0.5]} for name in levels}
     figures = {"level_2_macro_f1": 0.25}
     corpus["published"] = [{"system": "theirs", "source": "p. 2", "split": "", "figures": figures, "ours": {}}]
-    monkeypatch.setattr(tables, "summarise", lambda _: whole)
+    monkeypatch.setattr(output_module, "summarise", lambda _: whole)
     whole["metrics"] = [levels[1], "micro_f1", levels[0]]
     (chart,) = level_charts(corpus, whole).values()
-    assert chart.index("level 1") < chart.index("level 2")
+    drawn = chart.svg()
+    assert drawn.index("level 1") < drawn.index("level 2")
     rows = len(corpus["rows"])
-    assert chart.count("<circle") == (2 * rows + 1) + (rows + 1), "a dot for each figure, and one for each name"
-    assert "theirs (p. 2): 25.00 %" in chart
+    assert drawn.count("<use") == (2 * rows + 1) + (rows + 1), "a mark for each value, and one for each name"
+    assert "theirs (p. 2): 25.00 %" in drawn
     text = page(whole)
-    assert chart in text
+    assert drawn in text
     assert text.count("<svg") == 1 + 1 + 2, "micro-F1, the levels, and two of cost"
     folder = ExperimentFolder(Path(shutil.copytree(computed.path, output)))
     write_tables(folder)
@@ -286,14 +232,9 @@ def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
     assert level_charts(corpus, whole) == {}, "a single level is a metric like others"
 
 
-def test_one_seed_and_equal_values_can_be_drawn() -> None:
-    ElementTree.fromstring(dots("t", [Bar("a", 0.0, 0.0, [0.0], 0)]))
-    ElementTree.fromstring(scatter("t", [Point("a", 3.0, 50.0, 0), Point("b", 3.0, 50.0, 1)], "x", "y"))
-
-
 def test_all_four_files_are_written_and_the_json_is_the_summary(computed: ExperimentFolder) -> None:
     summary = write_tables(computed)
-    assert all((computed.path / name).is_file() for name in FILES)
+    assert all((computed.path / name).is_file() for name in FORMS)
     assert json.loads((computed.path / "table.json").read_text(encoding="utf-8")) == json.loads(json.dumps(summary))
 
 
@@ -314,13 +255,13 @@ def test_answers_are_the_same_after_reading_and_damage_is_a_sentence(tmp_path: A
     gold = csr_array(np.array([[1, 0, 1], [0, 0, 0]], dtype=bool))
     predicted = csr_array(np.array([[0, 1, 1], [1, 0, 0]], dtype=bool))
     ranked = np.array([[2, 1], [0, -1]], dtype=np.int32)
-    answers = Answers(("a", "ü", "c"), gold, predicted, ranked)
+    answers = CellPredictions(("a", "ü", "c"), gold, predicted, ranked)
     answers.save(tmp_path / "a.safetensors")
-    again = Answers.load(tmp_path / "a.safetensors")
+    again = CellPredictions.load(tmp_path / "a.safetensors")
     assert again.labels == answers.labels
     assert (again.gold.toarray() == gold.toarray()).all()
     assert (again.predicted.toarray() == predicted.toarray()).all()
     assert (again.ranked == ranked).all()
     (tmp_path / "a.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(DataError, match=r"a\.safetensors: cannot be read"):
-        Answers.load(tmp_path / "a.safetensors")
+        CellPredictions.load(tmp_path / "a.safetensors")

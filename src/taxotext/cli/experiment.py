@@ -55,8 +55,8 @@ def run(
     """
     from taxotext.cli.experiment_view import make_view
     from taxotext.experiments.folder import ExperimentFolder
+    from taxotext.experiments.output import FORMS, write_tables
     from taxotext.experiments.runner import run_experiment
-    from taxotext.experiments.tables import FILES, write_tables
 
     settings = _settings(experiment, data_folder=data, jobs=jobs, threads=threads)
     text = experiment.read_text(encoding="utf-8-sig")
@@ -66,7 +66,7 @@ def run(
         )
     folder = ExperimentFolder(output)
     write_tables(folder)
-    view.note(f"Wrote {', '.join(FILES)} in {output}.")
+    view.note(f"Wrote {', '.join(FORMS)} in {output}.")
     if outcome.failed:
         for cell, reason in outcome.failed.items():
             view.note(f"Failed: {cell}: {reason}")

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from taxotext.cli import reporter
 from taxotext.cli.output import Figure
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def make_view() -> Lines:
     return Live() if sys.stderr.isatty() else Lines()
 
 
-class Lines:
+class Lines(reporter.Lines):
     """For logs: says what ends, and nothing in between."""
 
     live = False
@@ -31,11 +32,6 @@ class Lines:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
-
-    def note(self, sentence: str) -> None:
-        """Write the sentence."""
-        sys.stderr.write(sentence + "\n")
-        sys.stderr.flush()
 
     def show(self, status: Status) -> None:
         """Nothing."""

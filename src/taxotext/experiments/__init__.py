@@ -1,8 +1,9 @@
 """Experiments: systems x corpora x seeds, each cell in a process of its own, and one table of them all.
 
 ``taxotext.experiments.settings`` says what an experiment is, ``cells`` what its parts are and when two of them are the
-same, ``folder`` where they are kept, ``worker`` computes one, ``runner`` all, and ``summary``, ``tables`` and ``page``
-make the table. ``probing`` estimates, ``status`` looks.
+same, ``folder`` where they are kept. ``worker`` computes one cell, ``cell_process`` starts it, ``runner`` runs all;
+``probing`` estimates, ``status`` looks. ``summary`` gathers results, ``tables``, ``charts`` and ``page`` show them, and
+``output`` writes the files.
 
 Names are imported when they are first used, so that ``import taxotext.experiments`` costs nothing.
 """

@@ -8,7 +8,7 @@
 ``  model/, model.run/``   the model; checkpoints of an unfinished training
 ``  progress.json``        what the process is at, written every second
 ``  fit.json``             metrics, parameters, times: trained and evaluated
-``  answers.safetensors``  gold labels and answers on the test documents, sparse
+``  answers.safetensors``  gold and predicted labels of the test documents, sparse
 ``  speed.json``           speed of prediction: finished
 ``  failure.json``         why it failed
 ``  log.txt``              all that the processes of the cell have written
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class CellFolder:
         self.path = path
         self.cell, self.progress, self.fit = path / "cell.json", path / "progress.json", path / "fit.json"
         self.speed, self.failure, self.log = path / "speed.json", path / "failure.json", path / "log.txt"
-        self.model, self.answers, self.lock = path / "model", path / "answers.safetensors", path / LOCK
+        self.model, self.predictions, self.lock = path / "model", path / "answers.safetensors", path / LOCK
+        self.probe = path / "probe.json"
 
     def prepare(self, cell: Cell, speed: Mapping[str, Any], jobs: int = 1) -> None:
         """Write what the process of the cell needs to know."""
@@ -65,6 +67,11 @@ class CellFolder:
         """What the evaluation found, if it has all these cut-offs."""
         found = read_json(self.fit)
         return found if found is not None and set(ks) <= set(found.get("ks", ())) else None
+
+    def forget_model(self) -> None:
+        """Remove the model, and what is left of its training."""
+        shutil.rmtree(self.model, ignore_errors=True)
+        shutil.rmtree(self.path / "model.run", ignore_errors=True)
 
     def lock_of(self) -> FolderLock:
         """Held by the process that works on the cell."""

@@ -7,21 +7,11 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from taxotext.experiments.svg import COLOURS, Bar, Line, Point, dots, lines, scatter
+from taxotext.experiments.charts import TEXT_STYLE, Chart, Dot, Line, Point, dots, lines, palette, scatter
 from taxotext.experiments.tables import Table, facts_of, notes_of, tables_of
 
 NUMERIC = frozenset("0123456789–+-")
 
-PALETTE = """
-:root { color-scheme: light dark;
-  --ink: #1c2430; --soft: #5b6675; --line: #d9dee6; --back: #ffffff; --panel: #f6f8fa;
-  --c0: #2563a8; --c1: #c2571a; --c2: #2e7d4f; --c3: #8a4fa3; --c4: #a8323e; --c5: #6b6f1d;
-  --c6: #177e89; --c7: #7a5c48; }
-@media (prefers-color-scheme: dark) { :root {
-  --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4350; --back: #14181e;
-  --panel: #1c222b; --c0: #6ba6e8; --c1: #f09a5b; --c2: #6cc48f; --c3: #c796dd; --c4: #ee7f8a; --c5: #c3c75a;
-  --c6: #5cc4cf; --c7: #c9a58e; } }
-"""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
   padding: 1.5rem 1rem 4rem; max-width: 70rem; }
@@ -36,20 +26,6 @@ tbody tr:hover { background: var(--panel); } li { margin: .25rem 0; overflow-wra
 .charts > div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; }
 svg { width: 100%; height: auto; display: block; }
 """
-CHARTS = """
-svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-svg .title { font-weight: 600; font-size: 15px; } svg .tick { fill: var(--soft); font-size: 12px; }
-svg .grid { stroke: var(--line); } svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
-svg polyline.path { fill: none; stroke-width: 1.5; }
-svg .whisker { stroke-width: 2; } svg .seed { fill-opacity: .35; stroke: none; }
-"""
-CHARTS += "".join(
-    f"svg .c{n} {{ fill: var(--c{n}); stroke: var(--c{n}); }} svg .n{n} {{ fill: var(--c{n}); }}\n"
-    for n in range(COLOURS)
-)
-CHARTS += (
-    "svg polyline.again { stroke-dasharray: 6 3; } svg circle.mean.again { fill: var(--back); stroke-width: 2; }\n"
-)
 LEVEL = re.compile(r"level_(\d+)_(micro|macro)_f1")
 
 
@@ -64,7 +40,7 @@ def page(summary: Mapping[str, Any]) -> str:
         tables = list(tables_of(corpus, summary))
         body += [_table(table) for table in tables[:1]]
         for charts in (_metric_charts(corpus, summary), _cost_charts(corpus, summary)):
-            inside = "".join(f"<div>{chart}</div>" for chart in charts)
+            inside = "".join(f"<div>{chart.svg()}</div>" for chart in charts)
             body.append(f'<div class="charts">{inside}</div>' if inside else "")
         body += [_table(table) for table in tables[1:]]
     body.append("<h2>How it was measured</h2>")
@@ -73,20 +49,20 @@ def page(summary: Mapping[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary['name'])}</title><style>{PALETTE}{STYLE}{CHARTS}</style></head>\n<body>\n"
+        f"<title>{escape(summary['name'])}</title><style>{palette()}{STYLE}{TEXT_STYLE}</style></head>\n<body>\n"
         + "\n".join([*body, made])
         + "\n</body></html>\n"
     )
 
 
-def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Chart]:
     rows, colours = _drawn(corpus)
     together = {name for names in _levels(summary).values() for name in names.values()}
     for name in summary["metrics"]:
         if name in together:
             continue
-        bars = [
-            Bar(
+        drawn = [
+            Dot(
                 row["system"],
                 100 * found["mean"],
                 None if found["sd"] is None else 100 * found["sd"],
@@ -101,13 +77,13 @@ def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Ite
             for one in corpus["published"]
             if name in one["figures"]
         }
-        if bars:
+        if drawn:
             title = f"{name}, %" + (" (dashed: published)" if marks else "")
-            yield dots(title, bars, marks)
+            yield dots(title, drawn, marks)
     yield from level_charts(corpus, summary).values()
 
 
-def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, str]:
+def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Chart]:
     """Average ("micro", "macro") -> chart of the F1 by level, where the experiment asks for two levels or more.
 
     Published figures are lines like others.
@@ -136,11 +112,6 @@ def _percent(spread: Mapping[str, Any]) -> tuple[float, float | None]:
     return 100 * spread["mean"], None if spread["sd"] is None else 100 * spread["sd"]
 
 
-def alone(chart: str) -> str:
-    """A chart of the page as a file of its own."""
-    return chart.replace(">", f"><style>{PALETTE}svg {{ background: var(--back); }}{CHARTS}</style>", 1) + "\n"
-
-
 def _levels(summary: Mapping[str, Any]) -> dict[str, dict[int, str]]:
     """Average -> level -> metric, from the top; without those of a single level."""
     found: dict[str, dict[int, str]] = {}
@@ -150,7 +121,7 @@ def _levels(summary: Mapping[str, Any]) -> dict[str, dict[int, str]]:
     return {average: dict(sorted(names.items())) for average, names in found.items() if len(names) > 1}
 
 
-def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Chart]:
     rows, colours = _drawn(corpus)
     first = summary["metrics"][0]
     for cost, heading in (("train_seconds", "training, s"), ("batch_1_p50_ms", "ms/document at batch 1")):

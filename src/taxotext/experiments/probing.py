@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import heapq
-import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from taxotext.experiments import worker
+from taxotext.experiments.cell_process import PROBE, CellProcess
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
 from taxotext.experiments.measuring import free_memory, machine_load
-from taxotext.experiments.runner import environment_of
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter
@@ -48,7 +45,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """The whole experiment.
 
     Attributes:
@@ -102,7 +99,7 @@ class Plan:
 
 def plan_experiment(
     settings: ExperimentSettings, reporter: Reporter, *, where: str = "experiment", output: Path | None = None
-) -> Plan:
+) -> ExperimentPlan:
     """Try every system on every corpus, and add up.
 
     Args:
@@ -114,7 +111,7 @@ def plan_experiment(
     Raises:
         ConfigError, DataError: as a run would.
     """
-    threads = settings.threads or max(1, usable_cores() // settings.jobs)
+    threads = settings.threads_each()
     cells = list({cell.key: cell for cell in make_cells(settings, threads, where)}.values())
     finished: set[str] = set()
     if output is not None and ExperimentFolder(output).cells.is_dir():
@@ -134,7 +131,7 @@ def plan_experiment(
     each = [one.seconds for one in estimates for _ in range(one.cells) if one.seconds is not None]
     sizes = sorted((one.memory for one in estimates for _ in range(one.cells) if one.memory), reverse=True)
     left = len(cells) - len(finished)
-    return Plan(
+    return ExperimentPlan(
         estimates,
         left,
         len(finished),
@@ -164,86 +161,12 @@ def _estimate(system: str, corpus: str, cells: Sequence[Cell], threads: int) -> 
     with tempfile.TemporaryDirectory(prefix="taxotext-plan-") as name:
         folder = CellFolder(Path(name) / "cell")
         folder.prepare(cells[0], {})
-        with folder.log.open("ab") as log:
-            process = subprocess.Popen(
-                worker.command(folder.path, worker.PROBE),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=environment_of(threads),
-                start_new_session=True,
-            )
-            try:
-                process.wait()
-            finally:
-                process.kill()
-                process.wait()
-                if process.stdin is not None:
-                    process.stdin.close()
-        found = read_json(folder.path / worker.PROBE_FILE)
-        if found is None:
-            failure = read_json(folder.failure) or {}
-            reason = str(failure.get("reason", f"its process ended with code {process.returncode}."))
-            return Estimate(system, corpus, len(cells), None, None, 0, 0, 0, reason)
+        process = CellProcess(folder, PROBE, threads)
+        try:
+            process.wait()
+        finally:
+            process.close()
+        found, reason = read_json(folder.probe), process.failure()
+    if found is None:
+        return Estimate(system, corpus, len(cells), None, None, 0, 0, 0, reason or "its process wrote no estimate.")
     return Estimate(system, corpus, len(cells), reason="", **found)
-
-
-def probe_cell(cell: Cell, peak_memory: Any, reporter: Reporter) -> dict[str, Any]:
-    """Try a cell on few documents, in this process.
-
-    Time grows in a straight line through two trials of different size. So does memory where all documents are fitted at
-    once; where they come in batches, the batch of the longest documents decides.
-
-    Args:
-        cell: whose data and settings are taken.
-        peak_memory: () -> greatest memory of this process so far, in bytes.
-        reporter: where progress goes.
-
-    Returns:
-        ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``.
-
-    Raises:
-        TaxotextError: what the training would end with.
-    """
-    from taxotext.api.runs import parse_run, read_data
-    from taxotext.api.trials import try_fit
-    from taxotext.data import read_corpus
-
-    config = parse_run(cell.values, cell.title)
-    kind, settings = config.chosen.kind, config.chosen.settings  # type: ignore[union-attr]  # a cell names its system
-    started = time.monotonic()
-    train, validation = read_data(config.data, cell.title)
-    test = read_corpus(
-        Path(cell.test), train.taxonomy, config.data.columns(), closure=config.data.closure, unknown="count"
-    )
-    reading = time.monotonic() - started
-    in_batches = hasattr(settings, "training")
-    small = try_fit(kind, settings, train, validation, batches=3, reporter=reporter)
-    before = peak_memory()
-    large = try_fit(kind, settings, train, validation, batches=9, reporter=reporter)
-    memory = float(peak_memory())
-    more = large.documents - small.documents
-    work = large.work - small.work
-    pace = (large.seconds - small.seconds) / work if work > 0 else 0.0
-    if pace <= 0:  # too little to tell the pace from the noise
-        pace = large.seconds / large.work
-    if in_batches:
-        try_fit(kind, settings, train, validation, batches=1, longest=True, reporter=reporter)
-        memory = float(peak_memory())
-    elif more > 0:
-        memory += max(memory - before, 0) / more * (large.all_documents - large.documents)
-    few = test.texts[:64]
-    started = time.monotonic()
-    for _ in large.system.scores(few):
-        pass
-    scoring = (time.monotonic() - started) / len(few)
-    held_out = len(validation) if validation is not None else len(train) - large.all_documents
-    seconds = large.seconds + pace * (large.whole_work - large.work) + large.once()
-    seconds += scoring * (held_out * large.scorings + len(test)) + 2 * reading
-    return {
-        "seconds": max(seconds, 0.0),
-        "memory": int(memory),
-        "tried": large.documents,
-        "documents": large.all_documents,
-        "epochs": large.whole_work / large.all_documents,
-    }

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
-import taxotext
-from taxotext.errors import ConfigError
-from taxotext.experiments import worker
+from taxotext import __version__
+from taxotext.experiments.cell_process import FIT, SPEED, CellProcess, reason_of
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import (
     FAILED,
@@ -25,14 +20,11 @@ from taxotext.experiments.folder import (
     ExperimentFolder,
     read_json,
     state_of,
-    write_json,
 )
-from taxotext.experiments.measuring import THREAD_VARIABLES
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
-from taxotext.processes import usable_cores
 from taxotext.training.run import differences
 from taxotext.wording import counted
 
@@ -87,7 +79,7 @@ def run_experiment(
     resume: bool = False,
     exact_code: bool = False,
 ) -> Outcome:
-    """Run what is not finished yet. The table is made by :func:`taxotext.experiments.tables.write_tables`.
+    """Run what is not finished yet. The table is made by :func:`taxotext.experiments.output.write_tables`.
 
     Args:
         settings: validated.
@@ -102,7 +94,7 @@ def run_experiment(
         ConfigError, DataError: before anything is run.
         KeyboardInterrupt: the trainings have saved their checkpoints.
     """
-    threads = settings.threads or max(1, usable_cores() // settings.jobs)
+    threads = settings.threads_each()
     cells = make_cells(settings, threads, where)
     folder = ExperimentFolder(output)
     before = folder.others(cells) if resume else []
@@ -118,16 +110,16 @@ def run_experiment(
         if reused:
             observer.note(f"{counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
         _note_other_code(todo, observer)
-        crew = _Crew(todo, threads, observer)
+        pool = _ProcessPool(todo, threads, observer)
         try:
             # By seed first: a picture of all systems is there as early as may be.
             order = sorted(todo.cells, key=lambda cell: _place(cell, settings))
-            crew.work(worker.FIT, [cell for cell in order if not todo.fitted(cell)], settings.jobs)
+            pool.work(FIT, [cell for cell in order if not todo.fitted(cell)], settings.jobs)
             if settings.speed.enabled:
                 # Alone: other trainings would slow it down.
-                crew.work(worker.SPEED, [cell for cell in order if todo.state(cell) == TRAINED], 1)
+                pool.work(SPEED, [cell for cell in order if todo.state(cell) == TRAINED], 1)
         finally:
-            crew.stop()
+            pool.stop()
         for cell in todo.cells:
             todo.tidy(cell)
         observer.show(experiment_status(folder))
@@ -178,7 +170,7 @@ class _Todo:
     def tidy(self, cell: Cell) -> None:
         """Remove the model of a finished cell where models are not kept."""
         if not self.settings.keep_models and self.state(cell) == FINISHED:
-            worker.forget_model(self.folders[cell.key])
+            self.folders[cell.key].forget_model()
 
     def failures(self) -> dict[str, str]:
         found = {}
@@ -188,27 +180,12 @@ class _Todo:
         return found
 
 
-def reason_of(folder: CellFolder) -> str:
-    """Why a cell failed, in a sentence."""
-    return str((read_json(folder.failure) or {}).get("reason", "no reason was written"))
-
-
-@dataclass
-class _Job:
-    cell: Cell
-    folder: CellFolder
-    stage: str
-    process: subprocess.Popen[bytes]
-    log: IO[bytes]
-
-
-class _Crew:
+class _ProcessPool:
     """Starts the processes of cells, waits for them, and ends them."""
 
     def __init__(self, todo: _Todo, threads: int, observer: Observer) -> None:
-        self._todo, self._observer = todo, observer
-        self._environment = environment_of(threads)
-        self._running: list[_Job] = []
+        self._todo, self._threads, self._observer = todo, threads, observer
+        self._running: list[tuple[Cell, CellProcess]] = []
         self._shown = 0.0
 
     def work(self, stage: str, cells: Sequence[Cell], jobs: int) -> None:
@@ -216,10 +193,12 @@ class _Crew:
         waiting = list(cells)
         while waiting or self._running:
             while waiting and len(self._running) < jobs:
-                self._start(waiting.pop(0), stage)
-            for job in [job for job in self._running if job.process.poll() is not None]:
-                self._running.remove(job)
-                self._end(job)
+                cell = waiting.pop(0)
+                self._running.append((cell, CellProcess(self._todo.folders[cell.key], stage, self._threads)))
+            for cell, process in list(self._running):
+                if process.has_ended():
+                    self._running.remove((cell, process))
+                    self._end(cell, process)
             self._show()
             time.sleep(LOOK_EVERY)
 
@@ -228,47 +207,27 @@ class _Crew:
         if not self._running:
             return
         self._observer.note(f"Stopping {counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
-        for job in self._running:
-            with contextlib.suppress(ProcessLookupError):
-                job.process.send_signal(signal.SIGINT)
+        processes = [process for _, process in self._running]
+        for process in processes:
+            process.interrupt()
         try:
-            _wait(lambda: all(job.process.poll() is not None for job in self._running), GRACE)
+            until = time.monotonic() + GRACE
+            while not all(process.has_ended() for process in processes) and time.monotonic() < until:
+                time.sleep(LOOK_EVERY)
         finally:
-            for job in self._running:
-                _kill(job.process)
-                job.log.close()
+            for process in processes:
+                process.close()
             self._running.clear()
 
-    def _start(self, cell: Cell, stage: str) -> None:
-        folder = self._todo.folders[cell.key]
-        log = folder.log.open("ab")
-        log.write(f"\n== {stage}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
-        log.flush()
-        # A session of its own: Ctrl-C in the terminal reaches the runner alone. Its stdin closes when the runner ends.
-        process = subprocess.Popen(
-            worker.command(folder.path, stage),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=self._environment,
-            start_new_session=True,
-        )
-        self._running.append(_Job(cell, folder, stage, process, log))
-
-    def _end(self, job: _Job) -> None:
-        code = job.process.returncode
-        job.log.close()
-        if job.process.stdin is not None:
-            job.process.stdin.close()
-        if code and not job.folder.failure.is_file():
-            write_json(job.folder.failure, {"stage": job.stage, "reason": _reason(job, code), "kind": "process"})
-        state = self._todo.state(job.cell)
-        if state == FAILED or code:
-            self._observer.ended(job.cell, FAILED, reason_of(job.folder))
-        else:
-            sentence = _speed(job.folder) if job.stage == worker.SPEED else _figures(job.folder, self._todo.settings)
-            self._observer.ended(job.cell, state, sentence)
-            self._todo.tidy(job.cell)
+    def _end(self, cell: Cell, process: CellProcess) -> None:
+        process.close()
+        reason = process.failure()
+        if reason is not None:
+            self._observer.ended(cell, FAILED, reason)
+            return
+        sentence = _speed(process.folder) if process.stage == SPEED else _metrics(process.folder, self._todo.settings)
+        self._observer.ended(cell, self._todo.state(cell), sentence)
+        self._todo.tidy(cell)
 
     def _show(self) -> None:
         if self._observer.live and time.monotonic() - self._shown >= SHOW_EVERY:
@@ -276,17 +235,7 @@ class _Crew:
             self._observer.show(experiment_status(self._todo.folder))
 
 
-def _reason(job: _Job, code: int) -> str:
-    """Why a process ended that could not say so itself."""
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        memory = "; the system does so when memory runs out: lower jobs" if -code == signal.SIGKILL else ""
-        return f"its process was ended by signal {name}{memory}. See {job.folder.log}."
-    lines = [line for line in job.folder.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return f"its process ended with code {code}: {lines[-1] if lines else 'it wrote nothing'}"
-
-
-def _figures(folder: CellFolder, settings: ExperimentSettings) -> str:
+def _metrics(folder: CellFolder, settings: ExperimentSettings) -> str:
     metrics = (read_json(folder.fit) or {}).get("metrics", {})
     return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
 
@@ -298,36 +247,6 @@ def _speed(folder: CellFolder) -> str:
     return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
 
 
-def environment_of(threads: int) -> dict[str, str]:
-    """The environment of a cell: its threads, and this very package."""
-    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    environment.setdefault("TOKENIZERS_PARALLELISM", "false" if threads == 1 else "true")
-    source = Path(taxotext.__path__[0]).resolve().parent
-    if source.name not in {"site-packages", "dist-packages"}:
-        paths = [str(source), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return environment
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it has started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _wait(ready: Callable[[], bool], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not ready() and time.monotonic() < until:
-        time.sleep(LOOK_EVERY)
-
-
 def _place(cell: Cell, settings: ExperimentSettings) -> int:
     return list(settings.systems[cell.system].seeds or settings.seeds).index(cell.seed)
 
@@ -337,7 +256,7 @@ def _note_other_code(todo: _Todo, observer: Observer) -> None:
     if other:
         observer.note(
             f"{counted(len(other), 'finished cell')} computed by another state of the source of version "
-            f"{taxotext.__version__}; the table says so. --exact-code runs them again."
+            f"{__version__}; the table says so. --exact-code runs them again."
         )
 
 
@@ -348,21 +267,11 @@ def _forget_other_code(todo: _Todo, observer: Observer) -> None:
             observer.note(f"{cell.title}: computed by another state of the source code; it is run again.")
             folder.fit.unlink()  # first: without it the rest counts for nothing
             folder.speed.unlink(missing_ok=True)
-            worker.forget_model(folder)
+            folder.forget_model()
 
 
 def _is_of_other_code(folder: CellFolder) -> bool:
     return (read_json(folder.fit) or {}).get("source") != source_digest()
-
-
-def check_free(output: Path, resume: bool) -> None:
-    """Refuse a folder that holds an experiment already.
-
-    Raises:
-        ConfigError: see :meth:`ExperimentFolder.start`, which says the same later.
-    """
-    if not resume and ExperimentFolder(output).record.is_file():
-        raise ConfigError(f"{output}: holds an experiment already. Go on with --resume, or name another folder.")
 
 
 def _short(value: Any) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, nearest
 from taxotext.models.registry import find
+from taxotext.processes import usable_cores
 from taxotext.settings import Settings, parse_settings
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -150,6 +151,10 @@ class ExperimentSettings(Settings):
     def ks(self) -> tuple[int, ...]:
         """Cut-offs of the ranking metrics: those of the columns, and 1, 3, 5."""
         return cut_offs(self.metrics)
+
+    def threads_each(self) -> int:
+        """Threads of each cell."""
+        return self.threads or max(1, usable_cores() // self.jobs)
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from taxotext import __version__
 from taxotext.errors import DataError
-from taxotext.experiments.answers import Answers
 from taxotext.experiments.cells import Cell, key_of
 from taxotext.experiments.folder import (
     FAILED,
@@ -23,6 +22,7 @@ from taxotext.experiments.folder import (
     state_of,
     write_json,
 )
+from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.settings import ExperimentSettings
 
 COSTS: dict[str, tuple[str, int]] = {
@@ -258,11 +258,11 @@ class _Comparisons:
     def _compute(self, cells: Sequence[Cell], baseline: Sequence[Cell]) -> dict[str, Any]:
         from taxotext.metrics.significance import paired_bootstrap
 
-        first = [Answers.load(self._folders[cell.key].answers) for cell in cells]
-        second = [Answers.load(self._folders[cell.key].answers) for cell in baseline]
+        first = [CellPredictions.load(self._folders[cell.key].predictions) for cell in cells]
+        second = [CellPredictions.load(self._folders[cell.key].predictions) for cell in baseline]
         gold, labels = second[0].gold, second[0].labels
-        for answers in (*first, *second):
-            if answers.labels != labels or _differ(answers.gold, gold):
+        for one in (*first, *second):
+            if one.labels != labels or _differ(one.gold, gold):
                 raise DataError(
                     f"{cells[0].system} and {baseline[0].system} on {cells[0].corpus} were not evaluated on the same "
                     "gold labels; they cannot be compared. Remove the cells of one of them and resume."
@@ -271,8 +271,8 @@ class _Comparisons:
         for metric in self._metrics:
             found = paired_bootstrap(
                 gold,
-                [answers.predicted for answers in first],
-                [answers.predicted for answers in second],
+                [one.predicted for one in first],
+                [one.predicted for one in second],
                 metric,
                 samples=self._settings.samples,
                 confidence=self._settings.confidence,

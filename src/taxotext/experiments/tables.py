@@ -7,14 +7,10 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from taxotext.experiments.folder import ExperimentFolder
-from taxotext.experiments.summary import COSTS, summarise
-from taxotext.files import write_text_atomically
+from taxotext.experiments.summary import COSTS
 
-FILES = ("table.md", "table.csv", "table.json", "table.html")
 MARK = "†"
 
 
@@ -25,24 +21,6 @@ class Table:
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-def write_tables(folder: ExperimentFolder) -> dict[str, Any]:
-    """Write the table in its four forms, charts of figures by level, and return the summary that they show.
-
-    Raises:
-        ConfigError, DataError: see :func:`taxotext.experiments.summary.summarise`.
-    """
-    from taxotext.experiments.page import alone, level_charts, page
-
-    summary = summarise(folder)
-    texts = (markdown(summary), csv_table(summary), json_table(summary), page(summary))
-    for name, text in zip(FILES, texts, strict=True):
-        write_text_atomically(Path(folder.path / name), text)
-    for corpus in summary["corpora"]:
-        for average, chart in level_charts(corpus, summary).items():
-            write_text_atomically(folder.path / f"levels_{corpus['name']}_{average}_f1.svg", alone(chart))
-    return summary
 
 
 def json_table(summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The process of one cell: train, tune, evaluate; or measure the speed of what was trained.
+"""The process of one cell: train, tune, evaluate; or measure the speed of what was trained; or try a few documents.
 
 ``python -m taxotext.experiments.worker CELL_FOLDER STAGE PARENT`` with the parent's pipe as stdin. Whatever it finds
 done it does not do again; what it leaves is written completely or not at all.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
@@ -19,17 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.errors import TaxotextError
+from taxotext.experiments.cell_process import FIT, PROBE
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, need_json, read_json, write_json, write_passing
 from taxotext.experiments.guard import die_with_parent
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
 from taxotext.experiments.source import source_digest
 from taxotext.files import remove_stale
-from taxotext.progress import Task
+from taxotext.progress import Reporter, Task
 
-FIT, SPEED, PROBE = "fit", "speed", "probe"
-STAGES = (FIT, SPEED, PROBE)
-PROBE_FILE = "probe.json"
 BEAT = 1.0
 """Seconds between two entries in progress.json."""
 PATIENCE = 20.0
@@ -50,12 +47,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(run_stage(folder, stage))
 
 
-def command(folder: Path, stage: str) -> list[str]:
-    """What a process of this one is started with; its stdin must be a pipe."""
-    # -P: files of the current folder do not take the place of libraries
-    return [sys.executable, "-P", "-m", "taxotext.experiments.worker", str(folder), stage, str(os.getpid())]
-
-
 def run_stage(folder: CellFolder, stage: str) -> int:
     """Compute one stage in this process and return its exit code; the caller holds the lock.
 
@@ -69,9 +60,7 @@ def run_stage(folder: CellFolder, stage: str) -> int:
             if stage == FIT:
                 fit_cell(folder, cell, int(content["jobs"]), heart)
             elif stage == PROBE:
-                from taxotext.experiments.probing import probe_cell
-
-                write_json(folder.path / PROBE_FILE, probe_cell(cell, peak_memory, heart))
+                write_json(folder.probe, probe_cell(cell, heart))
             else:
                 measure_cell(folder, cell, content["speed"], heart)
         except KeyboardInterrupt:
@@ -90,7 +79,7 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
     from taxotext.api.evaluation import evaluate_corpus
     from taxotext.api.reading import read_for_model
     from taxotext.api.runs import train_run
-    from taxotext.experiments.answers import Collector
+    from taxotext.experiments.predictions import Collector
 
     # A model that is there already is taken as it is: its folder belongs to this cell alone.
     classifier = train_run(cell.values, folder.model, where=cell.title, resume=True, reporter=heart)
@@ -102,7 +91,7 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
     system, manifest = classifier.system, classifier.manifest
     collector = Collector()
     metrics = evaluate_corpus(system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heart, keep=collector)
-    collector.answers(corpus.label_ids, corpus.targets).save(folder.answers)
+    collector.collected(corpus.label_ids, corpus.targets).save(folder.predictions)
     spent = heart.spent()
     result = {
         "key": cell.key,
@@ -145,10 +134,64 @@ def measure_cell(folder: CellFolder, cell: Cell, speed: dict[str, Any], heart: H
     write_json(folder.speed, result)
 
 
-def forget_model(folder: CellFolder) -> None:
-    """Remove the model of a finished cell."""
-    shutil.rmtree(folder.model, ignore_errors=True)
-    shutil.rmtree(folder.path / "model.run", ignore_errors=True)
+def probe_cell(cell: Cell, reporter: Reporter) -> dict[str, Any]:
+    """Try a cell on few documents, in this process.
+
+    Time grows in a straight line through two trials of different size. So does memory where all documents are fitted at
+    once; where they come in batches, the batch of the longest documents decides.
+
+    Args:
+        cell: whose data and settings are taken.
+        reporter: where progress goes.
+
+    Returns:
+        ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``.
+
+    Raises:
+        TaxotextError: what the training would end with.
+    """
+    from taxotext.api.runs import parse_run, read_data
+    from taxotext.api.trials import try_fit
+    from taxotext.data import read_corpus
+
+    config = parse_run(cell.values, cell.title)
+    kind, settings = config.chosen.kind, config.chosen.settings  # type: ignore[union-attr]  # a cell names its system
+    started = time.monotonic()
+    train, validation = read_data(config.data, cell.title)
+    test = read_corpus(
+        Path(cell.test), train.taxonomy, config.data.columns(), closure=config.data.closure, unknown="count"
+    )
+    reading = time.monotonic() - started
+    in_batches = hasattr(settings, "training")
+    small = try_fit(kind, settings, train, validation, batches=3, reporter=reporter)
+    before = peak_memory()
+    large = try_fit(kind, settings, train, validation, batches=9, reporter=reporter)
+    memory = float(peak_memory())
+    more = large.documents - small.documents
+    work = large.work - small.work
+    pace = (large.seconds - small.seconds) / work if work > 0 else 0.0
+    if pace <= 0:  # too little to tell the pace from the noise
+        pace = large.seconds / large.work
+    if in_batches:
+        try_fit(kind, settings, train, validation, batches=1, longest=True, reporter=reporter)
+        memory = float(peak_memory())
+    elif more > 0:
+        memory += max(memory - before, 0) / more * (large.all_documents - large.documents)
+    few = test.texts[:64]
+    started = time.monotonic()
+    for _ in large.system.scores(few):
+        pass
+    scoring = (time.monotonic() - started) / len(few)
+    held_out = len(validation) if validation is not None else len(train) - large.all_documents
+    seconds = large.seconds + pace * (large.whole_work - large.work) + large.once()
+    seconds += scoring * (held_out * large.scorings + len(test)) + 2 * reading
+    return {
+        "seconds": max(seconds, 0.0),
+        "memory": int(memory),
+        "tried": large.documents,
+        "documents": large.all_documents,
+        "epochs": large.whole_work / large.all_documents,
+    }
 
 
 def _device(cell: Cell) -> dict[str, str]:
@@ -163,7 +206,7 @@ class Heart:
 
     Args:
         folder: of the cell.
-        stage: one of :data:`STAGES`.
+        stage: one of :data:`taxotext.experiments.cell_process.STAGES`.
     """
 
     def __init__(self, folder: CellFolder, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""What a cell answered on the test documents: sparse, without the texts."""
+"""What a cell predicted for the test documents: sparse, without the texts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from taxotext.metrics import Sets
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Gold labels and answers of D documents over L labels.
+class CellPredictions:
+    """Gold and predicted labels of D documents over L labels.
 
     Attributes:
         labels: L label ids; those that the model does not know come last.
@@ -45,7 +45,7 @@ class Answers:
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
 
     @classmethod
-    def load(cls, path: Path) -> Answers:
+    def load(cls, path: Path) -> CellPredictions:
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -62,19 +62,19 @@ class Answers:
 
 
 class Collector:
-    """Gathers the answers of an evaluation, block by block."""
+    """Gathers the predictions of an evaluation, block by block."""
 
     def __init__(self) -> None:
         self._sets: list[Any] = []
         self._ranked: list[NDArray[np.int32]] = []
 
     def __call__(self, predicted: Sets, ranked: NDArray[np.int32]) -> None:
-        """Take the answers (b, L) and ranked labels (b, K) of the next documents."""
+        """Take the predicted (b, L) and ranked labels (b, K) of the next documents."""
         self._sets.append(predicted)
         self._ranked.append(ranked)
 
-    def answers(self, labels: tuple[str, ...], gold: Sets) -> Answers:
+    def collected(self, labels: tuple[str, ...], gold: Sets) -> CellPredictions:
         """All of them, beside the gold labels (D, L)."""
         predicted: Any = vstack(self._sets, format="csr") if self._sets else csr_array(gold.shape, dtype=np.bool_)
         ranked = np.concatenate(self._ranked) if self._ranked else np.zeros((0, 1), dtype=np.int32)
-        return Answers(labels, gold, predicted, ranked)
+        return CellPredictions(labels, gold, predicted, ranked)
