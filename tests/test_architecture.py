@@ -42,7 +42,7 @@ BOTTOM = {
 }
 """What the rooms of the lowest row may import of each other."""
 
-HEAVY = ("torch", "transformers", "lightning", "sklearn", "tokenizers", "scipy", "pandas")
+HEAVY = ("torch", "transformers", "lightning", "sklearn", "tokenizers", "scipy", "pandas", "matplotlib")
 LIMIT = 0.5
 """Seconds of processor time."""
 
