@@ -125,6 +125,8 @@ class System(ABC):
     """Whether the system makes held-out scores itself when it is given no validation documents."""
     search_space: ClassVar[Mapping[str, Any]] = {}
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
+    members: Sequence[System] = ()
+    """Systems that this one is made of (mixtures, ensembles); the model folder holds them in ``members/0``, ..."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings

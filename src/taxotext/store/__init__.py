@@ -1,7 +1,7 @@
 """The model folder."""
 
+from taxotext.models.saved import FORMAT_VERSION
 from taxotext.store.folder import (
-    FORMAT_VERSION,
     check_free,
     check_outside_models,
     read_folder,

@@ -71,7 +71,7 @@ def model_card(
         "",
         "## Facts",
         "",
-        *_table(("fact", "value"), _facts(manifest)),
+        *_table(("fact", "value"), [*_facts(manifest), *_members(system)]),
         "",
         "## Decoding",
         "",
@@ -133,6 +133,11 @@ def _hub_metrics(figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     facts = {**manifest.trained_on, **manifest.facts}
     return [(key.replace("_", " "), _cell(value)) for key, value in facts.items() if value is not None]
+
+
+def _members(system: System) -> list[tuple[str, str]]:
+    names = [member.name for member in system.members]
+    return [("members", _cell(", ".join(names)))] if names else []
 
 
 def _decoding(manifest: Manifest) -> list[str]:

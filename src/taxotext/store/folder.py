@@ -1,40 +1,42 @@
 """The model folder: written completely or not at all, read without running anything that it holds.
 
-====================  =============================================================================
+====================  =====================================================================================
 ``config.json``       format version, system, settings, what it was trained on
 ``taxonomy.json``     label ids, names and parents
 ``decoding.json``     thresholds and rules, with the data they were tuned on
 ``metrics.json``      history of the training, tuning, evaluations
 ``heldout.safetensors``  scores of held-out documents, for later tuning; no texts
 ``README.md``         model card
-the system's files    ``weights.safetensors``, ``tokenizer.json``, ``encoder.json``, ``vocabulary.json``
-====================  =============================================================================
+the system's files    ``weights.safetensors``, ``tokenizer.json``, ``encoder.json``, ``parts.json``, ``vocabulary.json``
+``members/0``, ...    systems that the system is made of, without the files above but ``config.json``
+====================  =====================================================================================
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.data import Columns
 from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
-from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
+from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, real, recover_folder, replacing_folder, write_atomically, write_text_atomically
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
-from taxotext.models.registry import find
-from taxotext.settings import parse_settings
+from taxotext.models.saved import (
+    build_system,
+    mapping,
+    parsed,
+    read_config,
+    write_json,
+    write_system,
+)
 from taxotext.store.card import SHOWN_METRICS, model_card
 from taxotext.store.manifest import Manifest
 
-FORMAT_VERSION = 2
-"""2: parts keep records (``parts.json``). Folders of version 1 are read."""
-_KINDS = {str: "text", dict: "a JSON object", list: "a list"}
 HELD_OUT = "heldout.safetensors"
 
 
@@ -123,12 +125,12 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
     Raises:
         ModelFolderError: the folder cannot be read or written.
     """
-    decoding = _parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
+    decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
     if decoding != manifest.decoding:
         raise ModelFolderError(
             f"{folder}: was tuned while it was evaluated; the figures are of other thresholds and are not recorded."
         )
-    metrics = _parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
+    metrics = parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
     evaluations = metrics.setdefault("evaluations", {})
     if evaluations.get(name, figures).get("data_fingerprint") != figures["data_fingerprint"]:
         name = f"{name} ({figures['data_fingerprint'][:8]})"
@@ -153,52 +155,36 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
     """
     folder = Path(folder)
     recover_folder(_place(folder))
-    config = _read_config(folder)
-    taxonomy = _parsed(folder / "taxonomy.json", Taxonomy.from_dict)
-    decoding = _parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
-    if len(config["seen"]) != len(taxonomy) or config.get("labels_sha256", hash_ids(taxonomy)) != hash_ids(taxonomy):
+    config = read_config(folder, {"trained_on": dict, "facts": dict, "seen": list})
+    problems = _wrong_facts(config)
+    if problems:
+        raise ModelFolderError(f"{folder / 'config.json'}: is damaged; save the model again.", problems)
+    taxonomy = parsed(folder / "taxonomy.json", Taxonomy.from_dict)
+    decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
+    if len(config["seen"]) != len(taxonomy):
         raise ModelFolderError(
             f"{folder}: config.json and taxonomy.json do not hold the same labels; the folder was mixed from two "
             "models, save the model again."
         )
-    try:
-        kind = find(config["model"])
-    except ConfigError as error:
-        raise ModelFolderError(f"{folder / 'config.json'}: {error}") from None
-    settings = parse_settings(kind.Settings, config["settings"], str(folder / "config.json"))
-    if overrides:
-        changed = {**settings.model_dump(), "runtime": {**settings.runtime.model_dump(), **overrides}}
-        settings = parse_settings(kind.Settings, changed, "runtime settings of load")
-    system = kind.load_parts(folder, settings, taxonomy)
+    system = build_system(folder, config, taxonomy, overrides)
     held_out = folder / HELD_OUT
     return system, Manifest(
         decoding=decoding,
         trained_on=config["trained_on"],
         facts=config["facts"],
-        metrics=_parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {},
+        metrics=parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {},
         seen=config["seen"],
         held_out=HeldOut.load(held_out, len(taxonomy)) if held_out.is_file() else None,
     )
 
 
 def _write(folder: Path, title: str, system: System, manifest: Manifest) -> None:
-    config = {
-        "format_version": FORMAT_VERSION,
-        "taxotext_version": __version__,
-        "model": system.name,
-        "settings": system.settings.model_dump(mode="json"),
-        "trained_on": manifest.trained_on,
-        "facts": manifest.facts,
-        "seen": manifest.seen,
-        "labels_sha256": hash_ids(system.taxonomy),
-    }
-    (folder / "config.json").write_text(_json(config), encoding="utf-8")
-    (folder / "taxonomy.json").write_text(_json(system.taxonomy.to_dict()), encoding="utf-8")
-    (folder / "decoding.json").write_text(_json(manifest.decoding.to_dict()), encoding="utf-8")
-    (folder / "metrics.json").write_text(_json(manifest.metrics), encoding="utf-8")
+    beside = {"trained_on": manifest.trained_on, "facts": manifest.facts, "seen": manifest.seen}
+    write_system(folder, system, beside)
+    write_json(folder / "decoding.json", manifest.decoding.to_dict())
+    write_json(folder / "metrics.json", manifest.metrics)
     if manifest.held_out is not None:
         write_atomically(folder / HELD_OUT, manifest.held_out.save)
-    system.save_parts(folder)
     (folder / "README.md").write_text(model_card(title, system, manifest), encoding="utf-8")
 
 
@@ -211,36 +197,6 @@ def _place(folder: Path) -> Path:
     if not folder.name:
         raise ModelFolderError(f"{folder}: is the top of the file system; name a folder for the model.")
     return folder
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    if not folder.exists():
-        raise ModelFolderError(f"{folder}: there is no such model folder.")
-    if not (folder / "config.json").is_file():
-        raise ModelFolderError(f"{folder}: is not a model folder (config.json is missing).")
-    config: dict[str, Any] = _parsed(folder / "config.json", _mapping)
-    version = config.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ModelFolderError(
-            f"{folder / 'config.json'}: format_version is {json.dumps(version)}, not a number from 1 on; "
-            "is this a Taxotext model?"
-        )
-    if version > FORMAT_VERSION:
-        raise ModelFolderError(
-            f"{folder}: has format version {version}; this Taxotext ({__version__}) reads up to {FORMAT_VERSION}. "
-            "Install a newer Taxotext."
-        )
-    expected = {"model": str, "settings": dict, "trained_on": dict, "facts": dict, "seen": list}
-    problems = [
-        f"{key}: {'must be ' + _KINDS[kind] if key in config else 'is missing'}"
-        for key, kind in expected.items()
-        if not isinstance(config.get(key), kind)
-    ]
-    if not problems:
-        problems = _wrong_facts(config)
-    if problems:
-        raise ModelFolderError(f"{folder / 'config.json'}: is damaged; save the model again.", problems)
-    return config
 
 
 def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
@@ -267,7 +223,7 @@ def _fits(documents: Any, most: int) -> bool:
 
 
 def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
-    decoding = Decoding.from_dict(_mapping(content), str(folder / "decoding.json"))
+    decoding = Decoding.from_dict(mapping(content), str(folder / "decoding.json"))
     try:
         Decoder(decoding, taxonomy)
     except ConfigError as error:
@@ -276,37 +232,13 @@ def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
 
 
 def _metrics(content: Any) -> dict[str, Any]:
-    for name, figures in _mapping(_mapping(content).get("evaluations", {})).items():
+    for name, figures in mapping(mapping(content).get("evaluations", {})).items():
         if not isinstance(figures, dict):
             raise TypeError(f"evaluations.{name} must be a JSON object")
         for figure in SHOWN_METRICS:
             if not isinstance(figures.get(figure, 0.0), (int, float)):
                 raise TypeError(f"evaluations.{name}.{figure} must be a number")
     return dict(content)
-
-
-def hash_ids(taxonomy: Taxonomy) -> str:
-    """SHA-256 (hex) of the label ids in their order: what ties weights to a taxonomy."""
-    return hashlib.sha256(json.dumps(taxonomy.ids).encode()).hexdigest()
-
-
-def _parsed(path: Path, parse: Any) -> Any:
-    try:
-        return parse(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ModelFolderError(f"{path}: is missing; save the model again.") from None
-    except ConfigError:
-        raise
-    except TaxotextError as error:
-        raise ModelFolderError(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
-
-
-def _mapping(content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise TypeError("it must be a JSON object")
-    return content
 
 
 def _json(content: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def push(
             title = repo_id.rpartition("/")[2]
             card = model_card(title, system, manifest, hub_name=repo_id, revision=revision)
             write_text_atomically(folder / "README.md", card)
-            kept = {path.name for path in folder.iterdir()}
+            kept = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
             commit = api.upload_folder(
                 repo_id=repo_id,
                 folder_path=folder,
@@ -136,7 +137,8 @@ def _is_ours(config: Path) -> bool:
 
 
 def _is_fetched_name(name: str) -> bool:
-    return "/" not in name and name.endswith((".json", ".safetensors"))
+    """Whether a file of a repository belongs to a model: those of members lie in folders of their own."""
+    return re.fullmatch(r"(members/\d+/)*[^/]+\.(json|safetensors)", name) is not None
 
 
 @contextmanager
