@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from taxotext.composition import parts
-from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts
 from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights, recorded_weights, shortest
 from taxotext.composition.space import Around
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import make_batch, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.files import write_atomically
 from taxotext.files.json_files import read_json
@@ -281,7 +282,7 @@ class NeuralSystem(System):
                 "The network answers with NaN instead of probabilities: its training has diverged. Train again with a "
                 "lower training.learning_rate, or with runtime.precision=float32."
             )
-        return block
+        return ScoreBlock(block)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""

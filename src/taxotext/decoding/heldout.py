@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from taxotext.decoding import sparse_scores
+from taxotext.decoding.tuning import sparse_scores
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
 
@@ -24,7 +24,7 @@ class HeldOut:
     """Scores and gold labels of D held-out documents.
 
     Attributes:
-        scores: csr float32 (D, N), probabilities above :data:`FLOOR`.
+        scores: csr float32 (D, N), probabilities above :data:`FLOOR`: the candidates of a sparse block.
         gold: csr bool (D, N), labels that the model knows.
         source: which documents these are, in words.
     """
@@ -34,8 +34,8 @@ class HeldOut:
     source: str
 
     @classmethod
-    def from_blocks(cls, blocks: Iterable[NDArray[np.float32]], gold: csr_array, source: str) -> Self:
-        """Collect score blocks (b, N) of the documents of ``gold``."""
+    def from_blocks(cls, blocks: Iterable[Any], gold: csr_array, source: str) -> Self:
+        """Collect score blocks (b, N) of the documents of ``gold``, dense or sparse."""
         sparse = [sparse_scores(block, FLOOR) for block in blocks]
         scores: Any = vstack(sparse, format="csr") if sparse else csr_array(gold.shape, dtype=np.float32)
         return cls(scores, gold, source)

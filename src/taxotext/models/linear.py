@@ -23,10 +23,11 @@ from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts
 from taxotext.cost.memory import Need, check_memory
 from taxotext.data import Corpus
 from taxotext.data.splits import k_folds
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.files.json_files import read_json
@@ -340,7 +341,7 @@ class Linear(System):
             self._slope, self._offset = float(model.coef_[0, 0]), float(model.intercept_[0])
 
     def _probabilities(self, raw: NDArray[np.float32]) -> ScoreBlock:
-        return np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32)
+        return ScoreBlock(np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32))
 
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities (b, N)."""

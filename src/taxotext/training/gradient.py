@@ -23,7 +23,7 @@ from taxotext.cost.memory import check_memory
 from taxotext.cost.network import device_free
 from taxotext.data import Corpus
 from taxotext.data.windows import Windows
-from taxotext.decoding import Decoder, Decoding, top_k
+from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, DataError
 from taxotext.metrics import Evaluation
@@ -126,8 +126,9 @@ def _validator(system: NeuralSystem, validation: Corpus, runtime: Runtime) -> An
     def validate() -> dict[str, float]:
         evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
         for block in system.score_windows(windows, runtime):
-            evaluation.update(gold[row : row + len(block)], decoder.sets(block), top_k(block, 5)[0])
-            row += len(block)
+            sets, consistent = decoder.decode(block)
+            evaluation.update(gold[row : row + len(consistent)], sets, decoder.rank(consistent, 5)[0])
+            row += len(consistent)
         scores = evaluation.compute()
         names = (
             "micro_f1",
