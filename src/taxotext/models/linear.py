@@ -144,25 +144,25 @@ class Linear(System):
         if validation is not None:
             self._fit_classifiers(features, targets, train.weights, progress)
             raw = self._raw(self._vectorize(validation.texts))
-            gold, source = validation.known_targets, validation.source
+            held_out, gold, source = validation, validation.known_targets, validation.source
         else:
             folds = self._folds(train)
             raw = np.zeros(targets.shape, dtype=np.float32)
             everything = np.arange(len(train))
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
-            for held_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
-                rest = np.setdiff1d(everything, held_out)
+            for left_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
+                rest = np.setdiff1d(everything, left_out)
                 weights = None if train.weights is None else train.weights[rest]
                 self._fit_classifiers(features[rest], targets[rest], weights, progress)
-                raw[held_out] = self._raw(features[held_out])
+                raw[left_out] = self._raw(features[left_out])
             self._fit_classifiers(features, targets, train.weights, progress)
             if folds < 2:
                 raw = self._raw(features)
             how = f"{folds}-fold cross-fitting" if folds > 1 else "scores of the training documents themselves"
-            gold, source = targets, f"{train.source}, {how}"
+            held_out, gold, source = train, targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
-        return HeldOut.from_blocks(blocks, gold, source)
+        return HeldOut.from_blocks(blocks, gold, source, texts=held_out.texts)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Decision values of the held-out documents, and the features, counted in some of the texts."""

@@ -90,7 +90,7 @@ def fit(
     started = time.monotonic()
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
-        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
+        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
     log.info("Kept %s (%.4f).", conductor.selected, conductor.best)
     return FitResult(
         held_out,
