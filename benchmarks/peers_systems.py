@@ -132,7 +132,7 @@ def taxotext(data: Data, system: str, settings: Mapping[str, Any]) -> tuple[Timi
     with stopwatch(timings, "predict"):
         blocks = list(classifier.decode_stream(data.test.texts))
     sets = np.concatenate([found.toarray() for found, _ in blocks])[:, order]
-    scores = np.concatenate([block for _, block in blocks])[:, order]
+    scores = np.concatenate([block.dense for _, block in blocks])[:, order]
     validation = classifier.predict_proba(data.validation.texts)[:, order]
     notes = {"epochs": len(classifier.manifest.metrics.get("history", []))}
     return timings, Answers(validation, scores, sets, True, notes)

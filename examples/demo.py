@@ -96,7 +96,7 @@ def print_trees(model: Classifier, taxonomy: Taxonomy) -> None:
     for sets, scores in model.decode_stream(NEW_MESSAGES):
         for row, message in enumerate(NEW_MESSAGES):
             answered = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].tolist()
-            probabilities = scores[row]
+            probabilities = scores.dense[row]
             print(f"   “{message}”")
             lines = tree_lines(taxonomy, lambda label, p=probabilities: f"{p[label]:.2f}", only=set(answered))
             for line in lines if answered else ["(no label)"]:

@@ -276,7 +276,7 @@ def test_a_neural_trial_goes_on_from_its_checkpoint(
     from taxotext.training.gradient import HeldOut
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(HeldOut, "from_blocks", classmethod(lambda *_: (_ for _ in ()).throw(Cut)))
+        patch.setattr(HeldOut, "from_blocks", classmethod(lambda *_, **__: (_ for _ in ()).throw(Cut)))
         with pytest.raises(Cut):
             search(given, tmp_path / "cut", **options)
     assert (tmp_path / "cut/trials/0001/checkpoints/last.ckpt").is_file()

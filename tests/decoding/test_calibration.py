@@ -39,7 +39,7 @@ def test_the_temperature_divides_logits_before_everything_else() -> None:
     block = np.array([[0.8, 0.8, 0.2], [0.0, 1.0, 0.5]], dtype=np.float32)
     sets, scores = Decoder(decoding, FLAT).decode(block)
     expected = [[cooled(0.8, 2), cooled(0.8, 0.5), cooled(0.2, 2)], [0.0, 1.0, 0.5]]
-    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    np.testing.assert_allclose(scores.dense, expected, rtol=1e-6)
     assert sets.toarray().tolist() == [[False, True, False], [False, True, False]]
     assert block[0, 0] == np.float32(0.8), "the given block was changed"
 
@@ -47,23 +47,23 @@ def test_the_temperature_divides_logits_before_everything_else() -> None:
 def test_isotonic_breakpoints_are_joined_by_straight_lines() -> None:
     points = ((0.0, 0.0), (0.5, 0.2), (1.0, 1.0))
     decoding = Decoding(calibration="isotonic", breakpoints=points, label_breakpoints={"c": ((0.0, 0.1), (1.0, 0.3))})
-    scores = Decoder(decoding, FLAT).scores(np.array([[0.25, 0.75, 0.5]], dtype=np.float32))
+    scores = Decoder(decoding, FLAT).scores(np.array([[0.25, 0.75, 0.5]], dtype=np.float32)).dense
     np.testing.assert_allclose(scores, [[0.1, 0.6, 0.2]], rtol=1e-6)
 
 
 def test_calibration_comes_before_consistency() -> None:
     taxonomy = Taxonomy.from_edges([("a", "b")], labels=["a"])
     decoding = Decoding(calibration="temperature", label_temperatures={"a": 4.0}, consistency="up")
-    scores = Decoder(decoding, taxonomy).scores(np.array([[0.9, 0.8]], dtype=np.float32))
+    scores = Decoder(decoding, taxonomy).scores(np.array([[0.9, 0.8]], dtype=np.float32)).dense
     np.testing.assert_allclose(scores, [[0.8, 0.8]], rtol=1e-6)  # a is 0.63 alone, b carries it up
 
 
 def test_what_was_not_fitted_changes_nothing() -> None:
     block = np.array([[0.3, 0.0, 1.0]], dtype=np.float32)
     for method in ("none", "temperature", "isotonic"):
-        assert np.array_equal(Decoder(Decoding(calibration=method), FLAT).scores(block), block)  # type: ignore[arg-type]
+        assert np.array_equal(Decoder(Decoding(calibration=method), FLAT).scores(block).dense, block)  # type: ignore[arg-type]
     hidden = Decoding(calibration="none", temperature=3.0, breakpoints=((0.0, 0.0), (1.0, 0.5)))
-    assert np.array_equal(Decoder(hidden, FLAT).scores(block), block)
+    assert np.array_equal(Decoder(hidden, FLAT).scores(block).dense, block)
 
 
 def test_a_known_temperature_is_found_again() -> None:
@@ -117,7 +117,7 @@ def test_isotonic_regression_pools_what_falls_by_hand() -> None:
 def test_isotonic_regression_makes_probabilities_right_on_other_documents() -> None:
     scores, gold = drawn([3.0, 3.0, 3.0], 8000)
     decoding, _ = fitted(scores[:6000], gold[:6000], method="isotonic")
-    corrected = Decoder(decoding, FLAT).scores(scores[6000:])
+    corrected = Decoder(decoding, FLAT).scores(scores[6000:]).dense
     truth = gold[6000:]
     for low, high in ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0)):
         chosen = (corrected > low) & (corrected <= high)
@@ -152,7 +152,7 @@ def test_the_order_of_scores_never_changes(pairs: list[tuple[float, bool]], meth
     again = Decoding.from_dict(json.loads(json.dumps(decoding.to_dict())))
     assert again == decoding
     grid = np.linspace(0, 1, 101, dtype=np.float32)[:, None]
-    corrected = Decoder(decoding, taxonomy).scores(grid)[:, 0]
+    corrected = Decoder(decoding, taxonomy).scores(grid).dense[:, 0]
     assert ((corrected >= 0) & (corrected <= 1)).all()
     rises = np.diff(corrected) > 0 if method == "isotonic" else np.diff(corrected) >= 0  # which may round to 0 and 1
     assert rises.all(), "scores that differed are equal now"
@@ -164,7 +164,7 @@ def test_rankings_over_labels_stay_with_one_correction_for_all() -> None:
     scores, gold = drawn([2.0, 3.0, 1.0], 500)
     for method in ("temperature", "isotonic"):
         decoding, _ = fitted(scores, gold, method=method)
-        assert np.array_equal(top_k(Decoder(decoding, FLAT).scores(scores), 3)[0], top_k(scores, 3)[0])
+        assert np.array_equal(top_k(Decoder(decoding, FLAT).scores(scores).dense, 3)[0], top_k(scores, 3)[0])
 
 
 def test_none_takes_an_earlier_calibration_away() -> None:

@@ -61,14 +61,14 @@ def check_system(
 
 def all_scores(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
     """Scores (D, N) of the system itself, before decoding."""
-    blocks = list(classifier.system.scores(texts))
+    blocks = [block.dense for block in classifier.system.scores(texts)]
     return np.concatenate(blocks) if blocks else np.zeros((0, len(classifier.taxonomy)), np.float32)
 
 
 def check_scores(classifier: Classifier, texts: Sequence[str]) -> None:
     """Range, shape, order; a text's scores do not depend on its company."""
     counted: list[int] = []
-    blocks = list(classifier.system.scores(texts, progress=counted.append))
+    blocks = [block.dense for block in classifier.system.scores(texts, progress=counted.append)]
     scores = np.concatenate(blocks)
     labels = len(classifier.taxonomy)
     assert scores.shape == (len(texts), labels)

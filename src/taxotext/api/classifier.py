@@ -16,8 +16,8 @@ from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nes
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
-from taxotext.decoding import Decoder, Decoding, TuningReport
-from taxotext.errors import ConfigError
+from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
+from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PREDICTED_TOGETHER = 2048
 """Documents that streaming prediction holds at a time."""
+MOST_CELLS = 200_000_000
+"""Texts times labels of the largest matrix that is returned (800 MB of probabilities)."""
 
 
 class Classifier:
@@ -186,8 +188,11 @@ class Classifier:
 
     def decode_stream(
         self, texts: Iterable[str], *, decoding: Decoding | None = None, reporter: Reporter | None = None
-    ) -> Iterator[tuple[csr_array, NDArray[np.float32]]]:
-        """Label sets (b, N) and scores (b, N) of blocks of texts, in bounded memory.
+    ) -> Iterator[tuple[csr_array, ScoreBlock]]:
+        """Label sets (b, N) and scores of blocks of b texts, in bounded memory.
+
+        The scores, after the consistency rule, are a :class:`~taxotext.decoding.ScoreBlock`: ``scores.dense`` is the
+        array (b, N); systems that score only some candidates have ``scores.candidates``, CSR.
 
         Args:
             texts: drawn as they are needed.
@@ -196,14 +201,25 @@ class Classifier:
         """
         system, manifest = self._fitted()
         decoder = Decoder(decoding or manifest.decoding, system.taxonomy)
-        with (reporter or Silent()).task("Predicting", length(texts)) as task:
+        for block in self._scored(texts, reporter or Silent()):
+            yield decoder.decode(block)
+
+    def _scored(self, texts: Iterable[str], reporter: Reporter) -> Iterator[ScoreBlock]:
+        """What the system itself says, before decoding."""
+        system, _ = self._fitted()
+        with reporter.task("Predicting", length(texts)) as task:
             for part in parts(texts, PREDICTED_TOGETHER):
-                for block in system.scores(part, progress=task.advance):
-                    yield decoder.decode(block)
+                yield from system.scores(part, progress=task.advance)
 
     def predict(self, X: Sequence[str]) -> Any:
-        """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one."""
+        """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one.
+
+        Raises:
+            DataError: a text is no string, or the matrix would have more than :data:`MOST_CELLS` cells.
+        """
         texts = checked_texts(X)
+        if self._columns is not None:
+            self._check_cells("predict", len(texts), "take label sets block by block from decode_stream(texts)")
         sets = [found for found, _ in self.decode_stream(texts)]
         if self._columns is not None:
             order = self._order()
@@ -217,10 +233,55 @@ class Classifier:
         ]
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities (D, N) of the labels ``classes_``, after the consistency rule."""
-        order = self._order()
-        blocks = [scores[:, order] for _, scores in self.decode_stream(checked_texts(X))]
+        """Probabilities (D, N) of the labels ``classes_``, after the consistency rule.
+
+        Raises:
+            ConfigError: the system scores only some candidates among the labels.
+            DataError: a text is no string, or D times N is more than :data:`MOST_CELLS`.
+        """
+        texts, order = checked_texts(X), self._order()
+        best = "ask for the best labels of each text with suggest(texts, k=10)"
+        self._check_cells("predict_proba", len(texts), best)
+        blocks = []
+        for _, scores in self.decode_stream(texts):
+            if scores.is_sparse:
+                raise ConfigError(
+                    f"{self.model} scores only some candidates among the labels, and predict_proba has no probability "
+                    f"for the others; {best}."
+                )
+            blocks.append(scores.dense[:, order])
         return np.concatenate(blocks) if blocks else np.zeros((0, len(order)), dtype=np.float32)
+
+    def suggest(self, X: Sequence[str], k: int = 10) -> list[list[tuple[str, float]]]:
+        """The k best labels of each text, whatever their thresholds: pairs of label id and score, the best first.
+
+        Works for every system and any number of labels. Scores are those after calibration and consistency rule;
+        labels that the rules exclude are left out. A text has fewer than k labels where no more are candidates.
+
+        Args:
+            X: D texts.
+            k: how many, at least 1.
+
+        Raises:
+            ConfigError: k is no such number.
+            DataError: a text is no string.
+        """
+        system, manifest = self._fitted()
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+            raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
+        decoder = Decoder(manifest.decoding, system.taxonomy)
+        found: list[list[tuple[str, float]]] = []
+        for block in self._scored(checked_texts(X), Silent()):
+            ranked = decoder.rank(decoder.scores(block), k)
+            found += Predictions.from_ranked(*ranked).pairs(system.taxonomy)
+        return found
+
+    def _check_cells(self, method: str, texts: int, instead: str) -> None:
+        if texts * len(self.taxonomy) > MOST_CELLS:
+            raise DataError(
+                f"{method}: {texts:,} texts and {len(self.taxonomy):,} labels make a matrix of more than "
+                f"{MOST_CELLS:,} cells; {instead}, or give fewer texts at a time."
+            )
 
     def _order(self) -> Any:
         """Where the columns of the output are among the labels."""

@@ -57,10 +57,10 @@ def evaluate_corpus(
             # Labels that the model does not know are columns that it never predicts.
             predicted = widen(sets, labels)
             ranked = decoder.rank(scores, max(ks))[0]
-            evaluation.update(corpus.targets[row : row + len(block)], predicted, ranked, scores)
+            evaluation.update(corpus.targets[row : row + len(scores)], predicted, ranked, scores.scores)
             if keep is not None:
                 keep(predicted, ranked)
-            row += len(block)
+            row += len(scores)
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {
         **evaluation.compute(),

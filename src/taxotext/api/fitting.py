@@ -57,6 +57,7 @@ def fit_system(
             result = fit(system, train, validation, temporary, reporter)
     else:
         result = fit(system, train, validation, run, reporter)
+    held_out = result.held_out.with_trained(train.texts)
     trained_on = {
         "training_data": documents.source,
         "training_documents": len(train),
@@ -64,6 +65,7 @@ def fit_system(
         "validation_data": result.held_out.source,
         "validation_fingerprint": None if given is None else given.fingerprint(),
         "validation_documents": int(result.held_out.gold.shape[0]),
+        "fingerprint_salt": held_out.salt,
         "closure": documents.closure,
         "seed": settings.seed,
         "columns": asdict(replace(columns or Columns(), found_separator=documents.report.label_separator)),
@@ -77,7 +79,7 @@ def fit_system(
         facts=facts,
         metrics=metrics,
         seen=[int(count) for count in seen],
-        held_out=result.held_out,
+        held_out=held_out,
     )
     return system, manifest
 

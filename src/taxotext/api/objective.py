@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from taxotext.api.tuning import DECODED_TOGETHER, tune_thresholds
 from taxotext.composition.base import System, block_starts
-from taxotext.decoding import Decoder
+from taxotext.decoding import Decoder, ScoreBlock
 from taxotext.errors import DataError
 from taxotext.metrics import Evaluation
 from taxotext.progress import Silent
@@ -39,6 +37,6 @@ def held_out_score(system: System, manifest: Manifest, metric: str) -> float:
     decoder = Decoder(manifest.decoding, system.taxonomy)
     evaluation = Evaluation(len(system.taxonomy), closure=system.taxonomy.closure, ks=(1, 3, 5))
     for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER):
-        sets, scores = decoder.decode(np.asarray(held_out.scores[part].toarray(), dtype=np.float32))
+        sets, scores = decoder.decode(ScoreBlock(held_out.scores[part]))
         evaluation.update(held_out.gold[part], sets, decoder.rank(scores, 5)[0])
     return float(evaluation.compute()[metric])

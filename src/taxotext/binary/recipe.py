@@ -94,7 +94,7 @@ def fit(
     _assemble(system, plan, results)
     with reporter.task("Scoring the validation documents", len(validation)) as task:
         blocks = system.scores(validation.texts, progress=task.advance)
-        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
+        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
     fits = system.fits
     notes = {
         "cut_training_texts": int(windows.cut.sum()),

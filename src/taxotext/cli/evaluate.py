@@ -37,6 +37,7 @@ SHOWN = (
     "ece",
     "ece_top",
     "aurc",
+    "candidate_recall",
 )
 
 

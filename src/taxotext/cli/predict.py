@@ -27,7 +27,7 @@ def predict(
     threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="The K best labels, whatever their probability.")] = None,
     all_scores: Annotated[
-        bool, typer.Option("--all-scores", help="Probabilities of all labels, not the answered.")
+        bool, typer.Option("--all-scores", help="Probabilities of all labels (all candidates), not the answered.")
     ] = False,
     tree: Annotated[bool, typer.Option("--tree", help="For people: each text with its labels as a tree.")] = False,
     include: Annotated[list[str] | None, typer.Option(help="Answer only these labels; several times.")] = None,
@@ -71,13 +71,13 @@ def predict(
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
             answered = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
-            for row in range(len(scores)):
-                labels = answered.ids[answered.indptr[row] : answered.indptr[row + 1]]
+            for row, (labels, own) in enumerate(answered):
                 shown, document_id = stream.waiting.popleft()
                 if tree:
-                    file.write(_tree(classifier.taxonomy, shown, labels, scores[row]).encode())
+                    file.write(_tree(classifier.taxonomy, shown, labels, scores.row(row)).encode())
                 else:
-                    file.write(_line(classifier.taxonomy, document_id, labels, scores[row], all_scores))
+                    scored = _best_first(classifier.taxonomy, *scores.row(row)) if all_scores else (labels, own)
+                    file.write(_line(classifier.taxonomy, document_id, labels, *scored))
             file.flush()
 
 
@@ -134,31 +134,40 @@ def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **ru
     values = {**own.to_dict(), **{key: value for key, value in rules.items() if value}}
     if threshold is not None or top_k is not None:
         values.update(threshold=threshold, top_k=top_k, level_thresholds=None, label_thresholds={})
+        values.update(source="threshold")  # also of a system that decides on label sets itself
         values.update(tuned_on=None, metric=None)
     return Decoding.from_dict(values, "predict")
 
 
-def _line(taxonomy: Taxonomy, document_id: str | int | None, labels: Any, scores: Any, all_scores: bool) -> bytes:
+def _best_first(taxonomy: Taxonomy, labels: Any, scores: Any) -> tuple[Any, Any]:
     import numpy as np
+
+    order = np.lexsort((taxonomy.levels[labels], -scores))
+    return labels[order], scores[order]
+
+
+def _line(taxonomy: Taxonomy, document_id: str | int | None, labels: Any, scored: Any, scores: Any) -> bytes:
     import orjson
 
     ids = taxonomy.ids
-    scored = np.lexsort((taxonomy.levels, -scores)) if all_scores else labels
     line: dict[str, Any] = {} if document_id is None else {"id": document_id}
     line["labels"] = [ids[label] for label in labels]
-    line["scores"] = {ids[label]: round(float(scores[label]), 6) for label in scored}
+    line["scores"] = {ids[label]: round(score, 6) for label, score in zip(scored, scores.tolist(), strict=True)}
     if taxonomy.has_names:
         line["names"] = [taxonomy.name(label) for label in labels]
     return orjson.dumps(line) + b"\n"
 
 
-def _tree(taxonomy: Taxonomy, text: str, labels: Any, scores: Any) -> str:
+def _tree(taxonomy: Taxonomy, text: str, labels: Any, scored: tuple[Any, Any]) -> str:
     from taxotext.labels import tree_lines
 
     chosen = {int(label) for label in labels}
+    candidates, scores = scored  # labels ascending
 
     def annotate(label: int) -> str:
-        return f"{scores[label]:.2f}" if label in chosen else f"({scores[label]:.2f})"
+        place = candidates.searchsorted(label)
+        score = scores[place] if place < len(candidates) and candidates[place] == label else 0.0
+        return f"{score:.2f}" if label in chosen else f"({score:.2f})"
 
     lines = list(tree_lines(taxonomy, annotate, only=chosen)) if chosen else ["(no label)"]
     short = " ".join(text.split())

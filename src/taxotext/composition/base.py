@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from taxotext.cost.memory import Need
 from taxotext.data.spill import IN_MEMORY
-from taxotext.decoding import Decoding
+from taxotext.decoding import Decoding, ScoreBlock
 from taxotext.errors import ConfigError, nearest
 from taxotext.labels import Taxonomy
 from taxotext.settings import Settings, overlaid
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
-
-ScoreBlock = NDArray[np.float32]
-"""Probabilities (b, N) of the next b documents."""
 
 Progress = Callable[[int], None]
 """Called with the number of documents that were finished since the last call."""
@@ -127,6 +122,8 @@ class System(ABC):
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
     members: Sequence[System] = ()
     """Systems that this one is made of (mixtures, ensembles); the model folder holds them in ``members/0``, ..."""
+    decides_sets: ClassVar[bool] = False
+    """Whether the blocks of :meth:`scores` bring label sets (beam search); else thresholds decide."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings
@@ -134,7 +131,7 @@ class System(ABC):
 
     @abstractmethod
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
-        """Yield probabilities in blocks (b, N), in the order of ``texts``."""
+        """Yield probabilities in blocks (b, N), in the order of ``texts``; dense or sparse, the same for all texts."""
 
     @abstractmethod
     def save_parts(self, folder: Path) -> None:

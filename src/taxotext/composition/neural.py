@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxotext.composition import parts
-from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts
 from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.score_collector import ScoreCollector
 from taxotext.composition.space import Around
 from taxotext.composition.weights import load_weights, save_weights
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows, make_windows
-from taxotext.errors import ConfigError, DataError, ModelFolderError
+from taxotext.decoding.blocks import ScoreBlock
+from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
 
@@ -187,7 +189,7 @@ class NeuralSystem(System):
         progress: Progress | None = None,
         states: NDArray[np.float16] | None = None,
     ) -> Iterator[ScoreBlock]:
-        """Yield probabilities (b, N) of prepared windows.
+        """Yield the scores of prepared windows in blocks.
 
         Args:
             windows: of the texts.
@@ -216,27 +218,26 @@ class NeuralSystem(System):
         runtime: Runtime,
         progress: Progress | None,
     ) -> ScoreBlock:
-        """Probabilities (b, N) of documents in batches of any order, each with the rows that it fills."""
+        """Scores of b documents in batches of any order, each with the rows that it fills.
+
+        Raises:
+            DataError: the network gives NaN.
+        """
         import torch
 
         network = self.network.to(runtime.device)
         was_training = network.training
         network.eval()
-        block = np.empty((documents, len(self.taxonomy)), dtype=np.float32)
+        collected = ScoreCollector(documents, len(self.taxonomy))
         with torch.inference_mode():
             for rows, batch in batches:
                 with runtime.autocast(training=False):
                     found = network.scores(batch.to(runtime.device))
-                block[rows] = found.values.cpu().numpy()
+                collected.add(rows, found)
                 if progress is not None:
                     progress(len(rows))
         network.train(was_training)
-        if not np.isfinite(block).all():
-            raise DataError(
-                "The network answers with NaN instead of probabilities: its training has diverged. Train again with a "
-                "lower training.learning_rate, or with runtime.precision=float32."
-            )
-        return block
+        return collected.block()
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""

@@ -3,6 +3,7 @@
 numpy and scipy only: a decoder is tested, and used on stored scores, without torch.
 """
 
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration, CalibrationReport, fit_calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.decoder import Decoder
@@ -21,6 +22,7 @@ __all__ = [
     "Decoding",
     "Predictions",
     "Propagation",
+    "ScoreBlock",
     "TuningReport",
     "fit_calibration",
     "sparse_scores",

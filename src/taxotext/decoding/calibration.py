@@ -13,13 +13,15 @@ temperatures by a normal prior on ln T around that of all labels, isotonic steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.settings import Breakpoint, CalibrationMethod, CalibrationScope, Decoding
 from taxotext.errors import DataError
 from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, contains, keys, row_of_entry
@@ -50,52 +52,101 @@ class Calibration:
     def __init__(self, decoding: Decoding, taxonomy: Taxonomy) -> None:
         self._temperatures: FloatArray | None = None
         self._common: tuple[FloatArray, FloatArray] | None = None
-        self._of_label: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._own: _Corrections | None = None
         if decoding.calibration == "temperature":
             temperatures: FloatArray = np.full(len(taxonomy), decoding.temperature, dtype=np.float64)
-            for label, temperature in decoding.label_temperatures.items():
-                temperatures[taxonomy.index(label)] = temperature
+            own = decoding.label_temperatures
+            temperatures[taxonomy.indices(own)] = np.fromiter(own.values(), np.float64, len(own))
             if (temperatures != 1).any():
                 self._temperatures = temperatures
         elif decoding.calibration == "isotonic":
             self._common = _columns(decoding.breakpoints)
-            for label, points in decoding.label_breakpoints.items():
-                columns = _columns(points)
-                if columns is not None:
-                    self._of_label[taxonomy.index(label)] = columns
+            given = {label: points for label, points in decoding.label_breakpoints.items() if points}
+            if given:
+                self._own = _Corrections(taxonomy.indices(given), list(given.values()), len(taxonomy))
 
-    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the corrected probabilities of a block (B, N) float32; the block itself where nothing changes."""
-        if self._temperatures is not None:
-            return np.asarray(cooled(block, self._temperatures), dtype=np.float32)
-        if self._common is None and not self._of_label:
+    def __call__(self, block: ScoreBlock) -> ScoreBlock:
+        """Return the block (b, N) with corrected probabilities; itself where nothing changes.
+
+        Labels of a sparse block that are no candidates have no probability, and get none.
+        """
+        if self._temperatures is None and self._common is None and self._own is None:
             return block
-        result = np.array(block, dtype=np.float32)
-        if self._common is not None:
-            result[:] = np.interp(block, *self._common)
-        for label, (scores, probabilities) in self._of_label.items():
-            result[:, label] = np.interp(block[:, label], scores, probabilities)
-        return result
+        corrected: Any
+        if block.is_sparse:
+            given = block.candidates
+            data = self.of_pairs(given.data.astype(np.float64), given.indices.astype(np.int64)).astype(np.float32)
+            corrected = csr_array((data, given.indices, given.indptr), shape=given.shape)
+        elif self._temperatures is not None:
+            corrected = cooled(block.dense, self._temperatures)
+        else:
+            corrected = np.array(block.dense)
+            if self._common is not None:
+                corrected[:] = np.interp(block.dense, *self._common)
+            if self._own is not None:
+                for label, scores, probabilities in self._own:
+                    corrected[:, label] = np.interp(block.dense[:, label], scores, probabilities)
+        return ScoreBlock(corrected, block.sets)
 
     def of_pairs(self, score: FloatArray, label: IntArray) -> FloatArray:
         """Return the corrected probabilities of single pairs: scores (P,) of labels (P,)."""
         if self._temperatures is not None:
             return cooled(score, self._temperatures[label])
-        result = score if self._common is None else np.interp(score, *self._common)
-        if self._of_label:
-            result = np.array(result)
-            for index, columns in self._of_label.items():
-                chosen = label == index
-                result[chosen] = np.interp(score[chosen], *columns)
+        result = np.array(score) if self._common is None else np.interp(score, *self._common)
+        if self._own is not None:
+            chosen = np.flatnonzero(self._own.number[label] >= 0)
+            result[chosen] = self._own.of_pairs(score[chosen], label[chosen])
         return np.asarray(result, dtype=np.float64)
 
     def highest(self, score: float) -> float:
         """Return the highest probability that some label makes of ``score``: all lower scores stay at or below it."""
-        highest = score
         if self._temperatures is not None:
-            highest = float(cooled(np.asarray([score]), np.asarray([self._temperatures.max()]))[0])
-        columns = [*([self._common] if self._common is not None else []), *self._of_label.values()]
-        return max([highest] if not columns else [float(np.interp(score, *column)) for column in columns])
+            return float(cooled(np.asarray([score]), np.asarray([self._temperatures.max()]))[0])
+        found = [] if self._common is None else [float(np.interp(score, *self._common))]
+        if self._own is not None:
+            found.append(float(self._own.of_pairs(np.full(self._own.labels.size, score), self._own.labels).max()))
+        return max(found, default=score)
+
+
+class _Corrections:
+    """Straight lines between breakpoints, other ones for each of M labels, as one ragged table.
+
+    Args:
+        labels: (M,) that have breakpoints of their own.
+        points: of each of them, from score 0 to score 1.
+        count: N.
+
+    Attributes:
+        labels: (M,) as given.
+        number: (N,) which of the M a label is, -1 for the others.
+    """
+
+    def __init__(self, labels: NDArray[np.int32], points: Sequence[Sequence[Breakpoint]], count: int) -> None:
+        self.labels: IntArray = labels.astype(np.int64)
+        self.number: IntArray = np.full(count, -1, dtype=np.int64)
+        self.number[labels] = np.arange(labels.size)
+        table = np.asarray([point for own in points for point in own], dtype=np.float64)
+        self._scores, self._probabilities = table[:, 0], table[:, 1]
+        self._starts = np.cumsum([0, *(len(own) for own in points)])  # (M + 1,)
+
+    def __iter__(self) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+        """The labels with the scores and probabilities of their breakpoints."""
+        for label, start, stop in zip(self.labels.tolist(), self._starts[:-1], self._starts[1:], strict=True):
+            yield label, self._scores[start:stop], self._probabilities[start:stop]
+
+    def of_pairs(self, score: FloatArray, label: IntArray) -> FloatArray:
+        """What ``np.interp`` gives for each pair with the breakpoints of its label, to the bit; (P,) each."""
+        number = self.number[label]
+        first, last = self._starts[number], self._starts[number + 1] - 1
+        low, high = first.copy(), last.copy()  # bisection of all pairs together: the last breakpoint not above
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            above = self._scores[middle] > score
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        x, y = self._scores, self._probabilities
+        slope = (y[low + 1] - y[low]) / (x[low + 1] - x[low])
+        inside = slope * (score - x[low]) + y[low]
+        return np.asarray(np.where(score >= x[last], y[last], np.where(score < x[first], y[first], inside)))
 
 
 @dataclass(frozen=True)
@@ -199,28 +250,30 @@ class _Pairs:
     hit: BoolArray
     label: IntArray
 
-    def by_label(self, labels: int) -> list[_Pairs]:
-        """Return the pairs of each label."""
+    def by_label(self) -> Iterator[tuple[int, _Pairs]]:
+        """Yield the labels that have a gold pair, ascending, with their pairs."""
         order = np.argsort(self.label, kind="stable")
-        ends = np.cumsum(np.bincount(self.label, minlength=labels))
-        places = np.split(order, ends[:-1])
-        return [_Pairs(self.score[place], self.hit[place], self.label[place]) for place in places]
+        found, starts = np.unique(self.label[order], return_index=True)
+        stops = np.append(starts[1:], order.size)
+        for place in np.flatnonzero(np.logical_or.reduceat(self.hit[order], starts)).tolist() if found.size else ():
+            part = order[starts[place] : stops[place]]
+            yield int(found[place]), _Pairs(self.score[part], self.hit[part], self.label[part])
 
 
 def cooled(probabilities: NDArray[Any], temperatures: NDArray[np.float64]) -> NDArray[Any]:
     """Return σ(logit(p) / T); 0 and 1 stay what they are. ``temperatures`` are broadcast over ``probabilities``."""
     from scipy.special import expit, logit
 
-    return np.asarray(expit(logit(probabilities.astype(np.float64)) / temperatures))
+    inside = np.clip(probabilities.astype(np.float64), 0.0, 1.0)  # sums of float32 overshoot
+    return np.asarray(expit(logit(inside) / temperatures))
 
 
 def _temperatures(pairs: _Pairs, taxonomy: Taxonomy, by: CalibrationScope) -> dict[str, Any]:
     common = _best_temperature(pairs, None)
     own: dict[str, float] = {}
     if by == "label":
-        for label, part in zip(taxonomy.ids, pairs.by_label(len(taxonomy)), strict=True):
-            if part.hit.any():
-                own[label] = round(float(np.exp(_best_temperature(part, common))), 6)
+        for label, part in pairs.by_label():
+            own[taxonomy.ids[label]] = round(float(np.exp(_best_temperature(part, common))), 6)
     return {"temperature": round(float(np.exp(common)), 6), "label_temperatures": own}
 
 
@@ -241,9 +294,9 @@ def _best_temperature(pairs: _Pairs, prior: float | None) -> float:
 def _isotonic(pairs: _Pairs, taxonomy: Taxonomy, by: CalibrationScope) -> dict[str, Any]:
     own: dict[str, Any] = {}
     if by == "label":
-        for label, part in zip(taxonomy.ids, pairs.by_label(len(taxonomy)), strict=True):
+        for label, part in pairs.by_label():
             if part.hit.sum() >= ENOUGH_POSITIVES and (~part.hit).sum() >= ENOUGH_POSITIVES:
-                own[label] = _breakpoints(part)
+                own[taxonomy.ids[label]] = _breakpoints(part)
     return {"breakpoints": _breakpoints(pairs), "label_breakpoints": own}
 
 

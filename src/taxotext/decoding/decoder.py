@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
 from taxotext.errors import ConfigError, LabelError
 from taxotext.labels import lookup
-from taxotext.metrics.sparse import BoolArray, FloatArray, Sets
+from taxotext.metrics.sparse import (
+    BoolArray,
+    FloatArray,
+    Sets,
+    as_sets,
+    close_upward,
+    complete,
+    keep_entries,
+    row_of_entry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-4
 """How far outside 0..1 a probability may lie: sums of float32 overshoot; logits overshoot by far more."""
+UNDECIDED = "decoding.source is system, but the system decides no label sets itself; set it to threshold."
 
 
 class Decoder:
@@ -36,7 +48,8 @@ class Decoder:
     3. **Eligible** are the labels of ``include`` (all when None) that are not in ``exclude``. No other label
        is ever answered, whatever comes below.
     4. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
-       all pass.
+       all pass. Where the block brings label sets of its own and ``source`` is not ``threshold``, the eligible
+       labels of these sets pass instead.
     5. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
        labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
        step 2 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
@@ -47,6 +60,10 @@ class Decoder:
     Ties in steps 6 and 7 go to the smaller label index; with consistency, to the upper level first, then the
     smaller index. A consistent score never rises from parent to child, so the best k of a closed set form a
     closed set: steps 6 and 7 keep what step 5 made, and ``top_k`` is never exceeded.
+
+    Of a sparse block only candidates are corrected (1), pass a threshold (4) and are answered where nothing is left
+    (7); a document without candidates stays empty. :class:`Propagation` says what step 2 does with them. With ``down``,
+    a candidate whose eligible ancestor is no candidate is answered by neither step 4 nor step 7.
 
     Args:
         decoding: the settings.
@@ -73,122 +90,193 @@ class Decoder:
         self._limits = _round_down(self.thresholds)
 
         parents, children = np.asarray(taxonomy.edge_index, dtype=np.int64)
+        self._taxonomy = taxonomy
         self._propagation: Propagation | None = None
         self._set_may_break = False
-        self._order: NDArray[np.int64] | None = None
+        self._order: NDArray[np.int64] | None = None  # of the labels, where ties do not go by the index alone
+        self._place: NDArray[np.int64] | None = None  # (N,) where each label is in that order
         if decoding.consistency != "none" and parents.size:
-            self._propagation = Propagation(taxonomy.edge_index, levels)
+            self._propagation = Propagation(taxonomy)
             # a parent whose threshold is no higher passes whenever its child passes
             self._set_may_break = bool((self.thresholds[parents] > self.thresholds[children]).any())
             order = np.argsort(levels, kind="stable")
             if (np.diff(order) != 1).any():
-                self._order = order
+                self._order, self._place = order, np.argsort(order)
 
-    def scores(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the calibrated and consistent scores of a block.
+    def scores(self, block: Any) -> ScoreBlock:
+        """Return the calibrated and consistent scores of a block; dense or sparse like the block, and a new one.
 
         Args:
-            block: (B, N) probabilities; float32, other float types are converted to it first.
-
-        Returns:
-            A new (B, N) float32 array.
+            block: (b, N) probabilities: a :class:`ScoreBlock`, an array or a sparse array of floats.
 
         Raises:
             ValueError: the shape does not fit, or a value is NaN or no probability.
         """
-        given = self._calibration(self._checked(block))
-        if self._propagation is None:
-            return np.array(given, dtype=np.float32, order="C")
-        work = np.array(given.T, dtype=np.float32, order="C")  # (N, B): a step then reads whole rows
-        if self.decoding.consistency == "up":
-            self._propagation.up(work)
-        else:
-            self._propagation.down(work)
-        return np.ascontiguousarray(work.T)
+        given = self._checked(block)
+        scores = self._calibration(given)
+        if self._propagation is not None:
+            scores = self._propagation.up(scores) if self._up else self._propagation.down(scores)
+        return ScoreBlock(scores.scores.copy(), scores.sets) if scores is given else scores
 
-    def sets(self, block: NDArray[np.float32]) -> Sets:
-        """Return the label sets of a block of raw probabilities (B, N), a (B, N) bool CSR array.
+    def sets(self, block: Any) -> Sets:
+        """Return the label sets of a block of raw probabilities (b, N), a (b, N) bool CSR array.
 
         Raises:
-            ValueError: see :meth:`scores`.
+            ConfigError, ValueError: see :meth:`decode`.
         """
         return self.decode(block)[0]
 
-    def decode(self, block: NDArray[np.float32]) -> tuple[Sets, NDArray[np.float32]]:
-        """Return the label sets, (B, N) bool CSR, and the consistent scores, (B, N) float32, of a raw block.
+    def decode(self, block: Any) -> tuple[Sets, ScoreBlock]:
+        """Return the label sets, (b, N) bool CSR, and the consistent scores (:meth:`scores`) of a raw block.
 
         Raises:
+            ConfigError: ``source`` is ``system``, and the block has no sets.
             ValueError: see :meth:`scores`.
         """
         scores = self.scores(block)
-        mask = scores > self._limits  # (B, N)
-        mask &= self.eligible
-        if self._set_may_break:
-            mask = self._consistent_sets(mask)
+        decided = self._decided(scores)
+        sets = self._passing(scores) if decided is None else decided
+        orphans = scores.is_sparse and not self._up  # candidates may lack ancestors
+        if self._propagation is not None and (decided is not None or self._set_may_break or orphans):
+            sets = self._consistent(sets)
         if self.decoding.top_k is not None:
-            self._keep_best(mask, scores, self.decoding.top_k)
+            sets = self._keep_best(sets, scores, self.decoding.top_k)
         if self.decoding.never_empty:
-            empty = np.flatnonzero(~mask.any(axis=1))
-            best = self.rank(scores[empty], 1)[0][:, 0]
-            mask[empty, best] = True
-        return _csr(mask), scores
+            sets = self._filled(sets, scores)
+        return sets, scores
 
-    def rank(self, scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def rank(self, scores: Any, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the k best eligible labels of consistent scores, with the ties of the class.
 
         Args:
-            scores: (B, N) as :meth:`scores` or :meth:`decode` returns them.
+            scores: (b, N) as :meth:`scores` or :meth:`decode` returns them.
             k: at least 1.
 
         Returns:
-            Label indexes (B, k) int32, -1 where fewer are eligible, and their scores (B, k), -inf there.
+            Label indexes (b, k) int32, -1 where fewer are eligible (and candidates), and their scores (b, k), -inf
+            there.
         """
-        if self._all_eligible:
-            return self._top(scores, k)
-        return self._top(np.where(self.eligible, scores, np.float32(-np.inf)), k)
-
-    def _top(self, scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        block = ScoreBlock.of(scores)
+        if block.is_sparse:
+            found = block.candidates
+            return self._best(found if self._all_eligible else keep_entries(found, self.eligible[found.indices]), k)
+        dense = block.dense if self._all_eligible else np.where(self.eligible, block.dense, np.float32(-np.inf))
         if self._order is None:
-            ids, best = top_k(scores, k)
+            ids, best = top_k(dense, k)
         else:
-            places, best = top_k(scores[:, self._order], k)
+            places, best = top_k(dense[:, self._order], k)
             ids = np.where(places >= 0, self._order[places], -1).astype(np.int32)
         ids[np.isneginf(best)] = -1
         return ids, np.asarray(best, dtype=np.float32)
 
-    def _keep_best(self, mask: BoolArray, scores: NDArray[np.float32], k: int) -> None:
-        over = np.flatnonzero(mask.sum(axis=1) > k)
-        if over.size == 0:
-            return
-        ids, _ = self._top(np.where(mask[over], scores[over], np.float32(-np.inf)), k)
-        mask[over] = False
-        mask[over[:, None], ids] = True
+    @property
+    def _up(self) -> bool:
+        return self.decoding.consistency == "up"
 
-    def _consistent_sets(self, mask: BoolArray) -> BoolArray:
-        """Step 4; only called when there is a propagation."""
-        work = np.array(mask.T, order="C")  # (N, B), always a copy
-        if self._propagation is None:
-            return mask
-        if self.decoding.consistency == "up":
-            self._propagation.up(work)  # through ineligible labels too, which are taken out again
-            closed = work.T & self.eligible
-        else:
-            work |= ~self.eligible[:, None]  # an ineligible label does not block its descendants
-            self._propagation.down(work)
-            closed = work.T & mask
-        return np.asarray(closed)
+    def _decided(self, scores: ScoreBlock) -> Sets | None:
+        """Steps 3 and 4 where the system has decided: its eligible labels; None where thresholds decide."""
+        if self.decoding.source == "threshold":
+            return None
+        if scores.sets is None:
+            if self.decoding.source == "system":
+                raise ConfigError(UNDECIDED)
+            return None
+        sets: Sets = keep_entries(scores.sets, self.eligible[scores.sets.indices])
+        return sets
 
-    def _checked(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        given = np.asarray(block)
-        if given.ndim != 2 or given.shape[1] != self.labels or not np.issubdtype(given.dtype, np.floating):
-            raise ValueError(
-                f"scores has shape {given.shape} and type {given.dtype}; floats (B, {self.labels}) are needed"
-            )
-        if given.size:
-            low, high = float(given.min()), float(given.max())  # NaN shows in both
+    def _passing(self, scores: ScoreBlock) -> Sets:
+        """Steps 3 and 4 by thresholds."""
+        if scores.is_sparse:
+            found = scores.candidates
+            passes = (found.data > self._limits[found.indices]) & self.eligible[found.indices]
+            return as_sets(keep_entries(_ones(found), passes))
+        k = self.decoding.top_k
+        if k is not None and np.isneginf(self.thresholds).all():  # all would pass: take the best k at once
+            ids = self.rank(scores, k)[0]
+            mask = np.zeros(scores.shape, dtype=np.bool_)
+            rows, places = np.nonzero(ids >= 0)
+            mask[rows, ids[rows, places]] = True
+            return _csr(mask)
+        return _csr((scores.dense > self._limits) & self.eligible)
+
+    @cached_property
+    def _eligible_closure(self) -> Sets:
+        """Of each label itself and its eligible ancestors, (N, N) bool."""
+        closure: Any = self._taxonomy.closure
+        own = np.repeat(np.arange(self.labels), np.diff(closure.indptr)) == closure.indices
+        kept: Sets = closure if self._all_eligible else keep_entries(closure, own | self.eligible[closure.indices])
+        return kept
+
+    def _consistent(self, sets: Sets) -> Sets:
+        """Step 5; ineligible labels are in no set, neither do they block their descendants."""
+        if self._up:
+            return close_upward(sets, self._eligible_closure)
+        kept: Sets = keep_entries(sets, complete(sets, self._eligible_closure))
+        return kept
+
+    def _keep_best(self, sets: Sets, scores: ScoreBlock, k: int) -> Sets:
+        """Step 6."""
+        rows = row_of_entry(sets)
+        if not rows.size or np.diff(sets.indptr).max() <= k:
+            return sets
+        order = self._sorted(rows, sets.indices, scores.at(rows, sets.indices))
+        chosen = np.zeros(rows.size, dtype=np.bool_)
+        chosen[order] = _places(sets) < k
+        kept: Sets = keep_entries(sets, chosen)
+        return kept
+
+    def _filled(self, sets: Sets, scores: ScoreBlock) -> Sets:
+        """Step 7."""
+        empty = np.flatnonzero(np.diff(sets.indptr) == 0)
+        if not empty.size:
+            return sets
+        rest = scores.rows(empty)
+        if rest.is_sparse and self._propagation is not None and not self._up:
+            # A candidate below an eligible label that is no candidate would break the set.
+            found = rest.candidates
+            found = keep_entries(found, self.eligible[found.indices])
+            rest = ScoreBlock(keep_entries(found, complete(found, self._eligible_closure)))
+        best = self.rank(rest, 1)[0][:, 0]
+        some = best >= 0
+        more = csr_array((np.ones(some.sum(), np.bool_), (empty[some], best[some])), shape=sets.shape)
+        return as_sets(sets + more)
+
+    def _best(self, found: Any, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The k best stored entries of each row of a CSR array."""
+        if k < 1:
+            raise ValueError(f"k is {k}; at least 1 is needed")
+        ids = np.full((found.shape[0], k), -1, dtype=np.int32)
+        best = np.full((found.shape[0], k), -np.inf, dtype=np.float32)
+        rows, places = row_of_entry(found), _places(found)
+        order = self._sorted(rows, found.indices, found.data)[places < k]
+        rows, places = rows[places < k], places[places < k]
+        ids[rows, places], best[rows, places] = found.indices[order], found.data[order]
+        return ids, best
+
+    def _sorted(self, rows: NDArray[Any], labels: NDArray[Any], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The order of entries by row, then the best first; entries come by row, then label."""
+        ties = () if self._place is None else (self._place[labels],)
+        return np.lexsort((*ties, -scores, rows))
+
+    def _checked(self, block: Any) -> ScoreBlock:
+        given = ScoreBlock.of(block)
+        if given.labels != self.labels:
+            raise ValueError(f"scores has shape {given.shape}; floats (b, {self.labels}) are needed")
+        values = given.candidates.data if given.is_sparse else given.dense
+        if values.size:
+            low, high = float(values.min()), float(values.max())  # NaN shows in both
             if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
                 raise ValueError(f"scores lie between {low} and {high}; probabilities from 0 to 1 are needed")
-        return np.asarray(given, dtype=np.float32)
+        return given
+
+
+def _ones(found: Any) -> Any:
+    return csr_array((np.ones(found.nnz, dtype=np.bool_), found.indices, found.indptr), shape=found.shape)
+
+
+def _places(matrix: Any) -> NDArray[np.int64]:
+    """The place of each stored entry in its row, from 0."""
+    return np.asarray(np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], np.diff(matrix.indptr)))
 
 
 def _round_down(thresholds: FloatArray) -> NDArray[np.float32]:
@@ -237,17 +325,15 @@ def _thresholds(decoding: Decoding, taxonomy: Taxonomy, levels: NDArray[np.int64
                 f"has {depth} levels; give one threshold for each level."
             )
         result = np.asarray(decoding.level_thresholds, dtype=np.float64)[levels - 1]
-    for label, threshold in decoding.label_thresholds.items():
-        result[taxonomy.index(label)] = threshold
+    own = decoding.label_thresholds
+    result[taxonomy.indices(own)] = np.fromiter(own.values(), np.float64, len(own))
     return result
 
 
 def _eligible(decoding: Decoding, taxonomy: Taxonomy) -> BoolArray:
     eligible = np.full(len(taxonomy), decoding.include is None)
-    places: Any = (decoding.include or (), True), (decoding.exclude, False)
-    for ids, value in places:
-        for label in ids:
-            eligible[taxonomy.index(label)] = value
+    eligible[taxonomy.indices(decoding.include or ())] = True
+    eligible[taxonomy.indices(decoding.exclude)] = False
     if len(taxonomy) and not eligible.any():
         raise ConfigError("decoding.exclude names every label: nothing could be answered; leave some out.")
     return eligible

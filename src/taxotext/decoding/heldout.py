@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from taxotext.decoding import sparse_scores
+from taxotext.decoding.tuning import sparse_scores
 from taxotext.errors import ModelFolderError
-from taxotext.files.tensors import numbers, read_tensors, sparse_rows
+from taxotext.files.tensors import Tensors, numbers, read_tensors, sparse_rows
+
+Fingerprints: TypeAlias = NDArray[np.uint64]
+SALT_BYTES = 16
 
 FLOOR = 0.001
 """Probabilities below it are dropped: no sensible threshold lies there, and D x N scores stay sparse."""
@@ -23,22 +27,48 @@ FLOOR = 0.001
 class HeldOut:
     """Scores and gold labels of D held-out documents.
 
+    Documents are known again by a salted 64-bit fingerprint of their text (:func:`fingerprints`): the rows of two
+    models can be matched where the corpus is at hand, and documents that a model was trained on are found in others.
+
     Attributes:
-        scores: csr float32 (D, N), probabilities above :data:`FLOOR`.
+        scores: csr float32 (D, N), probabilities above :data:`FLOOR`: the candidates of a sparse block.
         gold: csr bool (D, N), labels that the model knows.
         source: which documents these are, in words.
+        fingerprints: uint64 (D,), None where they were not kept.
+        salt: of all fingerprints here, hexadecimal; empty where there are none.
+        trained: uint64, ascending, of the training documents; None where they were not kept.
     """
 
     scores: csr_array
     gold: csr_array
     source: str
+    fingerprints: Fingerprints | None = None
+    salt: str = ""
+    trained: Fingerprints | None = None
 
     @classmethod
-    def from_blocks(cls, blocks: Iterable[NDArray[np.float32]], gold: csr_array, source: str) -> Self:
-        """Collect score blocks (b, N) of the documents of ``gold``."""
+    def from_blocks(
+        cls, blocks: Iterable[Any], gold: csr_array, source: str, *, texts: Sequence[str] | None = None
+    ) -> Self:
+        """Collect the scores of held-out documents.
+
+        Args:
+            blocks: score blocks (b, N) of the documents of ``gold``, dense or sparse.
+            gold: csr bool (D, N).
+            source: which documents these are, in words.
+            texts: D, for the fingerprints; None: without.
+        """
         sparse = [sparse_scores(block, FLOOR) for block in blocks]
         scores: Any = vstack(sparse, format="csr") if sparse else csr_array(gold.shape, dtype=np.float32)
-        return cls(scores, gold, source)
+        if texts is None:
+            return cls(scores, gold, source)
+        salt = salt_of(texts)
+        return cls(scores, gold, source, fingerprints(texts, salt), salt)
+
+    def with_trained(self, texts: Sequence[str]) -> Self:
+        """Return the same with the fingerprints of the training documents."""
+        salt = self.salt or salt_of(texts)
+        return replace(self, salt=salt, trained=np.sort(fingerprints(texts, salt)))
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the texts are not part of it."""
@@ -53,6 +83,12 @@ class HeldOut:
             "gold.indices": gold.indices.astype(np.int32),
             "labels": np.asarray([gold.shape[1]], dtype=np.int64),
         }
+        if self.salt:
+            tensors["salt"] = np.frombuffer(bytes.fromhex(self.salt), dtype=np.uint8)
+        if self.fingerprints is not None:
+            tensors["fingerprints"] = self.fingerprints
+        if self.trained is not None:
+            tensors["trained.fingerprints"] = self.trained
         # One entry only: several would be written in random order, and equal models should be equal files.
         save_file(tensors, path, metadata={"source": self.source})
 
@@ -73,9 +109,41 @@ class HeldOut:
             scores = sparse_rows(tensors, "scores", shape)
             if scores.nnz and not (scores.data.min() >= 0 and scores.data.max() <= 1):
                 raise ValueError("the scores are no probabilities")
+            own = _kept(tensors, "fingerprints", shape[0], np.uint64)
+            trained = _kept(tensors, "trained.fingerprints", None, np.uint64)
+            salt = _kept(tensors, "salt", SALT_BYTES, np.uint8)
         except ValueError as error:
             raise ModelFolderError(f"{path}: cannot be used ({error}); {advice}.") from None
         if known != labels:
             raise ModelFolderError(f"{path}: holds scores of {known} labels, the taxonomy has {labels}; {advice}.")
         source = metadata.get("source", "held-out documents")
-        return cls(scores, gold, source)
+        return cls(scores, gold, source, own, "" if salt is None else salt.tobytes().hex(), trained)
+
+
+def fingerprints(texts: Sequence[str], salt: str) -> Fingerprints:
+    """Return 64 bits of the keyed BLAKE2b hash of each text, (D,) uint64.
+
+    Args:
+        texts: D.
+        salt: the key, hexadecimal.
+    """
+    key = bytes.fromhex(salt)
+    digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def salt_of(texts: Sequence[str]) -> str:
+    """Return the salt of a model, hexadecimal: another one for other documents, the same for a training run again."""
+    digest = blake2b(digest_size=SALT_BYTES)
+    for text in texts:
+        digest.update(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+    return digest.hexdigest()
+
+
+def _kept(tensors: Tensors, name: str, count: int | None, kind: Any) -> NDArray[Any] | None:
+    """One array that older files lack; ``count`` None: of any length."""
+    if name not in tensors:
+        return None
+    if tensors[name].dtype != kind:
+        raise ValueError(f"{name!r} is of type {tensors[name].dtype} instead of {np.dtype(kind)}")
+    return numbers(tensors, name, (tensors[name].size if count is None else count,), kind)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
-from taxotext.metrics.sparse import Sets, as_sets, contains, keys, row_of_entry
+from taxotext.decoding.blocks import ScoreBlock
+from taxotext.metrics.sparse import Sets, as_sets, row_of_entry
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
@@ -39,28 +40,17 @@ class Predictions:
 
         Args:
             sets: (D, N) bool sparse.
-            scores: (D, N), an array or a sparse matrix (a missing entry scores 0).
+            scores: (D, N): a :class:`ScoreBlock`, an array or a sparse array (a missing entry scores 0).
             levels: (N,) of the labels; parents and children often tie after a consistency rule.
 
         Raises:
             ValueError: the shapes differ.
         """
-        sets = as_sets(sets)
-        if tuple(scores.shape) != tuple(sets.shape):
-            raise ValueError(f"sets has shape {sets.shape} but scores has {scores.shape}")
+        sets, block = as_sets(sets), ScoreBlock.of(scores)
+        if block.shape != tuple(sets.shape):
+            raise ValueError(f"sets has shape {sets.shape} but scores has {block.shape}")
         rows = row_of_entry(sets)
-        matrix: Any = scores
-        if issparse(scores):
-            stored: Any = csr_array(matrix)
-            if not stored.has_canonical_format:
-                stored = stored.copy()
-                stored.sum_duplicates()
-            stored_keys, wanted = keys(stored), keys(sets)
-            values = np.zeros(wanted.size, dtype=np.float32)
-            there = contains(stored_keys, wanted)
-            values[there] = stored.data[np.searchsorted(stored_keys, wanted[there])]
-        else:
-            values = np.asarray(scores)[rows, sets.indices].astype(np.float32)
+        values = block.at(rows, sets.indices)
         level = np.zeros(1, np.int64) if levels is None else levels[sets.indices]
         order = np.lexsort((sets.indices, np.broadcast_to(level, rows.shape), -values, rows))
         return cls(sets.indptr.astype(np.int64), sets.indices[order].astype(np.int32), values[order])

@@ -11,6 +11,7 @@ from taxotext.settings import Settings, parse_settings
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Consistency = Literal["none", "up", "down"]
+Source = Literal["auto", "system", "threshold"]
 CalibrationMethod = Literal["none", "temperature", "isotonic"]
 CalibrationScope = Literal["all", "label"]
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
@@ -39,6 +40,11 @@ class Decoding(Settings):
       - topk: unknown key. Did you mean 'top_k'?
     """
 
+    source: Source = Field(
+        default="auto",
+        description="what decides on label sets: system (one that decides on them itself, such as by beam search), "
+        "threshold (thresholds and top_k), auto (the system where it does, else thresholds)",
+    )
     threshold: Threshold | None = Field(
         default=0.5,
         description="a label is answered when its probability is greater; null: top_k alone decides",

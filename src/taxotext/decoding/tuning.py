@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.decoder import Decoder
 from taxotext.decoding.settings import Decoding
 from taxotext.decoding.thresholds import Candidates, Scored, f1_of_counts
 from taxotext.errors import ConfigError, DataError, nearest
-from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets
+from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, keep_entries
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
@@ -71,21 +71,23 @@ class TuningReport:
         return result
 
 
-def sparse_scores(block: NDArray[np.float32], floor: float = 0.01) -> csr_array[np.float32, tuple[int, int]]:
-    """Return the scores above a floor of a dense block, as :func:`tune` takes them.
+def sparse_scores(block: Any, floor: float = 0.01) -> csr_array[np.float32, tuple[int, int]]:
+    """Return the scores above a floor of a block, as :func:`tune` takes them.
 
     Args:
-        block: (B, N) float32, consistent scores.
+        block: (B, N) consistent scores: a :class:`~taxotext.decoding.ScoreBlock`, an array or a sparse array.
         floor: scores up to and including it are dropped, so no threshold below it can be found.
 
     Returns:
         (B, N) float32 CSR; stack the blocks with ``scipy.sparse.vstack(blocks, format="csr")``.
     """
-    scores = np.asarray(block, dtype=np.float32)
-    rows, columns = np.nonzero(scores > floor)
-    result: csr_array[np.float32, tuple[int, int]] = csr_array(
-        (scores[rows, columns], (rows, columns.astype(np.int32))), shape=scores.shape
-    )
+    given = ScoreBlock.of(block)
+    result: csr_array[np.float32, tuple[int, int]]
+    if given.is_sparse:
+        result = keep_entries(given.candidates, given.candidates.data > floor)
+    else:
+        rows, columns = np.nonzero(given.dense > floor)
+        result = csr_array((given.dense[rows, columns], (rows, columns.astype(np.int32))), shape=given.shape)
     return result
 
 
@@ -171,6 +173,7 @@ def tune(
     )
     level_thresholds = None if found.level is None else tuple(found.level.tolist())
     changed = {
+        "source": "threshold",
         "threshold": found.common,
         "level_thresholds": level_thresholds,
         "label_thresholds": own,

@@ -355,7 +355,7 @@ def known_metrics(ks: tuple[int, ...]) -> list[str]:
     import numpy as np
     from scipy.sparse import csr_array, eye_array
 
-    from taxotext.metrics import Evaluation
+    from taxotext.metrics import CandidateRecall, Evaluation
 
     # A label of each frequency, so that the figures by frequency are all there.
     counts = np.asarray([1, 50, 5000])
@@ -366,4 +366,6 @@ def known_metrics(ks: tuple[int, ...]) -> list[str]:
     ranked = np.full((len(counts), max(ks)), -1, dtype=np.int32)
     ranked[:, 0] = np.arange(len(counts))
     evaluation.update(some, some, ranked, np.full(some.shape, 0.5))
-    return [name for name in evaluation.compute() if not name.endswith(COUNTS)]
+    candidates = CandidateRecall(len(counts))  # of systems that have no probabilities of all labels
+    candidates.update(some, some.astype(np.float32))
+    return [name for name in {**evaluation.compute(), **candidates.compute()} if not name.endswith(COUNTS)]

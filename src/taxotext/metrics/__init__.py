@@ -6,6 +6,7 @@ docs/reference/metrics.md gives each metric's definition, edge cases and JSON ke
 
 from taxotext.metrics.average_precision import AveragePrecision
 from taxotext.metrics.calibration import CalibrationMetrics
+from taxotext.metrics.candidates import CandidateRecall
 from taxotext.metrics.evaluation import Evaluation, evaluate
 from taxotext.metrics.frequency import FrequencyBins
 from taxotext.metrics.hierarchical import HierarchicalMetrics
@@ -30,6 +31,7 @@ __all__ = [
     "PROPENSITIES",
     "AveragePrecision",
     "CalibrationMetrics",
+    "CandidateRecall",
     "Comparison",
     "Evaluation",
     "FrequencyBins",

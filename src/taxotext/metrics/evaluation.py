@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from taxotext.metrics.average_precision import AveragePrecision
 from taxotext.metrics.calibration import CalibrationMetrics
+from taxotext.metrics.candidates import CandidateRecall
 from taxotext.metrics.frequency import FrequencyBins, train_counts
 from taxotext.metrics.hierarchical import HierarchicalMetrics
 from taxotext.metrics.propensity import PROPENSITIES, PropensityMetrics, inverse_propensities
 from taxotext.metrics.ranking import RankingMetrics, hits_of, top_labels
-from taxotext.metrics.scores import as_scores
+from taxotext.metrics.scores import as_candidates, as_scores
 from taxotext.metrics.selective import SelectiveMetrics
 from taxotext.metrics.sets import SetMetrics, level_of_label, seen_mask
 from taxotext.metrics.sparse import Sets, as_sets
@@ -72,6 +74,7 @@ class Evaluation:
         self._precision = AveragePrecision(labels)
         self._calibration = CalibrationMetrics(labels)
         self._selective = SelectiveMetrics(labels)
+        self._candidates = CandidateRecall(labels)
         self._hierarchical = None
         if closure is not None:
             self._hierarchical = HierarchicalMetrics(labels, closure, zero_division=zero_division)
@@ -91,23 +94,31 @@ class Evaluation:
             gold: (B, L) bool sparse.
             predicted: (B, L) bool sparse.
             ranked: (B, K) label indexes best first, -1 pads; given with every batch or with none.
-            scores: (B, N) probabilities of the first N <= L labels; given with every batch or with none.
+            scores: (B, N) probabilities of the first N <= L labels; given with every batch or with none, as an array
+                or with every batch as a sparse array, whose stored entries are candidates. Metrics that need the
+                probabilities of all labels are then left out, and the recall of the candidates is there instead.
 
         Raises:
-            ValueError: shapes do not fit, a score is no probability, or ``ranked`` or ``scores`` came with some
-                batches and not with others.
+            ValueError: shapes do not fit, a score is no probability, ``ranked`` or ``scores`` came with some
+                batches and not with others, or scores were sparse in some and dense in others.
         """
         gold = as_sets(gold, "gold", self.labels)
         predicted = as_sets(predicted, "predicted", self.labels)
         if gold.shape != predicted.shape:
             raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
-        for name, given, before in (("ranked", ranked, self._ranking), ("scores", scores, self._calibration)):
-            if self.documents and (given is None) != (before.documents == 0) and gold.shape[0]:
+        scored = self._calibration.documents + self._candidates.documents
+        for name, given, before in (("ranked", ranked, self._ranking.documents), ("scores", scores, scored)):
+            if self.documents and (given is None) != (before == 0) and gold.shape[0]:
                 raise ValueError(f"{name} must come with every batch or with none")
+        other = self._calibration if issparse(scores) else self._candidates
+        if scores is not None and other.documents and gold.shape[0]:
+            raise ValueError("scores must be dense in every batch, or sparse in every batch")
         # All checks come first: when one refuses, nothing was added.
         top = None if ranked is None else top_labels(ranked, gold.shape[0], self.labels, max(self._ranking.ks))
-        block = None if scores is None else as_scores(scores, gold.shape[0], self.labels)
-        if block is not None:
+        if issparse(scores):
+            self._candidates.add(gold, as_candidates(scores, gold.shape[0], self.labels))
+        elif scores is not None:
+            block = as_scores(scores, gold.shape[0], self.labels)
             self._precision.add(gold, block)
             self._calibration.add(gold, block)
             self._selective.add(gold, predicted, block)
@@ -143,6 +154,8 @@ class Evaluation:
         if self._calibration.documents:
             for metrics in (self._precision, self._calibration, self._selective):
                 result.update(metrics.compute())
+        if self._candidates.documents:
+            result.update(self._candidates.compute())
         if self._bins is not None:
             result.update(self._bins.compute(self.per_label()["f1"]))
         return result
@@ -177,7 +190,8 @@ def evaluate(
         gold: (D, L) bool sparse.
         predicted: (D, L) bool sparse.
         ranked: (D, K) label indexes best first, -1 pads; None: no ranking metrics.
-        scores: (D, N) probabilities of the first N <= L labels; None: no metrics of probabilities.
+        scores: (D, N) probabilities of the first N <= L labels, dense or sparse (see :meth:`Evaluation.update`); None:
+            no metrics of probabilities.
         ks: the cut-offs of the ranking metrics.
         options: see :class:`Evaluation`.
 
@@ -196,8 +210,8 @@ def evaluate(
     if gold.shape != predicted.shape:
         raise ValueError(f"gold has shape {gold.shape} but predicted has {predicted.shape}")
     for name, rows in (("ranked", ranked), ("scores", scores)):
-        if rows is not None and len(rows) != gold.shape[0]:
-            raise ValueError(f"gold has {gold.shape[0]} documents but {name} has {len(rows)}")
+        if rows is not None and np.shape(rows)[0] != gold.shape[0]:
+            raise ValueError(f"gold has {gold.shape[0]} documents but {name} has {np.shape(rows)[0]}")
     evaluation = Evaluation(gold.shape[1], ks=ks, **options)
     for start in range(0, gold.shape[0], _DOCUMENTS_AT_ONCE):
         part = slice(start, start + _DOCUMENTS_AT_ONCE)

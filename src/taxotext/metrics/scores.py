@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from taxotext.metrics.sparse import FloatArray, IntArray, Sets, row_of_entry
 
@@ -33,6 +34,20 @@ def as_scores(scores: Any, documents: int, labels: int) -> NDArray[np.float32]:
     if low < 0 or high > 1:
         block = np.clip(block, np.float32(0), np.float32(1))
     return np.ascontiguousarray(block)
+
+
+def as_candidates(scores: Any, documents: int, labels: int) -> Any:
+    """Return sparse probabilities, (B, N) CSR with N <= L, sorted; a stored 0 stays a candidate.
+
+    Raises:
+        ValueError: the shape does not fit, or a value is NaN or no probability.
+    """
+    found: Any = csr_array(scores)
+    if len(found.shape) != 2 or found.shape[0] != documents or found.shape[1] > labels:
+        raise ValueError(f"scores has shape {found.shape}; ({documents}, at most {labels}) is needed")
+    if found.nnz and not (float(found.data.min()) >= -1e-4 and float(found.data.max()) <= 1 + 1e-4):
+        raise ValueError("scores holds values that are no probabilities from 0 to 1")
+    return found.sorted_indices() if not found.has_sorted_indices else found
 
 
 def gold_entries(gold: Sets, labels: int) -> tuple[IntArray, IntArray]:

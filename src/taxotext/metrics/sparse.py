@@ -6,6 +6,7 @@ Nothing here ever makes a dense (documents, labels) or (labels, labels) array.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 _EXPANDED_PAIRS = 1 << 22
-"""How many (document, label, ancestor) triples :func:`complete` looks at together (~150 MB)."""
+"""How many (document, label, ancestor) triples :func:`keys_above` looks at together (~150 MB)."""
 
 
 def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
@@ -148,13 +149,27 @@ def complete(sets: Sets, closure: Sets) -> BoolArray:
     Returns:
         (nnz,) bool, in the order of ``sets.indices``.
     """
-    labels = sets.shape[1]
     result = np.ones(sets.nnz, dtype=np.bool_)
-    if sets.nnz == 0:
-        return result
-    rows, own_keys = row_of_entry(sets), keys(sets)
-    sizes = np.diff(closure.indptr).astype(np.int64)[sets.indices]  # (nnz,) ancestors-or-self of each set label
-    begins = closure.indptr.astype(np.int64)[sets.indices]
+    own_keys = keys(sets)
+    for part, above, starts in keys_above(sets, closure):
+        result[part] = np.logical_and.reduceat(contains(own_keys, above), starts)
+    return result
+
+
+def keys_above(matrix: Any, closure: Sets) -> Iterator[tuple[slice, IntArray, IntArray]]:
+    """Yield the keys (:func:`keys`) of the ancestors of all stored entries, some million keys at a time.
+
+    Args:
+        matrix: (D, L) CSR.
+        closure: (L, L) bool; the rows of labels that occur are not empty.
+
+    Yields:
+        The stretch of entries; ``row * L + ancestor`` of each of them and each label in its row of ``closure``, one
+        entry after the other; and where the keys of each entry start.
+    """
+    rows, labels = row_of_entry(matrix), matrix.shape[1]
+    sizes = np.diff(closure.indptr).astype(np.int64)[matrix.indices]  # (nnz,) ancestors-or-self of each label
+    begins = closure.indptr.astype(np.int64)[matrix.indices]
     ends = np.cumsum(sizes)
     first = 0
     while first < sizes.size:
@@ -164,7 +179,20 @@ def complete(sets: Sets, closure: Sets) -> BoolArray:
         starts = ends[part] - sizes[part] - before
         total = int(ends[last - 1] - before)
         within = np.repeat(begins[part] - starts, sizes[part]) + np.arange(total, dtype=np.int64)
-        wanted = np.repeat(rows[part] * labels, sizes[part]) + closure.indices[within]
-        result[part] = np.logical_and.reduceat(contains(own_keys, wanted), starts)
+        above: IntArray = np.repeat(rows[part] * labels, sizes[part]) + closure.indices[within].astype(np.int64)
+        yield part, above, starts
         first = last
-    return result
+
+
+def keep_entries(matrix: Any, kept: BoolArray) -> Any:
+    """Return a CSR array with some of the stored entries; ``kept`` (nnz,), values of 0 stay where they are kept."""
+    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(kept)])
+    return csr_array((matrix.data[kept], matrix.indices[kept], ends[matrix.indptr]), shape=matrix.shape)
+
+
+def from_keys(sorted_keys: IntArray, values: NDArray[Any], shape: tuple[int, int]) -> Any:
+    """Return the CSR array whose stored entries have these ascending, distinct :func:`keys` and values."""
+    rows = sorted_keys // shape[1]
+    indptr = np.searchsorted(rows, np.arange(shape[0] + 1))
+    index = np.int32 if shape[1] <= np.iinfo(np.int32).max else np.int64
+    return csr_array((values, (sorted_keys - rows * shape[1]).astype(index), indptr), shape=shape)

@@ -23,10 +23,11 @@ from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from taxotext.composition.base import Progress, ScoreBlock, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts
 from taxotext.cost.memory import Need, check_memory
 from taxotext.data import Corpus
 from taxotext.data.splits import k_folds
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.files.json_files import read_json
@@ -144,25 +145,25 @@ class Linear(System):
         if validation is not None:
             self._fit_classifiers(features, targets, train.weights, progress)
             raw = self._raw(self._vectorize(validation.texts))
-            gold, source = validation.known_targets, validation.source
+            held_out, gold, source = validation, validation.known_targets, validation.source
         else:
             folds = self._folds(train)
             raw = np.zeros(targets.shape, dtype=np.float32)
             everything = np.arange(len(train))
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
-            for held_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
-                rest = np.setdiff1d(everything, held_out)
+            for left_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
+                rest = np.setdiff1d(everything, left_out)
                 weights = None if train.weights is None else train.weights[rest]
                 self._fit_classifiers(features[rest], targets[rest], weights, progress)
-                raw[held_out] = self._raw(features[held_out])
+                raw[left_out] = self._raw(features[left_out])
             self._fit_classifiers(features, targets, train.weights, progress)
             if folds < 2:
                 raw = self._raw(features)
             how = f"{folds}-fold cross-fitting" if folds > 1 else "scores of the training documents themselves"
-            gold, source = targets, f"{train.source}, {how}"
+            held_out, gold, source = train, targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
-        return HeldOut.from_blocks(blocks, gold, source)
+        return HeldOut.from_blocks(blocks, gold, source, texts=held_out.texts)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Decision values of the held-out documents, and the features, counted in some of the texts."""
@@ -341,7 +342,7 @@ class Linear(System):
             self._slope, self._offset = float(model.coef_[0, 0]), float(model.intercept_[0])
 
     def _probabilities(self, raw: NDArray[np.float32]) -> ScoreBlock:
-        return np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32)
+        return ScoreBlock(np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32))
 
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities (b, N)."""

@@ -13,7 +13,7 @@ from taxotext.composition.neural import NeuralSystem
 from taxotext.cost.memory import check_memory
 from taxotext.data import Corpus
 from taxotext.data.windows import Windows
-from taxotext.decoding import Decoder, Decoding, top_k
+from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError
 from taxotext.metrics import Evaluation
@@ -83,7 +83,7 @@ def fit(
     started = time.monotonic()
     with reporter.task("Scoring the validation documents", len(validation)) as bar:
         blocks = system.score_windows(held, runtime, bar.advance, kept.get("validation"))
-        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source)
+        held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
     return FitResult(
         held_out,
         trained.seconds + encoding + time.monotonic() - started,
@@ -124,8 +124,9 @@ def validator(
     def validate() -> dict[str, float]:
         evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
         for block in system.score_windows(windows, runtime, states=kept):
-            evaluation.update(gold[row : row + len(block)], decoder.sets(block), top_k(block, 5)[0])
-            row += len(block)
+            sets, consistent = decoder.decode(block)
+            evaluation.update(gold[row : row + len(consistent)], sets, decoder.rank(consistent, 5)[0])
+            row += len(consistent)
         scores = evaluation.compute()
         return {name: float(scores[name]) for name in MONITORED}
 

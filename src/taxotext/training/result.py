@@ -13,7 +13,8 @@ class FitResult:
     """The outcome of one fit.
 
     Attributes:
-        held_out: scores of documents that the system was not fitted on, for tuning.
+        held_out: scores of documents that the system was not fitted on, for tuning, with their texts' fingerprints
+            (``HeldOut.from_blocks(..., texts=...)``).
         seconds: time of the fit, resumed parts included.
         history: one mapping an epoch (epoch, loss, validation scores), empty for direct recipes.
         selected: which epoch was kept and by what score, in words; empty for direct recipes.
