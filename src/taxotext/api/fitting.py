@@ -15,7 +15,7 @@ from taxotext.decoding import Decoder
 from taxotext.errors import DataError
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
-from taxotext.training import CROSS_FITTING_RECIPES, RunFolder, fit
+from taxotext.training import RunFolder, fit
 from taxotext.training.run import TemporaryRun
 
 
@@ -46,7 +46,7 @@ def fit_system(
     # Model folders are passed on: they name files, not the folders of this machine.
     train = replace(train, source=Path(train.source).name)
     documents, given = train, validation
-    if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
+    if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     system = kind(settings, train.taxonomy)
     system.check_source(train.report.feature_vectors, train.source)

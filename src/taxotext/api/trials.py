@@ -16,7 +16,6 @@ from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.progress import Reporter, Task
-from taxotext.training import CROSS_FITTING_RECIPES
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def try_fit(
         longest: take the longest documents, for the sake of memory, not evenly spaced ones.
         reporter: where progress goes.
     """
-    if validation is None and kind.recipe not in CROSS_FITTING_RECIPES:
+    if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     training = getattr(settings, "training", None)
     size = min(len(train), 500 * batches // 3 if training is None else batches * training.batch_size)

@@ -100,6 +100,8 @@ class System(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
+    cross_fits: ClassVar[bool] = False
+    """Whether the system makes held-out scores of its own when there is no validation corpus; others need one."""
     search_space: ClassVar[Mapping[str, Any]] = {}
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
 

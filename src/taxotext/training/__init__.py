@@ -20,9 +20,6 @@ RECIPES = {
 }
 """Recipe to module; each module has ``fit(system, train, validation, run, reporter) -> FitResult``."""
 
-CROSS_FITTING_RECIPES = frozenset({"direct"})
-"""Recipes that make held-out scores of their own when there is no validation corpus."""
-
 
 def fit(
     system: System,
@@ -36,7 +33,7 @@ def fit(
     Args:
         system: not fitted yet.
         train: training documents.
-        validation: documents that select epochs and thresholds; None only for recipes that cross-fit.
+        validation: documents that select epochs and thresholds; None only for systems that cross-fit.
         run: where checkpoints and logs go; a run that was interrupted there goes on.
         reporter: where progress goes.
     """
@@ -45,4 +42,4 @@ def fit(
     return result
 
 
-__all__ = ["CROSS_FITTING_RECIPES", "RECIPES", "RunFolder", "fit"]
+__all__ = ["RECIPES", "RunFolder", "fit"]
