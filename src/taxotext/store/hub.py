@@ -17,8 +17,8 @@ from taxotext.store.card import model_card
 from taxotext.store.folder import save_folder
 from taxotext.store.manifest import Manifest
 
-FETCHED = ("*.json", "*.safetensors")
-"""What is taken from a repository: no code, no pickles."""
+FETCHED = ("*.json", "*.safetensors", "*.cbor")
+"""What is taken from a repository: no code, no pickles. CBOR, the data format of omikuji, holds plain values too."""
 CONFIG = "config.json"
 LOG_IN = "Log in with `hf auth login`, or set the environment variable HF_TOKEN."
 
@@ -136,7 +136,7 @@ def _is_ours(config: Path) -> bool:
 
 
 def _is_fetched_name(name: str) -> bool:
-    return "/" not in name and name.endswith((".json", ".safetensors"))
+    return "/" not in name and name.endswith((".json", ".safetensors", ".cbor"))
 
 
 @contextmanager
