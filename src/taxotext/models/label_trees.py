@@ -2,14 +2,11 @@
 
 Why a process: the training can be interrupted, its memory goes back to the system, a panic in it is an error here and
 not the end of the program, and what it prints becomes progress.
-
-Run as ``python -m taxotext.models.label_trees PARENT EXAMPLES FOLDER THREADS HYPERPARAMETERS`` it trains one forest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import mmap
 import os
@@ -22,13 +19,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from taxotext.errors import MissingExtraError, ModelFolderError, TrainingError
+from taxotext.errors import ModelFolderError, TrainingError
 from taxotext.files.native import sha256
+from taxotext.models.label_tree_worker import library
 
 SETTINGS, TREES = "settings.json", "tree*.cbor"
 """What omikuji writes and reads."""
@@ -40,32 +37,6 @@ _DONE = re.compile(rb"\r(\d+) / \d+ \[")
 """How omikuji shows on stderr how many classifiers are fitted."""
 _WEIGHTS = re.compile(rb"ddata(?:([\x80-\x97])|\x98(.)|\x99(..)|\x9a(.{4})|\x9b(.{8}))", re.DOTALL)
 """The key ``data`` of a weight matrix in CBOR and the length of the array that it leads to."""
-
-
-def library() -> Any:
-    """Import omikuji, without the logger that it would install: it writes to the standard output of the program.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    spec = importlib.util.find_spec("omikuji")
-    if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "label_tree_linear needs omikuji; install it with `pip install 'taxotext[linear-tree]'`."
-        )
-    name = "omikuji._libomikuji__ffi"
-    path = Path(spec.origin).with_name("_libomikuji__ffi.py")
-    if name not in sys.modules and path.is_file():
-        own = importlib.util.spec_from_file_location(name, path)
-        if own is not None and own.loader is not None:
-            module = importlib.util.module_from_spec(own)
-            own.loader.exec_module(module)
-            # cffi runs what bears this tag once; omikuji's own call, which starts the logger, comes second.
-            module.ffi.init_once(lambda: None, "omikuji_init_logger")
-            sys.modules[name] = module
-    import omikuji
-
-    return omikuji
 
 
 def write_examples(path: Path, features: csr_array, targets: csr_array) -> None:
@@ -112,7 +83,7 @@ def train(
     arguments = [str(os.getpid()), str(examples), str(folder), str(threads), json.dumps(dict(hyper_parameters))]
     process = subprocess.Popen(
         # -P: files of the current folder do not take the place of libraries
-        [sys.executable, "-P", "-m", "taxotext.models.label_trees", *arguments],
+        [sys.executable, "-P", "-m", "taxotext.models.label_tree_worker", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -252,23 +223,3 @@ class Forest:
         block = csr_array((scores, columns, indptr), shape=(features.shape[0], labels))
         block.sort_indices()
         return block
-
-
-def main(arguments: list[str]) -> int:
-    """Train one forest, in a process that ends with its parent."""
-    from taxotext.processes import ask_for_death
-
-    parent, examples, folder, threads, hyper_parameters = arguments
-    ask_for_death(int(parent))
-    with contextlib.suppress(ValueError):  # the parent decides what an interrupt means
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    omikuji = library()
-    chosen = omikuji.Model.default_hyper_param()
-    for name, value in json.loads(hyper_parameters).items():
-        setattr(chosen, name, value)
-    omikuji.Model.train_on_data(examples, chosen, int(threads)).save(folder)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
