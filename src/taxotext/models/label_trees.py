@@ -113,7 +113,10 @@ def _reason(code: int, told: bytes) -> str:
         return "it was killed, most often because memory ran out; lower features.max_features or tree.trees."
     lines = [line.strip() for line in told.decode(errors="replace").splitlines() if line.strip()]
     panic = next((number for number, line in enumerate(lines) if "panicked at" in line), None)
-    shown = lines[-1:] if panic is None else lines[panic : panic + 2]
+    if panic is not None:
+        shown = lines[panic : panic + 2]
+    else:  # what omikuji says comes before what Python makes of it
+        shown = lines[: 1 if len(lines) > 1 and lines[1].startswith("Traceback") else 0] or lines[-1:]
     return f"{' '.join(shown) or 'no reason given'} (code {code})."
 
 
