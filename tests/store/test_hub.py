@@ -227,7 +227,15 @@ def test_revisions_are_kept_apart(fitted: Classifier, hub: Hub) -> None:
 def test_files_of_an_earlier_model_are_removed_and_other_files_stay(fitted: Classifier, hub: Hub) -> None:
     fitted.push_to_hub(NAME)
     files = hub.files[NAME, "main"]
-    files.update({"encoder.json": b"{}", "old.safetensors": b"", "tree0.cbor": b"", "LICENSE": b"mine", "extra/notes.json": b"{}"})
+    files.update(
+        {
+            "encoder.json": b"{}",
+            "old.safetensors": b"",
+            "tree0.cbor": b"",
+            "LICENSE": b"mine",
+            "extra/notes.json": b"{}",
+        }
+    )
     fitted.push_to_hub(NAME)
     assert {"LICENSE", "extra/notes.json", "config.json"} <= set(files)
     assert not {"encoder.json", "old.safetensors", "tree0.cbor"} & set(files)

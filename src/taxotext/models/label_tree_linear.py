@@ -34,7 +34,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from taxotext.composition.base import Progress, System, SystemSettings, block_starts
 from taxotext.cost.memory import Need
@@ -63,7 +63,7 @@ class TreeSettings(Settings):
     trees: int = Field(3, ge=1, le=1000, description="trees; their scores are averaged")
     branches: int = Field(2, ge=2, description="clusters that the labels of a node are split into")
     balanced: bool = Field(True, description="clusters of equal size")
-    min_branch_size: int = Field(100, ge=2, description="nodes with fewer labels are not split")
+    min_branch_size: int = Field(100, ge=2, description="nodes with fewer labels are not split; at least branches")
     max_depth: int = Field(20, ge=1, le=100, description="depth from which on nodes are not split")
     collapsed_layers: int = Field(
         0, ge=0, le=20, description="layers left out after each one: with 2 branches, 2^(n+1)"
@@ -72,6 +72,15 @@ class TreeSettings(Settings):
     cluster_tolerance: float = Field(1e-4, gt=0, lt=1, description="gain below which the clustering of a node ends")
     centroid_threshold: float = Field(0.0, ge=0, lt=1, description="entries of label vectors closer to 0 are dropped")
     one_at_a_time: bool = Field(False, description="train tree after tree: less memory")
+
+    @model_validator(mode="after")
+    def _enough_to_split(self) -> Self:
+        if self.min_branch_size < self.branches:  # omikuji panics where a node has fewer labels than clusters
+            raise ValueError(
+                f"min_branch_size is {self.min_branch_size}, and such nodes cannot be split into {self.branches} "
+                "branches; raise min_branch_size, or lower branches"
+            )
+        return self
 
 
 class ClassifierSettings(Settings):
