@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import os
 import random
@@ -345,10 +346,7 @@ def generate(options: argparse.Namespace) -> None:
     """Zipf labels, each with words of its own, short documents; training, validation and test files."""
     rng = random.Random(options.seed)
     labels, common = options.labels, 20_000
-    weights = [1 / (rank + 20) ** 0.7 for rank in range(labels)]
-    cumulated = [0.0]
-    for weight in weights:
-        cumulated.append(cumulated[-1] + weight)
+    cumulated = list(itertools.accumulate(1 / (rank + 20) ** 0.7 for rank in range(labels)))
     options.data.mkdir(parents=True, exist_ok=True)
     parts = {"train": options.documents, "validation": options.documents // 40, "test": options.documents // 40}
     unseen = list(range(labels))
@@ -356,7 +354,7 @@ def generate(options: argparse.Namespace) -> None:
     for part, count in parts.items():
         with gzip.open(options.data / f"{part}.jsonl.gz", "wt", encoding="utf-8", compresslevel=1) as file:
             for _ in range(count):
-                chosen = set(rng.choices(range(labels), cum_weights=cumulated[1:], k=rng.choice((1, 2, 2, 3))))
+                chosen = set(rng.choices(range(labels), cum_weights=cumulated, k=rng.choice((1, 2, 2, 3))))
                 if part == "train":  # so that every label has a document
                     chosen.update(unseen.pop() for _ in range(-(-labels // count)) if unseen)
                 words = [f"w{label}x{rng.randrange(2)}" for label in chosen for _ in range(2)]

@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from taxotext.errors import ModelFolderError, TrainingError
@@ -204,25 +205,27 @@ class Forest:
             ModelFolderError: the trees know labels beyond N.
         """
 
-        def ask(start: int) -> list[list[tuple[int, float]]]:
-            found = []
+        def ask(start: int) -> tuple[list[int], NDArray[np.int32], NDArray[np.float32]]:
+            sizes, found = [], []
             for row in range(start, min(start + ASKED_TOGETHER, features.shape[0])):
                 part = slice(features.indptr[row], features.indptr[row + 1])
                 pairs = zip(features.indices[part].tolist(), features.data[part].tolist(), strict=True)
-                found.append(self._model.predict(pairs, beam_size, count))
-            return found
+                best = self._model.predict(pairs, beam_size, count)
+                sizes.append(len(best))
+                found += best
+            best_labels, best_scores = zip(*found, strict=True) if found else ((), ())
+            return sizes, np.asarray(best_labels, np.int32), np.asarray(best_scores, np.float32)
 
         # One more than omikuji has, so that it has work while a thread is at its Python part.
         with ThreadPoolExecutor(self._threads + 1) as pool:
-            found = [row for part in pool.map(ask, range(0, features.shape[0], ASKED_TOGETHER)) for row in part]
-        pairs = np.asarray([pair for row in found for pair in row], dtype=np.float64).reshape(-1, 2)
-        columns = pairs[:, 0].astype(np.int32)
+            parts = list(pool.map(ask, range(0, max(features.shape[0], 1), ASKED_TOGETHER)))
+        columns = np.concatenate([part[1] for part in parts])
         if len(columns) and columns.max() >= labels:
             raise ModelFolderError(
                 f"The trees know label {columns.max()}, the taxonomy has {labels} labels; save the model again."
             )
-        indptr = np.concatenate([[0], np.cumsum([len(row) for row in found])])
-        scores = np.clip(pairs[:, 1], 0.0, 1.0).astype(np.float32)
+        indptr = np.cumsum([0, *(size for part in parts for size in part[0])])
+        scores = np.minimum(np.concatenate([part[2] for part in parts]), np.float32(1.0))  # sums exceed it by rounding
         block = csr_array((scores, columns, indptr), shape=(features.shape[0], labels))
         block.sort_indices()
         return block
