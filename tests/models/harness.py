@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 import taxotext
 from taxotext import Classifier, Corpus
 from tiny import tiny_corpus
 
 COMMON_FILES = frozenset({"config.json", "taxonomy.json", "decoding.json", "metrics.json", "README.md"})
-KINDS = frozenset({".json", ".safetensors", ".md"})
+KINDS = frozenset({".json", ".safetensors", ".cbor", ".md"})
 TOLERANCE = 1e-5
 ODD_TEXTS = ("", " ", "\u200b", "cat", "кот и пёс", "猫が好き", "e\u0301\u0301", "cat " * 400)
 
@@ -31,6 +32,7 @@ def check_system(
     source: Path | None = None,
     overfits: float = 0.97,
     seeded: bool = True,
+    reproducible: bool = True,
 ) -> Classifier:
     """Fit a system on the tiny corpus and check the whole contract of :class:`taxotext.composition.base.System`.
 
@@ -44,31 +46,39 @@ def check_system(
         source: what the system was built from; deleted before it is loaded.
         overfits: least micro-F1 on the training documents.
         seeded: whether another seed gives other weights.
+        reproducible: whether two fits are equal; if not, scores may also change by rounding when a folder is loaded.
 
     Returns:
         The fitted classifier, for checks of its own.
     """
     corpus = tiny_corpus()
     quick = dict(settings if few is None else few)
-    check_determinism(name, quick, folder, seeded=seeded)
+    if reproducible:
+        check_determinism(name, quick, folder, seeded=seeded)
     classifier = Classifier(name, **settings).fit(corpus, validation=corpus)
     assert classifier.evaluate(corpus)["micro_f1"] >= overfits
     check_scores(classifier, corpus.texts)
     check_facts(classifier, facts)
-    check_folder(classifier, folder, corpus, files=files, source=source)
+    check_folder(classifier, folder, corpus, files=files, source=source, rounding=0.0 if reproducible else 1e-6)
     return classifier
 
 
 def all_scores(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
     """Scores (D, N) of the system itself, before decoding."""
-    blocks = [block.dense for block in classifier.system.scores(texts)]
+    blocks = [dense(block) for block in classifier.system.scores(texts)]
     return np.concatenate(blocks) if blocks else np.zeros((0, len(classifier.taxonomy)), np.float32)
+
+
+def dense(block: Any) -> NDArray[np.float32]:
+    """The scores of a block (b, N); labels that are no candidates have 0."""
+    scores = getattr(block, "scores", block)
+    return scores.toarray() if issparse(scores) else np.asarray(scores)
 
 
 def check_scores(classifier: Classifier, texts: Sequence[str]) -> None:
     """Range, shape, order; a text's scores do not depend on its company."""
     counted: list[int] = []
-    blocks = [block.dense for block in classifier.system.scores(texts, progress=counted.append)]
+    blocks = [dense(block) for block in classifier.system.scores(texts, progress=counted.append)]
     scores = np.concatenate(blocks)
     labels = len(classifier.taxonomy)
     assert scores.shape == (len(texts), labels)
@@ -106,7 +116,13 @@ def check_facts(classifier: Classifier, facts: Collection[str]) -> None:
 
 
 def check_folder(
-    classifier: Classifier, folder: Path, corpus: Corpus, *, files: Collection[str], source: Path | None = None
+    classifier: Classifier,
+    folder: Path,
+    corpus: Corpus,
+    *,
+    files: Collection[str],
+    source: Path | None = None,
+    rounding: float = 0.0,
 ) -> Classifier:
     """Save and load: the same scores and settings, known files only, no pickle, no need of ``source``."""
     place = folder / f"{classifier.model}-saved"
@@ -123,7 +139,7 @@ def check_folder(
         shutil.rmtree(source)
     loaded = taxotext.load(place)
     texts = [*corpus.texts, *ODD_TEXTS]
-    assert np.array_equal(all_scores(loaded, texts), all_scores(classifier, texts))
+    np.testing.assert_allclose(all_scores(loaded, texts), all_scores(classifier, texts), rtol=0, atol=rounding)
     assert loaded.predict(texts) == classifier.predict(texts)
     assert loaded.taxonomy == classifier.taxonomy
     assert loaded.settings_() == classifier.settings_()

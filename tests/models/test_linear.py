@@ -87,7 +87,7 @@ def test_documents_of_weight_zero_teach_the_classifiers_nothing() -> None:
     weights = [0.0 if position % 2 else 1.0 for position in range(40)]
     weighted = Classifier("linear", **SETTINGS).fit(texts, wrong, sample_weight=weights).system
     corpus = tiny_corpus(40)
-    features = weighted._vectorize(texts)
+    features = weighted._features.transform(texts)
     alone = Classifier("linear", **SETTINGS).fit(texts, labels).system
     alone._fit_classifiers(
         features[::2], Corpus.from_lists(texts[::2], labels[::2], alone.taxonomy).targets, None, None

@@ -166,14 +166,15 @@ def test_what_is_pushed_comes_back(fitted: Classifier, hub: Hub) -> None:
     assert loaded.manifest.held_out is not None
 
 
-def test_only_json_and_safetensors_are_fetched(fitted: Classifier, hub: Hub, tmp_path: Path) -> None:
+def test_only_files_of_plain_values_are_fetched(fitted: Classifier, hub: Hub, tmp_path: Path) -> None:
     fitted.push_to_hub(NAME)
     proof = tmp_path / "it ran"
     files = hub.files[NAME, "main"]
     files["modeling.py"] = f"open({str(proof)!r}, 'w')".encode()
     files["weights.bin"] = files["weights.pkl"] = pickle.dumps(Bomb(str(proof)))
+    files["tree0.cbor"] = b"\x80"
     Classifier.from_pretrained(NAME)
-    assert sorted(hub.fetched) == sorted(name for name in files if name.endswith((".json", ".safetensors")))
+    assert sorted(hub.fetched) == sorted(name for name in files if name.endswith((".json", ".safetensors", ".cbor")))
     assert not proof.exists()
 
 
@@ -226,10 +227,18 @@ def test_revisions_are_kept_apart(fitted: Classifier, hub: Hub) -> None:
 def test_files_of_an_earlier_model_are_removed_and_other_files_stay(fitted: Classifier, hub: Hub) -> None:
     fitted.push_to_hub(NAME)
     files = hub.files[NAME, "main"]
-    files.update({"encoder.json": b"{}", "old.safetensors": b"", "LICENSE": b"mine", "extra/notes.json": b"{}"})
+    files.update(
+        {
+            "encoder.json": b"{}",
+            "old.safetensors": b"",
+            "tree0.cbor": b"",
+            "LICENSE": b"mine",
+            "extra/notes.json": b"{}",
+        }
+    )
     fitted.push_to_hub(NAME)
     assert {"LICENSE", "extra/notes.json", "config.json"} <= set(files)
-    assert not {"encoder.json", "old.safetensors"} & set(files)
+    assert not {"encoder.json", "old.safetensors", "tree0.cbor"} & set(files)
 
 
 def test_a_folder_of_that_name_wins(

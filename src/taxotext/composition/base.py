@@ -117,7 +117,7 @@ class System(ABC):
     Settings: ClassVar[type[SystemSettings]]
     recipe: ClassVar[str]
     cross_fits: ClassVar[bool] = False
-    """Whether the system makes held-out scores itself when it is given no validation documents."""
+    """Whether the system makes held-out scores of its own when there is no validation corpus; others need one."""
     search_space: ClassVar[Mapping[str, Any]] = {}
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
     members: Sequence[System] = ()

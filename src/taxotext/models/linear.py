@@ -12,14 +12,13 @@ classifiers see all of them. No torch is imported.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 from scipy.sparse import csr_array
 from scipy.special import expit
 
@@ -29,9 +28,9 @@ from taxotext.data import Corpus
 from taxotext.data.splits import k_folds
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
-from taxotext.errors import DataError, ModelFolderError
-from taxotext.files.json_files import read_json
+from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
+from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
 from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
@@ -53,31 +52,6 @@ DENSE_FROM = 0.3
 """Share of coefficients that are not 0 from which they are held as a dense matrix."""
 
 SCORED_TOGETHER = 4096
-
-SAMPLED = 500
-"""Texts in which features are counted for the estimate of memory."""
-
-
-class FeatureSettings(Settings):
-    """TF-IDF features."""
-
-    analyzer: Literal["word", "char_wb", "given"] = Field(
-        "word",
-        description="word; char_wb (with ngrams=[2, 4], say) for languages without spaces; given: svmlight vectors, "
-        "used as they are",
-    )
-    ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
-    min_documents: int = Field(2, ge=1, description="rarer features are left out")
-    max_features: int | None = Field(None, ge=1, description="keep the most frequent ones; null: all")
-    lowercase: bool = Field(True, description="fold case")
-    sublinear: bool = Field(True, description="1 + ln(count) instead of the count")
-
-    @field_validator("ngrams")
-    @classmethod
-    def _short_to_long(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= value[0] <= value[1]:
-            raise ValueError("give the shortest and the longest n-gram, such as [1, 2]")
-        return value
 
 
 class ClassifierSettings(Settings):
@@ -118,7 +92,7 @@ class Linear(System):
 
     def __init__(self, settings: LinearSettings, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
-        self._vectorizer: Any = None  # TfidfVectorizer, or what stands for it
+        self._features = Tfidf(settings.features)
         self._product: Any = None  # the coefficients as they are multiplied with
         self._coefficients: Any = csr_array((0, len(taxonomy)), dtype=np.float32)  # sparse (V, N)
         self._intercepts = np.full(len(taxonomy), NEVER, dtype=np.float32)  # (N,)
@@ -138,13 +112,13 @@ class Linear(System):
         Raises:
             DataError: when no feature is left of the training texts.
         """
-        features = self._fit_features(train.texts)
+        features = self._features.fit(train.texts)
         targets = train.known_targets
         if self.settings.runtime.check_memory:  # again: now the number of features is known
             check_memory(self.memory(train, validation))
         if validation is not None:
             self._fit_classifiers(features, targets, train.weights, progress)
-            raw = self._raw(self._vectorize(validation.texts))
+            raw = self._raw(self._features.transform(validation.texts))
             held_out, gold, source = validation, validation.known_targets, validation.source
         else:
             folds = self._folds(train)
@@ -167,9 +141,7 @@ class Linear(System):
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Decision values of the held-out documents, and the features, counted in some of the texts."""
-        sample = train.texts[:: max(1, len(train) // SAMPLED)]
-        analyze = self._make_vectorizer(1).build_analyzer()
-        entries = int(sum(len(set(analyze(text))) for text in sample) / len(sample) * len(train))
+        entries = self._features.count_entries(train.texts)
         held_out, labels = len(validation if validation is not None else train), len(self.taxonomy)
         threads = self.settings.runtime.threads or usable_cores()
         # The solver copies the features, 16 bytes an entry, for each classifier that is fitted at the same time.
@@ -184,8 +156,8 @@ class Linear(System):
             Need(f"features of {len(train):,} documents, about {entries:,} entries", 12 * entries, shrink),
             Need(f"features in each of {threads} solvers", solver, f"lower runtime.threads ({threads})", "training"),
         ]
-        if self._vectorizer is not None and self.settings.classifier.prune == 0:
-            size = len(self._vectorizer.vocabulary_)
+        if self._features.fitted and self.settings.classifier.prune == 0:
+            size = len(self._features)
             learned = int((np.asarray(train.known_targets.sum(axis=0)).ravel() > 0).sum())
             needs.append(
                 Need(
@@ -210,43 +182,6 @@ class Linear(System):
         """Parts of the cross-fitting; the documents of a group are never on both sides."""
         units = len(train) if train.groups is None else len(set(train.groups) - {None}) + train.groups.count(None)
         return min(self.settings.classifier.folds, units)
-
-    def _fit_features(self, texts: Sequence[str]) -> csr_array:
-        vectorizer = self._make_vectorizer(min(self.settings.features.min_documents, len(texts)))
-        try:
-            features = vectorizer.fit_transform(texts)
-        except ValueError:
-            raise DataError(
-                "No feature is left of the training texts: each word is in fewer than "
-                f"features.min_documents={self.settings.features.min_documents} texts. Lower it, "
-                "or set features.analyzer=char_wb and features.ngrams=[2,4] for languages without spaces."
-            ) from None
-        self._vectorizer = vectorizer
-        return csr_array(features)
-
-    def _make_vectorizer(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> Any:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        chosen = self.settings.features
-        if chosen.analyzer == "given":
-            from taxotext.models.given import GivenFeatures
-
-            return GivenFeatures(min_documents, chosen.max_features, vocabulary)
-        return TfidfVectorizer(
-            analyzer=chosen.analyzer,
-            ngram_range=chosen.ngrams,
-            min_df=min_documents,
-            max_features=chosen.max_features,
-            lowercase=chosen.lowercase,
-            sublinear_tf=chosen.sublinear,
-            token_pattern=r"(?u)\w+" if chosen.analyzer == "word" else None,
-            vocabulary=vocabulary,
-        )
-
-    def _vectorize(self, texts: Sequence[str]) -> csr_array:
-        if self._vectorizer is None:
-            raise RuntimeError("the system is not fitted yet")
-        return csr_array(self._vectorizer.transform(texts))
 
     def _fit_classifiers(
         self,
@@ -347,7 +282,7 @@ class Linear(System):
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities (b, N)."""
         for part in block_starts(len(texts), SCORED_TOGETHER):
-            block = self._probabilities(self._raw(self._vectorize(texts[part])))
+            block = self._probabilities(self._raw(self._features.transform(texts[part])))
             if progress is not None:
                 progress(len(block))
             yield block
@@ -363,12 +298,9 @@ class Linear(System):
         """Write ``vocabulary.json`` and ``weights.safetensors``."""
         from safetensors.numpy import save_file
 
-        if self._vectorizer is None:
-            raise RuntimeError("the system is not fitted yet")
-        words = sorted(self._vectorizer.vocabulary_, key=self._vectorizer.vocabulary_.__getitem__)
-        (folder / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+        self._features.save_words(folder)
         tensors = {
-            "idf": self._vectorizer.idf_.astype(np.float64),
+            "idf": self._features.idf,
             "coefficients.indptr": self._coefficients.indptr.astype(np.int64),
             "coefficients.indices": self._coefficients.indices.astype(np.int32),
             "coefficients.data": self._coefficients.data.astype(np.float32),
@@ -381,29 +313,18 @@ class Linear(System):
     def load_parts(cls, folder: Path, settings: LinearSettings, taxonomy: Taxonomy) -> Self:
         """Read what :meth:`save_parts` wrote."""
         system = cls(settings, taxonomy)
-        words = _read_words(folder / "vocabulary.json")
+        words = read_words(folder)
         path = folder / "weights.safetensors"
         tensors, _ = read_tensors(path)
         try:
             coefficients = sparse_rows(tensors, "coefficients", (len(words), len(taxonomy)))
-            vectorizer = system._make_vectorizer(1, {word: index for index, word in enumerate(words)})
-            vectorizer.idf_ = numbers(tensors, "idf", (len(words),), np.float64)
+            system._features.restore(words, numbers(tensors, "idf", (len(words),), np.float64))
             intercepts = numbers(tensors, "intercepts", (len(taxonomy),))
             slope, offset = numbers(tensors, "calibration", (2,), np.float64).tolist()
         except ValueError as error:
             raise ModelFolderError(
                 f"{path}: does not fit vocabulary.json and taxonomy.json ({error}); save the model again."
             ) from None
-        system._vectorizer = vectorizer
         system._coefficients, system._intercepts = coefficients, intercepts
         system._slope, system._offset = slope, offset
         return system
-
-
-def _read_words(path: Path) -> list[str]:
-    words = read_json(path, list)
-    if not words or not all(isinstance(word, str) for word in words):
-        raise ModelFolderError(f"{path}: must be a JSON list of words; save the model again.")
-    if len(set(words)) != len(words):
-        raise ModelFolderError(f"{path}: holds a word twice; save the model again.")
-    return words

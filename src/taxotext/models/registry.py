@@ -55,6 +55,11 @@ BUILT_IN = (
         "TF-IDF and one linear classifier per label; cheap, strong, no GPU",
         "taxotext.models.linear:Linear",
     ),
+    Entry(
+        "label_tree_linear",
+        "TF-IDF and trees of linear classifiers (Parabel, Bonsai); for thousands of labels, no GPU",
+        "taxotext.models.label_tree_linear:LabelTreeLinear",
+    ),
     Entry("bert", "any Hugging Face encoder, fine-tuned with one output per label", "taxotext.models.bert:Bert"),
     Entry(
         "textcnn",

@@ -18,8 +18,8 @@ from taxotext.store.card import model_card
 from taxotext.store.folder import save_folder
 from taxotext.store.manifest import Manifest
 
-FETCHED = ("*.json", "*.safetensors")
-"""What is taken from a repository: no code, no pickles."""
+FETCHED = ("*.json", "*.safetensors", "*.cbor")
+"""What is taken from a repository: no code, no pickles. CBOR, the data format of omikuji, holds plain values too."""
 CONFIG = "config.json"
 LOG_IN = "Log in with `hf auth login`, or set the environment variable HF_TOKEN."
 
@@ -138,7 +138,7 @@ def _is_ours(config: Path) -> bool:
 
 def _is_fetched_name(name: str) -> bool:
     """Whether a file of a repository belongs to a model: those of members lie in folders of their own."""
-    return re.fullmatch(r"(members/\d+/)*[^/]+\.(json|safetensors)", name) is not None
+    return re.fullmatch(r"(members/\d+/)*[^/]+\.(json|safetensors|cbor)", name) is not None
 
 
 @contextmanager
