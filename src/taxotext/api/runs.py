@@ -15,6 +15,7 @@ from taxotext.api.classifier import Classifier, load
 from taxotext.api.fitting import fit_system
 from taxotext.api.trials import memory_sentence, try_fit
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
+from taxotext.data.formats.table import check_source
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
@@ -285,7 +286,10 @@ def _check_files(data: DataSettings, where: str) -> None:
         name = getattr(data, key)
         try:
             if name is not None:
-                check_path(Path(name), data.format if key in ("train", "validation") else None)
+                if key in ("train", "validation"):
+                    check_source(Path(name), data.format)
+                else:
+                    check_path(Path(name))
         except DataError as error:
             problems.append(f"data.{key}: {error}")
     if problems:

@@ -175,7 +175,7 @@ class Corpus:
         optional: dict[str, Any] = {
             "ids": lists.check_ids(ids, count),
             "weights": lists.check_weights(weights, count),
-            "groups": lists.check_names(groups, "groups", count),
+            "groups": lists.check_groups(groups, count),
             "metadata": lists.check_metadata(metadata, count),
         }
         made = sets.targets(closure=closure, unknown=unknown, report=report, source=source)
@@ -211,7 +211,7 @@ class Corpus:
             ConfigError: an impossible setting.
             MissingExtraError: ``datasets`` is not installed.
         """
-        from taxotext.data.hub import declared_of
+        from taxotext.data.formats.hub import declared_of
         from taxotext.data.readers import documents_of_dataset
 
         check_policies(closure, unknown)
@@ -376,7 +376,7 @@ def declared_taxonomy(
     path: Path | str | BinaryIO, columns: Columns = DEFAULT_COLUMNS, format: str | None = None
 ) -> Taxonomy | None:
     """The flat label set that a corpus declares, None where its format declares none or it is not read from a path."""
-    from taxotext.data.formats import declared_labels
+    from taxotext.data.formats.table import declared_labels
 
     return _flat(declared_labels(path, columns, format))
 
