@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -95,12 +96,13 @@ class Corpus:
         groups: list[str | None] = []
         metadata: list[Mapping[str, Any]] = []
         sets = LabelSets(taxonomy)
+        nothing: Mapping[str, Any] = {}  # one for all documents without metadata
         for document in documents:
             texts.append(document.text)
             ids.append(document.id)
             weights.append(document.weight)
             groups.append(document.group)
-            metadata.append(document.metadata)
+            metadata.append(document.metadata or nothing)
             report.duplicate_labels += sets.add(document.labels, document.where)
         if not texts:
             raise DataError(f"{source}: there are no documents; a corpus needs at least one")
@@ -244,8 +246,8 @@ class Corpus:
     def label_lists(self) -> list[list[str]]:
         """Return the label ids of each document, unknown ones included, in the order of the columns."""
         columns = self.label_ids
-        indptr, indices = self.targets.indptr.tolist(), self.targets.indices.tolist()
-        return [[columns[i] for i in indices[indptr[row] : indptr[row + 1]]] for row in range(len(self))]
+        indices = self.targets.indices.tolist()
+        return [[columns[i] for i in indices[start:end]] for start, end in pairwise(self.targets.indptr.tolist())]
 
     def subset(self, indices: npt.ArrayLike) -> Corpus:
         """Return the documents at these indices, with all columns.

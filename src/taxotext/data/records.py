@@ -13,7 +13,7 @@ import orjson
 
 from taxotext.data.columns import Columns, Document, ReadReport
 from taxotext.errors import DataError, nearest
-from taxotext.labels.building import id_problem
+from taxotext.labels.building import are_sound, id_problem
 
 LARGEST_WEIGHT = 3.4e38
 """Weights are kept as 32-bit floats; beyond this they would become infinite."""
@@ -122,6 +122,7 @@ class RecordParser:
         named = [*columns.text, columns.id_field, columns.weight, columns.group, columns.labels if labelled else None]
         self._roles = frozenset(name for name in named if name is not None)
         self._text_fields = f" (field {' and '.join(map(repr, columns.text))})"
+        self._id_field = columns.id_field
         self._label_field = f"the field {columns.labels!r}"
 
     def document(self, record: Mapping[str, Any], where: str) -> Document:
@@ -130,7 +131,7 @@ class RecordParser:
         text = self._text(record)
         labels, duplicates = self._labels(record, where) if self._labelled else ((), 0)
         group = None if columns.group is None else self._name(record, columns.group, optional=False)
-        id_field = columns.id_field
+        id_field = self._id_field
         document = Document(
             text=text,
             labels=labels,
@@ -167,7 +168,7 @@ class RecordParser:
             raise BadRecordError(f"{what} is the string {short(value)}; write a list of strings, [{short(value)}]")
         if not isinstance(value, list):
             raise BadRecordError(f"{what} must be a list of strings, found {kind(value)}: {short(value)}")
-        labels = [check_label(label, what) for label in value]
+        labels = value if are_sound(value) else [check_label(label, what) for label in value]
         unique = dict.fromkeys(labels)
         self._report.trimmed_labels += sum(map(operator.ne, labels, value))
         return tuple(unique), len(value) - len(unique)

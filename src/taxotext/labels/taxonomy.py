@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -100,10 +102,12 @@ class Taxonomy:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy: ``{"labels": [{"id": ..., "name": ..., "parents": [ids]}]}``."""
+        bounds = self._parents.indptr.tolist()
+        above = [self.ids[parent] for parent in self._parents.indices.tolist()]
         return {
             "labels": [
-                {"id": label, "name": self.names[i], "parents": [self.ids[p] for p in self.parents(i)]}
-                for i, label in enumerate(self.ids)
+                {"id": label, "name": name, "parents": above[start:end]}
+                for label, name, (start, end) in zip(self.ids, self.names, pairwise(bounds), strict=True)
             ]
         }
 
@@ -123,11 +127,16 @@ class Taxonomy:
 
     # Labels
 
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The index of each label id."""
+        return MappingProxyType(dict(zip(self.ids, range(len(self.ids)), strict=True)))
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, label: object) -> bool:
-        return label in self._index
+        return label in self.positions
 
     def name(self, i: int) -> str:
         """The display name of label i, or its id where it has none."""
@@ -144,9 +153,9 @@ class Taxonomy:
         Raises:
             LabelError: naming the nearest id.
         """
-        found = self._index.get(label)
+        found = self.positions.get(label)
         if found is None:
-            raise LabelError(f"The taxonomy has no label {label!r}.{lookup.hint(label, self.ids)}")
+            raise LabelError(f"The taxonomy has no label {label!r}.{lookup.hint(label, self.positions)}")
         return found
 
     def indices(self, labels: Iterable[str]) -> Int32Array:
@@ -169,9 +178,9 @@ class Taxonomy:
                 id.
         """
         asked = list(labels)
-        found = [self._index.get(label, -1) for label in asked]
+        found = [self.positions.get(label, -1) for label in asked]
         if -1 in found:
-            raise lookup.missing(asked, found, where, self.ids)
+            raise lookup.missing(asked, found, where, self.positions)
         return np.array(found, dtype=np.int32)
 
     # Structure
@@ -314,10 +323,6 @@ class Taxonomy:
     @cached_property
     def _hash(self) -> int:
         return hash((self.ids, self.names, self.edge_index.tobytes()))
-
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {label: i for i, label in enumerate(self.ids)}
 
     @cached_property
     def _children(self) -> Rows:

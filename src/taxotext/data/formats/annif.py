@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,17 @@ class Subjects:
     """
 
     def __init__(self, taxonomy: Taxonomy | None) -> None:
-        self._ids = frozenset(taxonomy.ids) if taxonomy is not None else frozenset()
-        self._named: dict[str, list[str]] = {}
-        if taxonomy is not None:
-            for label, name in zip(taxonomy.ids, taxonomy.names, strict=True):
+        self._taxonomy = taxonomy
+
+    @cached_property
+    def _named(self) -> dict[str, list[str]]:
+        """The ids of the labels with each name, gathered when the first subject is given by name."""
+        named: dict[str, list[str]] = {}
+        if self._taxonomy is not None:
+            for label, name in zip(self._taxonomy.ids, self._taxonomy.names, strict=True):
                 if name is not None:
-                    self._named.setdefault(name, []).append(label)
+                    named.setdefault(name, []).append(label)
+        return named
 
     def of_name(self, name: str) -> str:
         """Return the id of the label with this name.
@@ -57,7 +62,7 @@ class Subjects:
             BadRecordError: several labels have it.
         """
         found = self._named.get(" ".join(name.split()), ())
-        if name in self._ids or not found:
+        if not found or (self._taxonomy is not None and name in self._taxonomy):
             return name
         if len(found) > 1:
             raise BadRecordError(
