@@ -6,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxotext.errors import TaxonomyError
@@ -38,6 +38,7 @@ def check_alike(make: Any) -> None:
         assert not quick.edge_index.flags.writeable
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), any_label), any_label), max_size=6),
     st.lists(any_label, max_size=3),
@@ -47,12 +48,14 @@ def test_edges_labels_and_names_are_taken_or_refused_alike(edges: Any, labels: A
     check_alike(lambda: Taxonomy.from_edges(edges, labels=labels, names=names))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(
             {"id": any_label},
             optional={
                 "name": st.sampled_from([None, "A  name", "", "\ud800", 7]),
+                "description": st.sampled_from([None, "A  text.", "", "\ud800", 7]),
                 "parents": st.one_of(st.none(), st.lists(any_label, max_size=2)),
             },
         ),
@@ -63,6 +66,7 @@ def test_dictionaries_are_taken_or_refused_alike(listed: Any) -> None:
     check_alike(lambda: Taxonomy.from_dict({"labels": listed}))
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(label, odd, st.text(max_size=3)), max_size=5))
 def test_labels_without_a_problem_are_sound(labels: list[Any]) -> None:
     problems = [building.id_problem(each) for each in labels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from taxotext.errors import SHOWN_PROBLEMS, LabelError, nearest
@@ -90,6 +90,7 @@ def is_one_slip(one: str, other: str) -> bool:
 words = st.text("abcé ", min_size=1, max_size=5).filter(lambda word: word == word.strip() and "  " not in word)
 
 
+@settings(deadline=None)
 @given(st.sets(words, min_size=1, max_size=6), words)
 def test_of_many_ids_those_that_are_one_slip_away_are_found(ids: set[str], asked: str) -> None:
     assume(lookup.fold(asked) not in {lookup.fold(known) for known in ids})

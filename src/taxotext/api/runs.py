@@ -19,7 +19,7 @@ from taxotext.data.formats.table import check_source
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
-from taxotext.labels import Taxonomy, read_names, read_taxonomy
+from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
 from taxotext.models.base import System, SystemSettings
 from taxotext.models.class_weights import given_weights
 from taxotext.models.named_files import named_files
@@ -270,7 +270,8 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     train = read(data.train, taxonomy, data.unknown_labels)
     if data.names is not None and taxonomy is None:
         named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
-        train = replace(train, taxonomy=named)
+        described = named.with_descriptions(read_descriptions(data.names), unknown="ignore")
+        train = replace(train, taxonomy=described)
     if data.validation is None:
         return train, None
     # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.

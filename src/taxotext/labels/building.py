@@ -22,10 +22,12 @@ class Parts(NamedTuple):
     ids: tuple[str, ...]
     names: tuple[str | None, ...]
     edge_index: graph.Int64Array
+    descriptions: tuple[str | None, ...] | None = None
+    """None: no label has one."""
 
 
 class Name(NamedTuple):
-    """A display name and where it was written."""
+    """A display name, or a description, and where it was written."""
 
     id: str
     name: str | None
@@ -89,9 +91,9 @@ def _half_character(text: str) -> bool:
     return False
 
 
-def tidy_name(name: str | None) -> str | None:
-    """A display name on one line with single spaces; None for an empty one."""
-    return " ".join(name.split()) or None if name else None
+def tidy_text(text: str | None) -> str | None:
+    """A name or a description on one line with single spaces; None for an empty one."""
+    return " ".join(text.split()) or None if text else None
 
 
 def fail(problems: Sequence[str], source: str | None = None) -> TaxonomyError:
@@ -105,6 +107,7 @@ def build(
     *,
     labels: Iterable[str] = (),
     names: Names = (),
+    descriptions: Names = (),
     where: Sequence[str] | None = None,
     source: str | None = None,
     problems: Iterable[str] = (),
@@ -115,6 +118,7 @@ def build(
         edges: (parent id or None for the top level, child id).
         labels: labels declared without an edge; they come first in the order.
         names: display names.
+        descriptions: what labels mean.
         where: for each edge the place it was read from.
         source: what to call the taxonomy in the error.
         problems: what a reader found already; reported together with what is found here.
@@ -122,23 +126,25 @@ def build(
     Raises:
         TaxonomyError: listing all problems.
     """
-    edges, labels, names, problems = list(edges), list(labels), list(names), list(problems)
+    edges, labels, problems = list(edges), list(labels), list(problems)
+    names, descriptions = list(names), list(descriptions)
     if where is not None and len(where) != len(edges):
         raise ValueError(f"where has {len(where)} entries for {len(edges)} edges; give one for each edge")
     ends = [end for parent, child in edges for end in (parent, child)]
-    parts = None if problems else _sound_parts(ends, labels, {label: name for label, name, _ in names})
+    parts = None if problems else _sound_parts(ends, labels, _by_label(names), _by_label(descriptions))
     if parts is not None:
         return parts
     draft = _Draft(edges, labels, where, problems)
     draft.check_parents()
     draft.check_cycles()
-    shown = draft.check_names(names)
+    shown = draft.check_texts(names, "name")
+    meanings = draft.check_texts(descriptions, "description")
     if draft.problems:
         raise fail(draft.problems, source)
     draft.log_redundant_roots(source)
     edge_index = draft.edge_index[:, np.lexsort((draft.edge_index[1], draft.edge_index[0]))]
     graph.frozen(edge_index)
-    return Parts(tuple(draft.index), shown, edge_index)
+    return Parts(tuple(draft.index), shown, edge_index, meanings if any(meanings) else None)
 
 
 def from_dict(content: Any, *, source: str | None = None) -> Parts:
@@ -159,6 +165,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
     problems: list[str] = []
     labels: list[str] = []
     names: list[Name] = []
+    descriptions: list[Name] = []
     edges: list[Edge] = []
     where: list[str] = []
     for number, label in enumerate(listed):
@@ -173,10 +180,20 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
         labels.append(label["id"])
         if label.get("name") is not None:
             names.append(Name(label["id"], label["name"], place))
+        if label.get("description") is not None:
+            descriptions.append(Name(label["id"], label["description"], place))
         for parent in parents:
             edges.append(("" if parent is None else parent, label["id"]))
             where.append(place)
-    return build(edges, labels=labels, names=names, where=where, source=source, problems=problems)
+    return build(
+        edges,
+        labels=labels,
+        names=names,
+        descriptions=descriptions,
+        where=where,
+        source=source,
+        problems=problems,
+    )
 
 
 def sound_dict(listed: list[Any]) -> Parts | None:
@@ -190,43 +207,44 @@ def sound_dict(listed: list[Any]) -> Parts | None:
     ends = [end for label, parents in zip(labels, above, strict=True) for parent in parents for end in (parent, label)]
     if None in ends:
         return None
-    return _sound_parts(ends, labels, [entry.get("name") for entry in listed])
+    names, descriptions = ([entry.get(key) for entry in listed] for key in ("name", "description"))
+    return _sound_parts(ends, labels, names, descriptions)
 
 
-def _sound_parts(
-    ends: list[str | None], labels: list[str], names: list[str | None] | Mapping[str, str | None]
-) -> Parts | None:
+Texts: TypeAlias = list[str | None] | dict[str, str | None]
+
+
+def _by_label(texts: list[tuple[str, str | None, str | None]]) -> dict[str, str | None]:
+    return {label: text for label, text, _ in texts}
+
+
+def _sound_parts(ends: list[str | None], labels: list[str], names: Texts, descriptions: Texts) -> Parts | None:
     """The parts of a sound taxonomy, by passes over whole lists, in a fraction of the time of :class:`_Draft`.
 
     Args:
         ends: parent and child of each edge, one after the other.
         labels: labels declared without an edge.
         names: of ``labels``, which are then all there are; or by label.
+        descriptions: like the names.
 
     Returns:
         None when something may be wrong, or is worth a line in the log; the draft then says what and where.
     """
     try:
         met: dict[str | None, None] = dict.fromkeys(labels)
-        if len(met) < len(labels):
+        if len(met) < len(labels) or None in met:
             return None
-        if isinstance(names, Mapping):
+        if isinstance(names, dict):
             met.update(dict.fromkeys(ends))
             met.pop(None, None)
         ids: list[Any] = list(met)
         if not are_sound(ids):
             return None
         place: dict[str | None, int] = dict(zip(ids, range(len(ids)), strict=True))
-        if isinstance(names, Mapping):
-            if not names.keys() <= met.keys():
-                return None
-            names = [names.get(label) for label in ids]
-        shown = [None if name is None else " ".join(name.split()) or None for name in names]
-        if _half_character("".join(name for name in shown if name)):
-            return None
+        shown, meanings = _sound_texts(ids, names), _sound_texts(ids, descriptions)
         place[None] = -1
         numbered = np.fromiter(map(place.__getitem__, ends), dtype=np.int64, count=len(ends)).reshape(-1, 2)
-    except (TypeError, KeyError, AttributeError):  # values of other types, absent labels
+    except (TypeError, KeyError, AttributeError, UnicodeEncodeError):  # other types, absent labels, half characters
         return None
     if (numbered[:, 1] < 0).any():
         return None
@@ -242,7 +260,24 @@ def _sound_parts(
     if any(odd.any() for odd in (undeclared, twice, doubled, cyclic)):
         return None
     graph.frozen(edge_index)
-    return Parts(tuple(ids), tuple(shown), edge_index)
+    return Parts(tuple(ids), shown, edge_index, meanings if any(meanings) else None)
+
+
+def _sound_texts(ids: list[str], texts: Texts) -> tuple[str | None, ...]:
+    """A tidy name (or description) for each label.
+
+    Raises:
+        KeyError, TypeError, AttributeError, UnicodeEncodeError: something is wrong with them.
+    """
+    if isinstance(texts, dict):
+        if not texts:
+            return (None,) * len(ids)
+        if not texts.keys() <= dict.fromkeys(ids).keys():
+            raise KeyError
+        texts = [texts.get(label) for label in ids]
+    tidy = tuple(None if text is None else " ".join(text.split()) or None for text in texts)
+    "".join(filter(None, tidy)).encode()
+    return tidy
 
 
 class _Draft:
@@ -325,23 +360,25 @@ class _Draft:
                 f"{places[0]}: the labels form a cycle: {spelled} ({', '.join(places)}); remove one of these edges"
             )
 
-    def check_names(self, names: Names) -> tuple[str | None, ...]:
+    def check_texts(self, texts: Names, what: str) -> tuple[str | None, ...]:
+        """The name or the description (``what``) of each label."""
         shown: list[str | None] = [None] * len(self.index)
-        for label, name, where in names:
+        for label, text, where in texts:
             place = f"{where}: " if where else ""
             if label not in self.index:
                 self.problems.append(
-                    f"{place}{label!r} has the name {name!r} but is not a label of the taxonomy; "
-                    "remove the name or add the label"
+                    f"{place}{label!r} has the {what} {text!r:.80} but is not a label of the taxonomy; "
+                    f"remove the {what} or add the label"
                 )
-            elif name is not None and not isinstance(name, str):
-                self.problems.append(f"{place}the name {name!r} of {label!r} is not text; write it as a string")
-            elif name and _half_character(name):
+            elif text is not None and not isinstance(text, str):
+                self.problems.append(f"{place}the {what} {text!r:.80} of {label!r} is not text; write it as a string")
+            elif text and _half_character(text):
                 self.problems.append(
-                    f"{place}the name {name!r} of {label!r} contains half a character (a lone surrogate); replace it"
+                    f"{place}the {what} {text!r:.80} of {label!r} contains half a character (a lone surrogate); "
+                    "replace it"
                 )
             else:
-                shown[self.index[label]] = tidy_name(name)
+                shown[self.index[label]] = tidy_text(text)
         return tuple(shown)
 
     def log_redundant_roots(self, source: str | None) -> None:
@@ -357,6 +394,6 @@ class _Draft:
             )
 
 
-def named(names: Mapping[str, str] | None) -> Names:
-    """A mapping of names as :func:`build` takes it."""
-    return [(label, name, None) for label, name in (names or {}).items()]
+def named(texts: Mapping[str, str] | None) -> Names:
+    """A mapping of names or descriptions as :func:`build` takes it."""
+    return [(label, text, None) for label, text in (texts or {}).items()]

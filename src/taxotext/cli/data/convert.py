@@ -110,7 +110,10 @@ def convert_taxonomy(
     taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     output_names: Annotated[
-        Path | None, typer.Option(help="Write the display names to this file, too: id<TAB>name.")
+        Path | None,
+        typer.Option(
+            help="Write the display names to this file, too: id<TAB>name, and descriptions in a third column."
+        ),
     ] = None,
     overwrite: common.Overwrite = False,
 ) -> None:
@@ -147,5 +150,5 @@ def convert_taxonomy(
     if output_names is not None:
         write_names(taxonomy, output_names, overwrite=overwrite)
         note(f"Wrote {output_names}.")
-    elif taxonomy.has_names and (to or format_of_name(target)) == "edges":
+    elif (taxonomy.has_names or taxonomy.has_descriptions) and (to or format_of_name(target)) == "edges":
         note(f"{target} has no place for the display names; keep them with --output-names FILE.")
