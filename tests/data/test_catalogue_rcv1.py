@@ -108,7 +108,6 @@ def test_zips_of_days_and_the_archive_of_nist_give_the_same(release: Release) ->
     for archive in (
         {"19960820.zip": zipped({name_of(number): data for number, data in NEWS.items()})},
         {"rcv1.tar.xz": tarred({f"rcv1/19960820/{name_of(n)}": data for n, data in NEWS.items()}, "w:xz")},
-        {"cd1.tar": tarred({"19960820.zip": zipped({name_of(n): d for n, d in NEWS.items()})}, "w")},
     ):
         for old in [*release.raw.glob("*.tar*"), *release.raw.glob("*.zip"), *release.raw.glob("1996*/*")]:
             old.unlink()

@@ -134,7 +134,7 @@ LISTS = {
 def test_articles_of_the_lists_get_the_labels_of_the_vocabulary(release: Release) -> None:
     months = {"nyt_corpus/data/2003/01.tgz": tarred({f"01/02/{n:07d}.xml": ARTICLES[n] for n in (5, 4, 2, 1)})}
     months["nyt_corpus/data/2004/12.tgz"] = tarred({"12/31/0000003.xml": ARTICLES[3]})
-    release.put({**LISTS, "nyt_corpus_LDC2008T19.tgz": tarred(months)})
+    release.put({**LISTS, **months})
     facts = release.prepare("nyt")
     clubs = ["Top/News", "Top/News/Sports", "Top/News/Sports/Chess/Clubs"]
     assert release.labels("train") == {"1": clubs}
@@ -153,6 +153,18 @@ def test_articles_of_the_lists_get_the_labels_of_the_vocabulary(release: Release
     assert taxonomy.name(taxonomy.index("Top/Features/Travel")) == "Travel"
     assert len(taxonomy) == 5
     assert len(taxonomy.roots) == 2
+
+
+def test_an_archive_inside_an_archive_is_to_be_unpacked(release: Release) -> None:
+    months = {"nyt_corpus/data/2003/01.tgz": tarred({"01/02/0000001.xml": ARTICLES[1]})}
+    release.put({**LISTS, "nyt_corpus_LDC2008T19.tgz": tarred(months)})
+    with pytest.raises(DataError) as caught:
+        release.prepare("nyt")
+    assert str(caught.value) == (
+        "nyt_corpus_LDC2008T19.tgz!nyt_corpus/data/2003/01.tgz: this is an archive inside an archive, which is not "
+        "read; unpack nyt_corpus_LDC2008T19.tgz into a folder and name that folder."
+    )
+    assert not release.output.exists()
 
 
 def test_unpacked_articles_are_found_as_well(release: Release) -> None:

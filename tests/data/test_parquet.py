@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxotext.data import Columns, Corpus, ReadReport, read_corpus, read_documents, write_corpus
-from taxotext.data import parquet as ours
+from taxotext.data.formats import parquet as ours
 from taxotext.errors import DataError, MissingExtraError
 
 pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")

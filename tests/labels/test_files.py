@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import (
     Taxonomy,
+    read_descriptions,
     read_names,
     read_taxonomy,
     taxonomy_from_paths,
@@ -242,7 +243,7 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
         "t.json at $.a.b: expected a mapping, a list or nothing (null), found 5",
         "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
         "for a single child write a list",
-        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, children. Did you mean 'name'?",
+        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
         "t.json at $.f[1]: an object without 'id'; add the id of the label",
         "t.json at $.f[2]: expected a label (text) or a mapping, found 7",
         "t.json at $.f[3]: expected a label (text) or a mapping, found nothing (null)",
@@ -288,7 +289,7 @@ def test_mistakes_in_objects_below_keys_are_reported(write):
     content = '{"a": {"id": "b", "name": "B"}, "c": {"id": "c", "nam": "C"}, "d": {"name": 5}}'
     assert problems(write("t.json", content)) == [
         "t.json at $.a: the object below 'a' has the id 'b'; for a single child write a list",
-        "t.json at $.c: unknown key 'nam'; an object has id, name, children. Did you mean 'name'?",
+        "t.json at $.c: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
         "t.json at $.d.name: expected text, found 5",
     ]
     assert problems(write("u.json", '{"name": "A"}')) == [
@@ -398,13 +399,13 @@ def test_existing_files_are_replaced_only_when_told(write):
 
 
 def test_mistakes_in_names_are_reported(write):
-    path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\nc\td\te\n d\tDelta\n")
+    path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\nc\td\te\tf\n d\tDelta\n")
     with pytest.raises(TaxonomyError) as caught:
         read_names(path)
     assert [problem.replace(f"{path.parent}/", "") for problem in caught.value.problems] == [
-        "labels.tsv:2: 1 column in 'b'; write id<TAB>name",
+        "labels.tsv:2: 1 column in 'b'; write id<TAB>name, or id<TAB>name<TAB>description",
         "labels.tsv:3: the id 'a' is named twice (first at labels.tsv:1); remove one",
-        "labels.tsv:4: 3 columns in 'c\\td\\te'; write id<TAB>name",
+        "labels.tsv:4: 4 columns in 'c\\td\\te\\tf'; write id<TAB>name, or id<TAB>name<TAB>description",
         "labels.tsv:5: the label ' d' begins or ends with white space; remove it",
     ]
 
@@ -424,6 +425,57 @@ def test_names_are_written_and_read_again(tmp_path):
     assert read_names(path) == {"a": "Al pha"}
     with pytest.raises(TaxonomyError, match="a label is empty"):
         write_names({"": "x"}, path, overwrite=True)
+
+
+# Descriptions
+
+DESCRIBED = TAXONOMY.with_descriptions({"c": "The third  letter.\n", "y": "", "x": "Unknown."})
+
+
+def test_a_third_column_of_a_names_file_holds_descriptions(write, tmp_path):
+    names = write("names.tsv", "c\tGamma\tThe third letter.\na b\t\nx\t\tUnknown.\ny\tYpsilon\t\n")
+    assert read_names(names) == {"c": "Gamma", "a b": "", "x": "", "y": "Ypsilon"}
+    assert read_descriptions(names) == {"c": "The third letter.", "x": "Unknown.", "y": ""}
+    write_names(DESCRIBED, tmp_path / "again.tsv")
+    assert read_descriptions(tmp_path / "again.tsv") == {"c": "The third letter.", "x": "Unknown."}
+    absent = write("absent.tsv", "q\t\tQuebec.\n")
+    assert problems(write("h.tsv", "Root\ta\n"), names=absent)[1].endswith(
+        "absent.tsv:1: 'q' has the description 'Quebec.' but is not a label of the taxonomy; "
+        "remove the description or add the label"
+    )
+
+
+def test_descriptions_of_a_file_come_before_those_of_the_taxonomy_which_stay_elsewhere(write):
+    names = write("names.tsv", "a\tAlpha\nb\t\tNew.\nc\tC\t\n")
+    nested = write("t.json", json.dumps([{"id": label, "description": f"Of {label}."} for label in "abc"]))
+    taxonomy = read_taxonomy(nested, names=names)
+    assert taxonomy.names == ("Alpha", None, "C")
+    assert taxonomy.descriptions == ("Of a.", "New.", None)
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.yaml", "t.tsv"])
+def test_descriptions_make_a_round_trip(tmp_path, name, caplog):
+    with caplog.at_level(logging.INFO, logger="taxotext"):
+        write_taxonomy(DESCRIBED, tmp_path / name)
+    write_names(DESCRIBED, tmp_path / "names")
+    assert ("display names and descriptions are not part of a file of edges" in caplog.text) == (name == "t.tsv")
+    again = read_taxonomy(tmp_path / name, names=tmp_path / "names" if name == "t.tsv" else None)
+    found = dict(zip(again.ids, again.descriptions, strict=True))
+    assert found == dict.fromkeys(again.ids) | {"c": "The third letter.", "x": "Unknown."}
+
+
+def test_a_label_may_be_called_description(write):
+    assert read_taxonomy(write("t.json", '{"a": {"description": null}}')).ids == ("a", "description")
+    described = read_taxonomy(write("t.json", '{"a": {"description": "The first."}}'))
+    assert (described.ids, described.descriptions) == (("a",), ("The first.",))
+
+
+def test_two_descriptions_of_a_label_in_one_file_are_a_mistake(write):
+    content = '[{"id": "a", "description": "One."}, {"id": "b", "children": [{"id": "a", "description": "Two."}]}]'
+    assert problems(write("t.json", content)) == [
+        "t.json at $[1].children[0].description: 'a' has the description 'Two.' here and 'One.' at "
+        "t.json at $[0].description; keep one"
+    ]
 
 
 # Round trips

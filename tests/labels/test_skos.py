@@ -87,6 +87,27 @@ def test_a_name_without_a_language_goes_before_one_in_another(tmp_path: Path) ->
     assert read_taxonomy(written(tmp_path, content), language="fr").names == ("plain",)
 
 
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("en", ["On art.", "A note.", None]),
+        ("de", ["Zur Kunst.", "Notiz.", None]),
+        (None, ["On art.", "A note.", None]),
+    ],
+)
+def test_descriptions_are_definitions_else_scope_notes_in_the_wanted_language(
+    tmp_path: Path, language: str | None, texts: list[str | None]
+) -> None:
+    content = PREFIXES + (
+        'e:a a skos:Concept ; skos:definition "On art."@en, "Zur\\nKunst."@de ; skos:scopeNote "No."@en . '
+        'e:b a skos:Concept ; skos:scopeNote "A note."@en, "Notiz."@de, e:note . e:c a skos:Concept .'
+    )
+    taxonomy = read_taxonomy(written(tmp_path, content), language=language)
+    assert list(taxonomy.descriptions) == texts
+    write_taxonomy(taxonomy, tmp_path / "again.ttl")
+    assert read_taxonomy(tmp_path / "again.ttl") == taxonomy
+
+
 def test_notations_can_be_the_ids(tmp_path: Path) -> None:
     taxonomy = read_taxonomy(written(tmp_path, ARTS), ids="notation", language="de")
     assert taxonomy.ids == ("111", "1", "11", "112", "2")  # in the order of the URIs

@@ -238,6 +238,32 @@ def test_names_can_be_replaced(diamond):
         diamond.with_names({"zz": "?"})
 
 
+def test_labels_may_have_descriptions(diamond):
+    assert diamond.descriptions == (None,) * len(diamond)
+    assert not diamond.has_descriptions
+    described = diamond.with_descriptions({"a": "The first\n letter. ", "b": ""})
+    assert described.descriptions[:2] == ("The first letter.", None)
+    assert described.has_descriptions
+    assert described.with_names({"a": "Alpha"}).descriptions == described.descriptions
+    assert described.with_names({"a": "Alpha"}).with_descriptions({}) == diamond.with_names({"a": "Alpha"})
+    assert described != diamond
+    assert pickle.loads(pickle.dumps(described)) == described
+    assert diamond.with_descriptions({"zz": "?"}, unknown="ignore") == diamond
+    with pytest.raises(TaxonomyError, match="'zz' has the description"):
+        diamond.with_descriptions({"zz": "?"})
+
+
+def test_a_dictionary_has_descriptions_only_where_labels_have_them(diamond):
+    assert all("description" not in entry for entry in diamond.to_dict()["labels"])
+    described = diamond.with_descriptions({"b": "The second letter."})
+    content = described.to_dict()
+    assert [entry.get("description") for entry in content["labels"]] == [None, "The second letter.", *[None] * 4]
+    assert Taxonomy.from_dict(content) == described
+    content["labels"][0]["description"] = 5
+    with pytest.raises(TaxonomyError, match=r"labels\[0\]: the description 5 of 'a' is not text"):
+        Taxonomy.from_dict(content)
+
+
 def test_a_missing_label_is_answered_with_the_nearest():
     taxonomy = Taxonomy.flat(["Economics", "Physics", "5"])
     with pytest.raises(LabelError, match=r"no label 'Economcs'. Did you mean 'Economics'\?"):

@@ -10,8 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from taxotext.data import Corpus
-from taxotext.data.lists import HALF_CHARACTER
-from taxotext.data.records import kind, short
+from taxotext.data.records import HALF_CHARACTER, kind, short
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
 from taxotext.settings import Settings

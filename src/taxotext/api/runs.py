@@ -18,10 +18,11 @@ from taxotext.composition.base import System, SystemSettings
 from taxotext.composition.class_weights import given_weights
 from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
+from taxotext.data.formats.table import check_source
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
-from taxotext.labels import Taxonomy, read_names, read_taxonomy
+from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
@@ -275,7 +276,8 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
     train = read(data.train, taxonomy, data.unknown_labels)
     if data.names is not None and taxonomy is None:
         named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
-        train = replace(train, taxonomy=named)
+        described = named.with_descriptions(read_descriptions(data.names), unknown="ignore")
+        train = replace(train, taxonomy=described)
     if data.validation is None:
         return train, None
     # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
@@ -291,7 +293,10 @@ def _check_files(data: DataSettings, where: str) -> None:
         name = getattr(data, key)
         try:
             if name is not None:
-                check_path(Path(name), data.format if key in ("train", "validation") else None)
+                if key in ("train", "validation"):
+                    check_source(Path(name), data.format)
+                else:
+                    check_path(Path(name))
         except DataError as error:
             problems.append(f"data.{key}: {error}")
     if problems:

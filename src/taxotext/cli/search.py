@@ -27,7 +27,9 @@ def search(
     train: Annotated[str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv, also .gz.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation file; else held out of the training file.")] = None,
     taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
-    names: Annotated[str | None, typer.Option(help="Display names: id<TAB>name.")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Trials all together; 20 without --minutes.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="No trial is started that would not fit, judging from the last ones.")

@@ -33,7 +33,9 @@ def train(
     taxonomy: Annotated[
         str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
     ] = None,
-    names: Annotated[str | None, typer.Option(help="Display names: id<TAB>name.")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
     dry_run: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -95,12 +96,13 @@ class Corpus:
         groups: list[str | None] = []
         metadata: list[Mapping[str, Any]] = []
         sets = LabelSets(taxonomy)
+        nothing: Mapping[str, Any] = {}  # one for all documents without metadata
         for document in documents:
             texts.append(document.text)
             ids.append(document.id)
             weights.append(document.weight)
             groups.append(document.group)
-            metadata.append(document.metadata)
+            metadata.append(document.metadata or nothing)
             report.duplicate_labels += sets.add(document.labels, document.where)
         if not texts:
             raise DataError(f"{source}: there are no documents; a corpus needs at least one")
@@ -175,7 +177,7 @@ class Corpus:
         optional: dict[str, Any] = {
             "ids": lists.check_ids(ids, count),
             "weights": lists.check_weights(weights, count),
-            "groups": lists.check_names(groups, "groups", count),
+            "groups": lists.check_groups(groups, count),
             "metadata": lists.check_metadata(metadata, count),
         }
         made = sets.targets(closure=closure, unknown=unknown, report=report, source=source)
@@ -211,7 +213,7 @@ class Corpus:
             ConfigError: an impossible setting.
             MissingExtraError: ``datasets`` is not installed.
         """
-        from taxotext.data.hub import declared_of
+        from taxotext.data.formats.hub import declared_of
         from taxotext.data.readers import documents_of_dataset
 
         check_policies(closure, unknown)
@@ -244,8 +246,8 @@ class Corpus:
     def label_lists(self) -> list[list[str]]:
         """Return the label ids of each document, unknown ones included, in the order of the columns."""
         columns = self.label_ids
-        indptr, indices = self.targets.indptr.tolist(), self.targets.indices.tolist()
-        return [[columns[i] for i in indices[indptr[row] : indptr[row + 1]]] for row in range(len(self))]
+        indices = self.targets.indices.tolist()
+        return [[columns[i] for i in indices[start:end]] for start, end in pairwise(self.targets.indptr.tolist())]
 
     def subset(self, indices: npt.ArrayLike) -> Corpus:
         """Return the documents at these indices, with all columns.
@@ -376,7 +378,7 @@ def declared_taxonomy(
     path: Path | str | BinaryIO, columns: Columns = DEFAULT_COLUMNS, format: str | None = None
 ) -> Taxonomy | None:
     """The flat label set that a corpus declares, None where its format declares none or it is not read from a path."""
-    from taxotext.data.formats import declared_labels
+    from taxotext.data.formats.table import declared_labels
 
     return _flat(declared_labels(path, columns, format))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from scipy import sparse
@@ -33,7 +34,7 @@ class Targets(NamedTuple):
 
 
 class LabelSets:
-    """Label sets while they are gathered: numbers over a vocabulary in the order of first appearance.
+    """Label sets while they are gathered: the numbers of their labels in the taxonomy, others numbered as they come.
 
     Args:
         taxonomy: the labels that are known; None: all that come.
@@ -41,26 +42,32 @@ class LabelSets:
 
     def __init__(self, taxonomy: Taxonomy | None) -> None:
         self._taxonomy = taxonomy
-        self._known = None if taxonomy is None else _positions(taxonomy)
-        self._vocabulary: dict[str, int] = {}
-        self._first_place: dict[int, str] = {}
-        self._indices: list[int] = []
-        self._indptr: list[int] = [0]
+        self._known: Mapping[str, int] = {} if taxonomy is None else taxonomy.positions
+        self._others: dict[str, int] = {}  # label -> its number, from the number of known ones
+        self._first_place: list[str] = []  # of each of the others
+        self._numbers = array("q")
+        self._ends = array("q", [0])
 
     def add(self, labels: Iterable[str], where: str) -> int:
         """Add the set of one document and return how many duplicates were in it."""
-        vocabulary, known = self._vocabulary, self._known
         given = list(labels)
         unique = dict.fromkeys(given)
-        for label in unique:
-            number = vocabulary.get(label)
-            if number is None:
-                number = vocabulary[label] = len(vocabulary)
-                if known is not None and label not in known:
-                    self._first_place[number] = where
-            self._indices.append(number)
-        self._indptr.append(len(self._indices))
+        numbers = list(map(self._known.get, unique))
+        if None in numbers:
+            numbers = [
+                self._other(label, where) if number is None else number
+                for label, number in zip(unique, numbers, strict=True)
+            ]
+        self._numbers.extend(cast("list[int]", numbers))
+        self._ends.append(len(self._numbers))
         return len(given) - len(unique)
+
+    def _other(self, label: str, where: str) -> int:
+        number = self._others.get(label)
+        if number is None:
+            number = self._others[label] = len(self._known) + len(self._others)
+            self._first_place.append(where)
+        return number
 
     def targets(self, *, closure: str | None, unknown: str, report: ReadReport, source: str) -> Targets:
         """Put the sets into the columns of the taxonomy; without one, of the labels that came, sorted.
@@ -73,14 +80,15 @@ class LabelSets:
         Raises:
             DataError: unknown labels, when they are errors.
         """
-        words = list(self._vocabulary)
-        taxonomy = Taxonomy.flat(sorted(words)) if self._taxonomy is None else self._taxonomy
-        known = self._known or _positions(taxonomy)
-        missing = sorted(word for word in words if word not in known)
-        if missing:
-            self._report_unknown(missing, taxonomy, unknown, report, source)
-        kept = () if unknown == "drop" else tuple(missing)
-        given = self._matrix(known, kept)
+        others = sorted(self._others)
+        if self._taxonomy is None:
+            taxonomy, kept = Taxonomy.flat(others), ()
+        else:
+            taxonomy = self._taxonomy
+            kept = () if unknown == "drop" else tuple(others)
+            if others:
+                self._report_unknown(others, taxonomy, unknown, report, source)
+        given = self._matrix(others, len(taxonomy) + len(kept))
         report.documents = given.shape[0]
         report.empty_label_sets = int(np.count_nonzero(np.diff(given.indptr) == 0))
         policy = closure or ("as_given" if taxonomy.is_flat else "ancestors")
@@ -91,20 +99,20 @@ class LabelSets:
             logger.info("%s: the closure policy %r changed the number of labels by %+d", source, policy, change)
         return Targets(targets, taxonomy, kept, policy)
 
-    def _matrix(self, known: Mapping[str, int], kept: tuple[str, ...]) -> BoolMatrix:
-        """Bool CSR (D, N + U): columns of known labels, then those of ``kept``; labels of neither are left out."""
-        words = list(self._vocabulary)
-        indices = np.asarray(self._indices, dtype=np.int64)
-        # A number for each word of the vocabulary: its column, or -1 for a label that is dropped.
-        column_of = np.asarray([known.get(word, -1) for word in words], dtype=np.int64)
-        for number, word in enumerate(kept):
-            column_of[self._vocabulary[word]] = len(known) + number
-        columns = column_of[indices] if len(words) else indices
-        documents = len(self._indptr) - 1
-        rows = np.repeat(np.arange(documents), np.diff(self._indptr))[columns >= 0]
-        columns = columns[columns >= 0]
-        shape = (documents, len(known) + len(kept))
-        matrix: BoolMatrix = sparse.csr_array((np.ones(len(columns), dtype=np.bool_), (rows, columns)), shape=shape)
+    def _matrix(self, others: list[str], width: int) -> BoolMatrix:
+        """Bool CSR (D, width): columns of known labels, then of ``others``; those beyond the width are left out."""
+        known = len(self._known)
+        columns = np.array(self._numbers, dtype=np.int64)
+        column_of = np.empty(len(others), dtype=np.int64)
+        column_of[[self._others[label] - known for label in others]] = np.arange(known, known + len(others))
+        other = columns >= known
+        columns[other] = column_of[columns[other] - known]
+        documents = len(self._ends) - 1
+        rows = np.repeat(np.arange(documents), np.diff(self._ends))[columns < width]
+        columns = columns[columns < width]
+        matrix: BoolMatrix = sparse.csr_array(
+            (np.ones(len(columns), dtype=np.bool_), (rows, columns)), shape=(documents, width)
+        )
         matrix.sort_indices()
         return matrix
 
@@ -112,8 +120,9 @@ class LabelSets:
         self, missing: list[str], taxonomy: Taxonomy, unknown: str, report: ReadReport, source: str
     ) -> None:
         """Count the labels that the taxonomy lacks; refuse them, or say what becomes of them."""
-        counts = np.bincount(np.asarray(self._indices, dtype=np.int64), minlength=len(self._vocabulary))
-        report.unknown_labels = {word: int(counts[self._vocabulary[word]]) for word in missing}
+        numbers = np.array(self._numbers, dtype=np.int64) - len(self._known)
+        counts = np.bincount(numbers[numbers >= 0], minlength=len(missing))
+        report.unknown_labels = {label: int(counts[self._others[label] - len(self._known)]) for label in missing}
         if unknown == "error":
             raise self._unknown_error(report.unknown_labels, taxonomy, source)
         one = len(missing) == 1
@@ -131,8 +140,9 @@ class LabelSets:
     def _unknown_error(self, counts: Mapping[str, int], taxonomy: Taxonomy, source: str) -> DataError:
         labels = sorted(counts, key=lambda label: (-counts[label], label))
         problems = [
-            f"{self._first_place[self._vocabulary[label]]}: {label!r} (in {counted(counts[label], 'document')}).{hint}"
-            for label, hint in zip(labels, lookup.hints(labels, taxonomy.ids), strict=True)
+            f"{self._first_place[self._others[label] - len(self._known)]}: "
+            f"{label!r} (in {counted(counts[label], 'document')}).{hint}"
+            for label, hint in zip(labels, lookup.hints(labels, taxonomy.positions), strict=True)
         ]
         return DataError(
             f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
@@ -154,10 +164,6 @@ def check_policies(closure: str | None, unknown: str) -> None:
     if closure is not None and closure not in CLOSURE_POLICIES:
         hint = nearest(str(closure), CLOSURE_POLICIES)
         raise ConfigError(f"closure is {closure!r}; choose one of {', '.join(CLOSURE_POLICIES)}.{hint}")
-
-
-def _positions(taxonomy: Taxonomy) -> dict[str, int]:
-    return {label: i for i, label in enumerate(taxonomy.ids)}
 
 
 def _apply_policy(given: BoolMatrix, taxonomy: Taxonomy, policy: str) -> BoolMatrix:

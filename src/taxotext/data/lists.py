@@ -1,18 +1,17 @@
-"""Checks of Python values that become a corpus: each fault as a sentence with its place."""
+"""Checks of Python values that become a corpus: those of records, with the place of each value."""
 
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from taxotext.data.columns import ReadReport
-from taxotext.data.records import LARGEST_WEIGHT, kind, short
+from taxotext.data.records import BadRecordError, check_label, check_name, check_text, check_weight, kind, short
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
 from taxotext.labels.building import id_problem
@@ -20,7 +19,7 @@ from taxotext.labels.building import id_problem
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
 
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+T = TypeVar("T")
 
 
 def check_texts(texts: Iterable[str]) -> list[str]:
@@ -28,18 +27,7 @@ def check_texts(texts: Iterable[str]) -> list[str]:
     values = _listed(texts, "texts", "a list of strings")
     if not values:
         raise DataError("texts is empty; a corpus needs at least one document")
-    problems = []
-    for i, value in enumerate(values):
-        if not isinstance(value, str):
-            problems.append(f"texts[{i}] must be a string, found {kind(value)}: {short(value)}")
-        elif not value.strip():
-            problems.append(f"texts[{i}] is empty; give a text or leave the document out")
-        elif HALF_CHARACTER.search(value):
-            problems.append(f"texts[{i}] has half a character (a lone surrogate): {short(value)}; decode it anew")
-        elif "\0" in value:
-            problems.append(f"texts[{i}] holds a NUL character (U+0000): {short(value)}; remove it")
-    _refuse(problems, f"{len(problems):,} of {len(values):,} texts cannot be used")
-    return [str(value) for value in values]  # plain strings, also of numpy's own kind
+    return _each(values, "texts", check_text)
 
 
 def is_matrix(labels: object) -> bool:
@@ -97,55 +85,34 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
         return [[] for _ in range(count)]
     values = _listed(labels, "labels", "one list of label ids for each document")
     _same_length(values, "labels", count)
-    problems: list[str] = []
-    result: list[list[str]] = []
-    for i, value in enumerate(values):
+
+    def checked(value: Any, what: str) -> list[str]:
         if isinstance(value, str):
-            problems.append(f"labels[{i}] is the string {short(value)}; write a list of label ids, [{short(value)}]")
-            continue
+            raise BadRecordError(f"{what} is the string {short(value)}; write a list of label ids, [{short(value)}]")
         if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
-            problems.append(f"labels[{i}] must be a list of label ids, found {kind(value)}: {short(value)}")
-            continue
+            raise BadRecordError(f"{what} must be a list of label ids, found {kind(value)}: {short(value)}")
         # A set has no order of its own that would be the same in the next process.
-        chosen = sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
-        trimmed = [str(label).strip() if isinstance(label, str) else label for label in chosen]
-        problem = next((problem for problem in map(id_problem, trimmed) if problem is not None), None)
-        if problem is not None:
-            problems.append(f"labels[{i}]: {problem}")
-            continue
-        report.trimmed_labels += sum(map(operator.ne, chosen, trimmed))
-        result.append(trimmed)
-    _refuse(problems, f"{len(problems):,} of {count:,} label sets cannot be used")
-    return result
+        given = sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
+        found = [check_label(label, what) for label in given]
+        report.trimmed_labels += sum(map(operator.ne, given, found))
+        return found
+
+    return _each(values, "labels", checked, "label sets")
 
 
-def check_names(names: Iterable[Any] | None, what: str, count: int) -> tuple[str | None, ...] | None:
+def check_groups(groups: Iterable[Any] | None, count: int) -> tuple[str | None, ...] | None:
     """Return groups as strings or None."""
-    checked = _named(names, what, count)
+    checked = check_ids(groups, count, "groups")
     return None if checked is None else tuple(None if value is None else str(value) for value in checked)
 
 
-def check_ids(ids: Iterable[Any] | None, count: int) -> tuple[str | int | None, ...] | None:
+def check_ids(ids: Iterable[Any] | None, count: int, what: str = "ids") -> tuple[str | int | None, ...] | None:
     """Return document ids as strings, whole numbers or None."""
-    return _named(ids, "ids", count)
-
-
-def _named(names: Iterable[Any] | None, what: str, count: int) -> tuple[str | int | None, ...] | None:
-    if names is None:
+    if ids is None:
         return None
-    values = _listed(names, what, "one string for each document")
+    values = _listed(ids, what, "one string for each document")
     _same_length(values, what, count)
-    problems = []
-    for i, value in enumerate(values):
-        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int, np.integer))):
-            problems.append(
-                f"{what}[{i}] must be a string, a whole number or None, found {kind(value)}: {short(value)}"
-            )
-    _refuse(problems, f"{len(problems):,} of {count:,} {what} cannot be used")
-    return tuple(
-        None if value is None or value == "" else str(value) if isinstance(value, str) else int(value)
-        for value in values
-    )
+    return tuple(_each(values, what, lambda value, place: None if value is None else check_name(value, place)))
 
 
 def check_weights(weights: Iterable[float] | None, count: int) -> npt.NDArray[np.float32] | None:
@@ -154,13 +121,7 @@ def check_weights(weights: Iterable[float] | None, count: int) -> npt.NDArray[np
         return None
     values = _listed(weights, "weights", "one number for each document")
     _same_length(values, "weights", count)
-    problems = []
-    for i, value in enumerate(values):
-        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if not number or not np.isfinite(value) or value < 0 or value > LARGEST_WEIGHT:
-            problems.append(f"weights[{i}] must be a finite number, 0 or more, found {short(value)}")
-    _refuse(problems, f"{len(problems):,} of {count:,} weights cannot be used")
-    return np.asarray(values, dtype=np.float32)
+    return np.asarray(_each(values, "weights", check_weight), dtype=np.float32)
 
 
 def check_metadata(metadata: Iterable[Mapping[str, Any]] | None, count: int) -> tuple[Mapping[str, Any], ...] | None:
@@ -197,6 +158,19 @@ def _listed(values: Any, what: str, wanted: str) -> list[Any]:
 def _same_length(values: Sequence[Any], what: str, count: int) -> None:
     if len(values) != count:
         raise DataError(f"texts has {count:,} entries and {what} has {len(values):,}; give one for each text")
+
+
+def _each(values: list[Any], what: str, check: Callable[[Any, str], T], all_of_them: str | None = None) -> list[T]:
+    """What ``check`` makes of each value; DataError with the problems of all that it refuses."""
+    problems = []
+    checked = []
+    for i, value in enumerate(values):
+        try:
+            checked.append(check(value, f"{what}[{i}]"))
+        except BadRecordError as problem:
+            problems.append(str(problem))
+    _refuse(problems, f"{len(problems):,} of {len(values):,} {all_of_them or what} cannot be used")
+    return checked
 
 
 def _refuse(problems: Sequence[str], message: str) -> None:

@@ -1,20 +1,23 @@
-"""From the fields of one record to a document, or to the reason why it is none."""
+"""From the fields of one record to a document, or to the reason why it is none; the checks of all values."""
 
 from __future__ import annotations
 
-import math
+import numbers
 import operator
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from taxotext.data.columns import Columns, Document, ReadReport
 from taxotext.errors import DataError, nearest
-from taxotext.labels.building import id_problem
+from taxotext.labels.building import are_sound, id_problem
 
 LARGEST_WEIGHT = 3.4e38
 """Weights are kept as 32-bit floats; beyond this they would become infinite."""
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class BadRecordError(Exception):
@@ -47,6 +50,60 @@ def kind(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def check_text(text: object, what: str, place: str = "") -> str:
+    """Return a text; BadRecordError unless it is a string with something in it. ``place`` follows what was wrong."""
+    if not isinstance(text, str):
+        raise not_a_string(text, what)
+    if not text.strip():
+        raise BadRecordError(f"{what} is empty{place}; give a text or leave the document out")
+    if "\0" in text:
+        raise BadRecordError(f"{what} holds a NUL character (U+0000){place}: {short(text)}; remove it")
+    if not text.isascii() and HALF_CHARACTER.search(text):
+        raise BadRecordError(f"{what} has half a character (a lone surrogate){place}: {short(text)}; decode it again")
+    return str(text)  # numpy has strings of its own
+
+
+def not_a_string(value: object, what: str) -> BadRecordError:
+    """The error for a text of another type."""
+    return BadRecordError(f"{what} must be a string, found {kind(value)}: {short(value)}")
+
+
+def check_label(label: object, what: str) -> str:
+    """Return the label without white space around it; BadRecordError when it cannot be a label of ``what``."""
+    if not isinstance(label, str):
+        hint = f'; write "{label}"' if isinstance(label, int) and not isinstance(label, bool) else ""
+        raise BadRecordError(f"{what} must be a list of strings, found {kind(label)} in it: {short(label)}{hint}")
+    label = label.strip()
+    if not label:
+        raise BadRecordError(f"{what} has an empty label; remove it (an empty list means: no labels)")
+    if "\0" in label:
+        raise BadRecordError(f"{what} has a label with a NUL character (U+0000): {short(label)}; remove it")
+    problem = id_problem(label)
+    if problem is not None:
+        raise BadRecordError(f"in {what}, {problem}")
+    return str(label)
+
+
+def check_name(value: object, what: str) -> str | int | None:
+    """Return an id or a group: a string, a whole number, or None for an empty string."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise BadRecordError(f"{what} holds a NUL character (U+0000); remove it")
+        return str(value) or None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    raise BadRecordError(f"{what} must be a string or a whole number, found {kind(value)}: {short(value)}")
+
+
+def check_weight(value: Any, what: str) -> float:
+    """Return a weight: a finite number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise BadRecordError(f"{what} must be a number, found {short(value)}")
+    if not 0 <= value <= LARGEST_WEIGHT:  # also for NaN
+        raise BadRecordError(f"{what} must be a finite number, 0 or more, found {short(value)}")
+    return float(value)
+
+
 class RecordParser:
     """Turns records of one file into documents.
 
@@ -64,6 +121,9 @@ class RecordParser:
         self._report = report
         named = [*columns.text, columns.id_field, columns.weight, columns.group, columns.labels if labelled else None]
         self._roles = frozenset(name for name in named if name is not None)
+        self._text_fields = f" (field {' and '.join(map(repr, columns.text))})"
+        self._id_field = columns.id_field
+        self._label_field = f"the field {columns.labels!r}"
 
     def document(self, record: Mapping[str, Any], where: str) -> Document:
         """Return the document; BadRecordError with the reason when there is none in the record."""
@@ -71,7 +131,7 @@ class RecordParser:
         text = self._text(record)
         labels, duplicates = self._labels(record, where) if self._labelled else ((), 0)
         group = None if columns.group is None else self._name(record, columns.group, optional=False)
-        id_field = columns.id_field
+        id_field = self._id_field
         document = Document(
             text=text,
             labels=labels,
@@ -93,63 +153,36 @@ class RecordParser:
             if value is None and len(names) > 1:
                 continue
             if not isinstance(value, str):
-                raise BadRecordError(f"the field {name!r} must be a string, found {kind(value)}: {short(value)}")
+                raise not_a_string(value, f"the field {name!r}")
             pieces.append(value)
         if len(names) > 1:
             pieces = [piece for piece in pieces if piece.strip()]
-        text = self._columns.text_join.join(pieces)
-        if not text.strip():
-            fields = " and ".join(repr(name) for name in names)
-            raise BadRecordError(f"the text is empty (field {fields}); give a text or leave the document out")
-        if "\0" in text:
-            raise BadRecordError("the text holds a NUL character (U+0000); remove it")
-        return text
+        return check_text(self._columns.text_join.join(pieces), "the text", self._text_fields)
 
     def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
-        name = self._columns.labels
-        value = _get(record, name)
+        value = _get(record, self._columns.labels)
         if self._cells is not None:
             value = self._cells.split(value, where)
+        what = self._label_field
         if isinstance(value, str):
-            raise BadRecordError(
-                f"the field {name!r} is the string {short(value)}; write a list of strings, [{short(value)}]"
-            )
+            raise BadRecordError(f"{what} is the string {short(value)}; write a list of strings, [{short(value)}]")
         if not isinstance(value, list):
-            raise BadRecordError(f"the field {name!r} must be a list of strings, found {kind(value)}: {short(value)}")
-        labels = [check_label(label, name) for label in value]
+            raise BadRecordError(f"{what} must be a list of strings, found {kind(value)}: {short(value)}")
+        labels = value if are_sound(value) else [check_label(label, what) for label in value]
         unique = dict.fromkeys(labels)
         self._report.trimmed_labels += sum(map(operator.ne, labels, value))
         return tuple(unique), len(value) - len(unique)
 
     def _name(self, record: Mapping[str, Any], name: str, optional: bool) -> str | int | None:
         value = record.get(name) if optional else _get(record, name)
-        if value is None or value == "":
-            return None
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if not isinstance(value, str):
-            raise BadRecordError(
-                f"the field {name!r} must be a string or a whole number, found {kind(value)}: {short(value)}"
-            )
-        if "\0" in value:
-            raise BadRecordError(f"the field {name!r} holds a NUL character (U+0000); remove it")
-        return value
+        return None if value is None else check_name(value, f"the field {name!r}")
 
     def _weight(self, value: object) -> float:
-        name = self._columns.weight
-        number = value
+        what = f"the weight (field {self._columns.weight!r})"
         if self._cells is not None and isinstance(value, str):
-            try:
-                number = float(value)
-            except ValueError:
-                number = None
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise BadRecordError(f"the weight (field {name!r}) must be a number, found {short(value)}")
-        if not math.isfinite(number) or number < 0 or number > LARGEST_WEIGHT:
-            raise BadRecordError(
-                f"the weight (field {name!r}) must be a finite number, 0 or more, found {short(value)}"
-            )
-        return float(number)
+            with suppress(ValueError):
+                value = float(value)
+        return check_weight(value, what)
 
 
 class LabelCells:
@@ -250,24 +283,6 @@ class LabelCells:
             "or belong to one; give label_separator=',' to split there, or label_separator='' if each cell "
             "is one label"
         )
-
-
-def check_label(label: object, name: str) -> str:
-    """Return the label without white space around it; BadRecordError when it cannot be a label."""
-    if not isinstance(label, str):
-        hint = f'; write "{label}"' if isinstance(label, int) and not isinstance(label, bool) else ""
-        raise BadRecordError(
-            f"the field {name!r} must be a list of strings, found {kind(label)} in it: {short(label)}{hint}"
-        )
-    if not label.strip():
-        raise BadRecordError(f"the field {name!r} has an empty label; remove it (an empty list means: no labels)")
-    if "\0" in label:
-        raise BadRecordError(f"the field {name!r} has a label with a NUL character (U+0000): {short(label)}; remove it")
-    label = label.strip()
-    problem = id_problem(label)
-    if problem is not None:
-        raise BadRecordError(f"in the field {name!r}, {problem}")
-    return label
 
 
 def _get(record: Mapping[str, Any], name: str) -> Any:

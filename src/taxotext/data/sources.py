@@ -1,4 +1,4 @@
-"""Opening a corpus file or stream and reading its lines, with a sentence for whatever can go wrong there."""
+"""Opening a file or stream and reading its lines, with a sentence for whatever can go wrong there."""
 
 from __future__ import annotations
 
@@ -10,41 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from taxotext.data import detect
 from taxotext.errors import DataError, nearest
 
-FORMATS = (
-    "jsonl",
-    "csv",
-    "tsv",
-    "parquet",
-    "annif-tsv",
-    "annif-jsonl",
-    "annif-folder",
-    "dataset",
-    "libmultilabel",
-    "svmlight",
-    "xc-json",
-)
-"""The formats of a corpus; those that are lines of text may end in ``.gz``."""
-
-UNPACKED = frozenset({"parquet", "annif-folder", "dataset"})
-"""Formats that are never in a ``.gz`` file."""
-
 Lines = Iterator[tuple[int, bytes]]
-
-_SUFFIXES = {
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "csv": "csv",
-    "tsv": "tsv",
-    "tab": "tsv",
-    "parquet": "parquet",
-    "svm": "svmlight",
-    "svmlight": "svmlight",
-    "libsvm": "svmlight",
-}
-_KNOWN = "jsonl, csv or tsv, each also with .gz, or parquet"
 
 
 def source_name(source: Path | str | BinaryIO) -> str:
@@ -55,94 +23,34 @@ def source_name(source: Path | str | BinaryIO) -> str:
     return name if isinstance(name, str) and name else "<stream>"
 
 
-def parse_format(format: str) -> tuple[str, bool]:
-    """Split a format as a user writes it into (one of :data:`FORMATS`, compressed).
-
-    >>> parse_format("csv.gz")
-    ('csv', True)
-    """
-    lowered = str(format).lower().lstrip(".")
-    stem, compressed = (lowered[:-3], True) if lowered.endswith(".gz") else (lowered, False)
-    kind = stem if stem in FORMATS else _SUFFIXES.get(stem)
-    if kind is None:
-        hint = nearest(stem, FORMATS)
-        raise DataError(
-            f"unknown corpus format {format!r}; choose one of {', '.join(FORMATS)}; "
-            f"those that are lines of text may end in .gz.{hint}"
-        )
-    if compressed and kind in UNPACKED:
-        raise DataError(f"the corpus format {kind} is never packed as .gz; give {kind!r}")
-    return kind, compressed
-
-
-def format_of_path(path: Path) -> tuple[str, bool]:
-    """Guess (format, compressed) from the suffix of a path; DataError when it says nothing."""
-    suffixes = [suffix.lower().lstrip(".") for suffix in path.suffixes]
-    compressed = bool(suffixes) and suffixes[-1] == "gz"
-    suffix = (suffixes[:-1] if compressed else suffixes)[-1:]
-    if suffix and suffix[0] in _SUFFIXES:
-        if compressed and _SUFFIXES[suffix[0]] in UNPACKED:
-            raise DataError(f"{path}: a {suffix[0]} file is packed inside; unpack it and take .gz off its name")
-        return _SUFFIXES[suffix[0]], compressed
-    if suffix == ["json"]:
-        raise DataError(
-            f"{path}: a .json file is one value, a corpus has one JSON object a line; write it so and name "
-            "it .jsonl (or give format='jsonl' when it is so already)"
-        )
-    what = f"the suffix {'.' + suffix[0]!r} is none of a corpus file" if suffix else "the file name has no suffix"
-    raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format")
-
-
-def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[str, bool]:
-    """Return (format, compressed) from the setting, or from the path where there is none."""
-    if format is not None:
-        kind, compressed = parse_format(format)
-        # A path says itself whether it is compressed, so that format="csv" works for data.txt.gz too.
-        if isinstance(source, (str, Path)) and str(source).lower().endswith(".gz") and kind not in UNPACKED:
-            compressed = True
-        return kind, compressed
-    if isinstance(source, (str, Path)):
-        return _found_format(Path(source))
-    raise DataError(f"{source_name(source)}: a stream has no suffix; give its format ({_KNOWN})")
-
-
-def _found_format(path: Path) -> tuple[str, bool]:
-    """(format, compressed) from the suffix, the first line, or what is in the folder."""
+def check_path(path: Path, *, folder: bool = False) -> None:
+    """Raise DataError unless ``path`` is there, and is no folder unless it may be one (``folder``)."""
     try:
         if path.is_dir():
-            check_path(path)
-            return str(detect.folder_format(path)), False
-    except (OSError, ValueError):  # no possible file name; check_path says so
-        pass
-    suffixes = [suffix.lower().lstrip(".") for suffix in path.suffixes]
-    compressed = bool(suffixes) and suffixes[-1] == "gz"
-    suffix = (suffixes[:-1] if compressed else suffixes)[-1:]
-    found = detect.sniff(path, _SUFFIXES.get(suffix[0], suffix[0]), compressed) if suffix else None
-    return (found, compressed) if found else format_of_path(path)
-
-
-def check_path(path: Path, format: str | None = None) -> None:
-    """Raise DataError unless ``path`` is there and is no folder other than one of a corpus.
-
-    A ``format`` whose corpora are folders is taken at its word.
-    """
-    try:
-        if path.is_dir():
-            if format in ("annif-folder", "dataset") or detect.folder_format(path) is not None:
+            if folder:
                 return
             raise DataError(f"{path}: this is a folder; name a file in it")
         if path.exists():
             return
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a name that no file system takes: too long, or with a NUL character
+    except (OSError, ValueError) as error:  # a name that no file system takes: too long, or with a NUL character
         raise DataError(f"{str(path)!r} is not a possible file name: {error}") from error
     parent = path.parent
     if not parent.is_dir():
         raise DataError(f"{path}: no such file; the folder {parent} does not exist")
     hint = nearest(path.name, (entry.name for entry in parent.iterdir()))
     raise DataError(f"{path}: no such file.{hint or ' Check the name.'}")
+
+
+def encoding_fault(line: bytes) -> str | None:
+    """Return the reason why a line is not text in UTF-8, or None when it is."""
+    if b"\0" in line:
+        return f"there is a NUL byte at byte {line.index(0) + 1}; remove it, or save the file as UTF-8 text"
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = line[error.start]
+        return f"the line is not UTF-8 (byte 0x{byte:02X} at byte {error.start + 1}); save the file as UTF-8"
+    return None
 
 
 @contextmanager

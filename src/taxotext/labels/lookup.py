@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -11,32 +13,38 @@ import numpy.typing as npt
 from taxotext.errors import SHOWN_PROBLEMS, LabelError, nearest
 from taxotext.wording import counted
 
+LARGEST = 60_000
+"""How many ids, at most, a label is compared with; of more only those are found that are one slip away from it."""
 _COMPARED = 500
 """How many ids, at most, a label is compared with letter by letter; the likeliest are taken."""
-_COUNTED = 50_000
-"""Of how many ids pairs of letters are counted at a time: about 60 MB for ids of 50 letters."""
+_LONGEST = 200
+"""Letters of a label of which the slips are tried."""
 _PAIRS = 128
 """Pairs of letters are counted in so many classes."""
 
 
-def hint(label: object, ids: Sequence[str]) -> str:
+def hint(label: object, ids: Collection[str]) -> str:
     """:func:`hints` for one label."""
     return hints([label], ids)[0]
 
 
-def hints(labels: Sequence[object], ids: Sequence[str]) -> list[str]:
+def hints(labels: Sequence[object], ids: Collection[str]) -> list[str]:
     """What the user may have meant by each of ``labels``, as a sentence after a blank; empty when nothing is near.
 
     An id that differs only in case, white space or Unicode characters comes first, then the one with most letters in
-    common. Labels after the first :data:`SHOWN_PROBLEMS` are not looked up: messages do not show them.
+    common. Among more than :data:`LARGEST` ids, which take milliseconds if they are the keys of a mapping, only slips
+    of one letter are found. Labels after the first :data:`SHOWN_PROBLEMS` are not looked up: messages do not show them.
     """
     asked = list(labels[:SHOWN_PROBLEMS])
-    known: dict[str, str] = {}
-    for other in ids:
-        known.setdefault(fold(other), other)
-    found = [_odd_type(label, ids) if not isinstance(label, str) else _alike(label, known) for label in asked]
+    if len(ids) > LARGEST:
+        known: Mapping[str, str] | None = None
+        there: Collection[str] = ids if isinstance(ids, Mapping) else frozenset(ids)
+    else:
+        there = ids = list(ids)
+        known = {fold(other): other for other in reversed(ids)}
+    found = [_odd_type(label, there) if not isinstance(label, str) else _alike(label, there, known) for label in asked]
     far = [label for label, sentence in zip(asked, found, strict=True) if sentence is None and isinstance(label, str)]
-    near = iter(_nearest(far, ids))
+    near = iter(_one_slip(far, there) if known is None else _nearest(far, list(ids)))
     return [next(near) if sentence is None else sentence for sentence in found] + [""] * (len(labels) - len(asked))
 
 
@@ -58,7 +66,9 @@ def other_form(one: str, other: str) -> str | None:
     return None
 
 
-def missing(asked: Sequence[str], found: Sequence[int], where: Sequence[str] | None, ids: Sequence[str]) -> LabelError:
+def missing(
+    asked: Sequence[str], found: Sequence[int], where: Sequence[str] | None, ids: Collection[str]
+) -> LabelError:
     """The error that lists each label of ``asked`` with index -1 in ``found`` once, with its first place."""
     positions: dict[str, list[int]] = {}
     for position, index in enumerate(found):
@@ -76,12 +86,22 @@ def missing(asked: Sequence[str], found: Sequence[int], where: Sequence[str] | N
     )
 
 
-def _odd_type(label: object, ids: Sequence[str]) -> str:
+def _odd_type(label: object, ids: Collection[str]) -> str:
     return f" Label ids are text, not {type(label).__name__}; write {str(label)!r}." if str(label) in ids else ""
 
 
-def _alike(label: str, known: dict[str, str]) -> str | None:
-    found = known.get(fold(label))
+def _alike(label: str, ids: Collection[str], folded: Mapping[str, str] | None) -> str | None:
+    """The sentence for an id that differs in case, white space or Unicode characters only.
+
+    ``folded`` has the ids by their folded form; without it the usual ways to write the label are looked for.
+    """
+    if folded is not None:
+        found = folded.get(fold(label))
+    else:
+        tidy = " ".join(label.split())
+        ways = [tidy, *(unicodedata.normalize(form, tidy) for form in ("NFC", "NFKC", "NFD"))]
+        ways += [tidy.casefold(), tidy.lower(), tidy.upper(), tidy.capitalize(), tidy.title()]
+        found = next((way for way in ways if way in ids), None)
     if found is None:
         return None
     form = other_form(label, found)
@@ -92,27 +112,35 @@ def _alike(label: str, known: dict[str, str]) -> str | None:
     )
 
 
-def _nearest(labels: Sequence[str], ids: Sequence[str]) -> list[str]:
-    """The nearest id of each label, compared letter by letter with those that share most pairs of letters.
+def _one_slip(labels: Sequence[str], ids: Collection[str]) -> list[str]:
+    """The id that each label is one slip away from: two letters swapped, one too many, missing, or another one."""
+    sentences = []
+    for label in labels:
+        letters = sorted({*label, *string.ascii_letters, *string.digits, *" -_./:#"})
+        cuts = [(label[:i], label[i:]) for i in range(len(label) + 1)] if len(label) <= _LONGEST else []
+        slips = chain(
+            (begin + end[1::-1] + end[2:] for begin, end in cuts),
+            (begin + end[1:] for begin, end in cuts),
+            (begin + letter + end for begin, end in cuts for letter in letters),
+            (begin + letter + end[1:] for begin, end in cuts for letter in letters),
+        )
+        found = next((slip for slip in slips if slip in ids), None)
+        sentences.append("" if found is None else f" Did you mean {found!r}?")
+    return sentences
 
-    Comparing with all of hundreds of thousands would take seconds for each label.
-    """
+
+def _nearest(labels: Sequence[str], ids: Sequence[str]) -> list[str]:
+    """The nearest id of each label, compared letter by letter with those that share most pairs of letters."""
     if not labels:
         return []
     if len(ids) <= _COMPARED:
         return [nearest(label, ids) for label in labels]
-    wanted = _pairs(labels)
-    best: list[list[tuple[int, int]]] = [[] for _ in labels]  # (pairs that differ, index)
-    for start in range(0, len(ids), _COUNTED):
-        there = _pairs(ids[start : start + _COUNTED])
-        for row, chosen in zip(wanted, best, strict=True):
-            differ = np.abs(there - row).sum(axis=1, dtype=np.int64)
-            few = np.argsort(differ, kind="stable")[:_COMPARED]
-            chosen.extend(zip(differ[few].tolist(), (few + start).tolist(), strict=True))
-    return [
-        nearest(label, (ids[index] for _, index in sorted(chosen)[:_COMPARED]))
-        for label, chosen in zip(labels, best, strict=True)
-    ]
+    there = _pairs(ids)  # about 60 MB for ids of 50 letters
+    sentences = []
+    for label, row in zip(labels, _pairs(labels), strict=True):
+        differ = np.abs(there - row).sum(axis=1, dtype=np.int64)
+        sentences.append(nearest(label, (ids[i] for i in np.argsort(differ, kind="stable")[:_COMPARED])))
+    return sentences
 
 
 def _pairs(labels: Sequence[str]) -> npt.NDArray[np.int16]:

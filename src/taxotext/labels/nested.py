@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from taxotext.errors import TaxonomyError, nearest
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 
-_OBJECT_KEYS = ("id", "name", "children")
+_OBJECT_KEYS = ("id", "name", "description", "children")
 _TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
 
 
@@ -44,7 +46,8 @@ class _Entry(NamedTuple):
     """One label met in the file, the value that holds its children, and where both are."""
 
     id: Any
-    name: Any
+    texts: dict[str, Any]
+    """Its name and description, where it has them."""
     children: Any
     path: str
     line: int | None
@@ -58,6 +61,8 @@ def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
     Raises:
         TaxonomyError: with the key path (and the line in YAML) of each problem.
     """
+    if not as_yaml and (parts := _sound_saved(text)) is not None:
+        return parts
     top = _parse_yaml(text, path) if as_yaml else _parse_json(text, path)
     if isinstance(top, _Mapping) and _is_saved(top):
         return _saved(top, path)
@@ -70,7 +75,7 @@ def is_yaml_name(path: Path) -> bool:
 
 
 def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """The taxonomy as a list of ``{"id", "name", "children"}``; keys without content are left out.
+    """The taxonomy as a list of ``{"id", "name", "description", "children"}``; keys without content are left out.
 
     A label with several parents stands below each of them, its children only below the first.
     """
@@ -86,6 +91,8 @@ def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
         seen.add(node)
         if taxonomy.names[node] is not None:
             entry["name"] = taxonomy.names[node]
+        if taxonomy.descriptions[node] is not None:
+            entry["description"] = taxonomy.descriptions[node]
         children = taxonomy.children(node).tolist()
         if children:
             entry["children"] = []
@@ -129,6 +136,20 @@ def _is_saved(top: _Mapping) -> bool:
     return len(top.pairs) == 1 and top.pairs[0][0] == "labels" and isinstance(top.pairs[0][1], list | _Sequence)
 
 
+def _sound_saved(text: str) -> building.Parts | None:
+    """The parts of a sound ``Taxonomy.to_dict`` in JSON, a tenth of the work; None for any other content."""
+    if text.count('"labels"') != 1:  # a key twice is a mistake, which orjson does not see
+        return None
+    try:
+        top = orjson.loads(text)
+    except ValueError:
+        return None
+    entries = top.get("labels") if isinstance(top, dict) and len(top) == 1 else None
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and "children" not in e for e in entries):
+        return None
+    return building.sound_dict(entries)
+
+
 def _saved(top: _Mapping, path: Path) -> building.Parts:
     try:
         entries = _plain(top.pairs[0][1])
@@ -156,7 +177,8 @@ def _is_object(value: Any) -> bool:
     """Whether a mapping says something about one label, rather than having labels for keys."""
     if not isinstance(value, _Mapping) or not value.pairs:
         return False
-    if all(key in _OBJECT_KEYS for key, _, _ in value.pairs):
+    # what is below a label called description is no text
+    if all(key in _OBJECT_KEYS and (key != "description" or isinstance(inner, str)) for key, inner, _ in value.pairs):
         return True
     # a label may be called id (a language, say): what is below it is no text
     return any(key == "id" and isinstance(inner, str | int | float | _Odd) for key, inner, _ in value.pairs)
@@ -169,7 +191,7 @@ class _Walk:
         self.file = path
         self.problems: list[str] = []
         self.edges: dict[tuple[str | None, str], str] = {}
-        self.names: dict[str, building.Name] = {}
+        self.texts: dict[str, dict[str, building.Name]] = {"name": {}, "description": {}}
         self.stack: list[tuple[str | None, _Entry]] = []
 
     def parts(self, top: Any) -> building.Parts:
@@ -186,11 +208,13 @@ class _Walk:
                 continue
             # a label written out below several parents repeats its own edges: that is no mistake
             self.edges.setdefault((parent, entry.id), self._place(entry.path, entry.line))
-            self._add_name(entry)
+            for what, text in entry.texts.items():
+                self._add_text(entry, what, text)
             self._push(entry.id, entry.children, entry.below, entry.line)
         return building.build(
             list(self.edges),
-            names=self.names.values(),
+            names=self.texts["name"].values(),
+            descriptions=self.texts["description"].values(),
             where=list(self.edges.values()),
             source=str(self.file),
             problems=self.problems,
@@ -226,20 +250,20 @@ class _Walk:
         for key, inner, line in value.pairs:
             step = f"{path}{_step(key)}"
             if not _is_object(inner):
-                entries.append(_Entry(key, None, inner, step, line, step))
+                entries.append(_Entry(key, {}, inner, step, line, step))
                 continue
             found = self._object(inner, step)
             if found.get("id", key) != key:
                 self._report(
                     step, line, f"the object below {key!r} has the id {found['id']!r}; for a single child write a list"
                 )
-            entries.append(_Entry(key, found.get("name"), found.get("children"), step, line, f"{step}.children"))
+            entries.append(_Entry(key, _texts(found), found.get("children"), step, line, f"{step}.children"))
         return entries
 
     def _listed(self, item: Any, path: str, line: int | None) -> list[_Entry]:
         """The labels of one item of a list: text, an object with an id, or a mapping of names."""
         if isinstance(item, str):
-            return [_Entry(item, None, None, path, line, path)]
+            return [_Entry(item, {}, None, path, line, path)]
         if not isinstance(item, _Mapping):
             self._wrong(path, line, item, "a label (text) or a mapping")
             return []
@@ -249,7 +273,7 @@ class _Walk:
         if "id" not in found:
             self._report(path, line, "an object without 'id'; add the id of the label")
             return []
-        return [_Entry(found["id"], found.get("name"), found.get("children"), path, line, f"{path}.children")]
+        return [_Entry(found["id"], _texts(found), found.get("children"), path, line, f"{path}.children")]
 
     def _object(self, item: _Mapping, path: str) -> dict[str, Any]:
         """The values of an object by their keys."""
@@ -264,17 +288,15 @@ class _Walk:
                 found[key] = inner
         return found
 
-    def _add_name(self, entry: _Entry) -> None:
-        if entry.name is None:
+    def _add_text(self, entry: _Entry, what: str, text: Any) -> None:
+        place = self._place(f"{entry.path}.{what}", entry.line)
+        if not isinstance(text, str):
+            self._wrong(f"{entry.path}.{what}", entry.line, text, "text")
             return
-        place = self._place(f"{entry.path}.name", entry.line)
-        if not isinstance(entry.name, str):
-            self._wrong(f"{entry.path}.name", entry.line, entry.name, "text")
-            return
-        first = self.names.setdefault(entry.id, building.Name(entry.id, entry.name, place))
-        if first.name != entry.name:
+        first = self.texts[what].setdefault(entry.id, building.Name(entry.id, text, place))
+        if first.name != text:
             self.problems.append(
-                f"{place}: {entry.id!r} has the name {entry.name!r} here and {first.name!r} at {first.where}; keep one"
+                f"{place}: {entry.id!r} has the {what} {text!r} here and {first.name!r} at {first.where}; keep one"
             )
 
     def _wrong(self, path: str, line: int | None, value: Any, expected: str) -> None:
@@ -294,6 +316,11 @@ class _Walk:
 
     def _place(self, path: str, line: int | None) -> str:
         return f"{self.file} at {path}" if line is None else f"{self.file}:{line} at {path}"
+
+
+def _texts(found: dict[str, Any]) -> dict[str, Any]:
+    """The name and the description among the values of an object."""
+    return {what: found[what] for what in ("name", "description") if found.get(what) is not None}
 
 
 def _items(value: list[Any] | _Sequence) -> list[tuple[Any, int | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
@@ -44,9 +44,10 @@ def read_taxonomy(
             nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos) and else from the content (a TAB: edges; a leading
             ``{`` or ``[``: nested; else paths).
         separator: between the labels of a path.
-        names: a file of display names, ``id<TAB>name``; they come before those of the taxonomy's own file, which
-            labels that it does not name keep.
-        language: of the names in a SKOS file, such as ``de``; where one is missing: English, else any.
+        names: a file of display names and perhaps descriptions, ``id<TAB>name<TAB>description``; they come before
+            those of the taxonomy's own file, which labels that it does not name keep.
+        language: of the names and descriptions in a SKOS file, such as ``de``; where one is missing: English, else
+            any.
         ids: of the labels of a SKOS file: ``uri`` or ``notation``.
 
     Raises:
@@ -60,7 +61,7 @@ def read_taxonomy(
     skos.check_ids(ids)
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
-    rows = _name_rows(Path(names)) if names is not None else []
+    rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [])
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
         taxonomy = Taxonomy(*nested.read_nested(files.decode(content, path), path, as_yaml=as_yaml))
@@ -72,20 +73,33 @@ def read_taxonomy(
         taxonomy = _read_edges(path, content)
     if names is None:
         return taxonomy
-    parts = building.build([], labels=taxonomy.ids, names=rows, source=str(names))
-    renamed = {row.id for row in rows}
-    both = zip(taxonomy.ids, parts.names, taxonomy.names, strict=True)
-    kept = tuple(new if label in renamed else own for label, new, own in both)
-    return Taxonomy(taxonomy.ids, kept, taxonomy.edge_index)
+    parts = building.build([], labels=taxonomy.ids, names=rows.names, descriptions=rows.descriptions, source=str(names))
+    shown, meanings = list(taxonomy.names), list(taxonomy.descriptions)
+    for row in rows.names:
+        shown[taxonomy.index(row.id)] = parts.names[taxonomy.index(row.id)]
+    for row in rows.descriptions:
+        meanings[taxonomy.index(row.id)] = building.tidy_text(row.name)
+    return Taxonomy(taxonomy.ids, tuple(shown), taxonomy.edge_index, tuple(meanings))
 
 
 def read_names(path: Path | str) -> dict[str, str]:
     """Read display names, a line ``id<TAB>name`` for each label; the name may be empty (no name).
 
+    A third column holds descriptions, which :func:`read_descriptions` reads.
+
     Raises:
         TaxonomyError: listing malformed lines and ids that are named twice.
     """
-    return {row.id: row.name or "" for row in _name_rows(Path(path))}
+    return {row.id: row.name or "" for row in _name_rows(Path(path)).names}
+
+
+def read_descriptions(path: Path | str) -> dict[str, str]:
+    """Read the third column of a file of names: ``id<TAB>name<TAB>description``, for lines that have one.
+
+    Raises:
+        TaxonomyError: as :func:`read_names`.
+    """
+    return {row.id: row.name or "" for row in _name_rows(Path(path)).descriptions}
 
 
 def taxonomy_from_paths(labels: Iterable[str], separator: str = "/", *, where: Sequence[str] | None = None) -> Taxonomy:
@@ -230,13 +244,24 @@ def _path_problem(label: str, separator: str) -> str | None:
     return None
 
 
-def _name_rows(path: Path) -> list[building.Name]:
+class _NamesFile(NamedTuple):
+    """The lines of a file of names, and the descriptions of those that have one."""
+
+    names: list[building.Name]
+    descriptions: list[building.Name]
+
+
+def _name_rows(path: Path) -> _NamesFile:
     problems: list[str] = []
     rows: dict[str, building.Name] = {}
+    descriptions: list[building.Name] = []
     for line, place in files.split_lines(files.read_bytes(path), path, problems):
         columns = line.split("\t")
-        if len(columns) != 2:
-            problems.append(f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write id<TAB>name")
+        if len(columns) not in (2, 3):
+            problems.append(
+                f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write id<TAB>name, "
+                "or id<TAB>name<TAB>description"
+            )
         elif problem := building.id_problem(columns[0]):
             problems.append(f"{place}: {problem}")
         elif columns[0] in rows:
@@ -244,6 +269,7 @@ def _name_rows(path: Path) -> list[building.Name]:
             problems.append(f"{place}: the id {columns[0]!r} is named twice (first at {first}); remove one")
         else:
             rows[columns[0]] = building.Name(columns[0], columns[1], place)
+            descriptions += [building.Name(columns[0], text, place) for text in columns[2:]]
     if problems:
         raise TaxonomyError(f"The names file {path} has {counted(len(problems), 'problem')}:", problems)
-    return list(rows.values())
+    return _NamesFile(list(rows.values()), descriptions)

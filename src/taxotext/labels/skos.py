@@ -6,6 +6,7 @@ What is read of a concept (Miles & Bechhofer 2009, "SKOS Simple Knowledge Organi
   (``iso-thes:broaderGeneric``, ``broaderPartitive``, ``broaderInstantial`` and their inverses): an edge. Several
   parents are allowed. ``skos:broaderTransitive`` and ``narrowerTransitive`` are ignored: they state the closure.
 * ``skos:prefLabel``: the display name, in the wanted language.
+* ``skos:definition``, or ``skos:scopeNote`` where there is none: the description, in the wanted language.
 * ``skos:notation``: another id of the label, if asked for.
 * ``skos:topConceptOf`` and ``skos:hasTopConcept``: a label of the top level, where it has no broader concept.
 * ``owl:deprecated true``: the concept and its edges are left out and counted in the log.
@@ -63,11 +64,12 @@ _NAMED = {"turtle": "Turtle", "xml": "RDF/XML", "nt": "N-Triples", "json-ld": "J
 
 
 class _Concept(NamedTuple):
-    """A concept that is kept: its URI, the id of its label, its display name."""
+    """A concept that is kept: its URI, the id of its label, its display name and its description."""
 
     uri: str
     id: str
     name: str | None
+    description: str | None
 
 
 def is_skos_name(path: Path) -> bool:
@@ -81,8 +83,8 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     Args:
         content: of the file, unpacked.
         path: its name, for the syntax and for sentences.
-        language: of the display names, such as ``de``; where a concept has no name in it (or in a variety of it such as
-            ``de-AT``), the English one is taken, else one without a language, else the first of any language.
+        language: of names and descriptions, such as ``de``; where a concept has none in it (or in a variety of it such
+            as ``de-AT``), the English one is taken, else one without a language, else the first of any language.
         ids: ``uri``, or ``notation`` for ``skos:notation``.
 
     Raises:
@@ -108,7 +110,8 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     return building.build(
         pairs,
         labels=[concept.id for concept in concepts.values()],
-        names=[building.Name(concept.id, concept.name, None) for concept in concepts.values()],
+        names=[(concept.id, concept.name, None) for concept in concepts.values()],
+        descriptions=[(concept.id, concept.description, None) for concept in concepts.values()],
         where=where,
         source=str(path),
         problems=problems,
@@ -262,7 +265,15 @@ def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems
             f"{path}: holds no concepts (nothing of the type skos:Concept that is not deprecated); "
             "is it a SKOS vocabulary?"
         )
-    concepts = {uri: _Concept(uri, _id_of(graph, uri, ids, problems), _name_of(graph, uri, language)) for uri in kept}
+    concepts = {
+        uri: _Concept(
+            uri,
+            _id_of(graph, uri, ids, problems),
+            _text_of(graph, uri, "prefLabel", language),
+            _text_of(graph, uri, "definition", language) or _text_of(graph, uri, "scopeNote", language),
+        )
+        for uri in kept
+    }
     doubled = _doubled(concepts.values(), problems)
     return {uri: concept for uri, concept in concepts.items() if concept.id and uri not in doubled}
 
@@ -301,18 +312,19 @@ def _doubled(concepts: Iterable[_Concept], problems: list[str]) -> set[str]:
     return doubled
 
 
-def _name_of(graph: Graph, uri: str, language: str | None) -> str | None:
+def _text_of(graph: Graph, uri: str, relation: str, language: str | None) -> str | None:
+    """What the concept is given by a relation of SKOS, in the language, else in the one that comes nearest."""
     from rdflib import Literal, URIRef
 
-    names = [value for value in graph.objects(URIRef(uri), URIRef(f"{SKOS}prefLabel")) if isinstance(value, Literal)]
+    texts = [value for value in graph.objects(URIRef(uri), URIRef(SKOS + relation)) if isinstance(value, Literal)]
     wanted = [code.lower() for code in (language, FALLBACK) if code]
 
-    def order(name: Literal) -> tuple[int, str, str]:
-        tag = (name.language or "").lower()
+    def order(text: Literal) -> tuple[int, str, str]:
+        tag = (text.language or "").lower()
         ranks = [2 * i + (tag != code) for i, code in enumerate(wanted) if f"{tag}-".startswith(f"{code}-")]
-        return min(ranks, default=2 * len(wanted) + bool(tag)), tag, str(name)
+        return min(ranks, default=2 * len(wanted) + bool(tag)), tag, str(text)
 
-    return str(min(names, key=order)) if names else None
+    return str(min(texts, key=order)) if texts else None
 
 
 def _edges(graph: Graph, concepts: dict[str, _Concept], path: Path) -> list[tuple[str, str]]:
@@ -355,9 +367,9 @@ def dump_skos(taxonomy: Taxonomy, path: Path) -> str:
         lines.append(f"{node[i]} <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{SKOS}Concept> .")
         if not all_uris:
             lines.append(f"{node[i]} <{SKOS}notation> {_literal(label)} .")
-        name = taxonomy.names[i]
-        if name is not None:
-            lines.append(f"{node[i]} <{SKOS}prefLabel> {_literal(name)} .")
+        for relation, text in (("prefLabel", taxonomy.names[i]), ("definition", taxonomy.descriptions[i])):
+            if text is not None:
+                lines.append(f"{node[i]} <{SKOS}{relation}> {_literal(text)} .")
         lines.extend(f"{node[i]} <{SKOS}broader> {node[parent]} ." for parent in taxonomy.parents(i))
     return "".join(f"{line}\n" for line in lines)
 

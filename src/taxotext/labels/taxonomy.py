@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +26,7 @@ CLOSURE_POLICIES: tuple[str, ...] = get_args(ClosurePolicy)
 
 
 class Taxonomy:
-    """N labels, each with an id, perhaps a display name, and any number of parents.
+    """N labels, each with an id, perhaps a display name and a description, and any number of parents.
 
     Labels are numbered 0..N-1 in the order of first appearance. The artificial root of taxonomy files is not
     a label: top-level labels have no parent. A flat label set is a taxonomy without edges. All arrays are
@@ -34,8 +36,8 @@ class Taxonomy:
     :func:`~taxotext.labels.read_taxonomy`, which check their input; the constructor takes parts already
     checked.
 
-    Two taxonomies are equal when ids, their order, names and edges are: the order is what trained weights
-    rely on.
+    Two taxonomies are equal when ids, their order, names, descriptions and edges are: the order is what trained
+    weights rely on.
 
     >>> taxonomy = Taxonomy.from_edges([(None, "animal"), ("animal", "dog"), (None, "pet"), ("pet", "dog")])
     >>> taxonomy
@@ -50,9 +52,18 @@ class Taxonomy:
     """Display names, None where there is none; they may repeat."""
     edge_index: Int64Array
     """int64 (2, E): row 0 parents, row 1 children, sorted by parent, then child."""
+    descriptions: tuple[str | None, ...]
+    """What each label means, in a sentence or more; None where there is none."""
 
-    def __init__(self, ids: tuple[str, ...], names: tuple[str | None, ...], edge_index: Int64Array) -> None:
-        self.__dict__.update(ids=ids, names=names, edge_index=edge_index)
+    def __init__(
+        self,
+        ids: tuple[str, ...],
+        names: tuple[str | None, ...],
+        edge_index: Int64Array,
+        descriptions: tuple[str | None, ...] | None = None,
+    ) -> None:
+        descriptions = (None,) * len(ids) if descriptions is None else descriptions
+        self.__dict__.update(ids=ids, names=names, edge_index=edge_index, descriptions=descriptions)
 
     @classmethod
     def from_edges(
@@ -99,13 +110,21 @@ class Taxonomy:
         return cls(*building.from_dict(content))
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready copy: ``{"labels": [{"id": ..., "name": ..., "parents": [ids]}]}``."""
-        return {
-            "labels": [
-                {"id": label, "name": self.names[i], "parents": [self.ids[p] for p in self.parents(i)]}
-                for i, label in enumerate(self.ids)
-            ]
-        }
+        """A JSON-ready copy: ``{"labels": [{"id": ..., "name": ..., "parents": [ids]}]}``.
+
+        Labels with a description have the key ``description`` too.
+        """
+        bounds = self._parents.indptr.tolist()
+        above = [self.ids[parent] for parent in self._parents.indices.tolist()]
+        labels: list[dict[str, Any]] = [
+            {"id": label, "name": name, "parents": above[start:end]}
+            for label, name, (start, end) in zip(self.ids, self.names, pairwise(bounds), strict=True)
+        ]
+        if self.has_descriptions:
+            for entry, description in zip(labels, self.descriptions, strict=True):
+                if description is not None:
+                    entry["description"] = description
+        return {"labels": labels}
 
     def with_names(self, names: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error") -> Taxonomy:
         """The same taxonomy with these display names in place of its own.
@@ -119,15 +138,39 @@ class Taxonomy:
         """
         kept = {label: name for label, name in names.items() if unknown == "error" or label in self}
         parts = building.build([], labels=self.ids, names=building.named(kept))
-        return Taxonomy(self.ids, parts.names, self.edge_index)
+        return Taxonomy(self.ids, parts.names, self.edge_index, self.descriptions)
+
+    def with_descriptions(
+        self, descriptions: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error"
+    ) -> Taxonomy:
+        """The same taxonomy with these descriptions in place of its own.
+
+        Args:
+            descriptions: id -> text, which becomes one line; an empty one is no description.
+            unknown: whether descriptions of labels that the taxonomy lacks are an error.
+
+        Raises:
+            TaxonomyError: listing the descriptions of absent labels.
+
+        >>> Taxonomy.flat(["cats", "dogs"]).with_descriptions({"cats": "Small felines."}).descriptions
+        ('Small felines.', None)
+        """
+        kept = {label: text for label, text in descriptions.items() if unknown == "error" or label in self}
+        parts = building.build([], labels=self.ids, descriptions=building.named(kept))
+        return Taxonomy(self.ids, self.names, self.edge_index, parts.descriptions)
 
     # Labels
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The index of each label id."""
+        return MappingProxyType(dict(zip(self.ids, range(len(self.ids)), strict=True)))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, label: object) -> bool:
-        return label in self._index
+        return label in self.positions
 
     def name(self, i: int) -> str:
         """The display name of label i, or its id where it has none."""
@@ -138,15 +181,20 @@ class Taxonomy:
         """Whether any label has a display name."""
         return any(name is not None for name in self.names)
 
+    @cached_property
+    def has_descriptions(self) -> bool:
+        """Whether any label has a description."""
+        return any(description is not None for description in self.descriptions)
+
     def index(self, label: str) -> int:
         """The index of a label id.
 
         Raises:
             LabelError: naming the nearest id.
         """
-        found = self._index.get(label)
+        found = self.positions.get(label)
         if found is None:
-            raise LabelError(f"The taxonomy has no label {label!r}.{lookup.hint(label, self.ids)}")
+            raise LabelError(f"The taxonomy has no label {label!r}.{lookup.hint(label, self.positions)}")
         return found
 
     def indices(self, labels: Iterable[str]) -> Int32Array:
@@ -169,9 +217,9 @@ class Taxonomy:
                 id.
         """
         asked = list(labels)
-        found = [self._index.get(label, -1) for label in asked]
+        found = [self.positions.get(label, -1) for label in asked]
         if -1 in found:
-            raise lookup.missing(asked, found, where, self.ids)
+            raise lookup.missing(asked, found, where, self.positions)
         return np.array(found, dtype=np.int32)
 
     # Structure
@@ -293,7 +341,8 @@ class Taxonomy:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Taxonomy):
             return NotImplemented
-        return self.ids == other.ids and self.names == other.names and np.array_equal(self.edge_index, other.edge_index)
+        mine, theirs = (self.ids, self.names, self.descriptions), (other.ids, other.names, other.descriptions)
+        return mine == theirs and np.array_equal(self.edge_index, other.edge_index)
 
     def __hash__(self) -> int:
         return self._hash
@@ -309,15 +358,11 @@ class Taxonomy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # only the content travels to other processes; what follows from it is computed there when needed
-        return _restored, (self.ids, self.names, self.edge_index)
+        return _restored, (self.ids, self.names, self.edge_index, self.descriptions)
 
     @cached_property
     def _hash(self) -> int:
         return hash((self.ids, self.names, self.edge_index.tobytes()))
-
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {label: i for i, label in enumerate(self.ids)}
 
     @cached_property
     def _children(self) -> Rows:
@@ -358,9 +403,14 @@ class Taxonomy:
         return result
 
 
-def _restored(ids: tuple[str, ...], names: tuple[str | None, ...], edge_index: Int64Array) -> Taxonomy:
+def _restored(
+    ids: tuple[str, ...],
+    names: tuple[str | None, ...],
+    edge_index: Int64Array,
+    descriptions: tuple[str | None, ...] | None = None,
+) -> Taxonomy:
     graph.frozen(edge_index)
-    return Taxonomy(ids, names, edge_index)
+    return Taxonomy(ids, names, edge_index, descriptions)
 
 
 def _without(i: int, row: Int32Array) -> Int32Array:

@@ -27,8 +27,8 @@ def write_taxonomy(
 
     ``edges`` and ``paths`` keep the order of the labels when each label comes after at least one of its
     parents (as in every taxonomy read from paths); ``nested`` files are in depth-first order.
-    ``Taxonomy.to_dict`` keeps any order. Display names are kept by ``nested``; for ``edges`` write them
-    beside it with :func:`write_names`.
+    ``Taxonomy.to_dict`` keeps any order. Display names and descriptions are kept by ``nested`` and ``skos``; for
+    ``edges`` write them beside it with :func:`write_names`.
 
     Args:
         taxonomy: what to write.
@@ -67,8 +67,10 @@ def write_taxonomy(
 def write_names(names: Taxonomy | Mapping[str, str], path: Path | str, *, overwrite: bool = False) -> None:
     """Write display names, a line ``id<TAB>name`` each; a label without a name gets an empty one.
 
+    Lines of labels with a description have it in a third column.
+
     Args:
-        names: of whom.
+        names: a taxonomy, or id -> name.
         path: the file; packed when its name ends in ``.gz``.
         overwrite: whether an existing file may be replaced.
 
@@ -78,14 +80,15 @@ def write_names(names: Taxonomy | Mapping[str, str], path: Path | str, *, overwr
     path = Path(path)
     files.check_free(path, overwrite=overwrite)
     rows = (
-        [(label, name or "") for label, name in zip(names.ids, names.names, strict=True)]
+        zip(names.ids, names.names, names.descriptions, strict=True)
         if isinstance(names, Taxonomy)
-        else [(label, building.tidy_name(name) or "") for label, name in names.items()]
+        else [(label, building.tidy_text(name), None) for label, name in names.items()]
     )
-    problems = [problem for label, _ in rows if (problem := building.id_problem(label))]
+    lines = [(label, name or "") if text is None else (label, name or "", text) for label, name, text in rows]
+    problems = [problem for label, *_ in lines if (problem := building.id_problem(label))]
     if problems:
         raise TaxonomyError(f"The names cannot be written to {path}:", problems)
-    files.write_text(path, "".join(f"{label}\t{name}\n" for label, name in rows))
+    files.write_text(path, "".join("\t".join(columns) + "\n" for columns in lines))
 
 
 def _edges(taxonomy: Taxonomy, path: Path) -> str:
@@ -94,8 +97,10 @@ def _edges(taxonomy: Taxonomy, path: Path) -> str:
             f"The label {ROOT!r} cannot be written to {path}: files of edges use it for the artificial root; "
             "rename the label or use format='nested'."
         )
-    if taxonomy.has_names:
-        logger.info("%s: display names are not part of a file of edges; write_names keeps them", path)
+    lost = [("display names", taxonomy.has_names), ("descriptions", taxonomy.has_descriptions)]
+    if any(there for _, there in lost):
+        what = " and ".join(name for name, there in lost if there)
+        logger.info("%s: %s are not part of a file of edges; write_names keeps them", path, what)
     parents, children = taxonomy.edge_index
     pairs = [
         *((-1, int(root)) for root in taxonomy.roots),

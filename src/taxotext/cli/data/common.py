@@ -54,7 +54,12 @@ TaxonomyLanguage = Annotated[
 ]
 TaxonomyIds = Annotated[str, typer.Option(help="What labels of a SKOS file are known by: uri or notation.")]
 PathSeparator = Annotated[str, typer.Option(help="Between the steps of path labels.")]
-NamesFile = Annotated[Path | None, typer.Option("--names", help="Display names of the labels: id<TAB>name.")]
+NamesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--names", help="Display names of the labels: id<TAB>name, perhaps with a description in a third column."
+    ),
+]
 Encoder = Annotated[
     str | None,
     typer.Option(help="Count tokens as this encoder does: default, a hub name, or a folder."),

@@ -63,19 +63,18 @@ def convert(
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.data import read_corpus, write_corpus
-    from taxotext.data.sources import resolve_format
+    from taxotext.data.formats.table import resolve_format
     from taxotext.data.writers import output_format
     from taxotext.errors import ConfigError
     from taxotext.labels import read_taxonomy
 
-    formats = {
-        "--label-separator": (source, label_separator, resolve_format(source, input_format)[0]),
-        "--output-label-separator": (target, output_label_separator, output_format(target, to)),
-    }
-    for option, (path, separator, kind) in formats.items():
-        cells = ("csv", "tsv", "parquet", "dataset") if path == source else ("csv", "tsv")
-        if kind not in cells and separator is not None:
-            raise ConfigError(f"{path}: labels are lists in {kind.upper()}; leave {option} out.")
+    read, written = resolve_format(source, input_format)[0], output_format(target, to)
+    for option, separator, path, kind, cells in (
+        ("--label-separator", label_separator, source, read, read.cells),
+        ("--output-label-separator", output_label_separator, target, written, written.written_cells),
+    ):
+        if separator is not None and not cells:
+            raise ConfigError(f"{path}: labels are lists in {kind.name.upper()}; leave {option} out.")
     common.refuse_existing(source, [target], overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id)
     with common.quiet():
@@ -88,8 +87,8 @@ def convert(
             on_bad_line=on_bad_line,
             format=input_format,
         )
-    written = common.columns_to_write(columns, output_label_separator)
-    write_corpus(corpus, target, written, overwrite=overwrite, format=to)
+    columns = common.columns_to_write(columns, output_label_separator)
+    write_corpus(corpus, target, columns, overwrite=overwrite, format=to)
     note = make_reporter().note
     note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
     for sentence in common.reading_notes(corpus.report):
@@ -111,7 +110,10 @@ def convert_taxonomy(
     taxonomy_ids: common.TaxonomyIds = "uri",
     names: common.NamesFile = None,
     output_names: Annotated[
-        Path | None, typer.Option(help="Write the display names to this file, too: id<TAB>name.")
+        Path | None,
+        typer.Option(
+            help="Write the display names to this file, too: id<TAB>name, and descriptions in a third column."
+        ),
     ] = None,
     overwrite: common.Overwrite = False,
 ) -> None:
@@ -148,5 +150,5 @@ def convert_taxonomy(
     if output_names is not None:
         write_names(taxonomy, output_names, overwrite=overwrite)
         note(f"Wrote {output_names}.")
-    elif taxonomy.has_names and (to or format_of_name(target)) == "edges":
+    elif (taxonomy.has_names or taxonomy.has_descriptions) and (to or format_of_name(target)) == "edges":
         note(f"{target} has no place for the display names; keep them with --output-names FILE.")

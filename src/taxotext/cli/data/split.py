@@ -78,7 +78,7 @@ def split(
         split_stratified,
         write_corpus,
     )
-    from taxotext.data.sources import parse_format
+    from taxotext.data.formats.table import parse_format
     from taxotext.data.writers import output_format
     from taxotext.errors import ConfigError, DataError
 

@@ -140,7 +140,9 @@ def _missing_check(missing: Mapping[str, int]) -> Check:
 
 def _with_roots(taxonomy: Taxonomy, labels: Mapping[str, int]) -> Taxonomy:
     """The taxonomy with further labels at the top level."""
-    return Taxonomy((*taxonomy.ids, *labels), (*taxonomy.names, *(None for _ in labels)), taxonomy.edge_index)
+    nothing = (None,) * len(labels)
+    names, descriptions = (*taxonomy.names, *nothing), (*taxonomy.descriptions, *nothing)
+    return Taxonomy((*taxonomy.ids, *labels), names, taxonomy.edge_index, descriptions)
 
 
 def _open_sets(folder: Path, splits: Mapping[str, SplitFigures], taxonomy: Taxonomy, packed: bool) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
-import io
 import lzma
 import os
 import tarfile
@@ -23,8 +22,6 @@ from taxotext.errors import DataError
 
 LARGEST_FILE = 1 << 30
 """Bytes of a file that is read as a whole; one document or one file of an old release is far smaller."""
-DEEPEST = 3
-"""How many archives may lie in one another."""
 SHOWN_FILES = 5
 
 UNSAFE = "members of archives with unsafe paths, passed over"
@@ -164,13 +161,16 @@ class Raw:
     # -- many files ----------------------------------------------------------------------------------------------
 
     def walk(self, pattern: str, keep: Callable[[str], bool] = lambda path: True) -> Iterator[tuple[str, bytes]]:
-        """(path, content) of every file that matches, also in archives and in archives in archives, in one pass.
+        """(path, content) of every file that matches, also in archives, in one pass.
 
         Files of a folder come sorted by path, members of an archive in its order.
 
         Args:
             pattern: as for :meth:`find`.
             keep: whether the file of this path is to be read.
+
+        Raises:
+            DataError: an archive is damaged, or lies in another one.
         """
         for path, read in self._walk(pattern):
             if keep(path):
@@ -185,9 +185,8 @@ class Raw:
     def _walk(self, pattern: str, note: bool = True) -> Iterator[tuple[str, Callable[[], bytes]]]:
         for place in self._files():
             if _is_archive(place.file.name):
-                inside = self._walk_archive(place.file.name, place.file, pattern, 1)
                 with _sentences(str(place.file)):
-                    for found in inside:
+                    for found in self._walk_archive(place.file, pattern):
                         if note:
                             self.used.add(place.file)
                         yield found
@@ -204,16 +203,15 @@ class Raw:
 
                 yield relative, read
 
-    def _walk_archive(
-        self, name: str, source: Path | BinaryIO, pattern: str, depth: int
-    ) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        for member, stream in self._open_archive(name, source):
-            path = f"{name}!{member}"
+    def _walk_archive(self, file: Path, pattern: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        for member, stream in self._open_archive(file):
+            path = f"{file.name}!{member}"
             if _is_archive(member):
-                if depth < DEEPEST:
-                    with stream() as inner:
-                        yield from self._walk_archive(path, inner, pattern, depth + 1)
-            elif _matches(member, pattern):
+                raise DataError(
+                    f"{path}: this is an archive inside an archive, which is not read; "
+                    f"unpack {file.name} into a folder and name that folder."
+                )
+            if _matches(member, pattern):
 
                 def read(stream: Callable[[], Any] = stream, path: str = path, member: str = member) -> bytes:
                     with stream() as packed, _unpacked(packed, member) as content:
@@ -221,16 +219,15 @@ class Raw:
 
                 yield path, read
 
-    def _open_archive(self, name: str, source: Path | BinaryIO) -> Iterator[tuple[str, Callable[[], Any]]]:
+    def _open_archive(self, file: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
         """(name, what opens it) of the safe members that are files."""
-        if _is_zip(name):
-            # The table of a zip archive stands at its end: one inside another archive is held in memory.
-            with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(_whole(source, name))) as archive:
+        if _is_zip(file.name):
+            with zipfile.ZipFile(file) as archive:
                 for info in archive.infolist():
                     if not info.is_dir() and self._is_safe(info.filename):
                         yield info.filename, partial(archive.open, info)
             return
-        with tarfile.open(source) if isinstance(source, Path) else _nested_tar(name, source) as tar:
+        with tarfile.open(file) as tar:
             for entry in _entries(tar):
                 if entry.isfile() and self._is_safe(entry.name):
                     yield entry.name, partial(tar.extractfile, entry)
@@ -266,7 +263,7 @@ class Raw:
                 continue
             if place.file not in self._archives:
                 with _sentences(str(place.file)):
-                    self._archives[place.file] = [name for name, _ in self._open_archive(place.file.name, place.file)]
+                    self._archives[place.file] = [name for name, _ in self._open_archive(place.file)]
             for member in self._archives[place.file]:
                 yield Place(place.file, member)
 
@@ -295,13 +292,6 @@ def _entries(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (entry := tar.next()) is not None:
         yield entry
         tar.members.clear()  # type: ignore[attr-defined]  # not in the stubs; a member costs a kilobyte
-
-
-def _nested_tar(name: str, stream: BinaryIO) -> tarfile.TarFile:
-    """A tar archive inside another one, read forward only: trying how it is packed would start both anew."""
-    packing = {".tar": "", ".tgz": "gz", ".gz": "gz", ".txz": "xz", ".xz": "xz", ".bz2": "bz2"}
-    mode = f"r:{packing[Path(name.lower()).suffix]}"
-    return tarfile.open(fileobj=stream, mode=cast(Any, mode))
 
 
 def _path_of(place: Place) -> str:

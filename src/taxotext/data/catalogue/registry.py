@@ -125,7 +125,7 @@ DATASETS: tuple[Dataset, ...] = (
         obtain="nyt_corpus_LDC2008T19.tgz from the LDC; lists and vocabulary from the data folder of HiAGM or HGCLR",
         files=(
             "idnewnyt_train.json, idnewnyt_val.json, idnewnyt_test.json and nyt_label.vocab",
-            "nyt_corpus_LDC2008T19.tgz, its data folder, or the unpacked *.xml",
+            "the data folder of nyt_corpus_LDC2008T19.tgz, unpacked (its months may stay packed), or the *.xml",
         ),
         reader="nyt",
         counts=(

@@ -6,19 +6,31 @@ brackets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from taxotext.data.formats import Asked, Item, Record
-from taxotext.data.readers import encoding_fault
-from taxotext.data.records import BadRecordError, kind, missing_field, short
-from taxotext.data.sources import Lines
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns
+from taxotext.data.formats.base import (
+    Documents,
+    Format,
+    Item,
+    Reading,
+    Record,
+    Request,
+    from_lines,
+    json_object,
+    parsed,
+)
+from taxotext.data.formats.output import write_lines
+from taxotext.data.records import BadRecordError, RecordParser, kind, missing_field, short
+from taxotext.data.sources import Lines, encoding_fault
 from taxotext.errors import DataError, nearest
 from taxotext.labels import Taxonomy
 
+_URIS = re.compile(rb"(?:<[^<>\s]+>\s*)+")
 SUBJECT_SUFFIXES = (".tsv", ".key")
 """Of the file beside a text that holds its subjects; the first one that is there counts."""
 
@@ -31,12 +43,17 @@ class Subjects:
     """
 
     def __init__(self, taxonomy: Taxonomy | None) -> None:
-        self._ids = frozenset(taxonomy.ids) if taxonomy is not None else frozenset()
-        self._named: dict[str, list[str]] = {}
-        if taxonomy is not None:
-            for label, name in zip(taxonomy.ids, taxonomy.names, strict=True):
+        self._taxonomy = taxonomy
+
+    @cached_property
+    def _named(self) -> dict[str, list[str]]:
+        """The ids of the labels with each name, gathered when the first subject is given by name."""
+        named: dict[str, list[str]] = {}
+        if self._taxonomy is not None:
+            for label, name in zip(self._taxonomy.ids, self._taxonomy.names, strict=True):
                 if name is not None:
-                    self._named.setdefault(name, []).append(label)
+                    named.setdefault(name, []).append(label)
+        return named
 
     def of_name(self, name: str) -> str:
         """Return the id of the label with this name.
@@ -45,7 +62,7 @@ class Subjects:
             BadRecordError: several labels have it.
         """
         found = self._named.get(" ".join(name.split()), ())
-        if name in self._ids or not found:
+        if not found or (self._taxonomy is not None and name in self._taxonomy):
             return name
         if len(found) > 1:
             raise BadRecordError(
@@ -54,52 +71,35 @@ class Subjects:
         return found[0]
 
 
-def read_tsv(asked: Asked, lines: Lines) -> Iterator[Item]:
+def _tsv(request: Request, lines: Lines) -> Iterator[Item]:
     """Short texts: a text, a TAB and its URIs with blanks between them; there is no header."""
-    for number, raw in lines:
-        yield f"{asked.name}:{number}", _of_line(raw, asked.labelled)
+    return parsed(request, lines, partial(_of_line, labelled=request.labelled))
 
 
-def _of_line(raw: bytes, labelled: bool) -> Record | BadRecordError | None:
-    if not raw.strip():
-        return None
+def _of_line(raw: bytes, labelled: bool) -> Record:
     fault = encoding_fault(raw)
     if fault is not None:
-        return BadRecordError(fault)
+        raise BadRecordError(fault)
     cells = raw.decode().rstrip("\r\n").split("\t")
     if len(cells) == 1 and not labelled:
         return {"text": cells[0]}
     if len(cells) != 2:
         tabs = "no TAB" if len(cells) == 1 else f"{len(cells) - 1} TABs"
-        return BadRecordError(f"the line has {tabs}; write the text, a TAB, and the URIs of its subjects")
+        raise BadRecordError(f"the line has {tabs}; write the text, a TAB, and the URIs of its subjects")
     bare = [uri for uri in cells[1].split() if uri == _bare(uri) and ":" not in uri]
     if bare:
-        return BadRecordError(
-            f"the subject {short(bare[0])} is no URI; write <http://...>, with blanks between several"
-        )
+        raise BadRecordError(f"the subject {short(bare[0])} is no URI; write <http://...>, with blanks between several")
     return {"text": cells[0], "labels": [_bare(uri) for uri in cells[1].split()]}
 
 
-def read_jsonl(asked: Asked, lines: Lines) -> Iterator[Item]:
+def _jsonl(request: Request, lines: Lines) -> Iterator[Item]:
     """JSON Lines: ``document_id``, ``text``, ``metadata`` (fields of their own here), ``subjects``."""
-    subjects = Subjects(asked.taxonomy)
-    for number, raw in lines:
-        item: Record | BadRecordError | None = None
-        if raw.strip():
-            try:
-                item = _of_json(raw, asked, subjects)
-            except BadRecordError as reason:
-                item = reason
-        yield f"{asked.name}:{number}", item
+    subjects = Subjects(request.taxonomy)
+    return parsed(request, lines, lambda raw: _of_json(raw, request, subjects))
 
 
-def _of_json(raw: bytes, asked: Asked, subjects: Subjects) -> Record:
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadRecordError(encoding_fault(raw) or f"this is not valid JSON, {error.msg}") from None
-    if not isinstance(value, dict):
-        raise BadRecordError(f"a document must be a JSON object, found {kind(value)}: {short(value)}")
+def _of_json(raw: bytes, request: Request, subjects: Subjects) -> Record:
+    value = json_object(raw)
     metadata = value.pop("metadata", None)
     if metadata is not None and not isinstance(metadata, dict):
         raise BadRecordError(f"the field 'metadata' must be an object, found {kind(metadata)}: {short(metadata)}")
@@ -108,11 +108,11 @@ def _of_json(raw: bytes, asked: Asked, subjects: Subjects) -> Record:
         raise BadRecordError(f"the field {twice[0]!r} is there and in 'metadata' too; rename one of them")
     record: Record = {**value, **(metadata or {})}
     if "document_id" in record:
-        record[asked.columns.id] = record.pop("document_id")
-    if asked.labelled:
+        record[request.columns.id] = record.pop("document_id")
+    if request.labelled:
         if "subjects" not in record:
             raise BadRecordError(missing_field("subjects", list(record)))
-        record[asked.columns.labels] = _ids_of(record.pop("subjects"), subjects)
+        record[request.columns.labels] = _ids_of(record.pop("subjects"), subjects)
     return record
 
 
@@ -128,13 +128,17 @@ def _ids_of(given: Any, subjects: Subjects) -> list[str]:
     return found
 
 
-def read_folder(asked: Asked, folder: Path) -> Iterator[Item]:
+def _folder(request: Request) -> Reading:
+    return _documents(request, request.folder), RecordParser(request.columns, request.labelled, None, request.report)
+
+
+def _documents(request: Request, folder: Path) -> Iterator[Item]:
     """Full texts in the order of their names: ``NAME.txt`` with its subjects in ``NAME.tsv`` or ``NAME.key``.
 
     ``.tsv`` has a line ``<URI> TAB name`` for each subject, ``.key`` the name. A document may also be one file
-    ``NAME.json`` with the fields of :func:`read_jsonl`. The id of a document is NAME.
+    ``NAME.json`` with the fields of a line of :func:`_jsonl`. The id of a document is NAME.
     """
-    subjects = Subjects(asked.taxonomy)
+    subjects = Subjects(request.taxonomy)
     try:
         files = sorted(entry for entry in folder.iterdir() if entry.is_file())
     except OSError as error:
@@ -143,25 +147,25 @@ def read_folder(asked: Asked, folder: Path) -> Iterator[Item]:
     for file in files:
         try:
             if file.suffix == ".txt":
-                yield _place(asked, file), _of_text(asked, file, subjects)
+                yield _place(request, file), _of_text(request, file, subjects)
             elif file.suffix == ".json":
-                record = _of_json(_content(file), asked, subjects)
-                yield _place(asked, file), {asked.columns.id: file.stem, **record}
-            elif asked.labelled and file.suffix in SUBJECT_SUFFIXES and file.stem not in documents:
+                record = _of_json(_content(file), request, subjects)
+                yield _place(request, file), {request.columns.id: file.stem, **record}
+            elif request.labelled and file.suffix in SUBJECT_SUFFIXES and file.stem not in documents:
                 hint = nearest(file.stem, documents)
                 raise BadRecordError(f"there is no text for these subjects; it would be {file.stem}.txt.{hint}")
         except BadRecordError as reason:
-            yield _place(asked, file), reason
+            yield _place(request, file), reason
 
 
-def _place(asked: Asked, file: Path) -> str:
-    return f"{asked.name}/{file.name}".replace("//", "/")
+def _place(request: Request, file: Path) -> str:
+    return f"{request.name}/{file.name}".replace("//", "/")
 
 
-def _of_text(asked: Asked, file: Path, subjects: Subjects) -> Record:
-    columns = asked.columns
+def _of_text(request: Request, file: Path, subjects: Subjects) -> Record:
+    columns = request.columns
     record: Record = {columns.id: file.stem, columns.text[0]: _text(file)}
-    if not asked.labelled:
+    if not request.labelled:
         return record
     beside = next((path for suffix in SUBJECT_SUFFIXES if (path := file.with_suffix(suffix)).is_file()), None)
     if beside is None:
@@ -205,3 +209,57 @@ def _content(file: Path) -> bytes:
 def _bare(uri: str) -> str:
     uri = uri.strip()
     return uri[1:-1] if uri.startswith("<") and uri.endswith(">") else uri
+
+
+def write_annif_tsv(
+    corpus: Documents, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+) -> None:
+    """Write Annif's short texts: a text, a TAB, the labels in angle brackets.
+
+    Line breaks and TABs in texts become blanks. Ids and all other fields have no place there.
+
+    Raises:
+        DataError: a label is no URI (it has a blank or an angle bracket in it, or no colon); or as
+            :func:`taxotext.data.write_jsonl`.
+    """
+
+    def line(row: int, text: str, labels: list[str]) -> str:
+        for label in labels:
+            if ":" not in label or any(sign.isspace() or sign in "<>" for sign in label):
+                raise DataError(f"{path}: the label {label!r} is no URI, and Annif knows subjects by URIs")
+        return text + "\t" + " ".join(f"<{label}>" for label in labels)
+
+    write_lines(corpus, Path(path), line, overwrite)
+
+
+def _is_tsv(line: bytes) -> bool:
+    cells = line.split(b"\t")
+    return len(cells) == 2 and _URIS.fullmatch(cells[1].strip()) is not None
+
+
+def _is_jsonl(line: bytes) -> bool:
+    try:
+        value = json_object(line)
+    except BadRecordError:
+        return False
+    subjects = value.get("subjects")
+    if "labels" in value or not isinstance(subjects, list) or not all(isinstance(each, dict) for each in subjects):
+        return False
+    named = any("uri" in subject or "label" in subject for subject in subjects)
+    return named or (not subjects and "document_id" in value)
+
+
+def _holds_texts(names: frozenset[str]) -> bool:
+    suffixes = {Path(name).suffix for name in names}
+    return ".txt" in suffixes and ".parquet" not in suffixes
+
+
+TSV = Format(
+    "annif-tsv",
+    from_lines(_tsv, fixed_fields=True),
+    first_line=_is_tsv,
+    looked_into=("tsv", "tab"),
+    write=write_annif_tsv,
+)
+JSONL = Format("annif-jsonl", from_lines(_jsonl), first_line=_is_jsonl, looked_into=("jsonl", "ndjson", "json"))
+FOLDER = Format("annif-folder", _folder, files=_holds_texts, is_folder=True, packed=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.data.columns import Columns
-from taxotext.data.formats import Asked, Item
+from taxotext.data.formats.base import Format, Item, Reading, Request
 from taxotext.data.records import BadRecordError, LabelCells, RecordParser, missing_field
 from taxotext.errors import DataError, MissingExtraError
 
@@ -18,12 +18,7 @@ ROWS = 1024
 """Rows that are turned into Python values at a time."""
 
 
-def read_saved(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
-    """Return the rows of a dataset that ``save_to_disk`` wrote; see :func:`read_rows`."""
-    return read_rows(_load(asked.folder), asked)
-
-
-def read_rows(dataset: Any, asked: Asked) -> tuple[Iterator[Item], RecordParser]:
+def read_rows(dataset: Any, request: Request) -> Reading:
     """Return the rows of a ``datasets.Dataset`` or ``IterableDataset``.
 
     Numbers of ``ClassLabel`` features become their names, also in lists; -1 and null mean: no label. The label column
@@ -34,36 +29,33 @@ def read_rows(dataset: Any, asked: Asked) -> tuple[Iterator[Item], RecordParser]
         DataError: a column is missing, or the object is no dataset.
         MissingExtraError: ``datasets`` is not installed.
     """
-    datasets = _library(asked.name)
+    datasets = _library(request.name)
     if isinstance(dataset, Mapping):  # DatasetDict, IterableDatasetDict
-        raise _not_one_split(asked.name, list(dataset))
+        raise _not_one_split(request.name, list(dataset))
     if not isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
-        raise DataError(f"{asked.name}: this is no dataset of Hugging Face but a {type(dataset).__name__}")
+        raise DataError(f"{request.name}: this is no dataset of Hugging Face but a {type(dataset).__name__}")
     features = dataset.features
-    if features is None:  # a stream says its features only when asked to look
+    if features is None:  # a stream says its features only when request to look
         dataset = dataset._resolve_features()
         features = dataset.features
-    columns = asked.columns
-    wanted = [*columns.text, columns.labels if asked.labelled else None, columns.weight, columns.group]
+    columns = request.columns
+    wanted = [*columns.text, columns.labels if request.labelled else None, columns.weight, columns.group]
     wanted.append(columns.id if columns.id != "id" else None)
     missing = [missing_field(name, list(features)) for name in wanted if name and name not in features]
     if missing:
-        raise DataError(f"{asked.name}: a column that is needed is missing; 'columns' says which one is what", missing)
+        raise DataError(
+            f"{request.name}: a column that is needed is missing; 'columns' says which one is what", missing
+        )
     kept = [name for name, feature in features.items() if _is_plain(feature, datasets)]
     left_out = sorted(set(features) - set(kept))
     if left_out:
-        logger.info("%s: the columns %s are left out; they hold no plain values", asked.name, ", ".join(left_out))
+        logger.info("%s: the columns %s are left out; they hold no plain values", request.name, ", ".join(left_out))
     cells = None
-    if asked.labelled and _is_string(features[columns.labels], datasets):
-        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
-    parser = RecordParser(columns, asked.labelled, cells, asked.report)
+    if request.labelled and _is_string(features[columns.labels], datasets):
+        cells = LabelCells(columns.labels, columns.label_separator, request.report, columns.found_separator)
+    parser = RecordParser(columns, request.labelled, cells, request.report)
     rows = dataset.select_columns(kept).with_format(None)
-    return _rows(rows, {name: features[name] for name in kept}, asked, cells, datasets), parser
-
-
-def declared_by_features(folder: Path, columns: Columns) -> tuple[str, ...]:
-    """The names of the ``ClassLabel`` of the label column of a saved dataset, none for another kind of column."""
-    return declared_of(_load(folder), columns)
+    return _rows(rows, {name: features[name] for name in kept}, request, cells, datasets), parser
 
 
 def declared_of(dataset: Any, columns: Columns) -> tuple[str, ...]:
@@ -117,26 +109,26 @@ def _is_string(feature: Any, datasets: Any) -> bool:
 
 
 def _rows(
-    dataset: Any, features: Mapping[str, Any], asked: Asked, cells: LabelCells | None, datasets: Any
+    dataset: Any, features: Mapping[str, Any], request: Request, cells: LabelCells | None, datasets: Any
 ) -> Iterator[Item]:
-    column, number = asked.columns.labels, 0
+    column, number = request.columns.labels, 0
     coded = {name: _inner(feature) for name, feature in features.items()}
     coded = {name: feature for name, feature in coded.items() if isinstance(feature, datasets.ClassLabel)}
     for batch in dataset.iter(batch_size=ROWS):
         count = len(next(iter(batch.values())))
         if cells is not None and number == 0:
-            cells.guess([(value or "", f"{asked.name}: row {i}") for i, value in enumerate(batch[column], 1)])
+            cells.guess([(value or "", f"{request.name}: row {i}") for i, value in enumerate(batch[column], 1)])
         for i in range(count):
             number += 1
             row = {name: values[i] for name, values in batch.items()}
-            place = f"{asked.name}: row {number}"
+            place = f"{request.name}: row {number}"
             try:
                 for name, feature in coded.items():
-                    row[name] = _names_of(row[name], feature, name, as_list=asked.labelled and name == column)
+                    row[name] = _names_of(row[name], feature, name, as_list=request.labelled and name == column)
             except BadRecordError as reason:
                 yield place, reason
                 continue
-            if asked.labelled and row[column] is None:
+            if request.labelled and row[column] is None:
                 row[column] = "" if cells is not None else []
             yield place, row
 
@@ -152,3 +144,14 @@ def _names_of(value: Any, feature: Any, column: str, as_list: bool) -> Any:
         )
     name = feature.int2str(int(value))
     return [name] if as_list else name
+
+
+DATASET = Format(
+    "dataset",
+    lambda request: read_rows(_load(request.folder), request),
+    files=lambda names: bool(names & {"state.json", "dataset_dict.json"}),
+    is_folder=True,
+    packed=False,
+    cells=True,
+    declared=lambda request: declared_of(_load(request.folder), request.columns),
+)

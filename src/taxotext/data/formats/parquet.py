@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from taxotext.data.formats import Asked, Item
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns
+from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
+from taxotext.data.formats.output import field_names, opened_for, records_of
 from taxotext.data.records import LabelCells, RecordParser, missing_field
 from taxotext.errors import DataError, MissingExtraError
 
@@ -19,7 +21,7 @@ ROW_GROUP = 16 * ROWS
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_parquet(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
+def _read(request: Request) -> Reading:
     """Return the rows of a file, or of the ``*.parquet`` files of a folder in the order of their names.
 
     The label column is a list of strings, or a string with separators between the labels, as in a CSV cell. A null
@@ -29,15 +31,15 @@ def read_parquet(asked: Asked) -> tuple[Iterator[Item], RecordParser]:
         DataError: no Parquet, a column that is missing, or labels of another type.
         MissingExtraError: pyarrow is not installed.
     """
-    arrow = _arrow(asked.name)
-    parts = _parts(asked)
-    kinds = {_check_schema(_open(arrow, part, place), asked, place) for part, place in parts}
+    arrow = _arrow(request.name)
+    parts = _parts(request)
+    kinds = {_check_schema(_open(arrow, part, place), request, place) for part, place in parts}
     if len(kinds) > 1:
-        raise DataError(f"{asked.name}: the labels are lists in some files and strings in others; write them alike")
-    columns, cells = asked.columns, None
+        raise DataError(f"{request.name}: the labels are lists in some files and strings in others; write them alike")
+    columns, cells = request.columns, None
     if "cells" in kinds:
-        cells = LabelCells(columns.labels, columns.label_separator, asked.report, columns.found_separator)
-    return _rows(arrow, parts, asked, cells), RecordParser(columns, asked.labelled, cells, asked.report)
+        cells = LabelCells(columns.labels, columns.label_separator, request.report, columns.found_separator)
+    return _rows(arrow, parts, request, cells), RecordParser(columns, request.labelled, cells, request.report)
 
 
 def _arrow(name: str) -> Any:
@@ -51,13 +53,13 @@ def _arrow(name: str) -> Any:
     return pyarrow
 
 
-def _parts(asked: Asked) -> list[tuple[Path | BinaryIO, str]]:
+def _parts(request: Request) -> list[tuple[Path | BinaryIO, str]]:
     """(file, its name in sentences)."""
-    if not isinstance(asked.source, (str, Path)):
-        return [(asked.source, asked.name)]
-    path = Path(asked.source)
+    if not isinstance(request.source, (str, Path)):
+        return [(request.source, request.name)]
+    path = Path(request.source)
     if not path.is_dir():
-        return [(path, asked.name)]
+        return [(path, request.name)]
     return [(file, str(file)) for file in sorted(path.glob("*.parquet"))]
 
 
@@ -72,19 +74,19 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _check_schema(file: Any, asked: Asked, name: str) -> str:
+def _check_schema(file: Any, request: Request, name: str) -> str:
     """``lists`` or ``cells``: how labels stand in the file."""
     import pyarrow.types as types
 
-    columns, schema = asked.columns, file.schema_arrow
-    wanted = [*columns.text, columns.labels if asked.labelled else None, columns.weight, columns.group]
+    columns, schema = request.columns, file.schema_arrow
+    wanted = [*columns.text, columns.labels if request.labelled else None, columns.weight, columns.group]
     wanted.append(columns.id if columns.id != "id" else None)
     missing = [missing_field(column, schema.names) for column in wanted if column and column not in schema.names]
     if missing:
         raise DataError(
             f"{name}: a column that is needed is missing; the setting 'columns' says which one is what", missing
         )
-    if not asked.labelled:
+    if not request.labelled:
         return "lists"
     kind = schema.field(columns.labels).type
     if types.is_dictionary(kind):
@@ -101,10 +103,10 @@ def _check_schema(file: Any, asked: Asked, name: str) -> str:
 
 
 def _rows(
-    arrow: Any, parts: list[tuple[Path | BinaryIO, str]], asked: Asked, cells: LabelCells | None
+    arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request, cells: LabelCells | None
 ) -> Iterator[Item]:
-    guessed = cells is None or not asked.labelled
-    column = asked.columns.labels
+    guessed = cells is None or not request.labelled
+    column = request.columns.labels
     for part, name in parts:
         number = 0
         with _open(arrow, part, name) as file:
@@ -124,12 +126,45 @@ def _rows(
                     cells.guess(shown)
                 for row in rows:
                     number += 1
-                    if asked.labelled and row[column] is None:
+                    if request.labelled and row[column] is None:
                         row[column] = "" if cells is not None else []
                     yield f"{name}: row {number}", row
 
 
-def write_parquet_records(
+def write_parquet(
+    corpus: Documents, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+) -> None:
+    """Write a Parquet file (extra ``parquet``): id, text, labels (lists of strings), weight, group, then the metadata.
+
+    Ids are whole numbers where all of them are, else strings.
+
+    Args and errors are those of :func:`taxotext.data.write_jsonl`; besides, the values of a field of the metadata must
+    have a common type.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    target = Path(path)
+    names = field_names(corpus, columns)
+    roles = {role: name for role, name in names.items() if role != "id" or corpus.ids is not None}
+
+    def metadata() -> Iterator[Mapping[str, Any]]:
+        return iter(corpus.metadata or ())
+
+    ids = [value for value in corpus.ids or () if value is not None]
+    whole = bool(ids) and all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in ids)
+
+    def records() -> Iterator[dict[str, Any]]:
+        for record in records_of(corpus, names):
+            if not whole and isinstance(record.get(names.get("id", "")), int):  # a column has one type
+                record[names["id"]] = str(record[names["id"]])
+            yield record
+
+    with opened_for(target, overwrite) as stream:
+        _write_records(records(), roles, metadata, target, stream, whole_ids=whole)
+
+
+def _write_records(
     records: Iterator[dict[str, Any]],
     roles: Mapping[str, str],
     metadata: Callable[[], Iterator[Mapping[str, Any]]],
@@ -204,3 +239,14 @@ def _metadata_types(pa: Any, metadata: Callable[[], Iterator[Mapping[str, Any]]]
             look()
     look()
     return found
+
+
+PARQUET = Format(
+    "parquet",
+    _read,
+    suffixes=("parquet",),
+    files=lambda names: any(Path(name).suffix == ".parquet" for name in names),
+    packed=False,
+    cells=True,
+    write=write_parquet,
+)

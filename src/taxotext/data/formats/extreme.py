@@ -10,30 +10,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
-import orjson
-
-from taxotext.data.formats import Asked, Item, Record
-from taxotext.data.readers import encoding_fault
-from taxotext.data.records import BadRecordError, kind, missing_field, short
-from taxotext.data.sources import Lines
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns
+from taxotext.data.formats.base import Documents, Format, Item, Record, Request, from_lines, json_object, parsed
+from taxotext.data.formats.output import write_lines
+from taxotext.data.records import BadRecordError, missing_field, short
+from taxotext.data.sources import Lines, encoding_fault, open_lines
+from taxotext.errors import DataError
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _VECTOR = re.compile(rf"\d+:{_NUMBER}(?: \d+:{_NUMBER})*", re.ASCII)
 _FEATURE = re.compile(rf"\d+:{_NUMBER}", re.ASCII)
 _NO_FEATURES = "there are no features; a document needs at least one, index:value"
+_FIRST_HEADER = re.compile(rb"\d+ +\d+ +\d+ *")
+_FIRST_FEATURES = re.compile(rb"(?:[^\s:]*\s+)?\d+:\S+(?:\s.*)?", re.DOTALL)
 _HEADER = re.compile(rb"\s*(\d+)\s+(\d+)\s+(\d+)\s*")
 
 
-def read_svmlight(asked: Asked, lines: Lines) -> Iterator[Item]:
+def _svmlight(request: Request, lines: Lines) -> Iterator[Item]:
     """Sparse feature vectors with label sets; numbers are held against the header, where there is one."""
-    asked.report.feature_vectors = True
+    request.report.feature_vectors = True
     header: tuple[int, int, int] | None = None
     count = 0
     blank: list[str] = []  # places; below a header they are documents without features, unless they end the file
     for number, raw in lines:
-        place = f"{asked.name}:{number}"
+        place = f"{request.name}:{number}"
         found = _HEADER.fullmatch(raw) if number == 1 else None
         if found:
             header = (int(found[1]), int(found[2]), int(found[3]))
@@ -54,7 +56,7 @@ def read_svmlight(asked: Asked, lines: Lines) -> Iterator[Item]:
                 f"the header says {header[0]:,} documents, and the file has {count:,}; "
                 "it is cut short or not the one that belongs to the header"
             )
-            yield f"{asked.name}:1", BadRecordError(differs)
+            yield f"{request.name}:1", BadRecordError(differs)
             return
         yield from ((other, BadRecordError(_NO_FEATURES)) for other in blank[:missing])
 
@@ -97,65 +99,49 @@ def _check_range(indices: list[int], labels: list[str], header: tuple[int, int, 
             )
 
 
-def declared_by_header(lines: Lines) -> tuple[str, ...]:
+def _declared(request: Request) -> tuple[str, ...]:
     """The labels 0 to L - 1 of a header ``N D L``; none without a header."""
-    for _, raw in lines:
-        found = _HEADER.fullmatch(raw)
-        return tuple(map(str, range(int(found[3])))) if found else ()
+    with open_lines(request.source, request.compressed) as lines:
+        for _, raw in lines:
+            found = _HEADER.fullmatch(raw)
+            return tuple(map(str, range(int(found[3])))) if found else ()
     return ()
 
 
-def read_libmultilabel(asked: Asked, lines: Lines) -> Iterator[Item]:
+def _libmultilabel(request: Request, lines: Lines) -> Iterator[Item]:
     """Text lines of LibMultiLabel: ``[ID TAB] labels TAB text``, blanks between the labels; there is no header."""
     width = 0
-    for number, raw in lines:
-        place = f"{asked.name}:{number}"
-        if not raw.strip():
-            yield place, None
-            continue
+
+    def parse(raw: bytes) -> Record:
+        nonlocal width
         fault = encoding_fault(raw)
         if fault is not None:
-            yield place, BadRecordError(fault)
-            continue
+            raise BadRecordError(fault)
         cells = raw.decode().rstrip("\r\n").split("\t")
         width = width or len(cells)
         if len(cells) not in (2, 3) or len(cells) != width:
             expected = "2 or 3" if width not in (2, 3) else f"{width} as in the first line"
-            yield (
-                place,
-                BadRecordError(f"the line has {len(cells)} columns, not {expected}; write [ID<TAB>]labels<TAB>text"),
-            )
-            continue
+            raise BadRecordError(f"the line has {len(cells)} columns, not {expected}; write [ID<TAB>]labels<TAB>text")
         record: Record = {"text": cells[-1], "labels": cells[-2].split()}
-        yield place, {"id": cells[0], **record} if width == 3 else record
+        return {"id": cells[0], **record} if width == 3 else record
+
+    return parsed(request, lines, parse)
 
 
-def read_xc_json(asked: Asked, lines: Lines) -> Iterator[Item]:
+def _xc_json(request: Request, lines: Lines) -> Iterator[Item]:
     """JSON lines of the Extreme Classification Repository: ``uid``, ``title``, ``content``, ``target_ind``: numbers."""
-    for number, raw in lines:
-        item: Record | BadRecordError | None = None
-        if raw.strip():
-            try:
-                item = _of_xc(raw, asked)
-            except BadRecordError as reason:
-                item = reason
-        yield f"{asked.name}:{number}", item
+    return parsed(request, lines, lambda raw: _of_xc(raw, request))
 
 
-def _of_xc(raw: bytes, asked: Asked) -> Record:
-    try:
-        value: Any = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadRecordError(encoding_fault(raw) or f"this is not valid JSON, {error.msg}") from None
-    if not isinstance(value, dict):
-        raise BadRecordError(f"a document must be a JSON object, found {kind(value)}: {short(value)}")
-    columns = asked.columns
+def _of_xc(raw: bytes, request: Request) -> Record:
+    value = json_object(raw)
+    columns = request.columns
     if columns.text == ("text",) and "text" not in value:
         pieces = [value.pop(name, None) for name in ("title", "content")]
         value["text"] = columns.text_join.join(piece for piece in pieces if isinstance(piece, str) and piece.strip())
     if "uid" in value and columns.id not in value:
         value[columns.id] = value.pop("uid")
-    if not asked.labelled:
+    if not request.labelled:
         return value
     if "target_ind" not in value:
         raise BadRecordError(missing_field("target_ind", list(value)))
@@ -165,3 +151,59 @@ def _of_xc(raw: bytes, asked: Asked) -> Record:
         raise BadRecordError(f"the field 'target_ind' must be a list of label numbers, found {short(numbers)}")
     value[columns.labels] = [str(number) for number in numbers]
     return value
+
+
+def write_libmultilabel(
+    corpus: Documents, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+) -> None:
+    """Write LibMultiLabel's lines: the id (or the number of the document, from 1), the labels, the text.
+
+    Line breaks and TABs in texts become blanks. Other fields have no place there.
+
+    Raises:
+        DataError: a label has a blank in it; or as :func:`taxotext.data.write_jsonl`.
+    """
+
+    def line(row: int, text: str, labels: list[str]) -> str:
+        for label in labels:
+            if any(sign.isspace() for sign in label):
+                raise DataError(f"{path}: the label {label!r} has a blank in it, which separates labels there")
+        document_id = None if corpus.ids is None else corpus.ids[row]
+        name = str(row + 1) if document_id is None else " ".join(str(document_id).split())
+        return "\t".join([name, " ".join(labels), text])
+
+    write_lines(corpus, Path(path), line, overwrite)
+
+
+def _is_svmlight(line: bytes) -> bool:
+    return bool(_FIRST_HEADER.fullmatch(line) or _FIRST_FEATURES.fullmatch(line))
+
+
+def _is_libmultilabel(line: bytes) -> bool:
+    return 1 <= line.count(b"\t") <= 2
+
+
+def _is_xc_json(line: bytes) -> bool:
+    try:
+        value = json_object(line)
+    except BadRecordError:
+        return False
+    return "labels" not in value and isinstance(value.get("target_ind"), list)
+
+
+LIBMULTILABEL = Format(
+    "libmultilabel",
+    from_lines(_libmultilabel, fixed_fields=True),
+    first_line=_is_libmultilabel,
+    looked_into=("txt",),
+    write=write_libmultilabel,
+)
+SVMLIGHT = Format(
+    "svmlight",
+    from_lines(_svmlight, fixed_fields=True),
+    suffixes=("svm", "svmlight", "libsvm"),
+    first_line=_is_svmlight,
+    looked_into=("txt",),
+    declared=_declared,
+)
+XC_JSON = Format("xc-json", from_lines(_xc_json), first_line=_is_xc_json, looked_into=("jsonl", "ndjson", "json"))

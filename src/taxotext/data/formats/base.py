@@ -1,0 +1,171 @@
+"""What a format of corpora is, and what is handed to its reader and writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
+from taxotext.data.records import BadRecordError, RecordParser, kind, short
+from taxotext.data.sources import Lines, encoding_fault, open_lines, source_name
+from taxotext.errors import DataError
+from taxotext.labels import Taxonomy
+
+Record: TypeAlias = dict[str, Any]
+Item: TypeAlias = tuple[str, Record | BadRecordError | None]
+"""Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
+Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
+"""The records of a corpus, and what makes documents of them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be read, and how; see :func:`taxotext.data.read_documents`."""
+
+    source: Path | str | BinaryIO
+    format: str
+    compressed: bool
+    columns: Columns
+    labelled: bool
+    report: ReadReport
+    taxonomy: Taxonomy | None = None
+
+    @property
+    def name(self) -> str:
+        """The source, as messages name it."""
+        return source_name(self.source)
+
+    @property
+    def folder(self) -> Path:
+        """The source as a folder.
+
+        Raises:
+            DataError: it is not one.
+        """
+        if not isinstance(self.source, (str, Path)) or not Path(self.source).is_dir():
+            raise DataError(f"{self.name}: a corpus in the format {self.format} is a folder; name that")
+        return Path(self.source)
+
+
+class Documents(Protocol):
+    """What writers need of a :class:`taxotext.data.Corpus`."""
+
+    @property
+    def texts(self) -> Sequence[str]: ...
+    @property
+    def ids(self) -> Sequence[str | int | None] | None: ...
+    @property
+    def weights(self) -> npt.NDArray[np.float32] | None: ...
+    @property
+    def groups(self) -> Sequence[str | None] | None: ...
+    @property
+    def metadata(self) -> Sequence[Mapping[str, Any]] | None: ...
+    def label_lists(self) -> list[list[str]]:
+        """The label ids of each document."""
+
+
+class Writer(Protocol):
+    """Writes a corpus; arguments and errors are those of :func:`taxotext.data.write_jsonl`."""
+
+    def __call__(
+        self, corpus: Documents, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of corpora.
+
+    Attributes:
+        name: as users write it.
+        read: returns the records and their parser. It may check the source at once; records are drawn one by one.
+        suffixes: of files that are of this format unless another one recognises them, without the dot.
+        first_line: whether a file is of this format by its first line that is not blank; asked for files with one of
+            ``looked_into``.
+        looked_into: suffixes of the files whose first line is looked at.
+        files: whether a folder is a corpus of this format by the names of what is in it.
+        is_folder: whether its corpora are folders.
+        packed: whether files may be compressed (``.gz``).
+        empty: what a source without documents holds, for its error.
+        cells: whether labels may be cells with separators between them, when it is read.
+        declared: the label ids that a corpus declares beside those that occur, in their order.
+        write: None if corpora are not written in this format.
+        written_suffixes: how the name of a written file must end; any name when empty.
+        written_cells: whether labels may be cells with separators between them, when it is written.
+    """
+
+    name: str
+    read: Callable[[Request], Reading]
+    suffixes: tuple[str, ...] = ()
+    first_line: Callable[[bytes], bool] | None = None
+    looked_into: tuple[str, ...] = ()
+    files: Callable[[frozenset[str]], bool] | None = None
+    is_folder: bool = False
+    packed: bool = True
+    empty: str = "no documents"
+    cells: bool = False
+    declared: Callable[[Request], tuple[str, ...]] | None = None
+    write: Writer | None = None
+    written_suffixes: tuple[str, ...] = ()
+    written_cells: bool = False
+
+
+def from_lines(
+    records: Callable[[Request, Lines], Iterator[Item]], *, fixed_fields: bool = False
+) -> Callable[[Request], Reading]:
+    """Make the ``read`` of a format whose documents are lines of text and whose labels are lists.
+
+    Args:
+        records: yields an item for each line.
+        fixed_fields: whether the fields are ``id``, ``text`` and ``labels`` whatever the columns of the request are.
+    """
+
+    def read(request: Request) -> Reading:
+        columns = request.columns
+        if fixed_fields:
+            columns = replace(columns, text=("text",), labels="labels", id="id")
+        asked = replace(request, columns=columns)
+
+        def items() -> Iterator[Item]:
+            with open_lines(request.source, request.compressed) as lines:
+                yield from records(asked, lines)
+
+        return items(), RecordParser(columns, request.labelled, None, request.report)
+
+    return read
+
+
+def parsed(request: Request, lines: Lines, parse: Callable[[bytes], Record]) -> Iterator[Item]:
+    """An item for each line; ``parse`` makes a record of a line that is not blank, or raises a BadRecordError."""
+    name = request.name
+    for number, line in lines:
+        item: Record | BadRecordError | None = None
+        if line.strip():
+            try:
+                item = parse(line)
+            except BadRecordError as reason:
+                item = reason
+        yield f"{name}:{number}", item
+
+
+def json_object(raw: bytes, what: str = "a document") -> Record:
+    """Parse a JSON object.
+
+    Raises:
+        BadRecordError: it is not JSON, or another value; ``what`` names it.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if b"\n" in raw.strip() else ""
+        fault = encoding_fault(raw) or f"this is not valid JSON, at {line}column {error.colno}: {error.msg}"
+        raise BadRecordError(fault) from None
+    if not isinstance(value, dict):
+        raise BadRecordError(f"{what} must be a JSON object, found {kind(value)}: {short(value)}")
+    return value

@@ -1,0 +1,298 @@
+"""Tables as text: CSV and TSV, a header and one document a row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns
+from taxotext.data.formats.base import Documents, Format, Item, Reading, Record, Request
+from taxotext.data.formats.output import field_names, opened_for, records_of
+from taxotext.data.records import BadRecordError, LabelCells, RecordParser, missing_field, short
+from taxotext.data.sources import Lines, encoding_fault, open_lines
+from taxotext.errors import DataError
+
+GUESS_ROWS = 1000
+"""How many rows of a file are looked at to guess the separator of its label cells."""
+LARGEST_RECORD = 2**28
+"""Bytes after which a record is taken for one whose quote is never closed."""
+
+Row = tuple[int, Record | BadRecordError | None]
+"""The line where a row begins, and its cells by column."""
+
+
+def _reader(delimiter: str) -> Callable[[Request], Reading]:
+    def read(request: Request) -> Reading:
+        columns, report = request.columns, request.report
+        cells = LabelCells(columns.labels, columns.label_separator, report, columns.found_separator)
+        return _items(request, delimiter, cells), RecordParser(columns, request.labelled, cells, report)
+
+    return read
+
+
+def _items(request: Request, delimiter: str, cells: LabelCells) -> Iterator[Item]:
+    columns, name = request.columns, request.name
+    with open_lines(request.source, request.compressed) as lines:
+        rows = _rows(lines, name, delimiter, columns, request.labelled)
+        if request.labelled:
+            rows = _look_ahead(rows, cells, columns.labels, name)
+        for number, row in rows:
+            yield f"{name}:{number}", row
+
+
+def _rows(lines: Lines, name: str, delimiter: str, columns: Columns, labelled: bool) -> Iterator[Row]:
+    # The limit of the csv module belongs to the whole process; it is only ever raised here.
+    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+    feed = _CsvLines(lines, name)
+    rows = csv.reader(feed, delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        feed.begin_record()
+        start = feed.start
+        try:
+            row = next(rows)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            if feed.ended:
+                raise DataError(
+                    f'{name}:{start}: the record that begins here opens a quote (") that is never closed; '
+                    'close it, or double it ("")'
+                ) from error
+            reason = _why_no_csv(error, start, feed.number)
+            if header is None:
+                raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {reason}") from error
+            yield feed.number, BadRecordError(f"this is not valid CSV: {reason}")
+            continue
+        # A cell of white space is a blank line where rows have more cells, and a document where they have one.
+        if not row or (len(row) == 1 and not row[0].strip() and (header is None or len(header) > 1)):
+            if header is not None:
+                yield start, None
+            continue
+        if feed.fault is not None:
+            number, reason = feed.fault
+            if header is None:
+                raise DataError(f"{name}:{number}: the header cannot be read: {reason}")
+            yield number, BadRecordError(reason)
+        elif header is None:
+            header = row
+            _check_header(header, f"{name}:{start}", delimiter, columns, labelled)
+        elif delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
+            yield start, BadRecordError(_swallowed(start, feed.number))
+        elif len(row) != len(header):
+            few_or_many = "few" if len(row) < len(header) else "many"
+            yield (
+                start,
+                BadRecordError(
+                    f"the row has too {few_or_many} cells, {len(row)} where the header has {len(header)}; a "
+                    f"cell with a {'comma' if delimiter == ',' else 'tab'}, a quote or a line break must "
+                    "stand in quotes"
+                ),
+            )
+        else:
+            yield start, dict(zip(header, row, strict=True))
+    if header is None:
+        raise DataError(f"{name}: the file is empty; give a file with a header and one document a row")
+
+
+class _CsvLines:
+    """Feeds decoded lines to the CSV parser, and remembers what was wrong with them.
+
+    Bytes that are not UTF-8 are let through in disguise, so that a record that goes over several lines ends
+    where it should; the record is then refused as a whole.
+    """
+
+    def __init__(self, lines: Lines, name: str) -> None:
+        self._lines = lines
+        self._name = name
+        self.number = 0
+        self.ended = False
+        self.begin_record()
+
+    def begin_record(self) -> None:
+        self.start = self.number + 1
+        self.tabs: list[int] = []  # of the first and the last line
+        self.fault: tuple[int, str] | None = None
+        self._size = 0
+
+    def __iter__(self) -> _CsvLines:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            self.number, line = next(self._lines)
+        except StopIteration:
+            self.ended = True
+            raise
+        self._size += len(line)
+        self.tabs = [*self.tabs[:1], line.count(b"\t")]
+        if self._size > LARGEST_RECORD:
+            raise DataError(
+                f"{self._name}:{self.start}: the record that begins here is longer than "
+                f"{LARGEST_RECORD >> 20} MiB; a "
+                'quote (") is probably opened and never closed'
+            )
+        reason = encoding_fault(line)
+        if reason is not None and self.fault is None:
+            self.fault = (self.number, reason)
+        return line.decode("utf-8", "surrogateescape")
+
+
+def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
+    if "new-line character" in str(error):
+        return "lines end in CR alone; save the file with LF (or CR LF) line ends"
+    begun = "" if first == last else f", in the record that begins in line {first}; see to the quotes from there on"
+    told = str(error).replace("'\t'", "a tab")
+    return f"{told}{begun or '; mend it'}"
+
+
+def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:
+    """Whether a row over several lines may be several rows: its first line is whole by itself, and so is its last."""
+    both = any("\n" in cell and "\t" in cell for cell in row)
+    return both and tabs[0] == columns - 1 and (tabs[1] == columns - 1 or len(row) != columns)
+
+
+def _swallowed(first: int, last: int) -> str:
+    return (
+        f'lines {first} to {last} make one row, because a cell begins with a quote ("), but seem to be several: put '
+        'a cell that begins with a quote into quotes and double its own ("""so"" it begins"), or use JSONL or CSV'
+    )
+
+
+def _check_header(header: list[str], where: str, delimiter: str, columns: Columns, labelled: bool) -> None:
+    seen: set[str] = set()
+    for cell in header:
+        if cell in seen:
+            raise DataError(f"{where}: the header has the column {cell!r} twice; give each column a name of its own")
+        seen.add(cell)
+    wanted = [*columns.text, columns.labels if labelled else None, columns.weight, columns.group]
+    wanted.append(columns.id if columns.id != "id" else None)
+    missing = [missing_field(column, header) for column in wanted if column is not None and column not in seen]
+    if not missing:
+        return
+    if len(header) == 1:
+        for other, mark in ((";", "';'"), ("\t", "a tab"), (",", "a comma"), ("|", "'|'")):
+            if other in header[0] and other != delimiter:
+                advice = {"\t": "name the file .tsv", ",": "name the file .csv"}.get(
+                    other, "export it with commas, as .csv, or with tabs, as .tsv"
+                )
+                raise DataError(
+                    f"{where}: the header is one cell, {short(header[0])}; columns seem to be separated by "
+                    f"{mark}, expected {'a comma' if delimiter == ',' else 'a tab'}: {advice}"
+                )
+    raise DataError(
+        f"{where}: the header lacks a column that is needed; the first line must name the columns, and the "
+        "setting 'columns' says which one is what",
+        missing,
+    )
+
+
+def _look_ahead(records: Iterator[Row], cells: LabelCells, column: str, name: str) -> Iterator[Row]:
+    """Hold the first rows back until the separator of label cells has been guessed from them."""
+    held: list[Row] = []
+    size = 0
+    for item in records:
+        held.append(item)
+        size += sum(map(len, item[1].values())) if isinstance(item[1], dict) else 0
+        if len(held) >= GUESS_ROWS or size > LARGEST_RECORD:
+            break
+    cells.guess([(str(record[column]), f"{name}:{number}") for number, record in held if isinstance(record, dict)])
+    yield from chain(held, records)
+
+
+def write_csv(
+    corpus: Documents, path: Path | str, columns: Columns = DEFAULT_COLUMNS, *, overwrite: bool = False
+) -> None:
+    """Write a header and one row a document; separated by tabs if the path ends in ``.tsv``, else by commas.
+
+    Label cells hold a JSON list, which any label survives, unless ``columns.label_separator`` is given.
+    Metadata that are not strings are written as JSON; a field that a document lacks is an empty cell.
+
+    Args and errors are those of :func:`write_jsonl`; besides, a label may not contain the separator.
+    """
+    target = Path(path)
+    tabs = [suffix.lower() for suffix in target.suffixes if suffix.lower() != ".gz"][-1:] in (
+        [".tsv"],
+        [".tab"],
+    )
+    delimiter = "\t" if tabs else ","
+    names = field_names(corpus, columns)
+    metadata = dict.fromkeys(name for fields in corpus.metadata or () for name in fields)
+    header = [name for role, name in names.items() if role != "id" or corpus.ids is not None] + list(metadata)
+    with opened_for(target, overwrite) as stream:
+        stream.write(_row(header, delimiter, target))
+        for record in records_of(corpus, names):
+            record[names["labels"]] = _label_cell(record[names["labels"]], columns.label_separator, target)
+            stream.write(_row([_cell(record.get(name)) for name in header], delimiter, target))
+
+
+def _label_cell(labels: list[str], separator: str | None, target: Path) -> str:
+    if not separator:
+        if separator == "" and len(labels) == 1:
+            return labels[0]
+        if separator == "" and len(labels) > 1:
+            raise DataError(
+                f"{target}: a document has {len(labels)} labels, and label_separator='' leaves room for one; "
+                "give a separator"
+            )
+        return orjson.dumps(labels).decode() if labels else ""
+    for label in labels:
+        if separator in label:
+            raise DataError(
+                f"{target}: the label {label!r} contains the separator {separator!r}; choose another one, or "
+                "leave label_separator out to write JSON lists"
+            )
+    return separator.join(labels)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+
+
+def _row(cells: list[str], delimiter: str, target: Path) -> bytes:
+    # Not the csv module: up to Python 3.12 it leaves a lone carriage return without quotes.
+    quoted = []
+    for cell in cells:
+        if "\0" in cell:
+            raise DataError(f"{target}: {short(cell)} holds a NUL character, which CSV has no form for; write JSONL")
+        special = delimiter in cell or '"' in cell or "\n" in cell or "\r" in cell
+        quoted.append('"' + cell.replace('"', '""') + '"' if special else cell)
+    row = delimiter.join(quoted)
+    lines = row.split("\n")
+    if delimiter == "\t" and len(lines) > 1 and lines[0].count("\t") == lines[-1].count("\t") == len(cells) - 1:
+        odd = [cell for cell in cells if "\t" in cell and "\n" in cell]
+        if odd:  # the reader would take it for rows that an open quote has swallowed
+            raise DataError(
+                f"{target}: {short(odd[0])} has tabs and line breaks that look like rows of a TSV file; "
+                "write JSONL or CSV"
+            )
+    return (row + "\n").encode("utf-8")
+
+
+CSV = Format(
+    "csv",
+    _reader(","),
+    suffixes=("csv",),
+    empty="a header and no documents",
+    cells=True,
+    write=write_csv,
+    written_suffixes=(".csv", ".csv.gz"),
+    written_cells=True,
+)
+TSV = Format(
+    "tsv",
+    _reader("\t"),
+    suffixes=("tsv", "tab"),
+    empty="a header and no documents",
+    cells=True,
+    write=write_csv,
+    written_suffixes=(".tsv", ".tsv.gz", ".tab", ".tab.gz"),
+    written_cells=True,
+)
