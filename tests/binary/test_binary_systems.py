@@ -14,7 +14,7 @@ import taxotext
 from models.harness import all_scores, check_folder, check_system
 from releases import Notes
 from taxotext import Classifier, Corpus
-from taxotext.binary.systems import log_odds
+from taxotext.binary.networks import log_odds
 from taxotext.data.batches import make_batch
 from taxotext.errors import ModelFolderError
 from taxotext.labels import Taxonomy

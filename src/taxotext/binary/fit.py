@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taxotext.binary.damage import reading
+from taxotext.binary.networks import log_odds
 from taxotext.binary.settings import BinarySettings
 from taxotext.binary.shared import Documents, Shared, fit_network, load_array, read_shared
-from taxotext.binary.systems import log_odds
 from taxotext.data import split_stratified
 from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import TextTokenizer

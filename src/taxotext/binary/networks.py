@@ -6,6 +6,7 @@ each label reads its states, or changes it from inside with adapters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,3 +86,8 @@ def misfits(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]
         if tuple(found[name].shape) != expected[name]
     ]
     return sorted(problems)
+
+
+def log_odds(positives: int, documents: int, weight: float) -> float:
+    """Log-odds of a label among weighted documents; finite also where it has none."""
+    return math.log(weight * (positives + 1) / (documents - positives + 1))

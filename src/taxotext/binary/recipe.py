@@ -16,7 +16,7 @@ from torch import Tensor
 from taxotext.binary.damage import reading
 from taxotext.binary.fits import Ledger, make_executor, run_graph
 from taxotext.binary.fits.graph import Result
-from taxotext.binary.networks import changes_encoder, reads_states, single_network
+from taxotext.binary.networks import changes_encoder, log_odds, reads_states, single_network
 from taxotext.binary.overview import write_at_work, write_overview
 from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, is_fit, owner
 from taxotext.binary.settings import BinarySettings
@@ -30,7 +30,7 @@ from taxotext.binary.shared import (
     write_facts,
     write_shared,
 )
-from taxotext.binary.systems import BinarySystem, log_odds
+from taxotext.binary.systems import BinarySystem
 from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.cost.memory import check_memory
 from taxotext.data import Corpus

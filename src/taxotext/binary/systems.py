@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from taxotext.binary.networks import changes_encoder, misfits, reads_states, single_network
 from taxotext.binary.reports import read_fits
 from taxotext.binary.settings import BinarySettings
@@ -208,8 +206,3 @@ class BinarySystem(NeuralSystem):
         each = {name: stored[f"labels.{name}"] for name in one.own_state()}
         system._take(one, [stored[f"tables.{number}"] for number in range(tables)], table_of, each, fits)
         return system
-
-
-def log_odds(positives: int, documents: int, weight: float) -> float:
-    """Log-odds of a label among weighted documents; finite also where it has none."""
-    return float(np.log(weight * (positives + 1) / (documents - positives + 1)))
