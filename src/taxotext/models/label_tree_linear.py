@@ -127,7 +127,7 @@ class LabelTreeLinear(System):
     Settings: ClassVar[type[SystemSettings]] = LabelTreeSettings
     recipe: ClassVar[str] = "direct"
     search_space: ClassVar[Mapping[str, Any]] = {
-        "preset": ["parabel", "bonsai", "wide"],
+        "preset": ["default", "bonsai", "wide"],
         "classifier.c": "0.1..10:log",
         "classifier.loss": ["squared_hinge", "logistic"],
         "classifier.prune": "0.01..0.3:log",
