@@ -75,7 +75,7 @@ def model_card(
         "",
         "## Decoding",
         "",
-        *_decoding(manifest),
+        *_decoding(system, manifest),
         "",
         "## Scores",
         "",
@@ -135,8 +135,10 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), _cell(value)) for key, value in facts.items() if value is not None]
 
 
-def _decoding(manifest: Manifest) -> list[str]:
+def _decoding(system: System, manifest: Manifest) -> list[str]:
     decoding = manifest.decoding
+    if decoding.source == "system" or (decoding.source == "auto" and system.decides_sets):
+        return ["The system decides the label sets itself.", f"Consistency: {decoding.consistency}."]
     if decoding.tuned_on:
         origin = f"Tuned for {decoding.metric} on: {decoding.tuned_on}."
     else:
