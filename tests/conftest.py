@@ -16,6 +16,7 @@ from command import sample_model as sample_model
 from data_commands import run_data as run_data
 from data_commands import small_data as small_data
 from releases import release as release
+from sparse_system import sparse_systems as sparse_systems
 from tiny import tiny_encoder as tiny_encoder  # a fixture for all tests
 
 collect_ignore = ["torture"]  # minutes of kill -9: `make torture` runs it

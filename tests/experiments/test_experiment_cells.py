@@ -179,3 +179,15 @@ def test_a_folder_has_the_digest_of_its_names_and_contents(tmp_path: Path) -> No
 
 def test_the_digest_of_the_source_is_that_of_the_program() -> None:
     assert len(source_digest()) == 16
+
+
+@pytest.mark.usefixtures("sparse_systems")
+@pytest.mark.parametrize(
+    ("tune", "tuned"),
+    [(None, ["linear"]), (True, ["linear", "sets"]), (False, []), ({"metric": "macro_f1"}, ["linear"])],
+)
+def test_systems_that_decide_on_label_sets_are_tuned_only_when_asked(lab: Lab, tune: Any, tuned: list[str]) -> None:
+    changes = {} if tune is None else {"tune": tune}
+    systems = {"linear": {"model": "linear"}, "sets": {"model": "decides_itself"}}
+    cells = lab.cells(systems=systems, **changes)
+    assert sorted({cell.system for cell in cells if cell.tune is not None}) == tuned

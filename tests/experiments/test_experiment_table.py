@@ -25,7 +25,7 @@ from taxotext.experiments.output import FORMS, write_tables
 from taxotext.experiments.page import level_charts, page
 from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.summary import COSTS, summarise
-from taxotext.experiments.tables import csv_table, markdown
+from taxotext.experiments.tables import csv_table, markdown, notes_of
 from taxotext.metrics import evaluate
 
 PUBLISHED = {
@@ -154,6 +154,12 @@ def test_markdown_has_every_row_and_says_how_it_was_measured(summary: dict[str, 
         assert words in text
     widths = [line.count(" | ") for line in text.splitlines() if line.startswith("| ")]
     assert widths[0] == widths[1] == widths[2]
+
+
+def test_the_notes_name_the_systems_whose_thresholds_were_not_tuned(summary: dict[str, Any]) -> None:
+    assert any("for every system alike, on validation" in note for note in notes_of(summary))
+    some = {**summary, "tune": {**summary["tune"], "untuned": ["sgm", "beam"]}}
+    assert any("for every system but sgm, beam, on validation" in note for note in notes_of(some))
 
 
 def test_csv_has_a_line_for_each_system_with_fractions(published: dict[str, Any]) -> None:

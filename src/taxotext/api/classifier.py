@@ -183,8 +183,10 @@ class Classifier:
 
     @decoding.setter
     def decoding(self, decoding: Decoding) -> None:
-        Decoder(decoding, self.taxonomy)  # unknown labels are found here
-        self._fitted()[1].decoding = decoding
+        system, manifest = self._fitted()
+        system.check_decoding(decoding)
+        Decoder(decoding, system.taxonomy)  # unknown labels are found here
+        manifest.decoding = decoding
 
     def decode_stream(
         self, texts: Iterable[str], *, decoding: Decoding | None = None, reporter: Reporter | None = None

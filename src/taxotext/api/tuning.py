@@ -31,7 +31,7 @@ def tune_thresholds(
     calibration_by: CalibrationScope | None = None,
     reporter: Reporter,
 ) -> TuningReport:
-    """Tune the decoding of ``manifest`` in place.
+    """Tune the decoding of ``manifest`` in place; from then on thresholds decide, also of a system that decided itself.
 
     Args:
         system: fitted.
@@ -56,6 +56,7 @@ def tune_thresholds(
         raise DataError("The model keeps no scores of held-out documents; name validation documents to tune on.")
     rules = manifest.decoding.model_copy(
         update={
+            "source": "threshold",
             "threshold": manifest.decoding.threshold or 0.5,
             "level_thresholds": None,
             "label_thresholds": {},

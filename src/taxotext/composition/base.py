@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from taxotext.cost.memory import Need
 from taxotext.data.spill import IN_MEMORY
 from taxotext.decoding import Decoding, ScoreBlock
+from taxotext.decoding.decoder import UNDECIDED
 from taxotext.errors import ConfigError, nearest
 from taxotext.labels import Taxonomy
 from taxotext.settings import Settings, overlaid
@@ -197,6 +198,16 @@ class System(ABC):
                 f"{source}: holds feature vectors (svmlight), no texts, and {self.name} reads words; "
                 "train linear with features.analyzer=given, or take the texts of the corpus."
             )
+
+    @classmethod
+    def check_decoding(cls, decoding: Decoding) -> None:
+        """Refuse rules that want label sets of a system that decides on none.
+
+        Raises:
+            ConfigError: ``decoding.source`` is ``system``, and :attr:`decides_sets` is false.
+        """
+        if decoding.source == "system" and not cls.decides_sets:
+            raise ConfigError(UNDECIDED)
 
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts are longer than the system reads; systems without a limit cut none."""

@@ -93,9 +93,10 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
             raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
 
     cells = []
-    tune = settings.tune.model_dump(mode="json", exclude={"enabled"}) if settings.tune.enabled else None
+    how = settings.tune.model_dump(mode="json", exclude={"enabled"})
     for system, corpus, seed in settings.triples():
         model = settings.systems[system].model
+        tune = how if settings.is_tuned(system) else None
         given = settings.settings_of(system, corpus, seed)
         values = {"model": model, "data": data[corpus], **given}
         values["runtime"] = {**dict(given.get("runtime") or {}), "threads": threads}

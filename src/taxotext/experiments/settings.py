@@ -90,7 +90,11 @@ class Override(Selection):
 class TuneSettings(Settings):
     """Thresholds from validation documents, as ``taxotext tune``."""
 
-    enabled: bool = Field(True, description="false: every system answers at its own threshold, 0.5 by default")
+    enabled: bool | None = Field(
+        None,
+        description="null: all systems but those that decide on label sets themselves; true: these, too; false: every "
+        "system answers at its own threshold, 0.5 by default",
+    )
     metric: Literal["micro_f1", "macro_f1"] = Field("micro_f1", description="what to make greatest")
     method: Literal["label", "level", "global"] = Field("label", description="thresholds for each label, level, or one")
     shrink: float | Literal["auto"] = Field("auto", description="pull of rare labels to the common threshold")
@@ -124,7 +128,7 @@ class ExperimentSettings(Settings):
     seeds: tuple[Seed, ...] = Field((13, 14, 15), min_length=1, description="each cell is run once for each seed")
     exclude: tuple[Selection, ...] = Field((), description="cells that are not run")
     overrides: tuple[Override, ...] = Field((), description="other settings for some cells; later ones are stronger")
-    tune: TuneSettings = Field(TuneSettings(), description="thresholds from validation data; false: none")
+    tune: TuneSettings = Field(TuneSettings(), description="thresholds from validation data; true, false")
     metrics: tuple[str, ...] = Field(
         ("micro_f1", "macro_f1", "set_accuracy", "p@1"), min_length=1, description="columns (docs/reference/metrics.md)"
     )
@@ -155,6 +159,11 @@ class ExperimentSettings(Settings):
     def threads_each(self) -> int:
         """Threads of each cell."""
         return self.threads or max(1, usable_cores() // self.jobs)
+
+    def is_tuned(self, system: str) -> bool:
+        """Whether thresholds are tuned for a system: unless said otherwise, for all that decide on no label sets."""
+        enabled = self.tune.enabled
+        return not find(self.systems[system].model).decides_sets if enabled is None else enabled
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""

@@ -69,13 +69,14 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
         planned = [cell for cell in cells if cell.corpus == corpus]
         corpora.append(_corpus(corpus, settings, planned, of_corpus, found, comparisons))
     comparisons.save()
+    untuned = [system for system in settings.systems if not settings.is_tuned(system)]
     return {
         "name": settings.name,
         "description": settings.description,
         "metrics": list(settings.metrics),
         "baseline": settings.baseline,
         "significance": settings.significance.model_dump(mode="json"),
-        "tune": settings.tune.model_dump(mode="json"),
+        "tune": {**settings.tune.model_dump(mode="json"), "untuned": untuned},
         "corpora": corpora,
         "incomplete": [
             {"system": cell.system, "corpus": cell.corpus, "seed": cell.seed, **state}

@@ -144,9 +144,10 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     """What the figures are and how they were taken."""
     measured, tune = summary["measured"], summary["tune"]
     notes = ["Figures are means over seeds ± standard deviation (n - 1); no ± where there is one seed."]
-    if tune["enabled"]:
+    if tune["enabled"] is not False:
+        whose = f"every system but {', '.join(tune['untuned'])}" if tune["untuned"] else "every system alike"
         notes.append(
-            f"Thresholds: tuned for {tune['metric']} ({tune['method']}), for every system alike, on validation "
+            f"Thresholds: tuned for {tune['metric']} ({tune['method']}), for {whose}, on validation "
             "documents: the validation file, a part of the training file, or cross-fitting over it, as the system "
             "does. Nothing was selected on test documents."
         )

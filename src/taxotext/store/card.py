@@ -75,7 +75,7 @@ def model_card(
         "",
         "## Decoding",
         "",
-        *_decoding(manifest),
+        *_decoding(system, manifest),
         "",
         "## Scores",
         "",
@@ -140,8 +140,10 @@ def _members(system: System) -> list[tuple[str, str]]:
     return [("members", _cell(", ".join(names)))] if names else []
 
 
-def _decoding(manifest: Manifest) -> list[str]:
+def _decoding(system: System, manifest: Manifest) -> list[str]:
     decoding = manifest.decoding
+    if decoding.source == "system" or (decoding.source == "auto" and system.decides_sets):
+        return ["The system decides the label sets itself.", f"Consistency: {decoding.consistency}."]
     if decoding.tuned_on:
         origin = f"Tuned for {decoding.metric} on: {decoding.tuned_on}."
     else:
