@@ -81,13 +81,11 @@ class LabelSets:
             DataError: unknown labels, when they are errors.
         """
         others = sorted(self._others)
-        if self._taxonomy is None:
-            taxonomy, kept = Taxonomy.flat(others), ()
-        else:
-            taxonomy = self._taxonomy
+        taxonomy = Taxonomy.flat(others) if self._taxonomy is None else self._taxonomy
+        kept: tuple[str, ...] = ()
+        if self._taxonomy is not None and others:
+            self._report_unknown(others, taxonomy, unknown, report, source)
             kept = () if unknown == "drop" else tuple(others)
-            if others:
-                self._report_unknown(others, taxonomy, unknown, report, source)
         given = self._matrix(others, len(taxonomy) + len(kept))
         report.documents = given.shape[0]
         report.empty_label_sets = int(np.count_nonzero(np.diff(given.indptr) == 0))

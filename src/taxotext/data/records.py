@@ -97,7 +97,8 @@ def check_name(value: object, what: str) -> str | int | None:
 
 def check_weight(value: Any, what: str) -> float:
     """Return a weight: a finite number, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real:
         raise BadRecordError(f"{what} must be a number, found {short(value)}")
     if not 0 <= value <= LARGEST_WEIGHT:  # also for NaN
         raise BadRecordError(f"{what} must be a finite number, 0 or more, found {short(value)}")

@@ -67,7 +67,8 @@ def rows_from_pairs(count: int, keys: Int64Array, values: Int64Array) -> Rows:
 def _distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The values sorted, each once; ``np.unique`` hashes millions of them first, which takes ten times as long."""
     values.sort()
-    return values[np.diff(values, prepend=-1) != 0]
+    distinct: npt.NDArray[Any] = values[np.diff(values, prepend=-1) != 0]
+    return distinct
 
 
 def longest_levels(count: int, edge_index: Int64Array) -> Int32Array:

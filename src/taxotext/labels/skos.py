@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taxotext")
 
-SkosIds = Literal["uri", "notation"]
 SKOS_IDS: tuple[str, ...] = ("uri", "notation")
 """What is the id of a label of a SKOS vocabulary."""
 

@@ -25,7 +25,7 @@ from taxotext.data.formats.base import (
     parsed,
 )
 from taxotext.data.formats.output import write_lines
-from taxotext.data.records import BadRecordError, RecordParser, kind, missing_field, short
+from taxotext.data.records import BadRecordError, kind, missing_field, short
 from taxotext.data.sources import Lines, encoding_fault
 from taxotext.errors import DataError, nearest
 from taxotext.labels import Taxonomy
@@ -129,7 +129,7 @@ def _ids_of(given: Any, subjects: Subjects) -> list[str]:
 
 
 def _folder(request: Request) -> Reading:
-    return _documents(request, request.folder), RecordParser(request.columns, request.labelled, None, request.report)
+    return _documents(request, request.folder), request.parser()
 
 
 def _documents(request: Request, folder: Path) -> Iterator[Item]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import orjson
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
-from taxotext.data.records import BadRecordError, RecordParser, kind, short
+from taxotext.data.records import BadRecordError, LabelCells, RecordParser, kind, missing_field, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines, source_name
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
@@ -51,6 +51,23 @@ class Request:
         if not isinstance(self.source, (str, Path)) or not Path(self.source).is_dir():
             raise DataError(f"{self.name}: a corpus in the format {self.format} is a folder; name that")
         return Path(self.source)
+
+    def label_cells(self) -> LabelCells:
+        """What cuts the cells of the label column."""
+        columns = self.columns
+        return LabelCells(columns.labels, columns.label_separator, self.report, columns.found_separator)
+
+    def parser(self, cells: LabelCells | None = None) -> RecordParser:
+        """What makes documents of the records; ``cells`` where labels are cells rather than lists."""
+        return RecordParser(self.columns, self.labelled, cells, self.report)
+
+    def missing(self, present: Sequence[str]) -> list[str]:
+        """A sentence for each column that is needed and is none of those present."""
+        columns = self.columns
+        wanted = [*columns.text, columns.labels if self.labelled else None, columns.weight, columns.group]
+        wanted.append(columns.id if columns.id != "id" else None)
+        there = set(present)
+        return [missing_field(column, present) for column in wanted if column is not None and column not in there]
 
 
 class Documents(Protocol):
@@ -136,7 +153,7 @@ def from_lines(
             with open_lines(request.source, request.compressed) as lines:
                 yield from records(asked, lines)
 
-        return items(), RecordParser(columns, request.labelled, None, request.report)
+        return items(), asked.parser()
 
     return read
 

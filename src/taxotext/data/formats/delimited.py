@@ -13,7 +13,7 @@ import orjson
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.formats.base import Documents, Format, Item, Reading, Record, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
-from taxotext.data.records import BadRecordError, LabelCells, RecordParser, missing_field, short
+from taxotext.data.records import BadRecordError, LabelCells, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines
 from taxotext.errors import DataError
 
@@ -28,24 +28,24 @@ Row = tuple[int, Record | BadRecordError | None]
 
 def _reader(delimiter: str) -> Callable[[Request], Reading]:
     def read(request: Request) -> Reading:
-        columns, report = request.columns, request.report
-        cells = LabelCells(columns.labels, columns.label_separator, report, columns.found_separator)
-        return _items(request, delimiter, cells), RecordParser(columns, request.labelled, cells, report)
+        cells = request.label_cells()
+        return _items(request, delimiter, cells), request.parser(cells)
 
     return read
 
 
 def _items(request: Request, delimiter: str, cells: LabelCells) -> Iterator[Item]:
-    columns, name = request.columns, request.name
+    name = request.name
     with open_lines(request.source, request.compressed) as lines:
-        rows = _rows(lines, name, delimiter, columns, request.labelled)
+        rows = _rows(lines, request, delimiter)
         if request.labelled:
-            rows = _look_ahead(rows, cells, columns.labels, name)
+            rows = _look_ahead(rows, cells, request.columns.labels, name)
         for number, row in rows:
             yield f"{name}:{number}", row
 
 
-def _rows(lines: Lines, name: str, delimiter: str, columns: Columns, labelled: bool) -> Iterator[Row]:
+def _rows(lines: Lines, request: Request, delimiter: str) -> Iterator[Row]:
+    name = request.name
     # The limit of the csv module belongs to the whole process; it is only ever raised here.
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
     feed = _CsvLines(lines, name)
@@ -81,7 +81,7 @@ def _rows(lines: Lines, name: str, delimiter: str, columns: Columns, labelled: b
             yield number, BadRecordError(reason)
         elif header is None:
             header = row
-            _check_header(header, f"{name}:{start}", delimiter, columns, labelled)
+            _check_header(header, f"{name}:{start}", delimiter, request)
         elif delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
             yield start, BadRecordError(_swallowed(start, feed.number))
         elif len(row) != len(header):
@@ -164,15 +164,13 @@ def _swallowed(first: int, last: int) -> str:
     )
 
 
-def _check_header(header: list[str], where: str, delimiter: str, columns: Columns, labelled: bool) -> None:
+def _check_header(header: list[str], where: str, delimiter: str, request: Request) -> None:
     seen: set[str] = set()
     for cell in header:
         if cell in seen:
             raise DataError(f"{where}: the header has the column {cell!r} twice; give each column a name of its own")
         seen.add(cell)
-    wanted = [*columns.text, columns.labels if labelled else None, columns.weight, columns.group]
-    wanted.append(columns.id if columns.id != "id" else None)
-    missing = [missing_field(column, header) for column in wanted if column is not None and column not in seen]
+    missing = request.missing(header)
     if not missing:
         return
     if len(header) == 1:

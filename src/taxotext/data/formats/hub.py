@@ -9,7 +9,7 @@ from typing import Any
 
 from taxotext.data.columns import Columns
 from taxotext.data.formats.base import Format, Item, Reading, Request
-from taxotext.data.records import BadRecordError, LabelCells, RecordParser, missing_field
+from taxotext.data.records import BadRecordError, LabelCells
 from taxotext.errors import DataError, MissingExtraError
 
 logger = logging.getLogger("taxotext")
@@ -39,9 +39,7 @@ def read_rows(dataset: Any, request: Request) -> Reading:
         dataset = dataset._resolve_features()
         features = dataset.features
     columns = request.columns
-    wanted = [*columns.text, columns.labels if request.labelled else None, columns.weight, columns.group]
-    wanted.append(columns.id if columns.id != "id" else None)
-    missing = [missing_field(name, list(features)) for name in wanted if name and name not in features]
+    missing = request.missing(list(features))
     if missing:
         raise DataError(
             f"{request.name}: a column that is needed is missing; 'columns' says which one is what", missing
@@ -52,10 +50,9 @@ def read_rows(dataset: Any, request: Request) -> Reading:
         logger.info("%s: the columns %s are left out; they hold no plain values", request.name, ", ".join(left_out))
     cells = None
     if request.labelled and _is_string(features[columns.labels], datasets):
-        cells = LabelCells(columns.labels, columns.label_separator, request.report, columns.found_separator)
-    parser = RecordParser(columns, request.labelled, cells, request.report)
+        cells = request.label_cells()
     rows = dataset.select_columns(kept).with_format(None)
-    return _rows(rows, {name: features[name] for name in kept}, request, cells, datasets), parser
+    return _rows(rows, {name: features[name] for name in kept}, request, cells, datasets), request.parser(cells)
 
 
 def declared_of(dataset: Any, columns: Columns) -> tuple[str, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
-from taxotext.data.records import LabelCells, RecordParser, missing_field
+from taxotext.data.records import LabelCells
 from taxotext.errors import DataError, MissingExtraError
 
 ROWS = 1024
@@ -36,10 +37,8 @@ def _read(request: Request) -> Reading:
     kinds = {_check_schema(_open(arrow, part, place), request, place) for part, place in parts}
     if len(kinds) > 1:
         raise DataError(f"{request.name}: the labels are lists in some files and strings in others; write them alike")
-    columns, cells = request.columns, None
-    if "cells" in kinds:
-        cells = LabelCells(columns.labels, columns.label_separator, request.report, columns.found_separator)
-    return _rows(arrow, parts, request, cells), RecordParser(columns, request.labelled, cells, request.report)
+    cells = request.label_cells() if "cells" in kinds else None
+    return _rows(arrow, parts, request, cells), request.parser(cells)
 
 
 def _arrow(name: str) -> Any:
@@ -79,9 +78,7 @@ def _check_schema(file: Any, request: Request, name: str) -> str:
     import pyarrow.types as types
 
     columns, schema = request.columns, file.schema_arrow
-    wanted = [*columns.text, columns.labels if request.labelled else None, columns.weight, columns.group]
-    wanted.append(columns.id if columns.id != "id" else None)
-    missing = [missing_field(column, schema.names) for column in wanted if column and column not in schema.names]
+    missing = request.missing(schema.names)
     if missing:
         raise DataError(
             f"{name}: a column that is needed is missing; the setting 'columns' says which one is what", missing
@@ -145,72 +142,31 @@ def write_parquet(
         MissingExtraError: pyarrow is not installed.
     """
     target = Path(path)
+    pa = _arrow(str(target))
     names = field_names(corpus, columns)
-    roles = {role: name for role, name in names.items() if role != "id" or corpus.ids is not None}
-
-    def metadata() -> Iterator[Mapping[str, Any]]:
-        return iter(corpus.metadata or ())
-
     ids = [value for value in corpus.ids or () if value is not None]
     whole = bool(ids) and all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in ids)
-
-    def records() -> Iterator[dict[str, Any]]:
-        for record in records_of(corpus, names):
-            if not whole and isinstance(record.get(names.get("id", "")), int):  # a column has one type
-                record[names["id"]] = str(record[names["id"]])
-            yield record
-
-    with opened_for(target, overwrite) as stream:
-        _write_records(records(), roles, metadata, target, stream, whole_ids=whole)
-
-
-def _write_records(
-    records: Iterator[dict[str, Any]],
-    roles: Mapping[str, str],
-    metadata: Callable[[], Iterator[Mapping[str, Any]]],
-    target: Path,
-    stream: BinaryIO,
-    *,
-    whole_ids: bool = False,
-) -> None:
-    """Write records as one Parquet file; labels are lists of strings.
-
-    Args:
-        records: one for each document.
-        roles: role (``id``, ``text``, ``labels``, ``weight``, ``group``) -> column, in the order of the columns.
-        metadata: iterates over the other fields of the documents; their types are found over all of them.
-        target: the file, for sentences.
-        stream: what is written to.
-        whole_ids: whether the ids are whole numbers of 64 bits rather than strings.
-
-    Raises:
-        DataError: values of a field have no common type.
-        MissingExtraError: pyarrow is not installed.
-    """
-    pa = _arrow(str(target))
     string = pa.string()
     types = {
-        "id": pa.int64() if whole_ids else string,
+        "id": pa.int64() if whole else string,
         "text": string,
         "labels": pa.list_(string),
         "weight": pa.float64(),
         "group": string,
     }
-    fields = [pa.field(name, types[role]) for role, name in roles.items()]
-    fields += [pa.field(name, kind) for name, kind in _metadata_types(pa, metadata, target).items()]
+    fields = [pa.field(name, types[role]) for role, name in names.items() if role != "id" or corpus.ids is not None]
+    fields += [pa.field(name, kind) for name, kind in _metadata_types(pa, corpus.metadata or (), target).items()]
     schema = pa.schema(fields)
-    with pa.parquet.ParquetWriter(stream, schema) as writer:
-        held: list[dict[str, Any]] = []
-        for record in records:
-            held.append(record)
-            if len(held) == ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(held, schema=schema))
-                held = []
-        if held:
-            writer.write_table(pa.Table.from_pylist(held, schema=schema))
+    records = records_of(corpus, names)
+    with opened_for(target, overwrite) as stream, pa.parquet.ParquetWriter(stream, schema) as writer:
+        while rows := list(islice(records, ROW_GROUP)):
+            for row in rows:
+                if not whole and isinstance(row.get(names.get("id", "")), int):  # a column has one type
+                    row[names["id"]] = str(row[names["id"]])
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _metadata_types(pa: Any, metadata: Callable[[], Iterator[Mapping[str, Any]]], target: Path) -> dict[str, Any]:
+def _metadata_types(pa: Any, metadata: Iterable[Mapping[str, Any]], target: Path) -> dict[str, Any]:
     """The Arrow type of each field, in the order in which they first occur."""
     found: dict[str, Any] = {}
     held: dict[str, list[Any]] = {}
@@ -231,7 +187,7 @@ def _metadata_types(pa: Any, metadata: Callable[[], Iterator[Mapping[str, Any]]]
                 ) from error
         held.clear()
 
-    for number, fields in enumerate(metadata(), 1):
+    for number, fields in enumerate(metadata, 1):
         for name, value in fields.items():
             held.setdefault(name, []).append(value)
             found.setdefault(name, pa.null())
