@@ -191,7 +191,7 @@ def test_the_commands_train_tune_evaluate_and_predict(command: Command, tmp_path
     command("train", "--model", "label_tree_linear", "--train", "train.jsonl", "--output", "model", *own).ok()
     command("tune", "model").ok()
     assert json.loads(command("evaluate", "model", "test.jsonl", "--json").ok().out)["micro_f1"] > 0.8
-    assert len(command("predict", "model", "test.jsonl", "--format", "jsonl").ok().lines) == 30
+    assert len(command("predict", "model", "test.jsonl").ok().lines) == 30
 
 
 def test_scores_before_fit_are_a_mistake_of_the_program() -> None:
