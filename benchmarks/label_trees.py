@@ -4,6 +4,7 @@
     python benchmarks/label_trees.py tables --work WORK
     python benchmarks/label_trees.py check --data tibkat-gnd-en --work WORK
     python benchmarks/label_trees.py generate --labels 500000 --documents 200000 --data FOLDER
+    python benchmarks/label_trees.py commands --data FOLDER --work WORK
 
 Every stage (train, predict) of every run is a process of its own, and a line of WORK/results.jsonl; what is there is
 not run again. By hand means: TfidfVectorizer with the settings of our features, a file in the format of the extreme
@@ -365,9 +366,45 @@ def generate(options: argparse.Namespace) -> None:
                 file.write(json.dumps(row) + "\n")
 
 
+def commands(options: argparse.Namespace) -> None:
+    """Train, tune, evaluate and predict from the command line; seconds and memory of each."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    model, store = options.work / "model", options.work / "commands.jsonl"
+    files = {part: str(options.data / f"{part}.jsonl.gz") for part in ("train", "validation", "test")}
+    own = ["features.min_documents=1", f"runtime.threads={options.threads}", "tree.one_at_a_time=true"]
+    inputs = ["--train", files["train"], "--validation", files["validation"]]
+    calls = {
+        "train": ["train", "--model", "label_tree_linear", *inputs, "--output", str(model), *own],
+        "tune": ["tune", str(model)],
+        "evaluate": ["evaluate", str(model), files["test"], "--json"],
+        "predict": ["predict", str(model), files["test"], "--output", str(options.work / "labels.jsonl")],
+    }
+    done = {row["command"] for row in rows_of(store)}
+    for name, arguments in calls.items():
+        if name in done:
+            continue
+        with (options.work / f"{name}.out").open("wb") as out, (options.work / f"{name}.err").open("wb") as err:
+            started, before, peak = time.perf_counter(), processor_seconds(), 0
+            process = subprocess.Popen([sys.executable, "-m", "taxotext", *arguments], stdout=out, stderr=err)
+            while process.poll() is None:
+                peak = max(peak, sum(map(resident, family(process.pid))))
+                time.sleep(INTERVAL)
+        row = {
+            "command": name,
+            "wall": time.perf_counter() - started,
+            "cpu": processor_seconds() - before,
+            "peak": peak,
+        }
+        if process.returncode:
+            raise SystemExit(f"{name}: {(options.work / f'{name}.err').read_text(encoding='utf-8')[-3000:]}")
+        with store.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{name}: {row['wall']:.0f} s, CPU {row['cpu']:.0f} s, {peak / 2**30:.2f} GiB", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "one", "tables", "check", "generate"))
+    parser.add_argument("what", choices=("run", "one", "tables", "check", "generate", "commands"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--runs", type=int, default=5)
@@ -381,7 +418,9 @@ def main() -> None:
     parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    {"run": run, "one": one, "tables": tables, "check": check, "generate": generate}[options.what](options)
+    {"run": run, "one": one, "tables": tables, "check": check, "generate": generate, "commands": commands}[
+        options.what
+    ](options)
 
 
 if __name__ == "__main__":
