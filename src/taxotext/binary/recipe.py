@@ -78,8 +78,7 @@ def fit(
     processes = plan.processes
     ledger = Ledger(files.ledger, plan.wrong)
     before = ledger.read(plan.graph.order)
-    inherits = settings.transfer.enabled
-    write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
+    write_overview(run.checkpoints, taxonomy.ids, plan.epochs, processes)
     done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
         make_executor(processes, run.logs) as executor,
@@ -194,17 +193,17 @@ class _Clock:
 
 
 class _Watcher:
-    """Moves the bar, notes for onlookers what is at work and chosen, and removes what is no longer needed."""
+    """Moves the bar, notes what is running and chosen, and removes what is no longer needed."""
 
     def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str], clock: _Clock) -> None:
         self._plan, self._run, self._task, self._before, self._clock = plan, run, task, before, clock
-        self._at_work: dict[str, float] = {}
+        self._at_work: set[str] = set()
         self._weights: dict[str, float] = {}
         self._note()
 
     def started(self, key: str) -> None:
         """A fit is at work."""
-        self._at_work[key] = time.time()
+        self._at_work.add(key)
         self._note()
 
     def finished(self, key: str, result: Result) -> None:
@@ -217,14 +216,14 @@ class _Watcher:
                     content = json.dumps(class_weights(self._weights), ensure_ascii=False)
                     write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
             return
-        self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
+        self._at_work.discard(key)  # the ledger says already that it is done
         if key not in self._before:
             self._clock.note()
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
 
     def _note(self) -> None:
-        with suppress(OSError):  # no training ends because nobody can look on
+        with suppress(OSError):  # no training ends because its progress cannot be shown
             write_at_work(self._run.checkpoints, self._at_work)
 
 

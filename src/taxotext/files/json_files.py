@@ -1,10 +1,10 @@
-"""JSON files of model folders."""
+"""Readers of JSON files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from taxotext.errors import ModelFolderError
 
@@ -26,3 +26,12 @@ def read_json(path: Path, kind: type[Content]) -> Content:
     if not isinstance(content, kind):
         raise ModelFolderError(f"{path}: must be a JSON {'object' if kind is dict else 'list'}; save the model again.")
     return content
+
+
+def read_json_or_none(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where the file is missing, damaged, or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
