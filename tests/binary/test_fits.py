@@ -209,7 +209,7 @@ def test_any_graph_is_computed_once_and_in_order(edges: list[tuple[int, int]], s
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [("{cut", "cannot be read"), ("[1]", "must be a JSON object"), ("", "cannot be read")]
+    ("content", "sentence"), [("{cut", "is damaged"), ("[1]", "must be a JSON object"), ("", "is damaged")]
 )
 def test_a_damaged_result_is_named_with_what_to_do(content: str, sentence: str, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "done")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from taxotext.binary.fits import Request
-from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, _quality, rungs
+from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, FitPlan, _quality, rungs
 from taxotext.labels import Taxonomy
 from taxotext.models.gru_att import GruAttSettings
 from taxotext.models.htrans import HTransSettings
@@ -29,10 +29,10 @@ def plan_of(
     positives: tuple[int, ...] = (20, 30, 10, 5),
     validated: tuple[int, ...] = (5, 5, 3, 2),
     documents: int = 60,
-) -> Plan:
+) -> FitPlan:
     taxonomy = Taxonomy.from_edges(EDGES)
     assert taxonomy.ids == ("a", "b", "c", "d")
-    return Plan(given, taxonomy, np.array(positives), np.array(validated), documents, Files(Path("run")))
+    return FitPlan(given, taxonomy, np.array(positives), np.array(validated), documents, Files(Path("run")))
 
 
 def chosen(f1: float = 0.5, **more: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def chosen(f1: float = 0.5, **more: Any) -> dict[str, Any]:
     return {"how": SEARCHED, "f1": f1, "weight": 3.0, "epoch": 4, "table": FIRST_TABLE, **more}
 
 
-def request(plan: Plan, key: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
+def request(plan: FitPlan, key: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
     found = plan.graph[key].start(results)
     assert isinstance(found, Request)
     assert found.task == "binary"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,12 @@ from taxotext.composition.base import System, SystemSettings
 from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
-from taxotext.progress import Reporter, Task
+from taxotext.progress import Reporter, WithoutNotes
 from taxotext.training import CROSS_FITTING_RECIPES
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialFit:
     """A fit of few documents.
 
     Attributes:
@@ -62,7 +60,7 @@ def try_fit(
     batches: int = 3,
     longest: bool = False,
     reporter: Reporter,
-) -> Trial:
+) -> TrialFit:
     """Fit a few batches of the real data, once through, and write nothing; notes on so few documents are not passed on.
 
     Args:
@@ -83,21 +81,21 @@ def try_fit(
         rows = [position * len(train) // size for position in range(size)]
     few = train.subset(rows)
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    system, manifest = fit_system(kind, _once_through(settings), few, few_validation, reporter=_Unnoted(reporter))
+    system, manifest = fit_system(kind, _once_through(settings), few, few_validation, reporter=WithoutNotes(reporter))
     system.settings = settings
     seconds, once = float(manifest.facts["seconds"]), 0.0
     done, planned = 1.0, 1.0 if training is None else float(training.epochs)
     scorings = planned
     if isinstance(system, BinarySystem):
-        from taxotext.binary.plan import Files, Plan
+        from taxotext.binary.plan import Files, FitPlan
 
         assert validation is not None  # held out above
-        plan = Plan.of(system.settings, train, validation, Files(Path()))
+        plan = FitPlan.of(system.settings, train, validation, Files(Path()))
         at_work, done = (sum(fit[key] for fit in system.fits) for key in ("seconds", "epochs"))
         planned = sum(plan.epochs.values()) / plan.processes
         seconds, once, scorings = at_work, max(seconds - at_work, 0.0), 1.0
     work, whole_work = len(few) * max(done, 1), len(train) * planned
-    return Trial(len(few), len(train), work, whole_work, seconds, once, scorings, system, (train, validation))
+    return TrialFit(len(few), len(train), work, whole_work, seconds, once, scorings, system, (train, validation))
 
 
 def _once_through(settings: SystemSettings) -> SystemSettings:
@@ -111,22 +109,6 @@ def _once_through(settings: SystemSettings) -> SystemSettings:
         changes["weights"] = settings.weights.model_copy(update=one)
         changes["runtime"] = settings.runtime.model_copy(update={"threads": 1})
     return settings.model_copy(update=changes)
-
-
-class _Unnoted:
-    """Shows progress and drops notes."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    @contextmanager
-    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
-        """As of the reporter."""
-        with self._reporter.task(name, total, done, unit) as task:
-            yield task
-
-    def note(self, sentence: str) -> None:
-        """Drop the sentence."""
 
 
 def memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:

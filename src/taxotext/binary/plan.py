@@ -81,7 +81,7 @@ class Files:
         return self.shared / "table.npy" if number == FIRST_TABLE else self.folder / "chosen" / f"{number}.table.npy"
 
 
-class Plan:
+class FitPlan:
     """The graph of fits for a taxonomy.
 
     Args:
@@ -114,7 +114,7 @@ class Plan:
         """Epochs that each fit of the graph trains at most."""
 
     @classmethod
-    def of(cls, settings: BinarySettings, train: Corpus, validation: Corpus, files: Files) -> Plan:
+    def of(cls, settings: BinarySettings, train: Corpus, validation: Corpus, files: Files) -> FitPlan:
         """The plan for the labels of two corpora with one taxonomy."""
         positives, validated = (
             np.asarray(corpus.known_targets.sum(axis=0), dtype=np.int64).ravel() for corpus in (train, validation)

@@ -46,7 +46,7 @@ def status(
 def status_lines(status: TrainingStatus) -> list[str]:
     """A training for people: state and progress, class weights, and how to continue."""
     from taxotext.cli.output import clock
-    from taxotext.wording import counted
+    from taxotext.messages import counted
 
     lines = [f"{status.output}: {status.system + ', ' if status.system else ''}{status.state}"]
     if status.fits is not None:
@@ -61,7 +61,7 @@ def status_lines(status: TrainingStatus) -> list[str]:
 
 def _fits_lines(status: FitsStatus) -> list[str]:
     from taxotext.cli.output import clock
-    from taxotext.wording import counted
+    from taxotext.messages import counted
 
     labels, fits = status.labels, status.fits
     if status.epochs is None:

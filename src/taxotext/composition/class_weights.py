@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from taxotext.errors import SHOWN_PROBLEMS, LabelError, nearest
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 _COMPARED = 500
 """How many ids, at most, a label is compared with letter by letter; the likeliest are taken."""

@@ -40,7 +40,7 @@ class AtomicCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-class Conductor(pl.Callback):
+class EpochCallback(pl.Callback):
     """Validates at the end of each epoch, keeps the best weights, stops early, and saves checkpoints.
 
     The engine sees all epochs as one long row of batches: then every checkpoint lies between two batches, the one
@@ -164,8 +164,8 @@ class Conductor(pl.Callback):
 class Bar(pl.Callback):
     """Documents per second, loss, validation score and time left, through the reporter."""
 
-    def __init__(self, reporter: Reporter, conductor: Conductor, monitor: str, documents: int, epochs: int) -> None:
-        self._reporter, self._conductor = reporter, conductor
+    def __init__(self, reporter: Reporter, callback: EpochCallback, monitor: str, documents: int, epochs: int) -> None:
+        self._reporter, self._callback = reporter, callback
         self._monitor, self._documents, self._epochs = monitor, documents, epochs
         self._context: Any = None
         self._task: Task | None = None
@@ -189,7 +189,7 @@ class Bar(pl.Callback):
         if batch_idx % SHOWN_EVERY and loss.device.type != "cpu":
             self._task.advance(len(batch["targets"]))
             return
-        history = self._conductor.history
+        history = self._callback.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
         fields["loss"] = float(self._smooth)
         if history:

@@ -30,7 +30,7 @@ from taxotext.metrics import Evaluation
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
-from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.result import FitResult
@@ -72,7 +72,7 @@ def fit(
         seed=system.settings.seed,
         pad_id=system.tokenizer.pad_id,
     )
-    conductor = Conductor(
+    conductor = EpochCallback(
         system,
         _validator(system, validation, runtime),
         monitor=settings.monitor,
@@ -159,7 +159,7 @@ def _train(
             accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
             devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
             precision="bf16-mixed" if runtime.bf16 else "32-true",
-            max_epochs=1,  # all epochs are one row of batches: see Conductor
+            max_epochs=1,  # all epochs are one row of batches: see EpochCallback
             limit_val_batches=0,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.clip or None,
@@ -212,7 +212,7 @@ def _quiet_engine() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
+def _stopped_by_interrupt(conductor: EpochCallback) -> Iterator[None]:
     """Let the first Ctrl-C save a checkpoint and stop behind the current batch; a second one stops at once.
 
     The engine's own answer would end the process and leave Ctrl-C ignored for good.

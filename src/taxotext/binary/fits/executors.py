@@ -22,7 +22,7 @@ from typing import Any, Protocol, Self
 
 from taxotext.binary.fits.requests import Request
 from taxotext.errors import TaxotextError
-from taxotext.wording import ended
+from taxotext.messages import ended
 
 log = logging.getLogger("taxotext")
 
@@ -77,11 +77,11 @@ def compute(key: str, request: Request) -> Outcome:
     except TaxotextError as error:
         return Outcome(key, None, str(error))
     except OSError as error:
-        return Outcome(key, None, told(error))
+        return Outcome(key, None, describe(error))
 
 
-def told(error: OSError) -> str:
-    """What the system says, as a sentence."""
+def describe(error: OSError) -> str:
+    """What the operating system says, as a sentence."""
     return ended(f"{error.filename or 'A file'}: {error.strerror or error}")
 
 
