@@ -29,16 +29,16 @@ ROWS = (
     {"data"},
     {"labels"},
     {"metrics"},
-    {"errors", "settings", "files", "processes", "progress", "sample", "wording"},
+    {"errors", "settings", "files", "processes", "progress", "sample", "messages"},
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
 BOTTOM = {
-    "settings": {"errors", "wording"},
+    "settings": {"errors", "messages"},
     "files": {"errors"},
     "processes": set(),
     "progress": set(),
     "errors": set(),
-    "wording": set(),
+    "messages": set(),
 }
 """What the rooms of the lowest row may import of each other."""
 

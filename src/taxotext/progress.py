@@ -48,3 +48,24 @@ class Silent:
 
     def note(self, sentence: str) -> None:
         """Drop the sentence."""
+
+
+class WithoutNotes:
+    """A reporter for one piece of work among many: bars that name it, no notes.
+
+    Args:
+        reporter: that shows the bars.
+        prefix: put before the names of the bars.
+    """
+
+    def __init__(self, reporter: Reporter, prefix: str = "") -> None:
+        self._reporter, self._prefix = reporter, prefix
+
+    @contextmanager
+    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
+        """Open a task of the other reporter."""
+        with self._reporter.task(self._prefix + name, total, done, unit) as task:
+            yield task
+
+    def note(self, sentence: str) -> None:
+        """Drop the sentence."""

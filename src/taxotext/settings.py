@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from taxotext.errors import ConfigError, nearest
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 SHOWN = 80
 """Characters of a wrong value that a sentence repeats."""

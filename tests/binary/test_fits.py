@@ -209,7 +209,7 @@ def test_any_graph_is_computed_once_and_in_order(edges: list[tuple[int, int]], s
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [("{cut", "cannot be read"), ("[1]", "must be a JSON object"), ("", "cannot be read")]
+    ("content", "sentence"), [("{cut", "is damaged"), ("[1]", "must be a JSON object"), ("", "is damaged")]
 )
 def test_a_damaged_result_is_named_with_what_to_do(content: str, sentence: str, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "done")
@@ -345,18 +345,34 @@ def test_a_dead_worker_does_not_spoil_the_end(tmp_path: Path) -> None:
         (outcome,) = executor.wait()
         assert outcome.report is not None
         worker = next(iter(executor._workers.values()))
-        worker.process.kill()
-        worker.process.wait()
+        worker.kill()
         executor.submit("b", ask("work"))
     assert executor._workers == {}
 
 
-def test_threads_that_listen_end_with_their_workers(workers: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("workers")
+def test_what_is_given_up_leaves_no_thread_and_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
     with Processes(2, tmp_path) as executor:
         executor.submit("a", ask("sleep"))
-        added = set(threading.enumerate()) - before
-        assert added
-    for thread in added:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in added)
+        executor.submit("b", ask("work"))
+        assert executor.wait()[0].key == "b"
+        assert set(threading.enumerate()) - before
+    assert set(threading.enumerate()) == before
+    assert caplog.messages == []
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_death_takes_no_other_fit_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Processes(2, tmp_path) as executor:
+        executor.submit("a", ask("work"))
+        (outcome,) = executor.wait()
+        assert outcome.report is not None
+        executor.submit("b", ask("sleep"))  # by the same process
+        executor.submit("c", ask("die"))
+        (outcome,) = executor.wait()
+        assert outcome.failure.startswith("3 processes have ended over the same fit (c)")
+        assert len(executor._running) == 1
+        assert executor._workers[1].poll() is None
+    assert len(caplog.messages) == 2
+    assert all(message.startswith("Worker 2 was killed by signal 9; another one") for message in caplog.messages)

@@ -288,16 +288,16 @@ def _while_computing(output: Path, run: Callable[[], None], monkeypatch: pytest.
 
 
 def _while_choosing(output: Path, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    from taxotext.binary.plan import Plan
+    from taxotext.binary.plan import FitPlan
 
-    original = Plan._choose
+    original = FitPlan._choose
 
-    def choose(plan: Plan, label: int, results: Any) -> Any:
+    def choose(plan: FitPlan, label: int, results: Any) -> Any:
         with full_disk(100):
             return original(plan, label, results)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plan, "_choose", choose)
+        patch.setattr(FitPlan, "_choose", choose)
         run()
 
 
@@ -380,7 +380,7 @@ def test_resume_takes_over_what_may_change(data: dict[str, str], tmp_path: Path,
         raise Kill
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hierarchy.Plan, "of", stop)
+        patch.setattr(hierarchy.FitPlan, "of", stop)
         for minutes in (0, 7):
             values["training"] = {**values["training"], "checkpoint_minutes": minutes}
             with pytest.raises(Kill):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from taxotext.binary.fits import Request
-from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, _quality, rungs
+from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, FitPlan, _quality, rungs
 from taxotext.labels import Taxonomy
 from taxotext.models.gru_att import GruAttSettings
 from taxotext.models.htrans import HTransSettings
@@ -29,10 +29,10 @@ def plan_of(
     positives: tuple[int, ...] = (20, 30, 10, 5),
     validated: tuple[int, ...] = (5, 5, 3, 2),
     documents: int = 60,
-) -> Plan:
+) -> FitPlan:
     taxonomy = Taxonomy.from_edges(EDGES)
     assert taxonomy.ids == ("a", "b", "c", "d")
-    return Plan(given, taxonomy, np.array(positives), np.array(validated), documents, Files(Path("run")))
+    return FitPlan(given, taxonomy, np.array(positives), np.array(validated), documents, Files(Path("run")))
 
 
 def chosen(f1: float = 0.5, **more: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def chosen(f1: float = 0.5, **more: Any) -> dict[str, Any]:
     return {"how": SEARCHED, "f1": f1, "weight": 3.0, "epoch": 4, "table": FIRST_TABLE, **more}
 
 
-def request(plan: Plan, key: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
+def request(plan: FitPlan, key: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
     found = plan.graph[key].start(results)
     assert isinstance(found, Request)
     assert found.task == "binary"
@@ -121,7 +121,7 @@ def test_of_equal_f1_the_better_ranking_goes_on() -> None:
 
 def test_labels_without_or_with_all_documents_are_constant_and_need_no_fit() -> None:
     plan = plan_of(settings(), positives=(60, 30, 0, 5))
-    assert plan.hows == [CONSTANT, SEARCHED, CONSTANT, SEARCHED]
+    assert [plan.how(label) for label in range(4)] == [CONSTANT, SEARCHED, CONSTANT, SEARCHED]
     assert not [key for key in plan.epochs if key.startswith(("0.", "2."))]
     result = plan.graph["2"].start({"0": chosen(how=CONSTANT), "1": chosen()})
     assert isinstance(result, Mapping)
@@ -130,14 +130,19 @@ def test_labels_without_or_with_all_documents_are_constant_and_need_no_fit() -> 
 
 def test_labels_with_too_few_documents_take_over_weight_and_epoch_of_their_parent() -> None:
     plan = plan_of(settings(), positives=(20, 30, 1, 5), validated=(5, 5, 3, 0))
-    assert plan.hows == [SEARCHED, SEARCHED, FALLBACK, FALLBACK]  # one document; none to validate on
+    assert [plan.how(label) for label in range(4)] == [
+        SEARCHED,
+        SEARCHED,
+        FALLBACK,
+        FALLBACK,
+    ]  # one document; none to validate on
     assert plan.epochs["2.0.0"] == 10
     found = request(plan, "2.0.0", {"0": chosen(0.2), "1": chosen(0.8, weight=30.0, epoch=7)})
     assert (found["weight"], found["until"], found["select"]) == (30.0, 7, False)
     none_kept = request(plan, "2.0.0", {"0": chosen(0.2), "1": chosen(0.8, epoch=0)})
     assert none_kept["until"] == 1
     own = plan_of(settings(training={"split": "own"}), validated=(5, 5, 3, 0))
-    assert own.hows[3] == SEARCHED  # it holds out documents of its own
+    assert own.how(3) == SEARCHED  # it holds out documents of its own
 
 
 def test_a_fallback_without_parent_takes_the_first_weight_and_all_epochs() -> None:

@@ -34,16 +34,16 @@ def test_an_interrupted_cell_goes_on_and_answers_as_if_undisturbed(
         place.prepare(cell, {"documents": 4, "seconds": 0.01})
     assert run_stage(calm, FIT) == DONE
 
-    from taxotext.training.callbacks import Conductor
+    from taxotext.training.callbacks import EpochCallback
 
-    ended = Conductor._end_epoch
+    ended = EpochCallback._end_epoch
 
     def interrupt(self: Any, *arguments: Any) -> None:
         ended(self, *arguments)
         self.interrupted = len(self.history) == 2
 
     with monkeypatch.context() as patch:
-        patch.setattr(Conductor, "_end_epoch", interrupt)
+        patch.setattr(EpochCallback, "_end_epoch", interrupt)
         assert run_stage(disturbed, FIT) == INTERRUPTED
     assert not disturbed.fit.exists()
     assert run_stage(disturbed, FIT) == DONE

@@ -187,7 +187,7 @@ class Disturbed:
                 raise TortureError("status knows of no training") from None
             return  # killed before there was anything
         kept = len([key for key in done(output) if "." in key])
-        if status.state == "training" or (status.fits is not None and status.fits.fits_done < kept):
+        if status.state == "training" or (status.fits is not None and status.fits.fits.done < kept):
             raise TortureError(f"status speaks of {status}")
 
     # -- commands ----------------------------------------------------------------------------------------------

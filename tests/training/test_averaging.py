@@ -65,7 +65,7 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
     """The weights at the end of each epoch and those that are validated, which score as given."""
     raw: list[Any] = []
     judged: list[Any] = []
-    end = callbacks.Conductor._end_epoch
+    end = callbacks.EpochCallback._end_epoch
 
     def ended(self: Any, trainer: Any, module: Any) -> None:
         raw.append({name: value.clone() for name, value in self._network.named_parameters()})
@@ -78,7 +78,7 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
 
         return validate
 
-    patch.setattr(callbacks.Conductor, "_end_epoch", ended)
+    patch.setattr(callbacks.EpochCallback, "_end_epoch", ended)
     patch.setattr(gradient, "validator", validator)
     return raw, judged
 

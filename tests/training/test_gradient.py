@@ -16,7 +16,7 @@ from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import temporary_of
 from taxotext.training import RunFolder, callbacks, gradient, loader, network
-from taxotext.training.callbacks import AtomicCheckpoints, Conductor
+from taxotext.training.callbacks import AtomicCheckpoints, EpochCallback
 from taxotext.training.module import TextModule
 from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
 
@@ -276,14 +276,14 @@ def between_best_and_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def behind_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    end = Conductor.on_train_batch_end
+    end = EpochCallback.on_train_batch_end
 
     def cut(self: Any, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         end(self, trainer, module, outputs, batch, batch_idx)
         if batch_idx == 9:
             raise Cut
 
-    monkeypatch.setattr(Conductor, "on_train_batch_end", cut)
+    monkeypatch.setattr(EpochCallback, "on_train_batch_end", cut)
 
 
 def behind_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,14 +402,14 @@ def test_an_interrupt_in_the_last_batch_loses_nothing(
     tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        end = Conductor._end_epoch
+        end = EpochCallback._end_epoch
 
-        def end_epoch(self: Conductor, *arguments: Any) -> None:
+        def end_epoch(self: EpochCallback, *arguments: Any) -> None:
             end(self, *arguments)
             if len(self.history) == PLAIN["epochs"]:
                 signal.raise_signal(signal.SIGINT)
 
-        patch.setattr(Conductor, "_end_epoch", end_epoch)
+        patch.setattr(EpochCallback, "_end_epoch", end_epoch)
         check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=PLAIN), undisturbed["plain"])
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from taxotext.api.answers import Answers, answers_of_file, answers_of_model, common_columns, gold_of, in_order_of
 from taxotext.api.classifier import load
+from taxotext.api.predicted import PredictedSets, common_columns, gold_of, in_order_of, predict_sets, read_predictions
 from taxotext.api.reading import read_for_model
 from taxotext.data import Corpus, read_corpus
 from taxotext.data.sources import check_path
@@ -114,19 +114,19 @@ def compare(
     models = {path: load(path, **(runtime or {})) for path in dict.fromkeys(paths) if _is_model(path)}
     if models and taxonomy is not None:
         raise ConfigError("A taxonomy is given for prediction files only; a model folder has its own.")
-    files = {path: answers_of_file(path) for path in dict.fromkeys(paths) if path not in models}
+    files = {path: read_predictions(path) for path in dict.fromkeys(paths) if path not in models}
     corpora = {path: read_for_model(classifier, gold, on_bad_line=on_bad_line) for path, classifier in models.items()}
     corpus = next(iter(corpora.values())) if corpora else _read_gold(gold, taxonomy, on_bad_line)
     wanted = gold_of(corpus)
     for path, other in corpora.items():
         _check_same_gold(wanted, gold_of(other), next(iter(corpora)), path)
-    answers = []
+    predicted = []
     for path in paths:
         found = files.get(path)
         if found is None:
-            found = answers_of_model(models[path], corpora[path], str(path), reporter)
-        answers.append(in_order_of(wanted, found))
-    labels, (gold_sets, *sets) = common_columns([wanted, *answers])
+            found = predict_sets(models[path], corpora[path], str(path), reporter)
+        predicted.append(in_order_of(wanted, found))
+    labels, (gold_sets, *sets) = common_columns([wanted, *predicted])
     one, two = sets[: len(first)], sets[len(first) :]
     if settings.test == "randomisation" and len(one) != len(two) and min(len(one), len(two)) > 1:
         raise ConfigError(
@@ -184,7 +184,7 @@ def _read_gold(gold: Path, taxonomy: Path | None, on_bad_line: str) -> Corpus:
     return read_corpus(gold, labels, unknown="count", on_bad_line=on_bad_line)
 
 
-def _check_same_gold(wanted: Answers, other: Answers, first: Path, path: Path) -> None:
+def _check_same_gold(wanted: PredictedSets, other: PredictedSets, first: Path, path: Path) -> None:
     _, (one, two) = common_columns([wanted, other])
     if one.shape != two.shape or one.nnz != two.nnz or not np.array_equal(keys(one), keys(two)):
         raise ConfigError(
@@ -193,5 +193,5 @@ def _check_same_gold(wanted: Answers, other: Answers, first: Path, path: Path) -
         )
 
 
-def _have_ids(gold: Answers, answers: Iterable[Answers]) -> bool:
-    return gold.document_ids is not None and all(part.document_ids is not None for part in answers)
+def _have_ids(gold: PredictedSets, predicted: Iterable[PredictedSets]) -> bool:
+    return gold.document_ids is not None and all(part.document_ids is not None for part in predicted)

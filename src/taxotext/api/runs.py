@@ -23,13 +23,13 @@ from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, commented_yaml, parse_settings
 from taxotext.store import check_free, save_folder
 from taxotext.training import RunFolder, recipe_of
 from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
-from taxotext.wording import counted
 
 
 class DataSettings(Settings):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from taxotext.composition.space import Dimension, build_space, same, start, with
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError, TaxotextError, nearest
 from taxotext.files import write_text_atomically
-from taxotext.progress import Reporter, Silent, Task
+from taxotext.messages import counted
+from taxotext.progress import Reporter, Silent, WithoutNotes
 from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder
 from taxotext.training import RunFolder, recipe_of
 from taxotext.training.run import clean_run
-from taxotext.wording import counted
 
 DEFAULT_TRIALS = 20
 LOOKED_BACK = 3
@@ -292,7 +291,7 @@ class _Search:
             self._validation,
             run=run,
             columns=self._config.data.columns(),
-            reporter=_Muted(self._reporter, f"Trial {trial.number}: "),
+            reporter=WithoutNotes(self._reporter, f"Trial {trial.number}: "),
         )
         value = held_out_score(system, manifest, self._metric)
         return system, manifest, value
@@ -353,19 +352,3 @@ def _equal(one: Trial, other: Trial) -> bool:
 
 def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-class _Muted:
-    """A reporter for one trial among many: bars that name it, no notes."""
-
-    def __init__(self, reporter: Reporter, prefix: str) -> None:
-        self._reporter, self._prefix = reporter, prefix
-
-    @contextmanager
-    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
-        """Open a task of the outer reporter."""
-        with self._reporter.task(self._prefix + name, total, done, unit) as task:
-            yield task
-
-    def note(self, sentence: str) -> None:
-        """Drop what would be said in every trial."""

@@ -20,8 +20,9 @@ from typing import Any, Literal
 
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import remove_stale, write_text_atomically
+from taxotext.files.json_files import read_json_or_none
 from taxotext.store import check_free, check_outside_models
-from taxotext.training.run import LOCK, clean_run, differences, take_run
+from taxotext.training.run import LOCK, check_identity, clean_run, take_run
 
 RECORD, TRIALS, BEST, MODEL, RUNS = "search.json", "trials.jsonl", "best.yaml", "model", "trials"
 
@@ -110,23 +111,9 @@ class SearchFolder:
         for name in (RECORD, TRIALS, BEST):
             remove_stale(folder / name)
         if record.is_file():
-            self._compare(record, identity)
+            check_identity(record, identity, "is the search of something else")
         else:
             write_text_atomically(record, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
-
-    @staticmethod
-    def _compare(record: Path, identity: dict[str, Any]) -> None:
-        try:
-            before = dict(json.loads(record.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{record}: is damaged ({error}); start anew with --overwrite.") from None
-        problems = [f"{path}: {old!r} then, {new!r} now" for path, old, new in differences(before, identity)]
-        if problems:
-            raise ConfigError(
-                f"{record.parent}: is the search of something else; resume it with the settings, space and data that "
-                "it was started with, or start anew with --overwrite.",
-                problems,
-            )
 
     def _read(self) -> list[Trial]:
         path = self.folder / TRIALS
@@ -172,7 +159,6 @@ class SearchFolder:
     def model_trial(self) -> int | None:
         """Number of the trial that the saved model is of; None without a model."""
         try:
-            metrics = json.loads((self.folder / MODEL / "metrics.json").read_text(encoding="utf-8"))
-            return int(metrics["search"]["trial"])
-        except (OSError, ValueError, TypeError, KeyError):
+            return int((read_json_or_none(self.folder / MODEL / "metrics.json") or {})["search"]["trial"])
+        except (ValueError, TypeError, KeyError):
             return None

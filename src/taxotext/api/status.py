@@ -1,22 +1,21 @@
-"""Where a training is: finished, at work or interrupted, from its files alone and without torch."""
+"""How far a training is: finished, at work or interrupted, from its files alone and without torch."""
 
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taxotext.binary.overview import FitsFollower, FitsStatus, finished_fits
+from taxotext.binary.overview import FitsStatus, finished_fits, read_progress
 from taxotext.binary.reports import read_fits
 from taxotext.binary.systems import FITS
-from taxotext.errors import ModelFolderError, TaxonomyError
+from taxotext.errors import ModelFolderError
 from taxotext.files import named
-from taxotext.files.json_files import read_json
-from taxotext.labels import Taxonomy
+from taxotext.files.json_files import read_json, read_json_or_none
+from taxotext.store.manifest import is_model_folder
 from taxotext.training.run import SUFFIX, is_taken, run_folder_of
 
 TRAINING, INTERRUPTED, FINISHED = "training", "interrupted", "finished"
@@ -34,9 +33,9 @@ class TrainingStatus:
         system: its name, or None while that is not known.
         sentence: what is known beside the figures, and how to go on.
         seconds: the whole training took; None before its end.
-        epochs_done, epochs: of systems trained in one piece by epochs; None of others.
+        epochs_done, epochs: of an unfinished training by epochs; None of others.
         scores: validation scores of the last of these epochs.
-        fits: of a training along the taxonomy; None of others, and before it has planned its fits.
+        fits: of a training of many fits (htrans, gru_att); None of others, and before it has a plan.
     """
 
     output: str
@@ -46,181 +45,111 @@ class TrainingStatus:
     seconds: float | None = None
     epochs_done: int | None = None
     epochs: int | None = None
-    scores: Mapping[str, float] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     fits: FitsStatus | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the keys of ``fits`` only where there are any."""
+        """Plain JSON values; those of the fits only where there are any."""
         values: dict[str, Any] = {
-            "output": self.output,
-            "state": self.state,
-            "system": self.system,
-            "sentence": self.sentence,
-            "seconds": self.seconds,
+            name: getattr(self, name) for name in ("output", "state", "system", "sentence", "seconds")
         }
         if self.epochs_done is not None:
-            values |= {"epochs": {"done": self.epochs_done, "planned": self.epochs}, "scores": dict(self.scores or {})}
+            values |= {"epochs": {"done": self.epochs_done, "planned": self.epochs}, "scores": dict(self.scores)}
         if self.fits is not None:
-            fits = self.fits
-            values |= {
-                "seconds_left": fits.seconds_left,
-                "processes": fits.processes,
-                "fits": {"done": fits.fits_done, "at_work": fits.fits_at_work, "planned": fits.fits},
-                "epochs": {"done": fits.epochs_done, "spared": fits.epochs_spared, "planned": fits.epochs},
-                "fit_seconds": fits.seconds,
-                "levels": fits.levels(),
-                "labels": [asdict(label) for label in fits.labels],
-            }
+            values |= self.fits.to_dict()
         return values
 
 
-class Follower:
-    """Looks at a training again and again.
+def training_status(output: Path) -> TrainingStatus:
+    """How far the training that writes ``output`` is.
 
     Args:
-        output: the model folder that it writes, finished or not; its run folder will do.
-    """
-
-    def __init__(self, output: Path) -> None:
-        output = named(output)
-        if output.name.endswith(SUFFIX) and output.name != SUFFIX and not (output / "config.json").is_file():
-            output = output.with_name(output.name.removesuffix(SUFFIX))
-        self.output, self.run = output, run_folder_of(output)
-        self._fits = FitsFollower(self.run / "checkpoints")
-
-    def look(self) -> TrainingStatus:
-        """Where the training is now.
-
-        Raises:
-            ModelFolderError: there is none, or its model is damaged.
-        """
-        # The lock comes first: a training that ends forgets run.json before it gives the lock back.
-        working = is_taken(self.run)
-        record = _read(self.run / "run.json")
-        if record is None and _is_model(self.output):
-            return self._finished()
-        if record is None and not working:
-            raise ModelFolderError(self._absent())
-        return self._unfinished(record or {}, working=working)
-
-    def _absent(self) -> str:
-        what = "is no model folder" if self.output.exists() else "is not there"
-        return f"{self.output}: {what}, and no training to it is at work or interrupted."
-
-    def _unfinished(self, record: Mapping[str, Any], *, working: bool) -> TrainingStatus:
-        system = record.get("model")
-        system = None if system is None else str(system)
-        fits = self._fits.look(working=working)
-        history = _history(self.run)
-        planned = _planned_epochs(record)
-        if working:
-            state, sentence = TRAINING, "A process is at work."
-            if fits is not None and fits.fits_done == fits.fits:
-                sentence = "A process is at work: all fits are done, the validation documents are scored."
-            elif fits is None and not history:
-                sentence = "A process is at work and prepares the training."
-        else:
-            state, sentence = INTERRUPTED, f"No process is at work; {GO_ON}."
-            if fits is not None:
-                sentence = f"No process is at work; {GO_ON}: fits that are done are not computed again."
-            elif not any((self.run / "checkpoints").glob("*")):
-                sentence += " It starts from the beginning: nothing is saved yet."
-        if _is_model(self.output):
-            sentence += f" The model in {self.output} is an earlier one, and stays until the new one is finished."
-        if fits is not None or planned is None or not history:
-            return TrainingStatus(str(self.output), state, system, sentence, fits=fits)
-        done, scores = _last(history)
-        return TrainingStatus(str(self.output), state, system, sentence, None, done, planned, scores)
-
-    def _finished(self) -> TrainingStatus:
-        config = _read(self.output / "config.json") or {}
-        metrics = _read(self.output / "metrics.json") or {}
-        facts = config.get("facts")
-        seconds = facts.get("seconds") if isinstance(facts, dict) else None
-        selected = metrics.get("selected")
-        sentence = f"Kept {selected}." if selected else "Fitted in one piece."
-        history = metrics.get("history")
-        done, scores = _last([one for one in history if isinstance(one, dict)] if isinstance(history, list) else [])
-        return TrainingStatus(
-            str(self.output),
-            FINISHED,
-            str(config.get("model")),
-            sentence,
-            float(seconds) if isinstance(seconds, (int, float)) else None,
-            done or None,
-            _planned_epochs(config) if done else None,
-            scores if done else None,
-            self._finished_fits(),
-        )
-
-    def _finished_fits(self) -> FitsStatus | None:
-        path = self.output / FITS
-        if not path.is_file():
-            return None
-        try:
-            taxonomy = Taxonomy.from_dict(read_json(self.output / "taxonomy.json", dict))
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, TaxonomyError) as error:
-            raise ModelFolderError(f"{self.output / 'taxonomy.json'}: is damaged ({error}).") from None
-        return finished_fits(taxonomy, read_fits(path, len(taxonomy)))
-
-
-def training_status(output: Path) -> TrainingStatus:
-    """Where the training that writes ``output`` is.
+        output: the model folder, finished or not; its run folder will do.
 
     Raises:
         ModelFolderError: there is none, or its model is damaged.
     """
-    return Follower(output).look()
+    output = named(output)
+    if output.name.endswith(SUFFIX) and output.name != SUFFIX and not (output / "config.json").is_file():
+        output = output.with_name(output.name.removesuffix(SUFFIX))
+    run = run_folder_of(output)
+    # The lock comes first: a training that ends removes run.json before it gives the lock back.
+    working = is_taken(run)
+    record = read_json_or_none(run / "run.json")
+    if record is None and is_model_folder(output):
+        return _finished(output)
+    if record is None and not working:
+        what = "is no model folder" if output.exists() else "is not there"
+        raise ModelFolderError(f"{output}: {what}, and no training to it is at work or interrupted.")
+    return _unfinished(output, run, record or {}, working=working)
 
 
-def _is_model(folder: Path) -> bool:
-    config = _read(folder / "config.json")
-    return config is not None and "format_version" in config and (folder / "taxonomy.json").is_file()
-
-
-def _planned_epochs(record: Mapping[str, Any]) -> int | None:
-    """``training.epochs`` of a record or configuration with ``settings``."""
-    settings = record.get("settings")
-    training = settings.get("training") if isinstance(settings, dict) else None
-    epochs = training.get("epochs") if isinstance(training, dict) else None
-    return epochs if isinstance(epochs, int) else None
-
-
-def _history(run: Path) -> list[dict[str, Any]]:
-    """Rows of the logs of all parts of a training, by epoch; not those of another one that was finished here before."""
-    found: dict[float, dict[str, Any]] = {}
+def _unfinished(output: Path, run: Path, record: Mapping[str, Any], *, working: bool) -> TrainingStatus:
+    system = record.get("model")
+    system = None if system is None else str(system)
+    fits = read_progress(run / "checkpoints", working=working)
+    epoch = _last_epoch(run)
+    if working:
+        state, sentence = TRAINING, "A process is at work."
+        if fits is not None and fits.fits.done == fits.fits.planned:
+            sentence = "A process is at work: all fits are done, the validation documents are scored."
+        elif fits is None and not epoch:
+            sentence = "A process is at work and prepares the training."
+    else:
+        state, sentence = INTERRUPTED, f"No process is at work; {GO_ON}."
+        if fits is not None:
+            sentence = f"No process is at work; {GO_ON}: fits that are done are not computed again."
+        elif not any((run / "checkpoints").glob("*")):
+            sentence += " It starts from the beginning: nothing is saved yet."
+    if is_model_folder(output):
+        sentence += f" The model in {output} is an earlier one, and stays until the new one is finished."
     try:
-        began = (run / "run.json").stat().st_mtime_ns
-        paths = [path for path in run.glob("logs/csv/version_*/metrics.csv") if path.stat().st_mtime_ns >= began]
-    except OSError:  # just finished
-        return []
-    for path in sorted(paths, key=lambda path: int((re.findall(r"\d+", path.parent.name) or [0])[-1])):
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    figures = {name.removeprefix("validation/"): float(value) for name, value in row.items() if value}
-                    found[figures["epoch"]] = figures
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, csv.Error):
-            continue  # being written at this moment, or none of ours: it is a log
-    return [found[epoch] for epoch in sorted(found)]
+        planned = int(record["settings"]["training"]["epochs"])
+    except (KeyError, TypeError, ValueError):
+        planned = None
+    if fits is not None or planned is None or not epoch:
+        return TrainingStatus(str(output), state, system, sentence, fits=fits)
+    scores = {name: value for name, value in epoch.items() if name not in {"epoch", "step"}}
+    return TrainingStatus(str(output), state, system, sentence, None, int(epoch["epoch"]), planned, scores)
 
 
-def _last(history: list[dict[str, Any]]) -> tuple[int, dict[str, float]]:
-    """How many epochs are done, and the figures of the last one."""
-    if not history:
-        return 0, {}
-    figures = {
-        name: float(value)
-        for name, value in history[-1].items()
-        if name not in {"epoch", "step"} and isinstance(value, (int, float))
-    }
-    return int(history[-1].get("epoch", len(history))), figures
+def _finished(output: Path) -> TrainingStatus:
+    config = read_json_or_none(output / "config.json") or {}
+    facts = config.get("facts")
+    seconds = facts.get("seconds") if isinstance(facts, dict) else None
+    selected = (read_json_or_none(output / "metrics.json") or {}).get("selected")
+    return TrainingStatus(
+        str(output),
+        FINISHED,
+        str(config.get("model")),
+        f"Kept {selected}." if selected else "Fitted in one piece.",
+        float(seconds) if isinstance(seconds, (int, float)) else None,
+        fits=_finished_fits(output),
+    )
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+def _finished_fits(output: Path) -> FitsStatus | None:
+    if not (output / FITS).is_file():
         return None
-    return content if isinstance(content, dict) else None
+    path = output / "taxonomy.json"
+    try:
+        ids = [str(label["id"]) for label in read_json(path, dict)["labels"]]
+    except (KeyError, TypeError) as error:
+        raise ModelFolderError(f"{path}: is damaged ({error}).") from None
+    return finished_fits(ids, read_fits(output / FITS, len(ids)))
+
+
+def _last_epoch(run: Path) -> dict[str, float]:
+    """Metrics of the last epoch in the logs of a run, without those that an earlier training left there."""
+    rows: list[dict[str, float]] = []
+    with suppress(OSError):  # it has just finished
+        began = (run / "run.json").stat().st_mtime_ns
+        for path in run.glob("logs/csv/version_*/metrics.csv"):
+            with suppress(OSError, ValueError, AttributeError, TypeError, csv.Error):  # a row is being written
+                if path.stat().st_mtime_ns >= began:
+                    with path.open(encoding="utf-8", newline="") as file:
+                        for row in csv.DictReader(file):
+                            rows.append(
+                                {name.removeprefix("validation/"): float(value) for name, value in row.items() if value}
+                            )
+    return max((row for row in rows if "epoch" in row), key=lambda row: row["epoch"], default={})

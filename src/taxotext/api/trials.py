@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from taxotext.api.fitting import fit_system, held_out_part
@@ -11,11 +9,11 @@ from taxotext.composition.base import System, SystemSettings
 from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
-from taxotext.progress import Reporter, Task
+from taxotext.progress import Reporter, WithoutNotes
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialFit:
     """A fit of few documents.
 
     Attributes:
@@ -57,7 +55,7 @@ def try_fit(
     batches: int = 3,
     longest: bool = False,
     reporter: Reporter,
-) -> Trial:
+) -> TrialFit:
     """Fit a few batches of the real data, once through, and write nothing; notes on so few documents are not passed on.
 
     Args:
@@ -78,10 +76,10 @@ def try_fit(
         rows = [position * len(train) // size for position in range(size)]
     few = train.subset(rows)
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
-    system, manifest = fit_system(kind, kind.brief(settings), few, few_validation, reporter=_Unnoted(reporter))
+    system, manifest = fit_system(kind, kind.brief(settings), few, few_validation, reporter=WithoutNotes(reporter))
     system.settings = settings
     work = system.work(train, validation, float(manifest.facts["seconds"]))
-    return Trial(
+    return TrialFit(
         len(few),
         len(train),
         len(few) * max(work.done, 1),
@@ -92,22 +90,6 @@ def try_fit(
         system,
         (train, validation),
     )
-
-
-class _Unnoted:
-    """Shows progress and drops notes."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    @contextmanager
-    def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
-        """As of the reporter."""
-        with self._reporter.task(name, total, done, unit) as task:
-            yield task
-
-    def note(self, sentence: str) -> None:
-        """Drop the sentence."""
 
 
 def memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:

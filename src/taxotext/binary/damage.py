@@ -10,7 +10,7 @@ from taxotext.errors import ModelFolderError
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def explaining_damage(path: Path) -> Iterator[None]:
     """Turn what a missing or damaged file makes its reader raise into a sentence.
 
     Args:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from taxotext.binary.damage import reading
+from taxotext.binary.damage import explaining_damage
 from taxotext.binary.networks import log_odds
 from taxotext.binary.settings import BinarySettings
 from taxotext.binary.shared import Documents, Shared, fit_network, load_array, read_shared
@@ -184,7 +184,7 @@ class _Fit:
                 self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))
         body_rate = training.learning_rate
         if start is not None:
-            with reading(start):
+            with explaining_damage(start):
                 parent = load_file(start)
             taken = {name: value for name, value in parent.items() if not (transfer.fresh_head and name in OUTPUT)}
             self.network.load_state_dict(taken, strict=False)
@@ -231,7 +231,7 @@ class _Fit:
         """Go on from a state file."""
         from safetensors import safe_open
 
-        with reading(path), safe_open(path, framework="pt") as file:
+        with explaining_damage(path), safe_open(path, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
             progress = Progress(**json.loads(file.metadata()["progress"]))
         self.network.load_state_dict(_under(NOW, stored), strict=False)
@@ -345,7 +345,7 @@ def chosen_state(path: Path) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
-    with reading(path):
+    with explaining_damage(path):
         return _under(BEST, load_file(path))
 
 
@@ -355,5 +355,5 @@ def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _number(*parts: int | str) -> int:
     """A seed that is a function of ``parts``."""
-    told = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7], "big")
+    joined = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(joined.encode()).digest()[:7], "big")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Files:
         return self.shared / "table.npy" if number == FIRST_TABLE else self.folder / "chosen" / f"{number}.table.npy"
 
 
-class Plan:
+class FitPlan:
     """The graph of fits for a taxonomy.
 
     Args:
@@ -112,11 +112,9 @@ class Plan:
         self.graph = Graph(node for label in taxonomy.order.tolist() for node in self._nodes(label))
         self.epochs = {key: epochs for label in range(len(taxonomy)) for key, epochs in self._fits(label)}
         """Epochs that each fit of the graph trains at most."""
-        self.hows = [self.how(label) for label in range(len(taxonomy))]
-        """:meth:`how` of each label (N,)."""
 
     @classmethod
-    def of(cls, settings: BinarySettings, train: Corpus, validation: Corpus, files: Files) -> Plan:
+    def of(cls, settings: BinarySettings, train: Corpus, validation: Corpus, files: Files) -> FitPlan:
         """The plan for the labels of two corpora with one taxonomy."""
         positives, validated = (
             np.asarray(corpus.known_targets.sum(axis=0), dtype=np.int64).ravel() for corpus in (train, validation)
@@ -303,8 +301,3 @@ def owner(key: str) -> int:
 def is_fit(key: str) -> bool:
     """Whether a node is a fit, not the choice among them."""
     return "." in key
-
-
-def order_of(labels: Sequence[int]) -> list[int]:
-    """Distinct numbers in the order in which they come."""
-    return list(dict.fromkeys(labels))

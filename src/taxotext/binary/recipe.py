@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taxotext.binary.damage import reading
+from taxotext.binary.damage import explaining_damage
 from taxotext.binary.fits import Ledger, make_executor, run_graph
 from taxotext.binary.fits.graph import Result
 from taxotext.binary.networks import changes_encoder, log_odds, reads_states, single_network
 from taxotext.binary.overview import write_at_work, write_overview
-from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, Plan, is_fit, owner
+from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, FitPlan, is_fit, owner
 from taxotext.binary.settings import BinarySettings
 from taxotext.binary.shared import (
     Documents,
@@ -37,11 +37,11 @@ from taxotext.data import Corpus
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import write_text_atomically
+from taxotext.messages import counted
 from taxotext.progress import Reporter, Task
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.states import PROGRESS, write_states
-from taxotext.wording import counted
 
 STATES = ("done/*.json", "fits/*.safetensors", f"shared/*{PROGRESS}")
 """Files in ``checkpoints`` without which there is nothing to continue from."""
@@ -75,14 +75,13 @@ def fit(
     windows = system.windows(train.texts)
     _share(system, files, Documents.of(windows, train.known_targets, train.weights), validation, reporter)
     files.states.mkdir(exist_ok=True)
-    plan = Plan.of(settings, train, validation, files)
+    plan = FitPlan.of(settings, train, validation, files)
     _note_search(plan, reporter)
     _note_fallbacks(plan, reporter)
     processes = plan.processes
     ledger = Ledger(files.ledger, plan.wrong)
     before = ledger.read(plan.graph.order)
-    inherits = settings.transfer.enabled
-    write_overview(run.checkpoints, taxonomy, plan.hows, plan.epochs, processes, inherits=inherits)
+    write_overview(run.checkpoints, taxonomy.ids, plan.epochs, processes)
     done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
         make_executor(processes, run.logs) as executor,
@@ -145,7 +144,7 @@ def _check_same(system: BinarySystem, files: Files) -> None:
         )
 
 
-def _note_search(plan: Plan, reporter: Reporter) -> None:
+def _note_search(plan: FitPlan, reporter: Reporter) -> None:
     """Say where a search by halving is none."""
     weights, epochs = plan.settings.weights, plan.settings.training.epochs
     if weights.search == "halving" and len(weights.candidates) > 1 and len(plan.rungs) == 1:
@@ -156,7 +155,7 @@ def _note_search(plan: Plan, reporter: Reporter) -> None:
         )
 
 
-def _note_fallbacks(plan: Plan, reporter: Reporter) -> None:
+def _note_fallbacks(plan: FitPlan, reporter: Reporter) -> None:
     ids = plan.taxonomy.ids
     named = {how: [ids[label] for label in range(len(ids)) if plan.how(label) == how] for how in (CONSTANT, FALLBACK)}
     if named[CONSTANT]:
@@ -197,17 +196,17 @@ class _Clock:
 
 
 class _Watcher:
-    """Moves the bar, notes for onlookers what is at work and chosen, and removes what is no longer needed."""
+    """Moves the bar, notes what is running and chosen, and removes what is no longer needed."""
 
-    def __init__(self, plan: Plan, run: RunFolder, task: Task, before: Collection[str], clock: _Clock) -> None:
+    def __init__(self, plan: FitPlan, run: RunFolder, task: Task, before: Collection[str], clock: _Clock) -> None:
         self._plan, self._run, self._task, self._before, self._clock = plan, run, task, before, clock
-        self._at_work: dict[str, float] = {}
+        self._at_work: set[str] = set()
         self._weights: dict[str, float] = {}
         self._note()
 
     def started(self, key: str) -> None:
         """A fit is at work."""
-        self._at_work[key] = time.time()
+        self._at_work.add(key)
         self._note()
 
     def finished(self, key: str, result: Result) -> None:
@@ -220,18 +219,18 @@ class _Watcher:
                     content = json.dumps(class_weights(self._weights), ensure_ascii=False)
                     write_text_atomically(self._run.folder / CLASS_WEIGHTS, content)
             return
-        self._at_work.pop(key, None)  # onlookers know from the ledger that it is done
+        self._at_work.discard(key)  # the ledger says already that it is done
         if key not in self._before:
             self._clock.note()
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
 
     def _note(self) -> None:
-        with suppress(OSError):  # no training ends because nobody can look on
+        with suppress(OSError):  # no training ends because its progress cannot be shown
             write_at_work(self._run.checkpoints, self._at_work)
 
 
-def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> None:
+def _assemble(system: BinarySystem, plan: FitPlan, results: dict[str, Result]) -> None:
     """Make one model of the chosen classifiers."""
     from safetensors.torch import load_file
 
@@ -251,7 +250,7 @@ def _assemble(system: BinarySystem, plan: Plan, results: dict[str, Result]) -> N
             each["head.output.bias"][label] = log_odds(int(plan.positives[label]), plan.documents, 1.0)
             continue
         path = plan.files.chosen(label)
-        with reading(path):
+        with explaining_damage(path):
             for name, value in load_file(path).items():
                 each[name][label] = value
     system.take(tables, table_of, each, fits)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from taxotext.binary.damage import reading
+from taxotext.binary.damage import explaining_damage
 from taxotext.binary.networks import changes_encoder, empty_encoder, single_network
 from taxotext.data.tokens import Ragged, TextTokenizer
 from taxotext.data.windows import Windows
@@ -77,7 +77,7 @@ class Documents:
 
         indices = part("indices")
         marks = np.ones(len(indices), dtype=np.bool_)
-        with reading(folder / f"{name}.indices.npy"):
+        with explaining_damage(folder / f"{name}.indices.npy"):
             targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
         windows = Windows(Ragged(part("values"), part("offsets")), part("first"), part("cut"))
         weights, states = (
@@ -135,7 +135,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ModelFolderError: they cannot be read.
     """
     path = folder / "facts.json"
-    with reading(path):
+    with explaining_damage(path):
         facts = json.loads(path.read_text(encoding="utf-8"))
         missing = {"system", "settings", "record", "labels"} - set(facts)
         if missing:
@@ -157,7 +157,7 @@ def fit_network(
 
     path = shared / BASE
     encoder = empty_encoder(settings, record, tokenizer)
-    with reading(path):
+    with explaining_damage(path):
         encoder.load_state_dict(load_file(path), assign=True)  # views of the mapped file
     return single_network(settings, record, tokenizer, encoder)
 
@@ -186,7 +186,7 @@ def load_array(path: Path) -> NDArray[Any]:
     Raises:
         ModelFolderError: it cannot be read.
     """
-    with reading(path):
+    with explaining_damage(path):
         if path.stat().st_size < 2**16:
             array: NDArray[Any] = np.load(path, allow_pickle=False)
             return array

@@ -134,11 +134,11 @@ class BinarySystem(NeuralSystem):
 
     def work(self, train: Corpus, validation: Corpus | None, seconds: float) -> Work:
         """Epochs of all labels and class weights, over the processes that share them."""
-        from taxotext.binary.plan import Files, Plan
+        from taxotext.binary.plan import Files, FitPlan
 
         if validation is None:
             raise ValueError("binary systems do not cross-fit: validation documents are needed")
-        plan = Plan.of(self.settings, train, validation, Files(Path()))
+        plan = FitPlan.of(self.settings, train, validation, Files(Path()))
         at_work, done = (float(sum(fit[key] for fit in self.fits)) for key in ("seconds", "epochs"))
         planned = sum(plan.epochs.values()) / plan.processes
         return Work(at_work, max(seconds - at_work, 0.0), done, planned, 1.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.options import AsJson
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.experiments.settings import ExperimentSettings

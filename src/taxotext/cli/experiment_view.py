@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from taxotext.cli import reporter
-from taxotext.cli.output import Figure
+from taxotext.cli.output import Figure, clock
 
 if TYPE_CHECKING:
     from taxotext.experiments.cells import Cell
@@ -139,10 +139,3 @@ def _chosen(status: Status, room: int) -> list[int]:
     urgency = {"training": 0, "measuring": 0, "failed": 1, "interrupted": 2, "waiting": 3, "trained": 4, "finished": 5}
     order = sorted(range(len(status.cells)), key=lambda number: urgency[status.cells[number].state])
     return sorted(order[:room])
-
-
-def clock(seconds: float) -> str:
-    """``2:05``, ``1:00:00``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

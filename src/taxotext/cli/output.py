@@ -82,6 +82,17 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str |
         sys.stdout.write(line.rstrip() + "\n")
 
 
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> clock(125), clock(3600)
+    ('2:05', '1:00:00')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def print_figures(figures: Mapping[str, Any], title: str | None = None) -> None:
     """Print name and value pairs."""
     print_table(("figure", "value"), list(figures.items()), title)

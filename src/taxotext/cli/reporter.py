@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from taxotext.cli.output import clock
 from taxotext.progress import Reporter, Task
 
 LINE_EVERY = 30.0
@@ -58,7 +59,7 @@ class _LineTask:
         of = f"/{self._total}" if self._total is not None else ""
         left = ""
         if not final and self._total is not None and rate > 0:
-            left = f", {_clock((self._total - self._done) / rate)} left"
+            left = f", {clock((self._total - self._done) / rate)} left"
         fields = "".join(f", {name} {_figure(value)}" for name, value in self._fields.items())
         line = f"{self._name}: {self._done}{of} {self._unit}, {_pace(rate)}{fields}{left}\n"
         sys.stderr.write(line)
@@ -135,9 +136,3 @@ def _pace(rate: float) -> str:
     if rate >= 0.1 or rate == 0:
         return f"{rate:.1f}/s"
     return f"{60 * rate:.1f}/min" if 60 * rate >= 1 else f"{3600 * rate:.1f}/h"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

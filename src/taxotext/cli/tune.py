@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 
 def tune(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxotext.errors import ConfigError
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy

@@ -14,7 +14,7 @@ from taxotext.data.corpus import Corpus
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
 from taxotext.labels import lookup
-from taxotext.wording import counted, ended
+from taxotext.messages import counted, ended
 
 FEW_DOCUMENTS = 5
 """A label with fewer documents is reported as rare."""

@@ -18,7 +18,7 @@ from taxotext.data.readers import read_documents
 from taxotext.data.sources import source_name
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.data.label_sets import BoolMatrix

@@ -13,7 +13,7 @@ from scipy import sparse
 from taxotext.data.columns import ReadReport
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]

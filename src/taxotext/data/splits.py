@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from taxotext.errors import DataError
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]

@@ -25,8 +25,8 @@ from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
+from taxotext.messages import counted
 from taxotext.training.run import differences
-from taxotext.wording import counted
 
 LOOK_EVERY = 0.1
 SHOW_EVERY = 1.0

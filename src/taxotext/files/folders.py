@@ -47,8 +47,8 @@ def replacing(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename == str(temporary):
             raise OSError(error.errno, error.strerror, str(path)) from error
         if _is_of_writing(error):
-            told = f"the file cannot be written to its end; is the disk full? ({error})"
-            raise OSError(errno.EIO, told, str(path)) from error
+            reason = f"the file cannot be written to its end; is the disk full? ({error})"
+            raise OSError(errno.EIO, reason, str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from taxotext.labels.drawing import TreeRow, draw, tree_lines, tree_rows
+from taxotext.labels.drawing import draw, tree_lines
 from taxotext.labels.readers import TAXONOMY_FORMATS, read_descriptions, read_names, read_taxonomy, taxonomy_from_paths
 from taxotext.labels.taxonomy import CLOSURE_POLICIES, ClosurePolicy, Taxonomy
 from taxotext.labels.writers import write_names, write_taxonomy
@@ -17,14 +17,12 @@ __all__ = [
     "TAXONOMY_FORMATS",
     "ClosurePolicy",
     "Taxonomy",
-    "TreeRow",
     "draw",
     "read_descriptions",
     "read_names",
     "read_taxonomy",
     "taxonomy_from_paths",
     "tree_lines",
-    "tree_rows",
     "write_names",
     "write_taxonomy",
 ]

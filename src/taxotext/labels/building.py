@@ -11,7 +11,7 @@ import numpy as np
 
 from taxotext.errors import TaxonomyError
 from taxotext.labels import graph
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 logger = logging.getLogger("taxotext")
 

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from taxotext.labels.taxonomy import Taxonomy
-
-
-@dataclass(frozen=True)
-class TreeRow:
-    """One line of a tree.
-
-    Attributes:
-        label: index of the label.
-        text: branches and title.
-        remark: what to say of what is below it and not drawn here; most often empty.
-        again: whether the label was drawn before, below another parent.
-    """
-
-    label: int
-    text: str
-    remark: str
-    again: bool
 
 
 def tree_lines(
@@ -52,18 +34,8 @@ def tree_lines(
     └── c
     d
     """
-    for row in tree_rows(taxonomy, only, max_depth):
-        note = "" if annotate is None else annotate(row.label)
-        yield "  ".join(filter(None, (row.text, note, row.remark)))
-
-
-def tree_rows(
-    taxonomy: Taxonomy, only: Collection[int] | None = None, max_depth: int | None = None
-) -> Iterator[TreeRow]:
-    """The lines of :func:`tree_lines` with what they are of, for who puts figures beside them."""
     shown = _shown(taxonomy, only)
     expanded: set[int] = set()
-    drawn: set[int] = set()
     # (label, what stands before its own line, what stands before the lines below it, depth)
     stack = [(root, "", "", 1) for root in _visible(taxonomy.roots.tolist(), shown)[::-1]]
     while stack:
@@ -74,8 +46,8 @@ def tree_rows(
             remark = "(see above)"
         elif children and max_depth is not None and depth >= max_depth:
             remark = f"(+{_hidden(taxonomy, node, shown)} below)"
-        yield TreeRow(node, before + _title(taxonomy, node), remark, node in drawn)
-        drawn.add(node)
+        note = "" if annotate is None else annotate(node)
+        yield "  ".join(filter(None, (before + _title(taxonomy, node), note, remark)))
         if children and not remark:
             expanded.add(node)
             last = children[-1]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from taxotext.errors import SHOWN_PROBLEMS, LabelError, nearest
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 LARGEST = 60_000
 """How many ids, at most, a label is compared with; of more only those are found that are one slip away from it."""

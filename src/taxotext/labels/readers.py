@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)

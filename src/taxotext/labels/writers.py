@@ -10,7 +10,7 @@ from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.readers import ROOT, check_format, format_of_name
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 logger = logging.getLogger("taxotext")
 
@@ -140,6 +140,6 @@ def _paths(taxonomy: Taxonomy, path: Path, separator: str) -> str:
             problems,
         )
     if changed:
-        told = counted(changed, "display name differs", "display names differ")
-        logger.info("%s: %s from the last segment and not kept", path, told)
+        differing = counted(changed, "display name differs", "display names differ")
+        logger.info("%s: %s from the last segment and not kept", path, differing)
     return "".join(f"{label}\n" for label in taxonomy.ids)

@@ -35,7 +35,7 @@ from taxotext.models.saved import (
     write_system,
 )
 from taxotext.store.card import SHOWN_METRICS, model_card
-from taxotext.store.manifest import Manifest
+from taxotext.store.manifest import Manifest, is_model_folder
 
 HELD_OUT = "heldout.safetensors"
 
@@ -59,7 +59,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise ModelFolderError(f"{folder}: cannot be a model folder ({error.strerror or error}).") from error
     if not overwrite:
         raise ModelFolderError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
-    if not _is_model(place):
+    if not is_model_folder(place):
         raise ModelFolderError(f"{folder}: is not a model of Taxotext and is not replaced; choose another folder.")
 
 
@@ -73,18 +73,9 @@ def check_outside_models(folder: Path) -> None:
         parents = _place(folder).parents
     except OSError:  # a name that no file system takes, of which others tell
         return
-    around = next((parent for parent in parents if _is_model(parent)), None)
+    around = next((parent for parent in parents if is_model_folder(parent)), None)
     if around is not None:
         raise ModelFolderError(f"{folder}: lies in the model {around}; choose a folder outside of it.")
-
-
-def _is_model(folder: Path) -> bool:
-    """Whether the folder is one of ours: other programs write a ``config.json`` too."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "format_version" in config and (folder / "taxonomy.json").is_file()
 
 
 def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: bool = False) -> None:

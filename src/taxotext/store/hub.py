@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from taxotext.errors import HubError
 from taxotext.files import write_text_atomically
 from taxotext.store.card import model_card
 from taxotext.store.folder import save_folder
-from taxotext.store.manifest import Manifest
+from taxotext.store.manifest import Manifest, is_model_config
 
 FETCHED = ("*.json", "*.safetensors", "*.cbor")
 """What is taken from a repository: no code, no pickles. CBOR, the data format of omikuji, holds plain values too."""
@@ -73,7 +72,7 @@ def push(
             if revision is not None:
                 api.create_branch(repo_id, branch=revision, exist_ok=True)
             there = list(api.list_repo_files(repo_id, revision=revision))
-            if CONFIG in there and not _is_ours(Path(api.hf_hub_download(repo_id, CONFIG, revision=revision))):
+            if CONFIG in there and not is_model_config(Path(api.hf_hub_download(repo_id, CONFIG, revision=revision))):
                 raise HubError(
                     f"{repo_id}: holds a model of another library (its config.json has no format_version) and is not "
                     "replaced; choose another name."
@@ -121,19 +120,11 @@ def fetch(
             raise
         except EntryNotFoundError:
             raise HubError(f"{repo_id}: is not a Taxotext model (it has no config.json).") from None
-        if not _is_ours(config):
+        if not is_model_config(config):
             raise HubError(f"{repo_id}: is not a Taxotext model (its config.json has no format_version).")
         # Files lie in snapshots/<commit>: a push in between must not mix two models.
         commit = config.parent.name
         return Path(huggingface_hub.snapshot_download(repo_id, revision=commit, allow_patterns=list(FETCHED), **common))
-
-
-def _is_ours(config: Path) -> bool:
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "format_version" in content
 
 
 def _is_fetched_name(name: str) -> bool:

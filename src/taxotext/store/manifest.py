@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from taxotext.decoding import Decoding
 from taxotext.decoding.heldout import HeldOut
+from taxotext.files.json_files import read_json_or_none
 
 
 @dataclass
@@ -28,3 +30,13 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     seen: list[int] = field(default_factory=list)
     held_out: HeldOut | None = None
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether the folder is one of ours: other programs write a ``config.json`` too."""
+    return is_model_config(folder / "config.json") and (folder / "taxonomy.json").is_file()
+
+
+def is_model_config(path: Path) -> bool:
+    """Whether a ``config.json`` was written by Taxotext."""
+    return "format_version" in (read_json_or_none(path) or {})

@@ -41,7 +41,7 @@ class AtomicCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-class Conductor(pl.Callback):
+class EpochCallback(pl.Callback):
     """Validates at the end of each epoch, keeps the best weights, stops early, and saves checkpoints.
 
     The engine sees all epochs as one long row of batches: then every checkpoint lies between two batches, the one
@@ -172,9 +172,9 @@ class Bar(pl.Callback):
     """Documents per second, loss, validation score and time left, through the reporter."""
 
     def __init__(
-        self, reporter: Reporter, conductor: Conductor, monitor: str, documents: int, epochs: int, title: str
+        self, reporter: Reporter, callback: EpochCallback, monitor: str, documents: int, epochs: int, title: str
     ) -> None:
-        self._reporter, self._conductor = reporter, conductor
+        self._reporter, self._callback = reporter, callback
         self._monitor, self._documents, self._epochs, self._title = monitor, documents, epochs, title
         self._context: Any = None
         self._task: Task | None = None
@@ -198,11 +198,11 @@ class Bar(pl.Callback):
         if batch_idx % SHOWN_EVERY and loss.device.type != "cpu":
             self._task.advance(len(batch))
             return
-        history = self._conductor.history
+        history = self._callback.history
         fields: dict[str, float | str] = {"epoch": f"{min(len(history) + 1, self._epochs)}/{self._epochs}"}
         fields["loss"] = float(self._smooth)
         if history:
-            fields |= {self._monitor: history[-1][self._monitor], **self._conductor.of_head}
+            fields |= {self._monitor: history[-1][self._monitor], **self._callback.of_head}
         self._task.show(**fields)
         self._task.advance(len(batch))
 

@@ -34,7 +34,7 @@ from taxotext.files import write_text_atomically
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
-from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, Conductor
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.run import LAST
@@ -128,7 +128,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         pad_id=task.pad_id,
         states=task.states,
     )
-    conductor = Conductor(
+    callback = EpochCallback(
         task.network,
         task.validate,
         monitor=settings.monitor,
@@ -138,14 +138,14 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         seconds=60 * settings.checkpoint_minutes,
         average=_average(task, runtime),
     )
-    bar = Bar(reporter, conductor, settings.monitor, len(task.windows), settings.epochs, task.title)
+    bar = Bar(reporter, callback, settings.monitor, len(task.windows), settings.epochs, task.title)
     steps = math.ceil(len(loader) / settings.accumulate)
     module = TextModule(task.network, settings, task.seed, steps, task.pretrained)
-    with _stopped_by_interrupt(conductor):
-        _run_engine(module, loader, [conductor, bar], settings, runtime, folder / LAST, logs)
+    with _stopped_by_interrupt(callback):
+        _run_engine(module, loader, [callback, bar], settings, runtime, folder / LAST, logs)
     task.network.to(runtime.device)
     load_weights(task.network, folder / BEST)
-    trained = TrainedNetwork(conductor.history, conductor.best, conductor.selected, conductor.seconds)
+    trained = TrainedNetwork(callback.history, callback.best, callback.selected, callback.seconds)
     write_text_atomically(folder / FINISHED, json.dumps(asdict(trained)))
     log.info("Kept %s (%.4f).", trained.selected, trained.best)
     return trained
@@ -177,7 +177,7 @@ def _run_engine(
             accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
             devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
             precision="bf16-mixed" if runtime.bf16 else "32-true",
-            max_epochs=1,  # all epochs are one row of batches: see Conductor
+            max_epochs=1,  # all epochs are one row of batches: see EpochCallback
             limit_val_batches=0,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.clip or None,
@@ -229,7 +229,7 @@ def _quiet_engine() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
+def _stopped_by_interrupt(callback: EpochCallback) -> Iterator[None]:
     """Let the first Ctrl-C save a checkpoint and stop behind the current batch; a second one stops at once.
 
     The engine's own answer would end the process and leave Ctrl-C ignored for good.
@@ -243,7 +243,7 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        conductor.interrupted = True
+        callback.interrupted = True
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, stop)
@@ -251,5 +251,5 @@ def _stopped_by_interrupt(conductor: Conductor) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if conductor.interrupted and not conductor.finished:
+    if callback.interrupted and not callback.finished:
         raise KeyboardInterrupt

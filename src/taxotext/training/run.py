@@ -14,6 +14,7 @@ from typing import IO, Any
 from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import named, take_lock, write_text_atomically
+from taxotext.files.json_files import read_json_or_none
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
@@ -61,7 +62,7 @@ class RunFolder:
                 raise ModelFolderError(
                     f"{folder}: holds an interrupted training. Go on with --resume, or start anew with --overwrite."
                 )
-            self._compare(record, identity)
+            check_identity(record, identity, "the interrupted training was another one")
         elif self.checkpoints.is_dir():
             shutil.rmtree(self.checkpoints)  # of a run that was removed half: no state to start from
         try:
@@ -75,24 +76,6 @@ class RunFolder:
                 f"{folder}: cannot be written ({error.strerror or error}); checkpoints of a training go there. "
                 "Choose another output folder."
             ) from error
-
-    @staticmethod
-    def _compare(record: Path, identity: dict[str, Any]) -> None:
-        try:
-            before = dict(json.loads(record.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ConfigError(f"{record}: cannot be read ({error}); start anew with --overwrite.") from None
-        before.pop(REPLACES, None)
-        problems = [
-            f"{path}: {old!r} then, {new!r} now"
-            for path, old, new in differences(before, json.loads(json.dumps(identity)))
-        ]
-        if problems:
-            raise ConfigError(
-                f"{record.parent}: the interrupted training was another one; resume it with the settings and data "
-                "that it was started with, or start anew with --overwrite.",
-                problems,
-            )
 
     def clean(self) -> None:
         """Remove the checkpoints of a finished training; the logs stay."""
@@ -180,10 +163,33 @@ def clean_run(folder: Path) -> None:
 
 def was_replacing(folder: Path) -> bool:
     """Whether ``folder`` holds an interrupted training whose model was to replace another one."""
-    try:
-        return bool(json.loads((folder / "run.json").read_text(encoding="utf-8")).get(REPLACES, False))
-    except (OSError, ValueError, AttributeError):
-        return False
+    return bool((read_json_or_none(folder / "run.json") or {}).get(REPLACES, False))
+
+
+def check_identity(record: Path, identity: dict[str, Any], other: str) -> None:
+    """Refuse to resume something else than what a record describes.
+
+    Args:
+        record: JSON file with the identity of what was begun.
+        identity: of what is to be done, JSON-ready.
+        other: what to say when they differ.
+
+    Raises:
+        ConfigError: they differ, with the keys that do; or the record cannot be read.
+    """
+    before = read_json_or_none(record)
+    if before is None:
+        raise ConfigError(f"{record}: is damaged; start anew with --overwrite.")
+    before.pop(REPLACES, None)
+    problems = [
+        f"{path}: {old!r} then, {new!r} now" for path, old, new in differences(before, json.loads(json.dumps(identity)))
+    ]
+    if problems:
+        raise ConfigError(
+            f"{record.parent}: {other}; resume it with the settings and data that it was started with, or start anew "
+            "with --overwrite.",
+            problems,
+        )
 
 
 def run_folder_of(output: Path) -> Path:

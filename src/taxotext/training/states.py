@@ -19,6 +19,7 @@ from taxotext.cost.memory import shown
 from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import sync, write_text_atomically
+from taxotext.files.json_files import read_json_or_none
 from taxotext.nn.encoders.states import frozen_states
 from taxotext.progress import Reporter
 
@@ -141,10 +142,7 @@ class _States:
 
     def _done(self) -> int:
         """Windows whose states are there, of this encoder and these documents."""
-        try:
-            found = json.loads(self.note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return 0
+        found = read_json_or_none(self.note) or {}
         if found.get("identity") != self.identity:
             return 0
         done = int(found["windows"])

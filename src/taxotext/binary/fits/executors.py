@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import subprocess
 import sys
-import threading
 from collections import deque
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from taxotext.binary.fits.requests import Request
 from taxotext.errors import TaxotextError
-from taxotext.wording import ended
+from taxotext.messages import ended
 
 log = logging.getLogger("taxotext")
 
@@ -41,7 +41,7 @@ class Outcome:
     """
 
     key: str
-    report: dict[str, Any] | None
+    report: dict[str, Any] | None = None
     failure: str = ""
 
 
@@ -77,11 +77,11 @@ def compute(key: str, request: Request) -> Outcome:
     except TaxotextError as error:
         return Outcome(key, None, str(error))
     except OSError as error:
-        return Outcome(key, None, told(error))
+        return Outcome(key, None, describe(error))
 
 
-def told(error: OSError) -> str:
-    """What the system says, as a sentence."""
+def describe(error: OSError) -> str:
+    """What the operating system says, as a sentence."""
     return ended(f"{error.filename or 'A file'}: {error.strerror or error}")
 
 
@@ -108,30 +108,11 @@ class InProcess:
         self._waiting.clear()
 
 
-@dataclass
-class _Worker:
-    """A process, what it is at, and how often that was tried."""
-
-    number: int
-    process: subprocess.Popen[bytes]
-    key: str | None = None
-    request: Request | None = None
-    tries: int = field(default=0)
-
-    def end(self) -> int:
-        """Wait for a process that is ending, close its pipe, and return its exit code."""
-        code = self.process.wait()
-        assert self.process.stdin is not None
-        with suppress(OSError):  # what it was to read last is still there, and nobody reads it any more
-            self.process.stdin.close()
-        return code
-
-
 class Processes:
     """Local processes with one thread each, started when they are first needed.
 
-    A worker that dies is replaced and its request given to the new one, which goes on from what was saved. Workers are
-    gone with this process, however it ends.
+    A thread for each process hands it a request and waits for the answer. A process that dies is replaced, and the
+    new one continues the request from what was saved. Processes are gone with this one, however it ends.
 
     Args:
         slots: processes.
@@ -141,94 +122,97 @@ class Processes:
     def __init__(self, slots: int, logs: Path) -> None:
         self.slots = slots
         self._logs = logs
-        self._workers: dict[int, _Worker] = {}
-        self._messages: queue.Queue[tuple[_Worker, bytes]] = queue.Queue()
+        self._threads = ThreadPoolExecutor(slots)
+        self._running: set[Future[Outcome]] = set()
+        self._free = list(range(slots, 0, -1))
+        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._closed = False
+        self._lock = Lock()
 
     def submit(self, key: str, request: Request) -> None:
-        """Give a request to a worker that has none."""
-        free = next((worker for worker in self._workers.values() if worker.key is None), None)
-        if free is None:
-            free = self._start(min(set(range(1, self.slots + 1)) - self._workers.keys()))
-        self._give(free, key, request, 1)
+        """Give a request to a process that has none."""
+        self._running.add(self._threads.submit(self._compute, self._free.pop(), key, request))
 
     def wait(self) -> list[Outcome]:
-        """Wait until a worker has answered."""
-        while True:
-            worker, line = self._messages.get()
-            if worker is not self._workers.get(worker.number):
-                continue  # of a process that was replaced
-            if line.endswith(b"\n"):
-                key, worker.key = worker.key or "", None
-                answer = json.loads(line)
-                return [Outcome(key, answer.get("report"), answer.get("failure", ""))]
-            outcome = self._replace(worker)
-            if outcome is not None:
-                return [outcome]
+        """Wait until a process has answered."""
+        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+        return [future.result() for future in done]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        workers, self._workers = list(self._workers.values()), {}
-        for worker in workers:
-            worker.process.kill()
-        for worker in workers:
-            worker.end()
+        with self._lock:
+            self._closed = True
+            for worker in self._workers.values():
+                worker.kill()
+        self._threads.shutdown()
+        for worker in self._workers.values():
+            worker.communicate()  # closes its pipes
+        self._workers.clear()
 
-    def _start(self, number: int) -> _Worker:
-        import taxotext
-
-        self._logs.mkdir(parents=True, exist_ok=True)
-        source = str(Path(taxotext.__file__).resolve().parents[1])
-        paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        with (self._logs / f"worker-{number}.log").open("ab") as own_log:
-            process = subprocess.Popen(
-                # -P: files of the current folder do not take the place of libraries
-                [sys.executable, "-P", "-m", "taxotext.binary.fits.worker", str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=own_log,
-                env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)},
-            )
-        worker = _Worker(number, process)
-        self._workers[number] = worker
-        assert process.stdout is not None
-        threading.Thread(target=self._listen, args=(worker, process.stdout), daemon=True).start()
-        return worker
-
-    def _listen(self, worker: _Worker, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                self._messages.put((worker, line))
-        self._messages.put((worker, b""))  # the process has ended
-
-    def _give(self, worker: _Worker, key: str, request: Request, tries: int) -> None:
-        worker.key, worker.request, worker.tries = key, request, tries
+    def _compute(self, number: int, key: str, request: Request) -> Outcome:
         message = json.dumps({"key": key, "task": request.task, "arguments": dict(request.arguments)})
-        assert worker.process.stdin is not None
+        path, code = self._logs / f"worker-{number}.log", 0
         try:
-            worker.process.stdin.write(message.encode() + b"\n")
-            worker.process.stdin.flush()
-        except OSError:  # it is dead: its listener says so next
-            log.info("Worker %d takes no request.", worker.number)
-
-    def _replace(self, worker: _Worker) -> Outcome | None:
-        """Start another process in the place of a dead one, and give it the request; an outcome if in vain."""
-        code = worker.end()
-        key, request, tries = worker.key, worker.request, worker.tries
-        del self._workers[worker.number]
-        if key is None or request is None:
-            return None  # it died with nothing to do: another one is started when it is needed
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        path = self._logs / f"worker-{worker.number}.log"
-        if tries >= TRIES:
+            for _ in range(TRIES):
+                worker = self._worker(number, path)
+                answer = _ask(worker, message)
+                if answer.endswith(b"\n"):
+                    return Outcome(key, **json.loads(answer))
+                code = worker.wait()
             return Outcome(
                 key,
                 None,
-                f"{TRIES} processes have ended over the same fit ({key}); the last one {how}. Signal 9 often means "
-                f"that memory ran out: lower runtime.threads (processes at a time) or training.batch_size. See {path}.",
+                f"{TRIES} processes have ended over the same fit ({key}); the last one {_end(code)}. Signal 9 often "
+                "means that memory ran out: lower runtime.threads (processes at a time) or training.batch_size. "
+                f"See {path}.",
             )
-        log.warning("Worker %d %s; another one goes on with its fit (%s).", worker.number, how, path)
-        self._give(self._start(worker.number), key, request, tries + 1)
-        return None
+        finally:
+            self._free.append(number)
+
+    def _worker(self, number: int, path: Path) -> subprocess.Popen[bytes]:
+        """The process of a number; another one when it has died."""
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            worker = self._workers.get(number)
+            if worker is not None and worker.poll() is not None:
+                worker.communicate()  # closes its pipes
+                log.warning("Worker %d %s; another one takes its place (%s).", number, _end(worker.returncode), path)
+                worker = None
+            if worker is None:
+                worker = self._workers[number] = _start(path)
+            return worker
+
+
+def _start(own_log: Path) -> subprocess.Popen[bytes]:
+    import taxotext
+
+    own_log.parent.mkdir(parents=True, exist_ok=True)
+    source = str(Path(taxotext.__file__).resolve().parents[1])
+    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with own_log.open("ab") as file:
+        return subprocess.Popen(
+            # -P: files of the current folder do not take the place of libraries
+            [sys.executable, "-P", "-m", "taxotext.binary.fits.worker", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+
+
+def _ask(worker: subprocess.Popen[bytes], message: str) -> bytes:
+    """The line that a process answers with; without its end when the process dies."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with suppress(BrokenPipeError):
+        worker.stdin.write(message.encode() + b"\n")
+        worker.stdin.flush()
+    return worker.stdout.readline()
+
+
+def _end(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"

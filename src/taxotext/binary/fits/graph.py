@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
-from taxotext.binary.fits.executors import Executor, told
+from taxotext.binary.fits.executors import Executor, describe
 from taxotext.binary.fits.ledger import Ledger
 from taxotext.binary.fits.requests import Request
 from taxotext.errors import TrainingError
@@ -93,7 +93,7 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
         graph: what to compute.
         executor: what computes; it stays open.
         ledger: results of an earlier run, and of this one.
-        watcher: told about every node, those of an earlier run first.
+        watcher: is called for every node, those of an earlier run first.
 
     Raises:
         TrainingError: a request failed, or the disk is full; all that was done before is in the ledger.
@@ -101,7 +101,7 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
     try:
         return _run(graph, executor, ledger, watcher)
     except OSError as error:
-        raise TrainingError(f"{told(error)} {KEPT}") from error
+        raise TrainingError(f"{describe(error)} {KEPT}") from error
 
 
 def _run(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> dict[str, Result]:

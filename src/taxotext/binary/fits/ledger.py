@@ -10,7 +10,9 @@ from typing import Any
 
 from taxotext.errors import ModelFolderError
 from taxotext.files import write_text_atomically
+from taxotext.files.json_files import read_json
 
+ADVICE = "remove it, and it is computed again"
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -36,19 +38,12 @@ class Ledger:
         found = {}
         for key in keys:
             path = self._path(key)
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-            except FileNotFoundError:
+            if not path.exists():
                 continue
-            except (OSError, ValueError) as error:
-                raise ModelFolderError(
-                    f"{path}: cannot be read ({error}); remove it, and it is computed again."
-                ) from None
-            if not isinstance(content, dict):
-                raise ModelFolderError(f"{path}: must be a JSON object; remove it, and it is computed again.")
+            content = read_json(path, dict, ADVICE)
             wrong = self._wrong(key, content) if self._wrong is not None else None
             if wrong is not None:
-                raise ModelFolderError(f"{path}: is damaged ({wrong}); remove it, and it is computed again.")
+                raise ModelFolderError(f"{path}: is damaged ({wrong}); {ADVICE}.")
             found[key] = content
         return found
 

@@ -11,7 +11,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat
-from taxotext.wording import counted, ended
+from taxotext.messages import counted, ended
 
 if TYPE_CHECKING:
     from taxotext.data import Columns, Corpus, Finding
@@ -81,13 +81,13 @@ def check(
         for path in (file, other):
             if path is not None:
                 trained_on = path is file
-                corpus, told = _read(
+                corpus, seen_reading = _read(
                     path, structure, columns, closure, on_bad_line, input_format, trained_on=trained_on
                 )
                 columns = replace(columns, found_separator=corpus.report.label_separator)
                 corpora.append(corpus)
-                found += told
-    found += check_corpus(_without_told(corpora[0]), *corpora[1:], token_counter=counter, max_tokens=limit)
+                found += seen_reading
+    found += check_corpus(_without_reported(corpora[0]), *corpora[1:], token_counter=counter, max_tokens=limit)
     order = ("error", "warning", "info")
     found.sort(key=lambda finding: order.index(finding.level))
     counts = {level: sum(finding.level == level for finding in found) for level in order}
@@ -204,7 +204,7 @@ def _missing_ancestors(given: Corpus, corpus: Corpus) -> Iterator[Finding]:
     )
 
 
-def _without_told(corpus: Corpus) -> Corpus:
+def _without_reported(corpus: Corpus) -> Corpus:
     """The corpus, with a report that does not bring the same findings again."""
     report = replace(corpus.report, skipped=[], skipped_count=0, unknown_labels={}, labels_added=0)
     return replace(corpus, report=report)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.wording import counted, ended
+from taxotext.messages import counted, ended
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat, OnBadLine
-from taxotext.wording import counted
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus

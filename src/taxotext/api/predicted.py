@@ -20,7 +20,7 @@ from taxotext.progress import Reporter
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictedSets:
     """The label sets of one run.
 
     Attributes:
@@ -36,23 +36,23 @@ class Answers:
     document_ids: tuple[str, ...] | None = None
 
 
-def gold_of(corpus: Corpus) -> Answers:
+def gold_of(corpus: Corpus) -> PredictedSets:
     """The gold label sets of a corpus; document ids only when every document has one."""
     ids = corpus.ids
     document_ids = None if ids is None or None in ids else tuple(str(name) for name in ids)
-    return Answers(corpus.source, tuple(corpus.label_ids), as_sets(corpus.targets), document_ids)
+    return PredictedSets(corpus.source, tuple(corpus.label_ids), as_sets(corpus.targets), document_ids)
 
 
-def answers_of_model(classifier: Classifier, corpus: Corpus, source: str, reporter: Reporter) -> Answers:
+def predict_sets(classifier: Classifier, corpus: Corpus, source: str, reporter: Reporter) -> PredictedSets:
     """Label the texts of a corpus with a model."""
     found = [sets for sets, _ in classifier.decode_stream(corpus.texts, reporter=reporter)]
     columns = np.concatenate([sets.indices for sets in found])
     ends = np.cumsum(np.concatenate([np.diff(sets.indptr) for sets in found]))
     labels = tuple(classifier.taxonomy.ids)
-    return Answers(source, labels, _matrix(columns, np.concatenate([[0], ends]), len(labels)))
+    return PredictedSets(source, labels, _matrix(columns, np.concatenate([[0], ends]), len(labels)))
 
 
-def answers_of_file(path: Path) -> Answers:
+def read_predictions(path: Path) -> PredictedSets:
     """Read the JSON lines of ``taxotext predict``: ``labels``, and ``id`` where the documents have one.
 
     Raises:
@@ -81,49 +81,49 @@ def answers_of_file(path: Path) -> Answers:
     if named not in (0, len(ids)):
         raise DataError(f"{path}: {named} of {len(ids)} lines have an id; all of them must have one, or none.")
     sets = _matrix(np.asarray(indices), np.asarray(ends), len(columns))
-    return Answers(str(path), tuple(columns), sets, tuple(str(name) for name in ids) if named else None)
+    return PredictedSets(str(path), tuple(columns), sets, tuple(str(name) for name in ids) if named else None)
 
 
-def in_order_of(gold: Answers, answers: Answers) -> Answers:
-    """Bring answers into the order of the gold documents: by id where both have them, else as they stand.
+def in_order_of(gold: PredictedSets, predicted: PredictedSets) -> PredictedSets:
+    """Bring predictions into the order of the gold documents: by id where both have them, else as they stand.
 
     Raises:
         DataError: the documents are not the same ones.
     """
-    count, given = gold.sets.shape[0], answers.sets.shape[0]
-    if gold.document_ids is None or answers.document_ids is None:
+    count, given = gold.sets.shape[0], predicted.sets.shape[0]
+    if gold.document_ids is None or predicted.document_ids is None:
         if given != count:
             raise DataError(
-                f"{answers.source}: has {given} documents, and {gold.source} has {count}; without ids in both they are "
-                "matched line by line. Predict that file again."
+                f"{predicted.source}: has {given} documents, and {gold.source} has {count}; without ids in both they "
+                "are matched line by line. Predict that file again."
             )
-        return answers
-    if gold.document_ids == answers.document_ids:
-        return answers
-    for side in (gold, answers):
+        return predicted
+    if gold.document_ids == predicted.document_ids:
+        return predicted
+    for side in (gold, predicted):
         names, times = np.unique(side.document_ids or (), return_counts=True)
         if (times > 1).any():
             raise DataError(
                 f"{side.source}: the id {str(names[times > 1][0])!r} names {times.max()} documents, and the order "
                 "is not that of the other file; they cannot be matched."
             )
-    place = {name: row for row, name in enumerate(answers.document_ids)}
+    place = {name: row for row, name in enumerate(predicted.document_ids)}
     missing = [name for name in gold.document_ids if name not in place]
     known = set(gold.document_ids)
-    more = [name for name in answers.document_ids if name not in known]
+    more = [name for name in predicted.document_ids if name not in known]
     if missing or more:
-        problems = [f"{name!r}: no prediction in {answers.source}" for name in missing[:SHOWN_PROBLEMS]]
+        problems = [f"{name!r}: no prediction in {predicted.source}" for name in missing[:SHOWN_PROBLEMS]]
         problems += [f"{name!r}: not in {gold.source}" for name in more[:SHOWN_PROBLEMS]]
         raise DataError(
-            f"{answers.source}: its documents are not those of {gold.source}: {len(missing)} are missing and "
+            f"{predicted.source}: its documents are not those of {gold.source}: {len(missing)} are missing and "
             f"{len(more)} are not there.",
             problems,
         )
     rows = [place[name] for name in gold.document_ids]
-    return Answers(answers.source, answers.label_ids, as_sets(answers.sets[rows]), gold.document_ids)
+    return PredictedSets(predicted.source, predicted.label_ids, as_sets(predicted.sets[rows]), gold.document_ids)
 
 
-def common_columns(parts: Sequence[Answers]) -> tuple[tuple[str, ...], list[Sets]]:
+def common_columns(parts: Sequence[PredictedSets]) -> tuple[tuple[str, ...], list[Sets]]:
     """Return the labels of all parts, in the order of first appearance, and the sets over them."""
     place: dict[str, int] = {}
     for part in parts:

@@ -1,4 +1,4 @@
-"""Pieces that sentences are made of."""
+"""Helpers for messages."""
 
 from __future__ import annotations
 
