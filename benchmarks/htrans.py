@@ -30,14 +30,11 @@ from taxotext.data import Corpus, read_corpus
 from taxotext.data.batches import make_batch
 from taxotext.labels import read_taxonomy
 from taxotext.models.htrans import HTrans
-from taxotext.nn.recurrent import both_directions, turn_round
-from taxotext.nn.runtime import keep_memory
 from taxotext.progress import Silent
 from taxotext.store import Manifest, save_folder
 from taxotext.training import RunFolder, fit
 
 GRID, HALVING, PLAIN = "Taxotext, grid", "Taxotext, halving", "plain loop over a grid"
-TOGETHER, APART = "both directions together", "nn.GRU for each direction"
 STACKED, SINGLY = "Taxotext, all labels at once", "one label after the other"
 CANDIDATES = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 50.0)
 EPOCHS, PATIENCE, BATCH, TOKENS, UNITS, RATE = 10, 3, 128, 100, 96, 3e-3
@@ -206,31 +203,6 @@ def _fit_one(
     return best[0], trained
 
 
-# -- recurrent networks ----------------------------------------------------------------------------------------
-
-
-def recurrent(how: str, warming_up: bool) -> Timings:
-    """States of both directions and all gradients, for batches of texts of full length."""
-    torch.set_num_threads(1)
-    keep_memory()
-    torch.manual_seed(13)
-    pair = [nn.GRU(100, UNITS, batch_first=True) for _ in range(2)]
-    vectors, mask = torch.randn(BATCH, TOKENS, 100, requires_grad=True), torch.ones(BATCH, TOKENS, dtype=torch.bool)
-
-    def by_pytorch() -> Tensor:
-        back = turn_round(pair[1](turn_round(vectors, mask))[0], mask)
-        return torch.cat([pair[0](vectors)[0], back], 2) * mask.unsqueeze(-1)
-
-    timings: Timings = {}
-    for name, half in (("float32", False), ("bf16", True)):
-        with stopwatch(timings, name):
-            for _ in range(3 if warming_up else 20):
-                with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                    states = both_directions(pair[0], pair[1], vectors, mask) if how == TOGETHER else by_pytorch()
-                states.sum().backward()  # type: ignore[no-untyped-call]
-    return timings
-
-
 # -- prediction ------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +317,7 @@ def main() -> None:
     parser.add_argument("--grow", type=int, nargs="*", default=[10, 40, 160], help="numbers of labels of the growth")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--what", nargs="*", default=["fits", "gru", "prediction", "growth"])
+    parser.add_argument("--what", nargs="*", default=["fits", "prediction", "growth"])
     parser.add_argument("--json", type=Path, help="where results go")
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -363,14 +335,6 @@ def main() -> None:
             },
         ),
         Case(
-            f"GRU, {BATCH} texts of {TOKENS} words",
-            dict.fromkeys(("float32", "bf16"), 20 * BATCH),
-            {
-                TOGETHER: lambda warming: recurrent(TOGETHER, warming),
-                APART: lambda warming: recurrent(APART, warming),
-            },
-        ),
-        Case(
             f"{many.labels} labels",
             {"prediction, batch 1": 50},
             {
@@ -385,7 +349,7 @@ def main() -> None:
     if given.one:
         print(json.dumps(grow(options, given.one)))
         return
-    wanted = [case for case, name in zip(cases, ("fits", "gru", "prediction"), strict=True) if name in given.what]
+    wanted = [case for case, name in zip(cases, ("fits", "prediction"), strict=True) if name in given.what]
     results = [measure(case, given.repeats) for case in wanted]
     print(table(results))
     growth = []
