@@ -437,3 +437,8 @@ def test_the_model_folder_says_what_it_is(fitted: tuple[Classifier, Any], tmp_pa
     assert config["settings"]["body"]["name"] == classifier.settings_().body.name
     card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
     assert classifier.system.facts()["encoder_sha256"] in card
+
+
+def test_a_shared_encoder_is_frozen_without_being_asked() -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.trainable: the labels share the encoder, which is frozen"):
+        Classifier("htrans", encoder={"name": "transformer", "trainable": False}).settings_()

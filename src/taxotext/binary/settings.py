@@ -103,4 +103,6 @@ class BinarySettings(SystemSettings):
                 f"body: {self.encoder.name} is an encoder over words and needs no body; "
                 "leave the section out, or choose encoder.name=transformer"
             )
+        if self.body is not None and not self.encoder.trainable:
+            raise ValueError("encoder.trainable: the labels share the encoder, which is frozen anyway; leave it out")
         return self
