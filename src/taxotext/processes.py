@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
@@ -46,6 +48,28 @@ def wait_briefly() -> None:
     """
     if not any(name in os.environ for name in WAITING_VARIABLES):
         os.environ["GOMP_SPINCOUNT"] = str(TURNS)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where the program is, so that it ends as tidily as at Ctrl-C."""
+
+
+@contextlib.contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into :class:`Terminated`, unless somebody handles it already."""
+    main = threading.current_thread() is threading.main_thread()  # only the main thread may handle signals
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def usable_cores() -> int:

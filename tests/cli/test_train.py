@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,18 @@ def test_an_interrupted_training_says_how_to_go_on(command: Command, monkeypatch
     outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
     assert outcome.code == 130
     assert "The training goes on with the same command and --resume." in outcome.err
+
+
+def test_a_terminated_training_ends_as_an_interrupted_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminate(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("taxotext.api.runs.train_run", terminate)
+    outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
+    assert outcome.code == 143
+    assert "The training goes on with the same command and --resume." in outcome.err
+    assert "taxotext: terminated." in outcome.err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_configuration_file_may_have_an_equals_sign_in_its_path(command: Command) -> None:

@@ -15,6 +15,7 @@ import torch
 from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import temporary_of
+from taxotext.processes import Terminated
 from taxotext.training import RunFolder, callbacks, gradient, loader, network
 from taxotext.training.callbacks import AtomicCheckpoints, EpochCallback
 from taxotext.training.module import TextModule
@@ -378,9 +379,9 @@ def test_early_stopping_survives_a_cut(tiny_encoder: Path, tmp_path: Path, monke
     assert whole.manifest.metrics["selected"] == "epoch 1 of 3 by validation micro_f1"
 
 
-@pytest.mark.parametrize("kind", ["plain", "accumulated"])
+@pytest.mark.parametrize(("kind", "number"), [("plain", "SIGINT"), ("accumulated", "SIGINT"), ("plain", "SIGTERM")])
 def test_an_interrupt_saves_and_stops_behind_the_batch(
-    kind: str, tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
+    kind: str, number: str, tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
 ) -> None:
     training = PLAIN if kind == "plain" else ACCUMULATED
     with pytest.MonkeyPatch.context() as patch:
@@ -388,12 +389,13 @@ def test_an_interrupt_saves_and_stops_behind_the_batch(
 
         def training_step(self: Any, tensors: Any, index: int) -> Any:
             if index == 6:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.Signals[number])
             return step(self, tensors, index)
 
         patch.setattr(TextModule, "training_step", training_step)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    assert isinstance(caught.value, Terminated) == (number == "SIGTERM")
     assert (tmp_path / "m.run/checkpoints/last.ckpt").is_file()
     check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind])
 

@@ -8,11 +8,23 @@ import os
 import sys
 from typing import Any
 
-from taxotext.processes import wait_briefly
+from taxotext.processes import Terminated, sigterm_raises, wait_briefly
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``taxotext``; mistakes of the user end with one sentence and exit code 2."""
+    try:
+        with sigterm_raises():
+            _run(arguments)
+    except Terminated:
+        _say("taxotext: terminated.")
+        sys.exit(143)
+    except KeyboardInterrupt:
+        _say("taxotext: interrupted.")
+        sys.exit(130)
+
+
+def _run(arguments: list[str] | None) -> None:
     wait_briefly()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -37,9 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _say(f"taxotext: {error}")
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        _say("taxotext: interrupted.")
-        sys.exit(130)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except BrokenPipeError:  # the reader of stdout has seen enough
         _forget_stdout()
         sys.exit(141)

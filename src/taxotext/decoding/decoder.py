@@ -304,7 +304,7 @@ def _check_ids(decoding: Decoding, taxonomy: Taxonomy) -> None:
     )
     unknown = [(key, label) for key, ids in places for label in ids if label not in taxonomy]
     if unknown:
-        near = lookup.hints([label for _, label in unknown], taxonomy.ids)
+        near = lookup.hints([label for _, label in unknown], taxonomy.positions)
         raise LabelError(
             "decoding: the settings name labels that the model does not have.",
             [

@@ -83,6 +83,7 @@ class EpochCallback(pl.Callback):
         self.of_head: dict[str, float] = {}
         self.interrupted = False
         self.finished = False
+        self.take_signals: Callable[[], None] = lambda: None
         self._loss_sum: float | Tensor = 0.0
         self._taken = 0.0
         self._started = self._saved = time.monotonic()
@@ -118,6 +119,10 @@ class EpochCallback(pl.Callback):
         if self._average is not None and self.best_epoch > self._average.first:
             kept += f" (mean of the weights of epochs {self._average.first} to {self.best_epoch})"
         return f"{kept} by validation {self._monitor}"
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take back the signals that the engine has taken."""
+        self.take_signals()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -32,6 +32,7 @@ from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError
 from taxotext.files import write_text_atomically
 from taxotext.nn.runtime import Runtime
+from taxotext.processes import Terminated
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
 from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback
@@ -141,7 +142,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     bar = Bar(reporter, callback, settings.monitor, len(task.windows), settings.epochs, task.title)
     steps = math.ceil(len(loader) / settings.accumulate)
     module = TextModule(task.network, settings, task.seed, steps, task.pretrained)
-    with _stopped_by_interrupt(callback):
+    with _stopped_by_signals(callback):
         _run_engine(module, loader, [callback, bar], settings, runtime, folder / LAST, logs)
     task.network.to(runtime.device)
     load_weights(task.network, folder / BEST)
@@ -229,27 +230,38 @@ def _quiet_engine() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_interrupt(callback: EpochCallback) -> Iterator[None]:
-    """Let the first Ctrl-C save a checkpoint and stop behind the current batch; a second one stops at once.
+def _stopped_by_signals(callback: EpochCallback) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM save a checkpoint and stop behind the current batch; a second one stops at once.
 
-    The engine's own answer would end the process and leave Ctrl-C ignored for good.
+    The engine would end the process at Ctrl-C and leave it ignored for good, and take SIGTERM for the end of a fit.
 
     Raises:
-        KeyboardInterrupt: when the training was stopped before its end.
+        KeyboardInterrupt: when the training was stopped before its end; :class:`Terminated` by SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    received: list[int] = []
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         callback.interrupted = True
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    signal.signal(signal.SIGINT, stop)
+    def take() -> None:
+        for number in before:
+            signal.signal(number, stop)
+
+    take()
+    callback.take_signals = take  # again when the engine, which takes SIGTERM for itself, has started
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
     if callback.interrupted and not callback.finished:
-        raise KeyboardInterrupt
+        raise Terminated if signal.SIGTERM in received else KeyboardInterrupt
