@@ -177,6 +177,38 @@ def candidates_of_block(model: Classifier, text: str) -> dict[str, float]:
     return {model.taxonomy.ids[label]: score for label, score in zip(labels, scores.tolist(), strict=True)}
 
 
+def test_a_search_compares_the_sets_of_a_system_that_decides_and_tunes_nothing(tmp_path: Path) -> None:
+    model = fitted("decides_itself")
+    model.save(tmp_path / "model")
+    again = taxotext.load(tmp_path / "model")
+    value = held_out_score(again.system, again.manifest, "micro_f1")
+    assert value == pytest.approx(model.evaluate(CORPUS)["micro_f1"])
+    assert again.decoding == model.decoding
+    again.decoding = Decoding(source="threshold")
+    assert held_out_score(again.system, again.manifest, "micro_f1") > value
+    assert again.decoding.tuned_on is not None
+
+
+def test_the_decoder_of_the_models_own_rules_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, made = fitted(), []
+
+    class Counted(module.Decoder):
+        def __init__(self, *given: object) -> None:
+            made.append(given)
+            super().__init__(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "Decoder", Counted)
+    before = model.predict(TEST.texts)
+    model.suggest(TEST.texts)
+    assert model.predict(TEST.texts) == before
+    assert len(made) == 1
+    model.decoding = Decoding(threshold=0.01)
+    assert model.predict(TEST.texts) != before
+    model.tune()
+    model.predict(TEST.texts)
+    assert len(made) == 4  # one checked the assigned rules
+
+
 def test_rules_apply_to_the_sets_of_the_system() -> None:
     model = fitted("decides_itself")
     model.decoding = Decoding(top_k=1, never_empty=True)

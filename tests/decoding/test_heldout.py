@@ -70,6 +70,19 @@ def test_fingerprints_are_read_back_and_equal_models_are_equal_files(tmp_path: P
         assert getattr(again, name).tolist() == getattr(one, name).tolist()
 
 
+def test_the_sets_that_a_system_decided_on_are_kept(tmp_path: Path) -> None:
+    sets = csr_array(np.array([[0, 1], [0, 0], [1, 1]], dtype=bool))
+    blocks = [ScoreBlock(SCORES[part], sets[part]) for part in (slice(0, 2), slice(2, 3))]
+    one = HeldOut.from_blocks(blocks, GOLD, "three texts")
+    one.save(tmp_path / "file")
+    for found in (one, HeldOut.load(tmp_path / "file", 2)):
+        block = found.block(slice(1, 3))
+        assert block.sets is not None
+        assert block.sets.toarray().tolist() == [[False, False], [True, True]]
+        assert block.row(0)[1].tolist() == [0.25, 0.75]
+    assert held_out().decided is None
+
+
 def test_files_of_earlier_versions_have_no_fingerprints(tmp_path: Path) -> None:
     held_out().save(tmp_path / "new")
     tensors = load_file(tmp_path / "new")

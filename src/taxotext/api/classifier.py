@@ -56,6 +56,7 @@ class Classifier:
         self._given = settings
         self._system: System | None = None
         self._manifest: Manifest | None = None
+        self._kept: Decoder | None = None  # of the model's own rules
         self._columns: tuple[str, ...] | None = None  # of the indicator matrix that it was fitted on
         self.settings_()
 
@@ -201,10 +202,17 @@ class Classifier:
             decoding: other rules than the model's own.
             reporter: where progress goes.
         """
-        system, manifest = self._fitted()
-        decoder = Decoder(decoding or manifest.decoding, system.taxonomy)
+        decoder = self._decoder() if decoding is None else Decoder(decoding, self.taxonomy)
         for block in self._scored(texts, reporter or Silent()):
             yield decoder.decode(block)
+
+    def _decoder(self) -> Decoder:
+        """The decoder of the model's own rules, made once: with very many labels that takes longer than a text."""
+        system, manifest = self._fitted()
+        kept = self._kept
+        if kept is None or kept.decoding is not manifest.decoding or kept.taxonomy is not system.taxonomy:
+            self._kept = kept = Decoder(manifest.decoding, system.taxonomy)
+        return kept
 
     def _scored(self, texts: Iterable[str], reporter: Reporter) -> Iterator[ScoreBlock]:
         """What the system itself says, before decoding."""
@@ -268,14 +276,13 @@ class Classifier:
             ConfigError: k is no such number.
             DataError: a text is no string.
         """
-        system, manifest = self._fitted()
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
-        decoder = Decoder(manifest.decoding, system.taxonomy)
+        decoder, taxonomy = self._decoder(), self.taxonomy
         found: list[list[tuple[str, float]]] = []
         for block in self._scored(checked_texts(X), Silent()):
             ranked = decoder.rank(decoder.scores(block), k)
-            found += Predictions.from_ranked(*ranked).pairs(system.taxonomy)
+            found += Predictions.from_ranked(*ranked).pairs(taxonomy)
         return found
 
     def _check_cells(self, method: str, texts: int, instead: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from taxotext.api.tuning import DECODED_TOGETHER, tune_thresholds
 from taxotext.composition.base import System, block_starts
-from taxotext.decoding import Decoder, ScoreBlock
+from taxotext.decoding import Decoder
 from taxotext.errors import DataError
 from taxotext.metrics import Evaluation
 from taxotext.progress import Silent
@@ -20,23 +20,25 @@ def held_out_score(system: System, manifest: Manifest, metric: str) -> float:
     """The metric on the held-out documents; the thresholds of ``manifest`` are tuned on the way.
 
     F1 is that of documents held out from the tuning (cross-validation over the held-out documents); the thresholds that
-    stay are tuned on all of them. Ranking metrics need no thresholds; theirs are tuned for micro-F1.
+    stay are tuned on all of them. Ranking metrics need no thresholds; theirs are tuned for micro-F1. Where the system
+    decides on label sets itself, nothing is tuned, and F1 is that of its sets.
 
     Raises:
         DataError: no held-out document has a label.
     """
-    tuned: Any = metric if metric in TUNED else "micro_f1"
-    report = tune_thresholds(system, manifest, None, metric=tuned, method="label", shrink="auto", reporter=Silent())
-    if metric in TUNED:
-        if report.cross_validated is None:
-            raise DataError("Thresholds were not cross-validated; two held-out documents are needed at least.")
-        return float(report.cross_validated)
     held_out = manifest.held_out
     if held_out is None:
         raise DataError("There are no scores of held-out documents.")
+    if held_out.decided is None or manifest.decoding.source == "threshold":
+        tuned: Any = metric if metric in TUNED else "micro_f1"
+        report = tune_thresholds(system, manifest, None, metric=tuned, method="label", shrink="auto", reporter=Silent())
+        if metric in TUNED:
+            if report.cross_validated is None:
+                raise DataError("Thresholds were not cross-validated; two held-out documents are needed at least.")
+            return float(report.cross_validated)
     decoder = Decoder(manifest.decoding, system.taxonomy)
     evaluation = Evaluation(len(system.taxonomy), closure=system.taxonomy.closure, ks=(1, 3, 5))
     for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER):
-        sets, scores = decoder.decode(ScoreBlock(held_out.scores[part]))
+        sets, scores = decoder.decode(held_out.block(part))
         evaluation.update(held_out.gold[part], sets, decoder.rank(scores, 5)[0])
     return float(evaluation.compute()[metric])

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, vstack
 
 from taxotext.composition.base import System, block_starts
 from taxotext.data import Corpus
-from taxotext.decoding import Calibration, Decoder, ScoreBlock, TuningReport, fit_calibration, sparse_scores, tune
+from taxotext.decoding import Calibration, Decoder, TuningReport, fit_calibration, sparse_scores, tune
 from taxotext.decoding.heldout import FLOOR, HeldOut
 from taxotext.decoding.settings import CalibrationMethod, CalibrationScope
 from taxotext.errors import DataError
@@ -74,7 +74,7 @@ def tune_thresholds(
     floor = max(FLOOR, Calibration(rules, system.taxonomy).highest(FLOOR))
     decoder = Decoder(rules, system.taxonomy)
     consistent = [
-        sparse_scores(decoder.scores(ScoreBlock(held_out.scores[part])), floor)
+        sparse_scores(decoder.scores(held_out.block(part)), floor)
         for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER)
     ]
     scores = csr_array(vstack(consistent, format="csr")) if consistent else held_out.scores

@@ -70,6 +70,7 @@ class Decoder:
         taxonomy: the N labels.
 
     Attributes:
+        decoding, taxonomy: as given.
         thresholds: (N,) float64, -inf for a label without one.
         eligible: (N,) bool.
 
@@ -80,6 +81,7 @@ class Decoder:
 
     def __init__(self, decoding: Decoding, taxonomy: Taxonomy) -> None:
         self.decoding = decoding
+        self.taxonomy = taxonomy
         self.labels = len(taxonomy)
         _check_ids(decoding, taxonomy)
         self._calibration = Calibration(decoding, taxonomy)
@@ -90,7 +92,6 @@ class Decoder:
         self._limits = _round_down(self.thresholds)
 
         parents, children = np.asarray(taxonomy.edge_index, dtype=np.int64)
-        self._taxonomy = taxonomy
         self._propagation: Propagation | None = None
         self._set_may_break = False
         self._order: NDArray[np.int64] | None = None  # of the labels, where ties do not go by the index alone
@@ -202,7 +203,7 @@ class Decoder:
     @cached_property
     def _eligible_closure(self) -> Sets:
         """Of each label itself and its eligible ancestors, (N, N) bool."""
-        closure: Any = self._taxonomy.closure
+        closure: Any = self.taxonomy.closure
         own = np.repeat(np.arange(self.labels), np.diff(closure.indptr)) == closure.indices
         kept: Sets = closure if self._all_eligible else keep_entries(closure, own | self.eligible[closure.indices])
         return kept

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.tuning import sparse_scores
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import Tensors, numbers, read_tensors, sparse_rows
@@ -37,6 +38,7 @@ class HeldOut:
         fingerprints: uint64 (D,), None where they were not kept.
         salt: of all fingerprints here, hexadecimal; empty where there are none.
         trained: uint64, ascending, of the training documents; None where they were not kept.
+        decided: csr bool (D, N), the label sets of a system that decides on them itself; else None.
     """
 
     scores: csr_array
@@ -45,6 +47,7 @@ class HeldOut:
     fingerprints: Fingerprints | None = None
     salt: str = ""
     trained: Fingerprints | None = None
+    decided: csr_array | None = None
 
     @classmethod
     def from_blocks(
@@ -58,12 +61,22 @@ class HeldOut:
             source: which documents these are, in words.
             texts: D, for the fingerprints; None: without.
         """
-        sparse = [sparse_scores(block, FLOOR) for block in blocks]
-        scores: Any = vstack(sparse, format="csr") if sparse else csr_array(gold.shape, dtype=np.float32)
+        kept: list[Any] = []
+        sets: list[Any] = []
+        for given in blocks:
+            block = ScoreBlock.of(given)
+            kept.append(sparse_scores(block, FLOOR))
+            sets += [] if block.sets is None else [block.sets]
+        scores: Any = vstack(kept, format="csr") if kept else csr_array(gold.shape, dtype=np.float32)
+        found = cls(scores, gold, source, decided=vstack(sets, format="csr") if sets else None)
         if texts is None:
-            return cls(scores, gold, source)
+            return found
         salt = salt_of(texts)
-        return cls(scores, gold, source, fingerprints(texts, salt), salt)
+        return replace(found, fingerprints=fingerprints(texts, salt), salt=salt)
+
+    def block(self, rows: slice) -> ScoreBlock:
+        """Return scores, and label sets of the system, of some documents."""
+        return ScoreBlock(self.scores[rows], None if self.decided is None else self.decided[rows])
 
     def with_trained(self, texts: Sequence[str]) -> Self:
         """Return the same with the fingerprints of the training documents."""
@@ -83,6 +96,9 @@ class HeldOut:
             "gold.indices": gold.indices.astype(np.int32),
             "labels": np.asarray([gold.shape[1]], dtype=np.int64),
         }
+        if self.decided is not None:
+            tensors["decided.indptr"] = self.decided.indptr.astype(np.int64)
+            tensors["decided.indices"] = self.decided.indices.astype(np.int32)
         if self.salt:
             tensors["salt"] = np.frombuffer(bytes.fromhex(self.salt), dtype=np.uint8)
         if self.fingerprints is not None:
@@ -109,6 +125,7 @@ class HeldOut:
             scores = sparse_rows(tensors, "scores", shape)
             if scores.nnz and not (scores.data.min() >= 0 and scores.data.max() <= 1):
                 raise ValueError("the scores are no probabilities")
+            decided = sparse_rows(tensors, "decided", shape, ones=True) if "decided.indptr" in tensors else None
             own = _kept(tensors, "fingerprints", shape[0], np.uint64)
             trained = _kept(tensors, "trained.fingerprints", None, np.uint64)
             salt = _kept(tensors, "salt", SALT_BYTES, np.uint8)
@@ -117,7 +134,7 @@ class HeldOut:
         if known != labels:
             raise ModelFolderError(f"{path}: holds scores of {known} labels, the taxonomy has {labels}; {advice}.")
         source = metadata.get("source", "held-out documents")
-        return cls(scores, gold, source, own, "" if salt is None else salt.tobytes().hex(), trained)
+        return cls(scores, gold, source, own, "" if salt is None else salt.tobytes().hex(), trained, decided)
 
 
 def fingerprints(texts: Sequence[str], salt: str) -> Fingerprints:

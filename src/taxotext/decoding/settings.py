@@ -133,7 +133,8 @@ class Decoding(Settings):
 
     @model_validator(mode="after")
     def _something_decides(self) -> Decoding:
-        if self.threshold is None and self.level_thresholds is None and self.top_k is None:
+        given = (self.threshold, self.level_thresholds, self.top_k)
+        if all(one is None for one in given) and self.source != "system":
             raise ValueError("nothing decides what is answered: set threshold, level_thresholds or top_k")
         return self
 

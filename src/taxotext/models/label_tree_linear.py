@@ -199,12 +199,15 @@ class LabelTreeLinear(System):
         return self.settings.tree.trees * len(np.unique(train_corpus.known_targets.indices))
 
     def memory(self, train_corpus: Corpus, validation: Corpus | None) -> list[Need]:
-        """Features, here and in the training, counted in some of the texts."""
+        """Features, here and in the training, counted in some of the texts; the weights of the trees come on top."""
         entries = self._features.count_entries(train_corpus.texts)
+        per_document = train_corpus.known_targets.nnz / max(len(train_corpus), 1)
         shrink = "lower features.max_features, or raise features.min_documents"
         return [
             Need(f"features of {len(train_corpus):,} documents, about {entries:,} entries", 12 * entries, shrink),
             Need("their copies in the training", 16 * entries, shrink, "training"),
+            # A feature that two documents of a label share is counted once: half of them is a low guess.
+            Need("vectors of the labels", int(4 * entries * per_document), shrink, "training"),
         ]
 
     def reads_vectors(self) -> bool:
