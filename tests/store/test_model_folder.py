@@ -18,7 +18,7 @@ import taxotext
 from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
-from taxotext.store import FORMAT_VERSION, read_folder, save_folder, update_folder
+from taxotext.store import FORMAT_VERSION, check_free, read_folder, save_folder, update_folder
 from tiny import tiny_corpus
 
 SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
@@ -305,3 +305,13 @@ def test_a_reader_between_the_two_renames_does_not_lose_the_new_model(
     second.save(tmp_path / "model", overwrite=True)
     assert loss_of(tmp_path / "model") == "logistic"
     assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_pipe_or_device_is_never_replaced_by_a_model(tmp_path: Path, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(ModelFolderError, match=r"is a device, pipe or socket, which is never replaced"):
+            check_free(tmp_path / name, overwrite=overwrite)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

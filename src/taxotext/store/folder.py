@@ -53,6 +53,8 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         recover_folder(place)
         if place.is_file():
             raise ModelFolderError(f"{folder}: is a file; name a folder for the model.")
+        if place.exists() and not place.is_dir():
+            raise ModelFolderError(f"{folder}: is a device, pipe or socket, which is never replaced; name a folder.")
         if not place.is_dir() or not any(place.iterdir()):
             return
     except OSError as error:

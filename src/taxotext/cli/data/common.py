@@ -206,6 +206,8 @@ def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> 
     for path in existing:
         if source.exists() and path.samefile(source):
             raise DataError(f"{path}: is the file that is read; write to another name.")
+        if not path.is_file() and not path.is_dir():
+            raise DataError(f"{path}: is a device, pipe or socket, which is never replaced; name a file.")
     if not existing or overwrite:
         return
     others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
