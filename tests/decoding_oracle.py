@@ -67,7 +67,7 @@ def calibrated(decoding: Decoding, label: str, score: float) -> float:
 
 
 def consistent(taxonomy: Taxonomy, scores: list[float], consistency: str) -> list[float]:
-    """Step 2 of one document; minus infinity marks what is no candidate."""
+    """Step 2 of one document; minus infinity marks what is not a candidate."""
     count = range(len(taxonomy))
     if consistency == "up":
         return [max(scores[j] for j in [i, *taxonomy.descendants(i)]) for i in count]
@@ -94,7 +94,7 @@ def answered(
     Args:
         decoding: the rules.
         taxonomy: the labels.
-        scores: after step 2; minus infinity marks what is no candidate.
+        scores: after step 2; minus infinity marks what is not a candidate.
         decided: what the system itself has decided on.
     """
     count = range(len(taxonomy))

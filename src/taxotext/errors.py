@@ -14,7 +14,7 @@ SHOWN_PROBLEMS = 20
 
 
 class TaxotextError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
     Args:
         message: one sentence.

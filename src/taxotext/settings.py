@@ -200,7 +200,7 @@ def _key_paths(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _shown(value: Any) -> str:
-    """A value as YAML has it, cut; mappings and lists that hold themselves are no danger."""
+    """A value as YAML has it, cut; mappings and lists that hold themselves are not danger."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     short = reprlib.Repr()
@@ -210,7 +210,7 @@ def _shown(value: Any) -> str:
 
 
 def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
-    """Drop the steps that pydantic adds for the members of unions: they are no keys of the file."""
+    """Drop the steps that pydantic adds for the members of unions: they are not keys of the file."""
     location: tuple[int | str, ...] = detail["loc"]
     steps: list[int | str] = []
     here = values
@@ -286,7 +286,7 @@ def _yaml_loader(place: str) -> Any:
                 raise ConfigError(f"{place}:{line}: a key is a list or a mapping; keys must be plain names.")
             key = loader.construct_object(key_node, deep=True)
             if key in seen:
-                raise ConfigError(f"{place}:{line}: the key {key!r} stands twice; keep one of them.")
+                raise ConfigError(f"{place}:{line}: the key {key!r} is duplicated; keep one of them.")
             seen.add(key)
         return dict(loader.construct_mapping(node, deep=True))
 
@@ -309,7 +309,7 @@ def _load_yaml(text: str, place: str) -> Any:
             line = f":{text.count(chr(10), 0, position) + 1}"
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
         raise ConfigError(
-            f"{place}{line}: is not valid YAML ({reason}); mend it there, or put values in quotes."
+            f"{place}{line}: is not valid YAML ({reason}); fix it there, or put values in quotes."
         ) from None
     except RecursionError:
         raise ConfigError(f"{place}: is nested too deeply; a configuration has four levels at most.") from None
@@ -321,7 +321,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        ConfigError: with file and line when the file is missing, is no YAML, repeats a key or is no mapping.
+        ConfigError: with file and line when the file is missing, is not valid YAML, repeats a key or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

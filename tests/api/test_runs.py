@@ -121,7 +121,7 @@ def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any]
         train_run(other, tmp_path / "model", resume=True, reporter=Silent())
     notes = Notes()
     train_run(neural, tmp_path / "model", resume=True, reporter=notes)
-    assert f"Going on with the training in {tmp_path / 'model.run'}." in notes.sentences
+    assert f"Continuing the training in {tmp_path / 'model.run'}." in notes.sentences
 
 
 def test_overwrite_starts_an_interrupted_training_anew(neural: dict[str, Any], tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_overwrite_starts_an_interrupted_training_anew(neural: dict[str, Any], t
 
 
 def test_an_interrupted_replacement_is_resumed_and_then_replaces(neural: dict[str, Any], tmp_path: Path) -> None:
-    """The old model is no sign that the new training is finished."""
+    """The old model is not a sign that the new training is finished."""
     output = tmp_path / "model"
     train_run(neural, output, reporter=Silent())
     newer = {**neural, "seed": 99}
@@ -139,7 +139,7 @@ def test_an_interrupted_replacement_is_resumed_and_then_replaces(neural: dict[st
     assert json.loads((output / "config.json").read_text())["settings"]["seed"] == 3
     notes = Notes()
     train_run(newer, output, resume=True, reporter=notes)
-    assert f"Going on with the training in {output}.run." in notes.sentences
+    assert f"Continuing the training in {output}.run." in notes.sentences
     assert json.loads((output / "config.json").read_text())["settings"]["seed"] == 99
     assert [path.name for path in (tmp_path / "model.run").iterdir()] == ["logs"]
 

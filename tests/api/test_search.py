@@ -340,7 +340,7 @@ def test_damaged_records_are_sentences(values: dict[str, Any], tmp_path: Path) -
     small(values, tmp_path / "found", trials=1)
     for name in ("trials.jsonl", "search.json"):
         (tmp_path / "found" / name).write_text('{"number": 7}\n[')
-        with pytest.raises(ConfigError, match=rf"{name}: is damaged.*start anew with --overwrite"):
+        with pytest.raises(ConfigError, match=rf"{name}: is damaged.*start over with --overwrite"):
             small(values, tmp_path / "found", resume=True)
 
 

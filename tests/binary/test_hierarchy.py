@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_to_go_on(data: dict[str, str], computed: list[str], tmp
         process.kill()
     sentences = told.decode()
     assert process.returncode == 130, sentences
-    end = "The training goes on with the same command and --resume.\ntaxotext: interrupted.\n"
+    end = "Run the same command with --resume to continue the training.\ntaxotext: interrupted.\n"
     assert sentences.endswith(end), sentences
     assert "Traceback" not in sentences
     before = len([key for key in done(output) if "." in key])

@@ -108,9 +108,9 @@ def test_feature_vectors_are_for_linear_with_given_features(command: Command, fi
     assert load("model").taxonomy.ids == ("0", "1", "2")
     assert json.loads(command("evaluate", "model", "train.txt", "--json").ok().out)["micro_f1"] == 1.0
     assert command("predict", "model", "train.txt").ok().lines[0]["labels"] == ["0"]
-    command("predict", "model", "plain.jsonl").refused("is no feature vector")
+    command("predict", "model", "plain.jsonl").refused("is not a feature vector")
     texts_as_vectors = ("train", "--model=linear", "--train=plain.jsonl", "features.analyzer=given", "--output=other")
-    command(*texts_as_vectors).refused("is no feature vector")
+    command(*texts_as_vectors).refused("is not a feature vector")
     assert not Path("other").exists()
     command("train", "--model=linear", "--train=plain.jsonl", "--output=words").ok()
     for verb in ("evaluate", "predict"):

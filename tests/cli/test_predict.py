@@ -96,7 +96,7 @@ def test_a_threshold_answers_what_lies_above(command: Command, sample_model: Pat
         (["--text=title"], "there is no field 'title', only 'text'"),
         (["--text=text", "--text=text"], "the field 'text' is named twice as text"),
         (["--text="], "columns.text is ''; give the name of a field"),
-        (["--device=gpu"], "runtime.device: 'gpu' is no device; choose auto, cpu"),
+        (["--device=gpu"], "runtime.device: 'gpu' is not a device; choose auto, cpu"),
         (["--precision=fp16"], "runtime.predict_precision: 'fp16' is not known; choose from 'float32' or 'bf16'"),
         (["--threads=0"], "invalid value for '--threads'"),
         (["--on-bad-line=ignore"], "on_bad_line is 'ignore'; choose 'error' or 'skip'"),

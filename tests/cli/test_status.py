@@ -1,4 +1,4 @@
-"""``taxotext status``: of every state, as text and as JSON, and of what is no training."""
+"""``taxotext status``: of every state, as text and as JSON, and of what is not a training."""
 
 from __future__ import annotations
 
@@ -156,9 +156,9 @@ def test_what_is_no_training_gets_a_sentence(command: Command, tmp_path: Path) -
     command("status", "nothing").refused("nothing: is not there, and no training to it is at work or interrupted.")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/config.json").write_text('{"model_type": "bert"}')
-    command("status", "other").refused("other: is no model folder, and no training")
+    command("status", "other").refused("other: is not a model folder, and no training")
     (tmp_path / "file").write_text("x")
-    command("status", "file").refused("file: is no model folder")
+    command("status", "file").refused("file: is not a model folder")
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment/experiment.json").write_text("{}")
     command("status", "experiment").refused("look at it with `taxotext experiment status`")

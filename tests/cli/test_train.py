@@ -113,9 +113,9 @@ def interrupt(seed: int = 13) -> None:
 def test_an_interrupted_training_is_not_forgotten(command: Command) -> None:
     interrupt()
     train(command).refused(
-        "model.run: holds an interrupted training. Go on with --resume, or start anew with --overwrite"
+        "model.run: holds an interrupted training. Continue with --resume, or start over with --overwrite"
     )
-    assert "Going on with the training in model.run" in train(command, "--resume").ok().err
+    assert "Continuing the training in model.run" in train(command, "--resume").ok().err
     assert not Path("model.run").exists()
 
 
@@ -253,7 +253,7 @@ def test_an_interrupted_training_says_how_to_go_on(command: Command, monkeypatch
     monkeypatch.setattr("taxotext.api.runs.train_run", interrupt)
     outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
     assert outcome.code == 130
-    assert "The training goes on with the same command and --resume." in outcome.err
+    assert "Run the same command with --resume to continue the training." in outcome.err
 
 
 def test_a_terminated_training_ends_as_an_interrupted_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,7 @@ def test_a_terminated_training_ends_as_an_interrupted_one(command: Command, monk
     monkeypatch.setattr("taxotext.api.runs.train_run", terminate)
     outcome = command("train", "--model=linear", "--train=train.jsonl", "--output=model")
     assert outcome.code == 143
-    assert "The training goes on with the same command and --resume." in outcome.err
+    assert "Run the same command with --resume to continue the training." in outcome.err
     assert "taxotext: terminated." in outcome.err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

@@ -89,7 +89,7 @@ def test_tuning_twice_gives_the_same(command: Command, model: Path) -> None:
         (["--metric=f1"], "metric"),
         (["--metric=micro-f1"], "Did you mean 'micro_f1'?"),
         (["--method=labels"], "Did you mean 'label'?"),
-        (["--shrink=much"], "--shrink: 'much' is no number; give one, such as 10, or auto"),
+        (["--shrink=much"], "--shrink: 'much' is not a number; give one, such as 10, or auto"),
         (["--shrink=-1"], "shrink"),
         (["--shrink=nan"], "shrink"),
         (["--shrink=inf"], "shrink"),
@@ -101,7 +101,7 @@ def test_tuning_twice_gives_the_same(command: Command, model: Path) -> None:
         (["--data=unlabelled.jsonl"], "there is no field 'labels'"),
         (["--data=none.jsonl"], "no document has a label; thresholds cannot be tuned on these data"),
         (["--dta=none.jsonl"], "there is no option '--dta'. Did you mean '--data'?"),
-        (["--device=gpu"], "'gpu' is no device"),
+        (["--device=gpu"], "'gpu' is not a device"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence_and_change_nothing(

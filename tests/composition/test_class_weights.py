@@ -92,7 +92,7 @@ def test_weights_are_those_of_a_file_a_model_folder_or_the_run_beside_it(tmp_pat
     [
         (None, "no such file or folder; name a model of gru_att or htrans"),
         ("FOLDER", r"holds no class_weights\.json; name a model"),
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ([1], "holds no class weights"),
         ({"weights": {}}, "holds no class weights"),
         ({"format": 1, "weights": [1, 2]}, "holds no class weights"),

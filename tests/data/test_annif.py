@@ -60,7 +60,7 @@ def test_bad_lines_are_listed_together(tmp_path: Path) -> None:
     for fragment in (
         f"{path}:2: the line has no TAB",
         f"{path}:3: the line has 2 TABs",
-        f"{path}:4: the subject 'cats' is no URI",
+        f"{path}:4: the subject 'cats' is not a URI",
         f"{path}:5: the text is empty",
         f"{path}:6: the line is not UTF-8 (byte 0xFF",
     ):
@@ -184,6 +184,6 @@ def test_tsv_is_written_and_read_back(tmp_path: Path) -> None:
 
 def test_labels_that_are_no_uris_have_no_place_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "x", "labels": ["two words"]}', encoding="utf-8")
-    with pytest.raises(DataError, match="the label 'two words' is no URI"):
+    with pytest.raises(DataError, match="the label 'two words' is not a URI"):
         write_annif_tsv(read_corpus(tmp_path / "a.jsonl"), tmp_path / "out.tsv")
     assert not (tmp_path / "out.tsv").exists()

@@ -54,10 +54,10 @@ def test_bad_vectors_are_listed_together() -> None:
         "9 of 11 records cannot be read",
         ":2: the label '4' is none of the 4 labels of the header, which are numbered from 0",
         ":3: the feature 9 is beyond the 5 features of the header",
-        ":4: '3:x' is no feature; write index:value",
+        ":4: '3:x' is not a feature; write index:value",
         ":5: there are no features",
         ":6: the feature 3 is there twice",
-        ":7: '1:inf' is no feature",
+        ":7: '1:inf' is not a feature",
         ":8: the label '' is none of",
         ":9: there are no features",
         ":1: the header says 9 documents, and the file has 10",
@@ -175,5 +175,5 @@ def test_vectors_reach_linear_with_their_values() -> None:
     np.testing.assert_allclose(reader.transform(["7:1 5:-2", "7:1"]).toarray(), [[0, -1], [0, 0]])
     assert GivenFeatures(max_features=1).fit_transform(["0:3 5:4", "5:2"]).shape == (2, 1)
     for text in ("cats", "1:2 3", "1:2:3", "1.5:2", "1:nan", "-1:2", ":", "1 :2"):
-        with pytest.raises(DataError, match="is no feature vector"):
+        with pytest.raises(DataError, match="is not a feature vector"):
             reader.transform([text])

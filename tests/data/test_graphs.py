@@ -51,7 +51,7 @@ def test_words_beyond_the_vertices_appear_as_neighbours_only() -> None:
 
 def test_a_text_of_few_words_is_filled_with_padding() -> None:
     assert grids([5], neighbours=4) == [[[5, 0, 0, 0]]]
-    assert grids([5, 5, 5], neighbours=3) == [[[5, 0, 0]]], "a word is no neighbour of itself"
+    assert grids([5, 5, 5], neighbours=3) == [[[5, 0, 0]]], "a word is not a neighbour of itself"
     assert grids([5, 6], neighbours=4, revisit=True) == [[[5, 6, 5, 6], [6, 5, 6, 5]]]
     assert grids([5, 6], [7], neighbours=3) == [[[5, 6, 0], [6, 5, 0]], [[7, 0, 0]]], "texts know nothing of each other"
 

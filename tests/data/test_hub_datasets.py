@@ -78,7 +78,7 @@ def test_a_saved_dataset_is_a_corpus_and_a_split_must_be_named(tmp_path: Path) -
 def test_mistakes_get_sentences(tmp_path: Path) -> None:
     renamed = emotions().rename_column("labels", "label")
     assert "there is no field 'labels', only 'text', 'label'" in problem_of(lambda: Corpus.from_dataset(renamed))
-    assert "this is no dataset of Hugging Face but a list" in problem_of(lambda: Corpus.from_dataset([]))
+    assert "this is not a dataset of Hugging Face but a list" in problem_of(lambda: Corpus.from_dataset([]))
     empty = datasets.Dataset.from_dict({"text": ["a", ""], "labels": [["x"], ["y"]]})
     assert "dataset: row 2: the text is empty" in problem_of(lambda: Corpus.from_dataset(empty))
     assert len(Corpus.from_dataset(empty, on_bad_line="skip")) == 1

@@ -281,7 +281,7 @@ def test_a_quote_in_a_tsv_file_does_not_swallow_rows_silently() -> None:
     rows = ["first\ta", '"Quoted" she said\tb', "third\tc", '"fourth\td', "fifth\te", 'this is "sixth"\tf', "last\tg"]
     message = problem_of("text\tlabels\n" + "\n".join(rows) + "\n", "tsv")
     assert "2 of 5 records cannot be read" in message
-    assert "<stream>:3: this is not valid CSV: a tab expected after '\"'; mend it" in message
+    assert "<stream>:3: this is not valid CSV: a tab expected after '\"'; fix it" in message
     assert (
         "<stream>:7: this is not valid CSV: a tab expected after '\"', in the record that begins in line 5;" in message
     )
@@ -357,7 +357,7 @@ def test_another_separator_of_columns_is_named_with_what_to_do(content: str, for
 )
 def test_a_bad_json_line_is_reported_with_its_place_and_reason(bad: str, reason: str) -> None:
     message = problem_of(line() + bad + "\n" + line())
-    assert message.startswith("<stream>: 1 of 3 records cannot be read; mend them, or leave bad lines out")
+    assert message.startswith("<stream>: 1 of 3 records cannot be read; fix them, or leave bad lines out")
     assert "\n  - <stream>:2: " in message
     assert reason in message
 
@@ -455,7 +455,7 @@ def test_skipping_keeps_sentences_and_counts_and_warns(caplog: pytest.LogCapture
 
 
 def test_skipping_everything_is_an_error() -> None:
-    with pytest.raises(DataError, match="2 of 2 records cannot be read; mend them"):
+    with pytest.raises(DataError, match="2 of 2 records cannot be read; fix them"):
         read("x\ny\n", on_bad_line="skip")
 
 

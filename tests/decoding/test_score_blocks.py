@@ -1,4 +1,4 @@
-"""Sparse blocks of scores beside their dense twin: minus infinity for what is no candidate, and a mask."""
+"""Sparse blocks of scores beside their dense twin: minus infinity for what is not a candidate, and a mask."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ def test_what_changes_figures_changes_every_key(lab: Lab, changes: dict[str, Any
         {"keep_models": False},
         {"name": "other"},
         {"overrides": [{"settings": {"runtime": {"device": "cpu"}}}]},
-        # Defaults written out are no change.
+        # Defaults written out are not change.
         {"overrides": [{"settings": {"classifier": {"balance": 0.25}}}]},
     ],
 )

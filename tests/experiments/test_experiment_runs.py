@@ -235,7 +235,7 @@ def test_time_and_memory_of_all_attempts_are_added_up(tmp_path: Path) -> None:
         spent = heart.spent()
     assert spent["seconds"] >= 100
     assert (spent["attempts"], spent["peak_memory"]) == (3, 10**15)
-    with Heart(place, SPEED) as heart:  # measuring is no part of the training
+    with Heart(place, SPEED) as heart:  # measuring is not part of the training
         assert heart.spent()["attempts"] == 3
         assert heart.spent()["seconds"] < 110
 

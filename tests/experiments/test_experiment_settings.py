@@ -114,10 +114,10 @@ def test_all_problems_of_all_parts_are_reported_together() -> None:
             "overrides.0.settings.clasifier: unknown key. Did you mean 'classifier'? (a)",
         ),
         ({"overrides": [{"settings": {"seed": 1}}]}, "overrides.0.settings.seed: seeds are the experiment's"),
-        ({"seeds": [1, 1]}, "seeds: a seed stands twice"),
+        ({"seeds": [1, 1]}, "seeds: a seed is duplicated"),
         ({"seeds": []}, "seeds: "),
         ({"seeds": [-1]}, "seeds.0: "),
-        ({"systems": {"a": {"model": "linear", "seeds": []}}}, "systems.a.seeds: is empty, or a seed stands twice"),
+        ({"systems": {"a": {"model": "linear", "seeds": []}}}, "systems.a.seeds: is empty, or a seed is duplicated"),
         ({"systems": {}}, "systems: "),
         ({"systems": ["linear"]}, "systems: "),
         ({"metrics": ["level_0_macro_f1"]}, "there is no metric 'level_0_macro_f1'"),
@@ -144,7 +144,7 @@ def test_metrics_that_may_be_columns_are_those_of_an_evaluation() -> None:
     known = known_metrics((1, 7))
     assert {"micro_f1", "macro_f1_seen", "hierarchical_micro_f1", "violation_rate", "p@7", "ndcg@1"} <= set(known)
     assert {"psp@7", "ece", "tail_macro_f1", "head_macro_f1", "samples_average_precision"} <= set(known)
-    assert not {"violating_documents", "tail_labels"} & set(known)  # counts are no columns
+    assert not {"violating_documents", "tail_labels"} & set(known)  # counts are not columns
     assert parsed(metrics=["level_3_macro_f1", "r@7"]).metrics == ("level_3_macro_f1", "r@7")
 
 

@@ -137,7 +137,7 @@ def test_capitals_in_the_suffix_say_the_same(write):
 def test_tables_of_csv_are_no_taxonomy_unless_the_format_is_given(write, name):
     content = b"science\narts\n"
     path = write(name, gzip.compress(content) if name.endswith("gz") else content)
-    assert "is no file of a taxonomy by its suffix; write lines of parent<TAB>child" in problems(path)[0]
+    assert "is not a taxonomy file by its suffix; write lines of parent<TAB>child" in problems(path)[0]
     assert read_taxonomy(path, "paths").ids == ("science", "arts")
 
 

@@ -70,7 +70,7 @@ def all_scores(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float
 
 
 def dense(block: Any) -> NDArray[np.float32]:
-    """The scores of a block (b, N); labels that are no candidates have 0."""
+    """The scores of a block (b, N); labels that are not candidates have 0."""
     scores = getattr(block, "scores", block)
     return scores.toarray() if issparse(scores) else np.asarray(scores)
 

@@ -255,7 +255,7 @@ def test_the_user_is_told_how_many_words_have_a_vector(glove: Path) -> None:
         ({"embeddings": "nope.txt"}, DataError, r"nope\.txt: no such file"),
         ({"embeddings": "GLOVE", "embedding_width": 100}, ConfigError, "embedding_width: is 100, but the vectors of"),
         ({"embeddings": "EMPTY"}, ConfigError, "has none of the 28 words of the training texts"),
-        ({"embeddings": "BAD"}, DataError, r"bad\.txt:2: 'x' is no finite number"),
+        ({"embeddings": "BAD"}, DataError, r"bad\.txt:2: 'x' is not a finite number"),
         ({"embeddings": "encoder", "embedding_width": 33}, ConfigError, "the encoder have 32 numbers; lower it"),
     ],
 )

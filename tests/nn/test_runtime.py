@@ -15,7 +15,7 @@ from taxotext.nn.runtime import ALLOCATOR_VARIABLES, keep_memory, resolve_runtim
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "cpu:a"])
 def test_a_name_that_is_no_device_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"runtime.device: '{name}' is no device; use auto, cpu, cuda"):
+    with pytest.raises(ConfigError, match=rf"runtime.device: '{name}' is not a device; use auto, cpu, cuda"):
         resolve_runtime(name, "float32")
 
 

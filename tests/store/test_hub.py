@@ -296,7 +296,7 @@ def test_a_newer_format_and_damage_are_the_sentences_of_folders(fitted: Classifi
 def test_no_connection_is_a_sentence(hub: Hub) -> None:
     hub.reachable = False
     assert refused(NAME) == (
-        f"{NAME}: is no folder here, is not in the cache of the hub, and the hub cannot be reached "
+        f"{NAME}: is not a folder here, is not in the cache of the hub, and the hub cannot be reached "
         "(no connection, or HF_HUB_OFFLINE is set)."
     )
 

@@ -173,7 +173,7 @@ class Workshop:
     def check(self, output: Path, expected: dict[str, Path]) -> None:
         """The folder is absent, or complete and one of ``expected``; what is there loads.
 
-        With an old model, one that can be loaded is there at every moment. Works on a copy, since loading mends a
+        With an old model, one that can be loaded is there at every moment. Works on a copy, since loading repairs a
         replacement that was cut off.
         """
         copy = self.folder / "copy"

@@ -56,7 +56,7 @@ def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
     RunFolder(tmp_path / "m.run", IDENTITY)
     (tmp_path / "m.run/run.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"run.json: .*start anew with --overwrite"):
+    with pytest.raises(ConfigError, match=r"run.json: .*start over with --overwrite"):
         RunFolder(tmp_path / "m.run", IDENTITY, resume=True)
 
 

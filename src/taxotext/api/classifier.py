@@ -225,7 +225,7 @@ class Classifier:
         """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one.
 
         Raises:
-            DataError: a text is no string, or the matrix would have more than :data:`MOST_CELLS` cells.
+            DataError: a text is not a string, or the matrix would have more than :data:`MOST_CELLS` cells.
         """
         texts = checked_texts(X)
         if self._columns is not None:
@@ -247,7 +247,7 @@ class Classifier:
 
         Raises:
             ConfigError: the system scores only some candidates among the labels.
-            DataError: a text is no string, or D times N is more than :data:`MOST_CELLS`.
+            DataError: a text is not a string, or D times N is more than :data:`MOST_CELLS`.
         """
         texts, order = checked_texts(X), self._order()
         best = "ask for the best labels of each text with suggest(texts, k=10)"
@@ -274,7 +274,7 @@ class Classifier:
 
         Raises:
             ConfigError: k is no such number.
-            DataError: a text is no string.
+            DataError: a text is not a string.
         """
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
@@ -452,7 +452,7 @@ class Classifier:
             **runtime: see :func:`load`.
 
         Raises:
-            HubError: it is not there, is no Taxotext model, or the hub cannot be reached.
+            HubError: it is not there, is not a Taxotext model, or the hub cannot be reached.
             ModelFolderError: the folder is damaged or of a newer format.
         """
         folder = Path(repo_id_or_folder)

@@ -74,7 +74,7 @@ def read_predictions(path: Path) -> PredictedSets:
             indices += sorted({columns.setdefault(label, len(columns)) for label in labels})
             ends.append(len(indices))
     if problems:
-        raise DataError(f"{path}: is no file of predictions, such as `taxotext predict` writes.", problems)
+        raise DataError(f"{path}: is not a file of predictions, such as `taxotext predict` writes.", problems)
     if not ids:
         raise DataError(f"{path}: holds no predictions.")
     named = sum(name is not None for name in ids)

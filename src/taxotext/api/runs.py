@@ -198,7 +198,7 @@ def train_run(
         states=recipe_of(chosen.kind).STATES,
     )
     if run.resumed:
-        reporter.note(f"Going on with the training in {run_folder}.")
+        reporter.note(f"Continuing the training in {run_folder}.")
     try:
         system, manifest = fit_system(
             chosen.kind,
@@ -210,7 +210,7 @@ def train_run(
             reporter=reporter,
         )
     except BaseException:
-        run.abandon()  # else a mended command would be told that a training was interrupted
+        run.abandon()  # else a corrected command would be told that a training was interrupted
         raise
     save_folder(output, system, manifest, overwrite=replaces)
     run.clean()

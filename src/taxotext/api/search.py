@@ -131,7 +131,7 @@ def search(
     try:
         run.go(limit, None if minutes is None else 60 * minutes)
     except TaxotextError:
-        folder.abandon()  # else a mended command would be told that there is a search already
+        folder.abandon()  # else a corrected command would be told that there is a search already
         raise
     finally:
         clean_run(output)  # gives the lock back
@@ -260,7 +260,7 @@ class _Search:
         except TaxotextError as error:
             self._folder.forget_run(trial.number)
             if not any(old.state == "complete" for old in before):
-                self._folder.keep(before)  # nothing works so far: a mistake to mend, not a bad choice of settings
+                self._folder.keep(before)  # nothing works so far: a mistake to fix, not a bad choice of settings
                 raise
             failed = replace(trial, state="failed", seconds=round(time.monotonic() - started, 3), reason=str(error))
             self._folder.keep([*before, failed])

@@ -96,7 +96,7 @@ class SearchFolder:
                 raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
         if record.is_file() and not (resume or overwrite):
             raise ModelFolderError(
-                f"{folder}: holds a search already. Go on with --resume, or start anew with --overwrite."
+                f"{folder}: holds a search already. Continue with --resume, or start over with --overwrite."
             )
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -124,7 +124,7 @@ class SearchFolder:
             if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
                 raise ValueError("the numbers of the trials have gaps")
         except (ValueError, TypeError) as error:
-            raise ConfigError(f"{path}: is damaged ({error}); start anew with --overwrite.") from None
+            raise ConfigError(f"{path}: is damaged ({error}); start over with --overwrite.") from None
         return trials
 
     def keep(self, trials: Sequence[Trial]) -> None:

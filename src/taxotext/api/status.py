@@ -79,7 +79,7 @@ def training_status(output: Path) -> TrainingStatus:
     if record is None and is_model_folder(output):
         return _finished(output)
     if record is None and not working:
-        what = "is no model folder" if output.exists() else "is not there"
+        what = "is not a model folder" if output.exists() else "is not there"
         raise ModelFolderError(f"{output}: {what}, and no training to it is at work or interrupted.")
     return _unfinished(output, run, record or {}, working=working)
 

@@ -140,7 +140,7 @@ def _check_same(system: BinarySystem, files: Files) -> None:
     if before != json.loads(json.dumps(system.built.record)):
         raise ConfigError(
             "encoder: what it is made from (encoder.source, encoder.embeddings) has changed since the training began; "
-            "bring it back, or start anew with --overwrite."
+            "bring it back, or start over with --overwrite."
         )
 
 

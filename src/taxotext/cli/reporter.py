@@ -11,7 +11,7 @@ from taxotext.cli.output import clock
 from taxotext.progress import Reporter, Task
 
 LINE_EVERY = 30.0
-"""Seconds between lines where stderr is no terminal."""
+"""Seconds between lines where stderr is not a terminal."""
 
 
 def make_reporter() -> Reporter:

@@ -79,7 +79,7 @@ def train(
     try:
         runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
     except KeyboardInterrupt:
-        reporter.note("The training goes on with the same command and --resume.")
+        reporter.note("Run the same command with --resume to continue the training.")
         raise
 
 

@@ -62,7 +62,7 @@ def tune(
     try:
         strength = "auto" if shrink == "auto" else float(shrink)
     except ValueError:
-        raise ConfigError(f"--shrink: {shrink!r} is no number; give one, such as 10, or auto.") from None
+        raise ConfigError(f"--shrink: {shrink!r} is not a number; give one, such as 10, or auto.") from None
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
     changes = {

@@ -47,7 +47,9 @@ class RuntimeSettings(Settings):
     @classmethod
     def _known_device(cls, value: str) -> str:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", value):
-            raise ValueError(f"{value!r} is no device; choose auto, cpu, cuda, cuda:1 or mps.{nearest(value, DEVICES)}")
+            raise ValueError(
+                f"{value!r} is not a device; choose auto, cpu, cuda, cuda:1 or mps.{nearest(value, DEVICES)}"
+            )
         return value
 
 

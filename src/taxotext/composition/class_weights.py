@@ -93,7 +93,7 @@ def read_weights(file: Path, where: str = "") -> dict[str, float]:
     except OSError as error:
         raise ConfigError(f"{where}{file}: cannot be read ({error.strerror or error}).") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}{file}: is no JSON ({error}).") from None
+        raise ConfigError(f"{where}{file}: is not valid JSON ({error}).") from None
     form = content.get("format") if isinstance(content, dict) else None
     weights = content.get("weights") if isinstance(content, dict) else None
     if form is None or not isinstance(weights, dict):

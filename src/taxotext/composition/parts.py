@@ -112,7 +112,7 @@ def choice(kind: Kind) -> Any:
     def name_of(value: Any) -> str:
         if isinstance(value, Mapping):
             return str(value.get("name", first))
-        # What is no section at all is left to a member of the union, which says so.
+        # What is not a section at all is left to a member of the union, which says so.
         return str(getattr(value, "name", first))
 
     tagged = [Annotated[settings, Tag(name)] for name, settings in found.items()]

@@ -18,7 +18,7 @@ from taxotext.errors import ConfigError, nearest
 from taxotext.settings import Settings, parse_settings
 
 NEVER_SEARCHED = {
-    "seed": "the seed is no setting to choose by its score",
+    "seed": "the seed is not a setting to choose by its score",
     "validation": "it decides on which documents trials are compared",
     "decoding": "thresholds are tuned in every trial",
     "runtime": "it changes where numbers are computed, not which",
@@ -149,7 +149,7 @@ def start(space: Space, base: Settings) -> dict[str, Any] | None:
 
 
 def flat(nested: Mapping[str, Any], base: BaseModel | None = None, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Key path and value of what is no section of ``base``; keys may be paths already."""
+    """Key path and value of what is not a section of ``base``; keys may be paths already."""
     for name, value in nested.items():
         key = f"{path}{name}"
         is_section = isinstance(value, Mapping) and (base is None or not _is_leaf(base, key))
@@ -184,7 +184,7 @@ def field_at(base: BaseModel, key: str) -> Any:
 
 
 def key_paths(base: BaseModel, path: str = "") -> Iterator[str]:
-    """Key paths of all settings that are no sections."""
+    """Key paths of all settings that are not sections."""
     for name in type(base).model_fields:
         value = getattr(base, name)
         if isinstance(value, BaseModel):
@@ -230,7 +230,7 @@ def _dimension(base: BaseModel, key: str, spec: Any) -> Dimension:
         return _choice(key, list(spec))
     if isinstance(spec, str) and ".." in spec:
         return _range(key, spec, _numeric(field_at(base, key)))
-    raise ConfigError(f"{key}: {spec!r} is no search space; write low..high, low..high:log, or a list [a, b].")
+    raise ConfigError(f"{key}: {spec!r} is not a search space; write low..high, low..high:log, or a list [a, b].")
 
 
 def _choice(key: str, values: list[Any]) -> Choice:
@@ -238,7 +238,7 @@ def _choice(key: str, values: list[Any]) -> Choice:
         raise ConfigError(f"{key}: a list of values to search needs two at least; set {key}=... to fix one.")
     for position, value in enumerate(values):
         if any(same(value, before) for before in values[:position]):
-            raise ConfigError(f"{key}: {value!r} stands twice in the list; leave one out.")
+            raise ConfigError(f"{key}: {value!r} is duplicated in the list; leave one out.")
     return Choice(tuple(plain(value) for value in values))
 
 
@@ -246,13 +246,13 @@ def _range(key: str, spec: str, kinds: frozenset[type]) -> Range:
     bounds, colon, scale = spec.partition(":")
     texts = [part.strip() for part in bounds.split("..")]
     if len(texts) != 2 or (colon and scale.strip() != "log"):
-        raise ConfigError(f"{key}: {spec!r} is no range; write low..high or low..high:log.")
+        raise ConfigError(f"{key}: {spec!r} is not a range; write low..high or low..high:log.")
     if not kinds:
         raise ConfigError(f"{key}: takes no numbers; give a list of values to search, [a, b].")
     try:
         low, high = (float(text) for text in texts)
     except ValueError:
-        raise ConfigError(f"{key}: the bounds of {spec!r} are no numbers.") from None
+        raise ConfigError(f"{key}: the bounds of {spec!r} are not numbers.") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ConfigError(f"{key}: {spec!r} must go from a lower number to a higher one.")
     if colon and low <= 0:

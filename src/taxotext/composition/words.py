@@ -28,7 +28,7 @@ class VocabularySettings(Settings):
     lowercase: bool = Field(True, description="fold case")
     punctuation: Literal["keep", "drop"] = Field("keep", description="keep: each sign is a word; drop: left out")
     tokens: Literal["words", "spacy"] = Field(
-        "words", description="words: parted at blanks and punctuation; spacy: by spaCy's rules of the language"
+        "words", description="words: split on whitespace and punctuation; spacy: by spaCy's rules of the language"
     )
     language: str = Field("en", min_length=1, description="whose rules, for tokens=spacy")
 

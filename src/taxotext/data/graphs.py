@@ -39,7 +39,7 @@ def graph_windows(
 
     Args:
         windows: token ids, without special tokens.
-        left_out: (V,) True for ids that are no vertices, such as stop words and padding.
+        left_out: (V,) True for ids that are not vertices, such as stop words and padding.
         vertices: rows of a window at most, R; the less frequent words appear as neighbours only.
         neighbours: words of a row, K, the vertex included; what the walk does not fill is ``pad_id``.
         span: consecutive words that are joined by edges.

@@ -151,7 +151,7 @@ class LabelSets:
 
 
 def check_policies(closure: str | None, unknown: str) -> None:
-    """Refuse a name that is no policy.
+    """Refuse a name that is not a policy.
 
     Raises:
         ConfigError: with the nearest name that is one.

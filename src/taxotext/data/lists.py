@@ -175,4 +175,4 @@ def _each(values: list[Any], what: str, check: Callable[[Any, str], T], all_of_t
 
 def _refuse(problems: Sequence[str], message: str) -> None:
     if problems:
-        raise DataError(f"{message}; mend them", problems)
+        raise DataError(f"{message}; fix them", problems)

@@ -128,7 +128,7 @@ class _Problems:
         if self._count and (self._policy == "error" or not self.read):
             total = self.read + self._count
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
-            advice = "mend them, or leave bad lines out (--on-bad-line skip)" if self.read else "mend them"
+            advice = "fix them, or leave bad lines out (--on-bad-line skip)" if self.read else "fix them"
             raise DataError(
                 f"{self.name}: {self._count:,} of {total:,} records cannot be read{listed}; {advice}",
                 self._sentences,

@@ -21,7 +21,7 @@ HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class BadRecordError(Exception):
-    """The reason why one record is no document; the reader adds the file and the line."""
+    """The reason why one record is not a document; the reader adds the file and the line."""
 
 
 def short(value: object, limit: int = 60) -> str:
@@ -266,7 +266,7 @@ class LabelCells:
         except orjson.JSONDecodeError as error:
             raise BadRecordError(
                 f"the column {self._column!r} begins like a JSON list but is none ({error.msg}): "
-                f"{short(text)}; mend it, or give label_separator if the bracket belongs to a label"
+                f"{short(text)}; fix it, or give label_separator if the bracket belongs to a label"
             ) from error
         if not isinstance(value, list):  # cannot happen for a value that begins with "[", but costs nothing
             raise BadRecordError(f"the column {self._column!r} must hold a JSON list, found {kind(value)}")

@@ -24,7 +24,7 @@ def source_name(source: Path | str | BinaryIO) -> str:
 
 
 def check_path(path: Path, *, folder: bool = False) -> None:
-    """Raise DataError unless ``path`` is there, and is no folder unless it may be one (``folder``)."""
+    """Raise DataError unless ``path`` is there, and is not a folder unless it may be one (``folder``)."""
     try:
         if path.is_dir():
             if folder:

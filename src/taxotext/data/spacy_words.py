@@ -128,7 +128,7 @@ class SpacyWords:
         Raises:
             ModelFolderError: the installed spaCy parts texts otherwise by the same rules.
         """
-        with self._lock:  # spaCy's memory is no place for two threads
+        with self._lock:  # spaCy's memory is not a place for two threads
             if self._tokenizer is None:
                 self._tokenizer = self._restored()
             zone = getattr(self._tokenizer.vocab, "memory_zone", None)

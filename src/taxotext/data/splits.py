@@ -27,7 +27,7 @@ _COVERAGE_BUDGET = 0.3
 """The share of a part that may go to documents placed there only so that a rare label reaches the part."""
 
 _MENDED_PAIRS, _MENDED_CANDIDATES = 100, 30
-"""How many pairs of a label and a part that it misses are mended; how many items are tried on either side."""
+"""How many pairs of a label and a part that it misses are corrected; how many items are tried on either side."""
 
 
 def split_fraction(n: int, parts: Sequence[float], seed: int) -> list[Indices]:

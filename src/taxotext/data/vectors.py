@@ -43,7 +43,7 @@ def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = Fa
 
     Each line is a word and D numbers, parted by blanks; the word itself may hold blanks (some of GloVe's do). A
     first line of two whole numbers (word2vec, fastText) announces how many vectors there are and D. Of a word that
-    stands twice the first vector counts.
+    is duplicated the first vector counts.
 
     Args:
         path: text in UTF-8, or the same with ``.gz``.
@@ -51,7 +51,7 @@ def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = Fa
         fold_case: a word that the file does not hold as it is takes the first vector whose word differs in case only.
 
     Raises:
-        DataError: with ``file:line``: no such file, a line with too few numbers, something that is no finite number,
+        DataError: with ``file:line``: no such file, a line with too few numbers, something that is not a finite number,
             a file that breaks off.
     """
     path = Path(path)
@@ -124,15 +124,15 @@ def _check_first(name: str, number: int, line: bytes, width: int) -> None:
         numbers = []
     if width < 1 or not numbers:
         raise DataError(
-            f"{name}:{number}: is no word with its numbers (got {_shown(line.rstrip())}); word vectors are read from "
-            "text as GloVe and word2vec write it. Convert binary files first."
+            f"{name}:{number}: is not a word with its numbers (got {_shown(line.rstrip())}); word vectors are read as "
+            "the text that GloVe and word2vec write. Convert binary files first."
         )
 
 
 def _numbers(kept: Sequence[_Row], width: int, name: str) -> NDArray[np.float32]:
     """All numbers in one go; line by line only when something is wrong with one of them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of text that is no number: looked for below
+        warnings.simplefilter("ignore", DeprecationWarning)  # of text that is not a number: looked for below
         try:
             values = np.fromstring(b" ".join(rest for _, rest in kept).decode("ascii"), dtype=np.float32, sep=" ")
         except ValueError:
@@ -148,7 +148,9 @@ def _numbers(kept: Sequence[_Row], width: int, name: str) -> NDArray[np.float32]
             except ValueError:
                 finite = False
             if not finite:
-                raise DataError(f"{name}:{number}: {_shown(part)} is no finite number; mend the line, or leave it out.")
+                raise DataError(
+                    f"{name}:{number}: {_shown(part)} is not a finite number; fix the line, or leave it out."
+                )
     return np.asarray([rest.split() for _, rest in kept], dtype=np.float32)
 
 

@@ -34,7 +34,7 @@ def count_words(text: str) -> int:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    # Combining marks are no letters to `re`, so they are listed; all of them are below U+1F000 or variation
+    # Combining marks are not letters to `re`, so they are listed; all of them are below U+1F000 or variation
     # selectors.
     marks = _ranges([code for code in range(0x300, 0x1F000) if unicodedata.category(chr(code)).startswith("M")])
     marks += "\U000e0100-\U000e01ef" + _JOINERS

@@ -116,7 +116,7 @@ class ScoreBlock:
         return self.scores.indices[part], self.scores.data[part]
 
     def at(self, rows: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Return the scores of single pairs: documents (P,) and labels (P,); 0 for what is no candidate."""
+        """Return the scores of single pairs: documents (P,) and labels (P,); 0 for what is not a candidate."""
         if isinstance(self.scores, np.ndarray):
             return np.asarray(self.scores[rows, labels])
         wanted = rows.astype(np.int64) * self.labels + labels

@@ -68,7 +68,7 @@ class Calibration:
     def __call__(self, block: ScoreBlock) -> ScoreBlock:
         """Return the block (b, N) with corrected probabilities; itself where nothing changes.
 
-        Labels of a sparse block that are no candidates have no probability, and get none.
+        Labels of a sparse block that are not candidates have no probability, and get none.
         """
         if self._temperatures is None and self._common is None and self._own is None:
             return block

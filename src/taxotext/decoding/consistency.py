@@ -33,7 +33,7 @@ class Propagation:
     * ``down``: the score of a candidate becomes the minimum over itself and its ancestors. An ancestor that is no
       candidate counts as 0, so the candidate gets the score 0; it stays a candidate, which no threshold lets pass.
 
-    This is what happens in a dense block where labels that are no candidates hold minus infinity, candidates are then
+    This is what happens in a dense block where labels that are not candidates hold minus infinity, candidates are then
     cut at 0 from below, and a mask keeps the other labels out of every choice.
 
     Args:

@@ -63,7 +63,7 @@ class Decoder:
 
     Of a sparse block only candidates are corrected (1), pass a threshold (4) and are answered where nothing is left
     (7); a document without candidates stays empty. :class:`Propagation` says what step 2 does with them. With ``down``,
-    a candidate whose eligible ancestor is no candidate is answered by neither step 4 nor step 7.
+    a candidate whose eligible ancestor is not a candidate is answered by neither step 4 nor step 7.
 
     Args:
         decoding: the settings.
@@ -233,7 +233,7 @@ class Decoder:
             return sets
         rest = scores.rows(empty)
         if rest.is_sparse and self._propagation is not None and not self._up:
-            # A candidate below an eligible label that is no candidate would break the set.
+            # A candidate below an eligible label that is not a candidate would break the set.
             found = rest.candidates
             found = keep_entries(found, self.eligible[found.indices])
             rest = ScoreBlock(keep_entries(found, complete(found, self._eligible_closure)))

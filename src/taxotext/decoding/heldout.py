@@ -124,7 +124,7 @@ class HeldOut:
             gold = sparse_rows(tensors, "gold", shape, ones=True)
             scores = sparse_rows(tensors, "scores", shape)
             if scores.nnz and not (scores.data.min() >= 0 and scores.data.max() <= 1):
-                raise ValueError("the scores are no probabilities")
+                raise ValueError("the scores are not probabilities")
             decided = sparse_rows(tensors, "decided", shape, ones=True) if "decided.indptr" in tensors else None
             own = _kept(tensors, "fingerprints", shape[0], np.uint64)
             trained = _kept(tensors, "trained.fingerprints", None, np.uint64)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The answered labels of D documents, sparse: the same for 50 labels and for 500,000.
+    """The predicted labels of D documents, sparse: the same for 50 labels and for 500,000.
 
     Document d has the labels ``ids[indptr[d]:indptr[d + 1]]`` with the same slice of ``scores``, the best
     first; of equal scores the upper level comes first where levels are given, then the smaller index.

@@ -349,7 +349,7 @@ def _checked_scores(scores: Any, gold: Sets) -> Any:
         stored = stored.copy()
         stored.sum_duplicates()
     if stored.nnz and not (float(stored.data.min()) >= 0 and float(stored.data.max()) <= 1 + 1e-4):
-        raise ValueError("scores holds values that are no probabilities from 0 to 1")
+        raise ValueError("scores holds values that are not probabilities from 0 to 1")
     return stored
 
 

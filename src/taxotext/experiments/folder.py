@@ -123,7 +123,7 @@ class ExperimentFolder:
         """Settings, cells and the whole record of the experiment.
 
         Raises:
-            ConfigError: the folder is no experiment, is damaged, or of a newer version.
+            ConfigError: the folder is not an experiment, is damaged, or of a newer version.
         """
         if not self.record.is_file():
             what = (

@@ -149,7 +149,7 @@ class ExperimentSettings(Settings):
     @classmethod
     def _different_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("a seed stands twice")
+            raise ValueError("a seed is duplicated")
         return value
 
     def ks(self) -> tuple[int, ...]:
@@ -271,7 +271,7 @@ def _override_problems(settings: ExperimentSettings, where: str) -> list[str]:
         cells = [cell for cell in settings.triples() if override.matches(*cell)]
         known = override.system in {None, *settings.systems} and override.corpus in {None, *settings.corpora}
         if not cells and known:
-            problems[f"overrides.{number}: fits no cell; mend system, corpus and seed."] = None
+            problems[f"overrides.{number}: fits no cell; fix system, corpus and seed."] = None
         for cell in cells:
             kind = find(settings.systems[cell[0]].model)
             try:
@@ -300,7 +300,7 @@ def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
             yield from unknown(f"{path}.corpus", "corpus", figures.corpus, corpora)
             yield from _figure_problems(path, figures.figures)
         if entry.seeds is not None and len(set(entry.seeds)) < max(len(entry.seeds), 1):
-            yield f"systems.{name}.seeds: is empty, or a seed stands twice."
+            yield f"systems.{name}.seeds: is empty, or a seed is duplicated."
     for number, other in enumerate(settings.published):
         yield from unknown(f"published.{number}.corpus", "corpus", other.corpus, corpora)
         yield from _figure_problems(f"published.{number}", other.figures)
@@ -360,7 +360,7 @@ def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
 
 @cache
 def known_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The figures that an evaluation gives, whatever the data; those of levels are more, and counts are no figures."""
+    """The figures that an evaluation gives, whatever the data; those of levels are more, and counts are not figures."""
     import numpy as np
     from scipy.sparse import csr_array, eye_array
 

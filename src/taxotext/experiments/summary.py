@@ -53,7 +53,7 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
         ``versions``, ``sources``, ``measured`` (trainings at a time, threads, load), ``taxotext_version``.
 
     Raises:
-        ConfigError: the folder is no experiment.
+        ConfigError: the folder is not an experiment.
         DataError: a file of a finished cell is damaged.
     """
     settings, cells, _ = folder.read()

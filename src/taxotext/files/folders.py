@@ -74,7 +74,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     :func:`recover_folder` first, as every reader does; then there is always the old folder or the new one.
 
     Args:
-        folder: has a name (:func:`named`) and is no link; the folders above it are made. The new one is flat.
+        folder: has a name (:func:`named`) and is not a link; the folders above it are made. The new one is flat.
     """
     temporary = temporary_of(folder)
     try:
@@ -162,7 +162,7 @@ def _aside(folder: Path) -> Path:
 
 
 def _replace(temporary: Path, folder: Path) -> None:
-    """Move the new folder into place; a crash between the two renames is mended by :func:`recover_folder`."""
+    """Move the new folder into place; a crash between the two renames is repaired by :func:`recover_folder`."""
     old = _aside(folder)
     for left in reversed(range(REPLACING_TRIES)):
         if folder.exists():

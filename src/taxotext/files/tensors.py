@@ -28,7 +28,7 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # no mapping
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFolderError(f"{path}: is no sound safetensors file ({error}); save the model again.") from None
+        raise ModelFolderError(f"{path}: is not a sound safetensors file ({error}); save the model again.") from None
 
 
 def numbers(tensors: Tensors, name: str, shape: tuple[int, ...], kind: Any = np.float32) -> NDArray[Any]:
@@ -43,7 +43,7 @@ def numbers(tensors: Tensors, name: str, shape: tuple[int, ...], kind: Any = np.
     if array.shape != shape:
         raise ValueError(f"{name!r} has the shape {array.shape} instead of {shape}")
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise ValueError(f"{name!r} holds values that are no finite numbers")
+        raise ValueError(f"{name!r} holds values that are not finite numbers")
     return np.asarray(array, dtype=kind)
 
 

@@ -33,7 +33,7 @@ class _Sequence(NamedTuple):
 
 
 class _Odd(NamedTuple):
-    """A YAML value that is no text, mapping, list or null, as it was written."""
+    """A YAML value that is not text, mapping, list or null, as it was written."""
 
     written: str
     kind: str
@@ -177,10 +177,10 @@ def _is_object(value: Any) -> bool:
     """Whether a mapping says something about one label, rather than having labels for keys."""
     if not isinstance(value, _Mapping) or not value.pairs:
         return False
-    # what is below a label called description is no text
+    # what is below a label called description is not text
     if all(key in _OBJECT_KEYS and (key != "description" or isinstance(inner, str)) for key, inner, _ in value.pairs):
         return True
-    # a label may be called id (a language, say): what is below it is no text
+    # a label may be called id (a language, say): what is below it is not text
     return any(key == "id" and isinstance(inner, str | int | float | _Odd) for key, inner, _ in value.pairs)
 
 
@@ -206,7 +206,7 @@ class _Walk:
             if problem := building.id_problem(entry.id):
                 self._report(entry.path, entry.line, problem)
                 continue
-            # a label written out below several parents repeats its own edges: that is no mistake
+            # a label written out below several parents repeats its own edges: that is not a mistake
             self.edges.setdefault((parent, entry.id), self._place(entry.path, entry.line))
             for what, text in entry.texts.items():
                 self._add_text(entry, what, text)
@@ -338,10 +338,10 @@ def _parse_json(text: str, path: Path) -> Any:
         return json.loads(text, object_pairs_hook=lambda pairs: _Mapping([(key, value, None) for key, value in pairs]))
     except json.JSONDecodeError as error:
         raise TaxonomyError(
-            f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}; mend the file."
+            f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}; fix the file."
         ) from None
     except ValueError as error:
-        raise TaxonomyError(f"{path}: not JSON: {error}; mend the file.") from None
+        raise TaxonomyError(f"{path}: not JSON: {error}; fix the file.") from None
     except RecursionError:
         raise TaxonomyError(_TOO_DEEP.format(path=path)) from None
 
@@ -357,9 +357,9 @@ def _parse_yaml(text: str, path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise TaxonomyError(f"{path}{line}: not YAML: {error.problem or error.context}; mend the file.") from None
+        raise TaxonomyError(f"{path}{line}: not YAML: {error.problem or error.context}; fix the file.") from None
     except yaml.YAMLError as error:
-        raise TaxonomyError(f"{path}: not YAML: {' '.join(str(error).split())}; mend the file.") from None
+        raise TaxonomyError(f"{path}: not YAML: {' '.join(str(error).split())}; fix the file.") from None
     except RecursionError:
         raise TaxonomyError(_TOO_DEEP.format(path=path)) from None
 

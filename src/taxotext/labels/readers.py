@@ -145,7 +145,7 @@ def _guess(path: Path, content: bytes, separator: str) -> str:
     found = format_of_name(path)
     if files.plain_name(path).endswith(".csv"):
         raise TaxonomyError(
-            f"{path} is no file of a taxonomy by its suffix; write lines of parent<TAB>child and name the file .tsv, "
+            f"{path} is not a taxonomy file by its suffix; write lines of parent<TAB>child and name the file .tsv, "
             "or pass the format (edges, paths or nested) when it is one of them."
         )
     if found == "edges" and b"\t" not in content:

@@ -162,7 +162,7 @@ def _parse(content: bytes, path: Path) -> Graph:
 
 def _no_rdf(place: str, syntax: str, reason: str) -> TaxonomyError:
     return TaxonomyError(
-        f"{place}: this is not {_NAMED[syntax]} ({reason}); mend the file, "
+        f"{place}: this is not {_NAMED[syntax]} ({reason}); fix the file, "
         "or give it the suffix of its syntax: .ttl, .rdf, .nt or .jsonld."
     )
 

@@ -82,7 +82,7 @@ class Taxonomy:
         Args:
             edges: pairs of ids.
             labels: labels declared without an edge; they come first in the order.
-            names: id -> display name; an empty name is no name.
+            names: id -> display name; an empty name is not a name.
             where: for each edge the place it came from (``"file:line"``), for the error.
 
         Raises:
@@ -130,7 +130,7 @@ class Taxonomy:
         """The same taxonomy with these display names in place of its own.
 
         Args:
-            names: id -> name; an empty name is no name.
+            names: id -> name; an empty name is not a name.
             unknown: whether names of labels that the taxonomy lacks are an error.
 
         Raises:
@@ -146,7 +146,7 @@ class Taxonomy:
         """The same taxonomy with these descriptions in place of its own.
 
         Args:
-            descriptions: id -> text, which becomes one line; an empty one is no description.
+            descriptions: id -> text, which becomes one line; an empty one is not a description.
             unknown: whether descriptions of labels that the taxonomy lacks are an error.
 
         Raises:

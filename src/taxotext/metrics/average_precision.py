@@ -70,7 +70,7 @@ class AveragePrecision:
             scores: (B, N) probabilities of the first N <= L labels, the same N in every batch.
 
         Raises:
-            ValueError: the shapes do not fit, or a score is no probability.
+            ValueError: the shapes do not fit, or a score is not a probability.
         """
         gold = as_sets(gold, "gold", self.labels)
         self.add(gold, as_scores(scores, gold.shape[0], self.labels))

@@ -43,7 +43,7 @@ class CandidateRecall:
             scores: (B, N) sparse probabilities of the first N <= L labels; every stored entry is a candidate.
 
         Raises:
-            ValueError: the shapes do not fit, or a score is no probability.
+            ValueError: the shapes do not fit, or a score is not a probability.
         """
         gold = as_sets(gold, "gold", self.labels)
         self.add(gold, as_candidates(scores, gold.shape[0], self.labels))

@@ -99,7 +99,7 @@ class Evaluation:
                 probabilities of all labels are then left out, and the recall of the candidates is there instead.
 
         Raises:
-            ValueError: shapes do not fit, a score is no probability, ``ranked`` or ``scores`` came with some
+            ValueError: shapes do not fit, a score is not a probability, ``ranked`` or ``scores`` came with some
                 batches and not with others, or scores were sparse in some and dense in others.
         """
         gold = as_sets(gold, "gold", self.labels)

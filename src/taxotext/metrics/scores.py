@@ -46,7 +46,7 @@ def as_candidates(scores: Any, documents: int, labels: int) -> Any:
     if len(found.shape) != 2 or found.shape[0] != documents or found.shape[1] > labels:
         raise ValueError(f"scores has shape {found.shape}; ({documents}, at most {labels}) is needed")
     if found.nnz and not (float(found.data.min()) >= -1e-4 and float(found.data.max()) <= 1 + 1e-4):
-        raise ValueError("scores holds values that are no probabilities from 0 to 1")
+        raise ValueError("scores holds values that are not probabilities from 0 to 1")
     return found.sorted_indices() if not found.has_sorted_indices else found
 
 

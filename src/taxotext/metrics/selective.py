@@ -5,7 +5,7 @@ documents; ``aurc`` is the mean of that over n = 1..D (Geifman and El-Yaniv 2017
 equal confidence have no order: each counts with their mean loss.
 
 In an evaluation, the loss of a document is 1 - its F1 (0 when gold and prediction are both empty) and its confidence is
-the expected number of wrong labels in the answer, the fewest first: the sum of 1 - p over answered labels and of p over
+the expected number of wrong labels in the answer, the fewest first: the sum of 1 - p over predicted labels and of p over
 the others.
 
 * ``aurc``: area under the risk-coverage curve.
@@ -83,7 +83,7 @@ class SelectiveMetrics:
             scores: (B, N) probabilities of the first N <= L labels.
 
         Raises:
-            ValueError: the shapes do not fit, or a score is no probability.
+            ValueError: the shapes do not fit, or a score is not a probability.
         """
         gold = as_sets(gold, "gold", self.labels)
         predicted = as_sets(predicted, "predicted", self.labels)

@@ -21,7 +21,7 @@ out, this is our reading of "as VGG"). ``training.recursive=0`` is DGCNN without
 Where the published programs go wrong, and both presets do not: vectors are divided by 18; documents with fewer than
 10 different words are left out of training and test; the epoch is chosen by the test score; one of the two programs
 never adds the regulariser to its loss. Padding counts nowhere here: places whose filter sees no word are 0. Words that
-the vocabulary lacks are no vertices.
+the vocabulary lacks are not vertices.
 
 Preset ``paper``: words repeat in a row (the walk keeps no list of what it met), English stop words are left out, 50
 numbers a word, no dropout, batches of 32, 200 epochs at most, a rate of 1e-3 that stays, no weight decay, mean over

@@ -43,7 +43,7 @@ class GivenFeatures:
 
         Raises:
             ValueError: no feature is left.
-            DataError: a text is no feature vector.
+            DataError: a text is not a feature vector.
         """
         indptr, indices, values = _parse(texts)
         features, columns, counts = np.unique(indices, return_inverse=True, return_counts=True)
@@ -61,7 +61,7 @@ class GivenFeatures:
         """Return the vectors (D, V); features that are not known are left out.
 
         Raises:
-            DataError: a text is no feature vector.
+            DataError: a text is not a feature vector.
         """
         indptr, indices, values = _parse(texts)
         known = np.fromiter((int(feature) for feature in self.vocabulary_), np.int64, len(self.vocabulary_))
@@ -89,7 +89,7 @@ def _parse(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], 
                 raise ValueError
         except ValueError:
             raise DataError(
-                f"The text {short(text)} is no feature vector; write index:value index:value ..., "
+                f"The text {short(text)} is not a feature vector; write index:value index:value ..., "
                 "or set features.analyzer=word for texts."
             ) from None
         indices.append(found)

@@ -20,7 +20,7 @@ The default reads 256 words, which gained more on one corpus of abstracts than c
 
 Not stated in the paper, and chosen here: the learning rate (3e-3: with a few thousand documents ten epochs of 1e-3 are
 too few; in the preset 1e-3, that of the paper's output layers); that the weight is one of the positive term; whether 96
-units are those of one direction (they are). Other than published: words are parted at
+units are those of one direction (they are). Other than published: words are split at
 blanks and punctuation (``encoder.vocabulary`` has other ways); GloVe vectors are not part of this package (give
 ``encoder.embeddings=FILE``); of epochs with equal validation F1 the one with the smaller loss is kept, and counts as
 better for early stopping; all labels share one validation split, and successive halving spares most epochs of the

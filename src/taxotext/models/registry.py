@@ -33,7 +33,7 @@ class Entry:
         """Import the class.
 
         Raises:
-            ConfigError: when the module of a third-party system cannot be imported or is no system.
+            ConfigError: when the module of a third-party system cannot be imported or is not a system.
         """
         from taxotext.composition.base import System
 

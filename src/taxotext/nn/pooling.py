@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the tokens that are no padding: (W, T, D), (W, T) -> (W, D); zeros where there are none."""
+    """Mean over the tokens that are not padding: (W, T, D), (W, T) -> (W, D); zeros where there are none."""
     weights = mask.unsqueeze(1).to(tokens.dtype)  # (W, 1, T)
     total = torch.bmm(weights, tokens).squeeze(1)  # (W, D)
     return total / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Maximum over the tokens that are no padding: (W, T, D), (W, T) -> (W, D)."""
+    """Maximum over the tokens that are not padding: (W, T, D), (W, T) -> (W, D)."""
     lowest = torch.finfo(tokens.dtype).min
     return tokens.masked_fill(~mask.unsqueeze(-1), lowest).amax(1)
 

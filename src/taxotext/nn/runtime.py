@@ -87,7 +87,7 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"runtime.device: {name!r} is no device; use auto, cpu, cuda, cuda:1 or mps.") from None
+        raise ConfigError(f"runtime.device: {name!r} is not a device; use auto, cpu, cuda, cuda:1 or mps.") from None
     missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
         device.type == "mps" and not torch.backends.mps.is_available()
     )

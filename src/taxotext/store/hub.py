@@ -97,7 +97,7 @@ def fetch(
 ) -> Path:
     """Download a model into the hub's cache and return its folder; what is in the cache is not fetched again.
 
-    ``config.json`` comes first, so that a repository that is no Taxotext model costs one small file; the rest comes
+    ``config.json`` comes first, so that a repository that is not a Taxotext model costs one small file; the rest comes
     from the same commit.
 
     Args:
@@ -107,7 +107,7 @@ def fetch(
         cache_dir: None: the hub's usual cache.
 
     Raises:
-        HubError: there is no such repository or revision, it is no Taxotext model, or there is no connection.
+        HubError: there is no such repository or revision, it is not a Taxotext model, or there is no connection.
     """
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -154,7 +154,7 @@ def _sentences(repo_id: str, revision: str | None) -> Iterator[None]:
         raise HubError(f"{repo_id}: has no revision {revision!r}; name a branch, a tag or a commit.") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         raise HubError(
-            f"{repo_id}: is no folder here, is not in the cache of the hub{_of(revision)}, and the hub cannot be "
+            f"{repo_id}: is not a folder here, is not in the cache of the hub{_of(revision)}, and the hub cannot be "
             "reached (no connection, or HF_HUB_OFFLINE is set)."
         ) from error
     except errors.HfHubHTTPError as error:

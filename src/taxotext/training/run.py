@@ -60,7 +60,7 @@ class RunFolder:
         if self.resumed:
             if not resume:
                 raise ModelFolderError(
-                    f"{folder}: holds an interrupted training. Go on with --resume, or start anew with --overwrite."
+                    f"{folder}: holds an interrupted training. Continue with --resume, or start over with --overwrite."
                 )
             check_identity(record, identity, "the interrupted training was another one")
         elif self.checkpoints.is_dir():
@@ -179,7 +179,7 @@ def check_identity(record: Path, identity: dict[str, Any], other: str) -> None:
     """
     before = read_json_or_none(record)
     if before is None:
-        raise ConfigError(f"{record}: is damaged; start anew with --overwrite.")
+        raise ConfigError(f"{record}: is damaged; start over with --overwrite.")
     before.pop(REPLACES, None)
     problems = [
         f"{path}: {old!r} then, {new!r} now" for path, old, new in differences(before, json.loads(json.dumps(identity)))

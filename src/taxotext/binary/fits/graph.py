@@ -45,7 +45,7 @@ class Graph:
     """Nodes by key, in an order in which they could be computed one after the other.
 
     Raises:
-        ValueError: two nodes with one key, a need that is no node, or a circle.
+        ValueError: two nodes with one key, a need that is not a node, or a circle.
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:

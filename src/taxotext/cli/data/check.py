@@ -184,7 +184,7 @@ def _unknown_labels(corpus: Corpus, *, trained_on: bool) -> Iterator[Finding]:
 
 
 def _missing_ancestors(given: Corpus, corpus: Corpus) -> Iterator[Finding]:
-    """What the closure policy mends; where it is ``as_given`` a finding of the corpus says it."""
+    """What the closure policy adds; where it is ``as_given`` a finding of the corpus says it."""
     from taxotext.data import Finding
 
     violations = given.taxonomy.violations(given.known_targets)

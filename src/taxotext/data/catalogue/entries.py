@@ -84,7 +84,7 @@ class Dataset:
                 problems.append(f"{assignment!r}: write name=value, such as {_example(self.options)}")
             elif key not in known:
                 options = ", ".join(known) or "it has none"
-                problems.append(f"{key}: is no option of {self.name} ({options}).{nearest(key, known)}")
+                problems.append(f"{key}: is not an option of {self.name} ({options}).{nearest(key, known)}")
             elif value not in known[key].values:
                 values = ", ".join(known[key].values)
                 problems.append(f"{key}: {value!r} is not one of {values}.{nearest(value, known[key].values)}")

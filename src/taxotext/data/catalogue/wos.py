@@ -104,7 +104,7 @@ def read_columns(raw: Raw, part: str, findings: Findings) -> list[Row]:
     """The papers of ``WOS<part>/X.txt`` with the codes of YL1.txt and YL2.txt, a line each.
 
     Raises:
-        DataError: a file is missing, they differ in length, or a code is no number.
+        DataError: a file is missing, they differ in length, or a code is not a number.
     """
     places = [raw.need(f"WOS{part}/{name}") for name in ("X.txt", "YL1.txt", "YL2.txt")]
     texts, domains, areas = (_lines(raw, place, findings) for place in places)

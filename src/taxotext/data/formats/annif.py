@@ -88,7 +88,9 @@ def _of_line(raw: bytes, labelled: bool) -> Record:
         raise BadRecordError(f"the line has {tabs}; write the text, a TAB, and the URIs of its subjects")
     bare = [uri for uri in cells[1].split() if uri == _bare(uri) and ":" not in uri]
     if bare:
-        raise BadRecordError(f"the subject {short(bare[0])} is no URI; write <http://...>, with blanks between several")
+        raise BadRecordError(
+            f"the subject {short(bare[0])} is not a URI; write <http://...>, with blanks between several"
+        )
     return {"text": cells[0], "labels": [_bare(uri) for uri in cells[1].split()]}
 
 
@@ -219,14 +221,14 @@ def write_annif_tsv(
     Line breaks and TABs in texts become blanks. Ids and all other fields have no place there.
 
     Raises:
-        DataError: a label is no URI (it has a blank or an angle bracket in it, or no colon); or as
+        DataError: a label is not a URI (it has a blank or an angle bracket in it, or no colon); or as
             :func:`taxotext.data.write_jsonl`.
     """
 
     def line(row: int, text: str, labels: list[str]) -> str:
         for label in labels:
             if ":" not in label or any(sign.isspace() or sign in "<>" for sign in label):
-                raise DataError(f"{path}: the label {label!r} is no URI, and Annif knows subjects by URIs")
+                raise DataError(f"{path}: the label {label!r} is not a URI, and Annif knows subjects by URIs")
         return text + "\t" + " ".join(f"<{label}>" for label in labels)
 
     write_lines(corpus, Path(path), line, overwrite)

@@ -148,7 +148,7 @@ def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
         return "lines end in CR alone; save the file with LF (or CR LF) line ends"
     begun = "" if first == last else f", in the record that begins in line {first}; see to the quotes from there on"
     told = str(error).replace("'\t'", "a tab")
-    return f"{told}{begun or '; mend it'}"
+    return f"{told}{begun or '; fix it'}"
 
 
 def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:

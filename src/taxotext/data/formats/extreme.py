@@ -76,7 +76,7 @@ def _of_vector(raw: bytes, header: tuple[int, int, int] | None) -> Record:
         raise BadRecordError(_NO_FEATURES)
     if not _VECTOR.fullmatch(text):
         wrong = next(piece for piece in pieces if not _FEATURE.fullmatch(piece))
-        raise BadRecordError(f"{short(wrong)} is no feature; write index:value, a whole number and a finite number")
+        raise BadRecordError(f"{short(wrong)} is not a feature; write index:value, a whole number and a finite number")
     indices = [int(piece.partition(":")[0]) for piece in pieces]
     if len(set(indices)) < len(indices):
         twice = next(index for index in indices if indices.count(index) > 1)

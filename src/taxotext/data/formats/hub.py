@@ -26,14 +26,14 @@ def read_rows(dataset: Any, request: Request) -> Reading:
     neither values nor lists of values (images, audio) are left out.
 
     Raises:
-        DataError: a column is missing, or the object is no dataset.
+        DataError: a column is missing, or the object is not a dataset.
         MissingExtraError: ``datasets`` is not installed.
     """
     datasets = _library(request.name)
     if isinstance(dataset, Mapping):  # DatasetDict, IterableDatasetDict
         raise _not_one_split(request.name, list(dataset))
     if not isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
-        raise DataError(f"{request.name}: this is no dataset of Hugging Face but a {type(dataset).__name__}")
+        raise DataError(f"{request.name}: this is not a dataset of Hugging Face but a {type(dataset).__name__}")
     features = dataset.features
     if features is None:  # a stream says its features only when request to look
         dataset = dataset._resolve_features()
@@ -71,7 +71,7 @@ def _load(folder: Path) -> Any:
         return datasets.load_from_disk(str(folder))
     except Exception as error:  # whatever is damaged in the folder, each with an exception of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{folder}: is no dataset that save_to_disk wrote, or a damaged one ({reason})") from error
+        raise DataError(f"{folder}: is not a dataset that save_to_disk wrote, or a damaged one ({reason})") from error
 
 
 def _not_one_split(name: str, splits: list[str]) -> DataError:

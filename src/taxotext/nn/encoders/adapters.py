@@ -39,7 +39,7 @@ def add_adapters(
             encoder (query and value, mostly).
 
     Returns:
-        Names of the state of ``encoder`` that are no part of adapters.
+        Names of the state of ``encoder`` that are not part of adapters.
 
     Raises:
         MissingExtraError: peft is not there.
