@@ -236,7 +236,7 @@ def run(options: argparse.Namespace) -> None:
     done = {key_of(row) for row in rows_of(store)}
     for number in range(options.runs):
         for preset in options.presets:
-            for side in SIDES if number % 2 == 0 else reversed(SIDES):
+            for side in options.sides if number % 2 == 0 else reversed(options.sides):
                 for stage in ("train", "predict"):
                     row = {"preset": preset, "side": side, "run": number, "stage": stage}
                     if key_of(row) in done:
@@ -409,6 +409,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=PRESETS)
+    parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--documents", type=int, default=200_000)
     parser.add_argument("--labels", type=int, default=500_000)
