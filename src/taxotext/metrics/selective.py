@@ -5,8 +5,8 @@ documents; ``aurc`` is the mean of that over n = 1..D (Geifman and El-Yaniv 2017
 equal confidence have no order: each counts with their mean loss.
 
 In an evaluation, the loss of a document is 1 - its F1 (0 when gold and prediction are both empty) and its confidence is
-the expected number of wrong labels in the answer, the fewest first: the sum of 1 - p over predicted labels and of p over
-the others.
+the expected number of wrong labels in the prediction, the fewest first: the sum of 1 - p over predicted labels and of p
+over the others.
 
 * ``aurc``: area under the risk-coverage curve.
 * ``excess_aurc`` = ``aurc`` less that of the best possible order: 0 when documents with smaller loss are always surer.
