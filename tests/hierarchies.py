@@ -40,9 +40,9 @@ def small_corpus(count: int = 40) -> Corpus:
     return Corpus.from_lists(list(corpus.texts), labels, taxonomy, source="small")
 
 
-def write_tiny_data(folder: Path) -> dict[str, str]:
-    """Write that corpus; returns the section ``data``."""
-    corpus = small_corpus()
+def write_tiny_data(folder: Path, corpus: Corpus | None = None) -> dict[str, str]:
+    """Write that corpus, or another one; returns the section ``data``."""
+    corpus = small_corpus() if corpus is None else corpus
     write_jsonl(corpus, folder / "train.jsonl")
     write_jsonl(corpus.subset(range(0, len(corpus), 2)), folder / "validation.jsonl")
     write_taxonomy(corpus.taxonomy, folder / "taxonomy.tsv")

@@ -14,17 +14,7 @@ from typing import Any
 import pytest
 
 from taxotext.data.catalogue import prepare_dataset
-from taxotext.progress import Silent
-
-
-class Notes(Silent):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-
-    def note(self, sentence: str) -> None:
-        self.sentences.append(sentence)
+from tiny import Notes
 
 
 class Release:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taxotext import Corpus, Taxonomy
+from taxotext import Classifier, Corpus, Taxonomy
+from taxotext.progress import Silent
 
 WIDTH = 32
 POSITIONS = 64
@@ -38,6 +40,16 @@ WORDS = {
 
 FILLERS = ("the", "a", "today", "we", "saw", "and", "then", "it", "was", "near", "house", "again", "some", "time")
 DOCUMENTS = 60
+
+
+class Notes(Silent):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.sentences.append(sentence)
 
 
 def tiny_taxonomy() -> Taxonomy:
@@ -120,24 +132,65 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny-bert", tiny_words())
 
 
-def tiny_settings(folder: Path | str, /, **sections: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a neural system that learns the tiny corpus by heart on one core.
+TRAINING: dict[str, Any] = {"epochs": 30, "batch_size": 12, "patience": 30}
+WORDS_OF_TEXTS: dict[str, Any] = {"embedding_width": 16, "vocabulary": {"min_count": 1}}
+SMALL_FITS: dict[str, Any] = {
+    "encoder": {"units": 8, "dropout": 0.1, "embedding_width": 12, "vocabulary": {"min_count": 1}},
+    "weights": {"candidates": [1, 3, 9], "rungs": [1], "factor": 3},
+    "training": {"epochs": 12, "batch_size": 12, "learning_rate": 2e-2, "patience": 12},
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "bert": {
+        "training": {
+            **TRAINING,
+            **{"epochs": 25, "patience": 25, "learning_rate": 2e-3, "head_learning_rate": 1e-2},
+        },
+    },
+    "textcnn": {"encoder": {**WORDS_OF_TEXTS, "filters": 24, "kernel": 3, "hidden": 24}, "head": {"dropout": 0.1}},
+    "kim_cnn": {"encoder": {**WORDS_OF_TEXTS, "filters": 16}, "head": {"dropout": 0.1}},
+    "gru_att_multi": {"encoder": {**WORDS_OF_TEXTS, "units": 12, "dropout": 0.1}, "head": {"dropout": 0.1}},
+    "c_hmcnn": {"encoder": {**WORDS_OF_TEXTS, "name": "kim_cnn", "filters": 16}},
+    "dgcnn": {
+        "encoder": {**WORDS_OF_TEXTS, "vertices": 24, "neighbours": 6, "hidden": [32, 24], "dropout": 0.0},
+        "training": {**TRAINING, "learning_rate": 5e-3, "head_learning_rate": 5e-3},
+    },
+    "gru_att": {**SMALL_FITS, "transfer": {"body_learning_rate": 1e-2}},
+    "htrans": {**SMALL_FITS, "transfer": {"body_learning_rate": 1e-2}},
+}
+"""With these a system learns the tiny corpus by heart on one core; what is the same for all is added below."""
 
-    ``folder`` holds its encoder; ``sections`` replace single values: ``training={"epochs": 2}``.
+
+def tiny_settings(system: str, source: Path | str | None = None, /, **sections: Any) -> dict[str, Any]:
+    """Settings with which a system learns the tiny corpus by heart.
+
+    Args:
+        system: one of :data:`SETTINGS`.
+        source: folder of a pretrained encoder, which then reads the texts.
+        sections: replace single values: ``training={"epochs": 2}``.
     """
-    values: dict[str, Any] = {
+    common: dict[str, Any] = {
         "seed": 3,
         "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {"source": str(folder)},
         "text": {"max_tokens": 32},
-        "training": {
-            "epochs": 25,
-            "batch_size": 12,
-            "learning_rate": 2e-3,
-            "head_learning_rate": 1e-2,
-            "patience": 25,
-        },
+        "training": {**TRAINING, "learning_rate": 1e-2, "head_learning_rate": 1e-2},
     }
-    for name, section in sections.items():
-        values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
-    return values
+    values = {**common, **copy.deepcopy(SETTINGS[system])}
+    if source is not None:
+        values["encoder"] = {"name": "transformer", "source": str(source)}
+    return overlaid(values, **sections)
+
+
+def overlaid(values: Mapping[str, Any], /, **sections: Any) -> dict[str, Any]:
+    """Settings with single values of their sections replaced."""
+    changed = {
+        name: {**values.get(name, {}), **section} if isinstance(section, dict) else section
+        for name, section in sections.items()
+    }
+    return {**values, **changed}
+
+
+def tiny_fit(system: str, /, corpus: Corpus | None = None, **sections: Any) -> Classifier:
+    """A system after one epoch on the tiny corpus, which it also validates with."""
+    documents = tiny_corpus() if corpus is None else corpus
+    sections["training"] = {"epochs": 1, **sections.get("training", {})}
+    return Classifier(system, **tiny_settings(system, **sections)).fit(documents, validation=documents)

@@ -253,7 +253,7 @@ def test_documents_without_any_label_teach_nothing_and_that_is_said() -> None:
 def test_a_part_is_held_out_where_the_system_needs_one(tiny_encoder: Path) -> None:
     from tiny import tiny_settings
 
-    settings = tiny_settings(tiny_encoder, training={"epochs": 1}, validation={"fraction": 0.25})
+    settings = tiny_settings("bert", tiny_encoder, training={"epochs": 1}, validation={"fraction": 0.25})
     classifier = Classifier("bert", **settings).fit(tiny_corpus())
     trained_on = classifier.manifest.trained_on
     assert (trained_on["training_documents"], trained_on["validation_documents"]) == (45, 15)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from interrupted import cut_at
 from taxotext.api.runs import default_config, dry_run, identity, parse_run, train_run
 from taxotext.api.search import search
 from taxotext.data import write_jsonl
@@ -18,18 +19,9 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.experiments.folder import ExperimentFolder
 from taxotext.labels import write_taxonomy
 from taxotext.progress import Silent
+from taxotext.training import network, run
 from taxotext.training.run import run_folder_of
-from tiny import tiny_corpus, tiny_settings
-
-
-class Notes(Silent):
-    """Keeps the sentences."""
-
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-
-    def note(self, sentence: str) -> None:
-        self.sentences.append(sentence)
+from tiny import Notes, tiny_corpus, tiny_settings
 
 
 @pytest.fixture
@@ -47,24 +39,8 @@ def values(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def neural(values: dict[str, Any], tiny_encoder: Path) -> dict[str, Any]:
-    settings = tiny_settings(tiny_encoder, training={"epochs": 2, "checkpoint_minutes": 0})
+    settings = tiny_settings("bert", tiny_encoder, training={"epochs": 2, "checkpoint_minutes": 0})
     return {"model": "bert", "data": values["data"], **settings}
-
-
-class Cut(BaseException):
-    """The moment at which a process ends without a word."""
-
-
-def cut_short(values: dict[str, Any], output: Path, name: str, **options: Any) -> None:
-    """Train until the function ``name`` of the room is called."""
-    with pytest.MonkeyPatch.context() as patch:
-
-        def cut(*_: Any, **__: Any) -> None:
-            raise Cut
-
-        patch.setattr(name, cut)
-        with pytest.raises(Cut):
-            train_run(values, output, reporter=Silent(), **options)
 
 
 def test_a_training_writes_the_model_and_leaves_no_run(values: dict[str, Any], tmp_path: Path) -> None:
@@ -110,7 +86,8 @@ def test_nothing_is_written_into_a_model(values: dict[str, Any], tmp_path: Path)
 
 
 def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(neural, tmp_path / "model", "taxotext.training.network.load_weights")
+    with cut_at(network, "load_weights"):
+        train_run(neural, tmp_path / "model", reporter=Silent())
     assert not (tmp_path / "model").exists()
     with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Go on with --resume"):
         train_run(neural, tmp_path / "model", reporter=Silent())
@@ -125,7 +102,8 @@ def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any]
 
 
 def test_overwrite_starts_an_interrupted_training_anew(neural: dict[str, Any], tmp_path: Path) -> None:
-    cut_short(neural, tmp_path / "model", "taxotext.training.network.load_weights")
+    with cut_at(network, "load_weights"):
+        train_run(neural, tmp_path / "model", reporter=Silent())
     train_run({**neural, "seed": 99}, tmp_path / "model", overwrite=True, reporter=Silent())
     assert json.loads((tmp_path / "model/config.json").read_text())["settings"]["seed"] == 99
 
@@ -135,7 +113,8 @@ def test_an_interrupted_replacement_is_resumed_and_then_replaces(neural: dict[st
     output = tmp_path / "model"
     train_run(neural, output, reporter=Silent())
     newer = {**neural, "seed": 99}
-    cut_short(newer, output, "taxotext.training.network.load_weights", overwrite=True)
+    with cut_at(network, "load_weights"):
+        train_run(newer, output, overwrite=True, reporter=Silent())
     assert json.loads((output / "config.json").read_text())["settings"]["seed"] == 3
     notes = Notes()
     train_run(newer, output, resume=True, reporter=notes)
@@ -146,7 +125,8 @@ def test_an_interrupted_replacement_is_resumed_and_then_replaces(neural: dict[st
 
 def test_a_cut_between_saving_and_cleaning_is_mended_by_resume(neural: dict[str, Any], tmp_path: Path) -> None:
     output = tmp_path / "model"
-    cut_short(neural, output, "taxotext.training.run.clean_run")
+    with cut_at(run, "clean_run"):
+        train_run(neural, output, reporter=Silent())
     assert (tmp_path / "model.run/run.json").is_file()
     train_run(neural, output, resume=True, reporter=Silent())
     assert [path.name for path in (tmp_path / "model.run").iterdir()] == ["logs"]

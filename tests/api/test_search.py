@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import taxotext
+from interrupted import cut_at
 from taxotext import Classifier
 from taxotext.api import search as module
 from taxotext.api.objective import held_out_score
@@ -30,21 +31,11 @@ from taxotext.labels import write_taxonomy
 from taxotext.progress import Silent
 from taxotext.settings import read_yaml
 from taxotext.training import RunFolder
-from tiny import tiny_corpus, tiny_settings
+from tiny import Notes, tiny_corpus, tiny_settings
 
 pytest.importorskip("optuna")
 
 SPACE = {"classifier.c": "0.05..20:log", "classifier.loss": ["squared_hinge", "logistic"]}
-
-
-class Notes(Silent):
-    """A reporter that remembers what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +139,7 @@ def test_a_search_without_a_validation_file_uses_what_training_holds_out(
 
 
 def test_epochs_are_selected_by_the_metric_of_the_search(tiny_encoder: Path, files: dict[str, str]) -> None:
-    given = {"model": "bert", "data": files, **tiny_settings(tiny_encoder)}
+    given = {"model": "bert", "data": files, **tiny_settings("bert", tiny_encoder)}
     config = module.parse_run(given, "test")
     assert config.chosen is not None
     assert module._given(config, config.chosen, "macro_f1")["training"]["monitor"] == "macro_f1"
@@ -191,10 +182,6 @@ def test_proposals_are_a_function_of_seed_number_and_trials() -> None:
 # -- resumption ----------------------------------------------------------------------------------------------------
 
 
-class Cut(BaseException):
-    """The moment at which a process ends without a word."""
-
-
 @pytest.fixture(scope="module")
 def undisturbed(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     values = {"model": "linear", "data": files, "runtime": {"threads": 1}, "features": {"min_documents": 1}}
@@ -215,27 +202,10 @@ def same_ends(result: Any, folder: Path, undisturbed: tuple[Any, Path]) -> None:
 def test_a_search_that_is_cut_off_ends_as_if_nothing_had_happened(
     where: str, at: int, values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path
 ) -> None:
-    folder, count = tmp_path / "found", [0]
+    folder = tmp_path / "found"
     holder: Any = module.SearchFolder if where in {"keep", "kept", "forget_run"} else module
-    name = "keep" if where == "kept" else where
-    original = getattr(holder, name)
-
-    def cut(*arguments: Any, **keywords: Any) -> Any:
-        count[0] += 1
-        if count[0] == at and where == "kept":
-            original(*arguments, **keywords)
-        if count[0] == at:
-            raise Cut
-        return original(*arguments, **keywords)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holder, name, cut)
-        try:
-            small(values, folder)
-        except Cut:
-            pass
-        else:
-            assert count[0] < at  # fewer models are saved than trials run
+    with cut_at(holder, "keep" if where == "kept" else where, at, after=where == "kept"):
+        small(values, folder)
     same_ends(small(values, folder, resume=True), folder, undisturbed)
 
 
@@ -269,16 +239,14 @@ search({values!r}, Path({str(folder)!r}), space={SPACE!r}, only=True, trials=6, 
 def test_a_neural_trial_goes_on_from_its_checkpoint(
     tiny_encoder: Path, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = tiny_settings(tiny_encoder, training={"epochs": 3, "checkpoint_minutes": 0})
+    settings = tiny_settings("bert", tiny_encoder, training={"epochs": 3, "checkpoint_minutes": 0})
     given = {"model": "bert", "data": files, **settings}
     options: dict[str, Any] = {"space": {"head.dropout": "0..0.5"}, "only": True, "trials": 2}
     whole = search(given, tmp_path / "whole", **options)
     from taxotext.training.gradient import HeldOut
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(HeldOut, "from_blocks", classmethod(lambda *_, **__: (_ for _ in ()).throw(Cut)))
-        with pytest.raises(Cut):
-            search(given, tmp_path / "cut", **options)
+    with cut_at(HeldOut, "from_blocks"):
+        search(given, tmp_path / "cut", **options)
     assert (tmp_path / "cut/trials/0001/checkpoints/last.ckpt").is_file()
     resumed: list[bool] = []
 
@@ -362,7 +330,7 @@ def test_no_trial_starts_that_would_not_fit(
     notes = Notes()
     result = small(values, tmp_path / "found", trials=None, minutes=1.2, reporter=notes)
     assert len(result.trials) == 3  # 60 s are spent, a fourth would end at 80 s of 72
-    assert any("No other trial fits into 1.2 minutes" in sentence for sentence in notes.said)
+    assert any("No other trial fits into 1.2 minutes" in sentence for sentence in notes.sentences)
     monkeypatch.undo()
     again = small(values, tmp_path / "found", trials=None, minutes=1.2, resume=True)
     assert len(again.trials) == 3  # what was spent before counts
@@ -380,7 +348,7 @@ def test_settings_that_were_tried_are_not_fitted_again_and_an_exhausted_space_en
         if trial.same_as is not None:
             assert trial.value == result.trials[trial.same_as - 1].value
             assert trial.seconds == 0
-    assert "All settings of the search space have been tried." in notes.said
+    assert "All settings of the search space have been tried." in notes.sentences
 
 
 def test_a_trial_that_fails_is_reported_and_the_search_goes_on(
@@ -399,7 +367,7 @@ def test_a_trial_that_fails_is_reported_and_the_search_goes_on(
     result = small(values, tmp_path / "found", trials=4, reporter=notes)
     assert [trial.state for trial in result.trials] == ["complete", "failed", "complete", "complete"]
     assert result.trials[1].reason == "The loss is no longer a number."
-    assert any(said.startswith("Trial 2 of 4: failed (The loss is no longer a number.)") for said in notes.said)
+    assert any(said.startswith("Trial 2 of 4: failed (The loss is no longer a number.)") for said in notes.sentences)
     assert result.best.number != 2
 
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 import taxotext
+from interrupted import check_same_model, cut_at
 from models.harness import check_facts, check_folder, check_scores
 from taxotext import Classifier
 from taxotext.data.batches import make_batch
@@ -23,7 +24,7 @@ from taxotext.nn.encoders.states import GruStates, PooledStates
 from taxotext.nn.label_networks import LabelNetwork, LabelNetworks
 from taxotext.training import RunFolder, states
 from taxotext.training.states import states_file, write_states
-from tiny import WIDTH, make_encoder, tiny_corpus, tiny_taxonomy, tiny_words
+from tiny import WIDTH, Notes, make_encoder, overlaid, tiny_corpus, tiny_settings, tiny_taxonomy, tiny_words
 
 FILES = ("encoder.json", "tokenizer.json", "weights.safetensors", "class_weights.json", "fits.json")
 FACTS = ("body", "parameters_of_a_label", "encoder_source", "encoder_sha256")
@@ -35,19 +36,12 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def settings(folder: Path | str, body: str | None, /, **sections: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {"name": "transformer", "source": str(folder)},
-        "text": {"max_tokens": 32},
-        "weights": {"candidates": [1.0]},
-        "training": {"epochs": 2, "batch_size": 12, "learning_rate": 1e-2},
-    }
+    values = tiny_settings(
+        "htrans", folder, weights={"candidates": [1.0]}, training={"epochs": 2, "learning_rate": 1e-2}
+    )
     if body is not None:
         values["body"] = BODIES[body]
-    for key, section in sections.items():
-        values[key] = {**values.get(key, {}), **section} if isinstance(section, dict) else section
-    return values
+    return overlaid(values, **sections)
 
 
 @pytest.fixture(scope="module", params=list(BODIES))
@@ -197,23 +191,6 @@ def test_a_label_starts_from_body_or_adapters_of_its_parent(body: str, fresh_hea
 # -- states --------------------------------------------------------------------------------------------------------
 
 
-class Cut(BaseException):
-    """The moment at which a training ends without a word."""
-
-
-class Quiet:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        from taxotext.progress import Silent
-
-        self.notes: list[str] = []
-        self.task = Silent().task
-
-    def note(self, sentence: str) -> None:
-        self.notes.append(sentence)
-
-
 @pytest.fixture
 def system(tiny_encoder: Path) -> Any:
     kind = find("htrans")
@@ -228,9 +205,9 @@ def test_states_are_those_of_the_encoder_and_are_computed_once(
     monkeypatch.setattr(states, "BLOCK", 7)
     texts = tiny_corpus().texts[:20]
     windows = system.windows(texts)
-    reporter = Quiet()
+    reporter = Notes()
     write_states(system, {"train": windows}, tmp_path, reporter)
-    assert any("States of the encoder" in note for note in reporter.notes)
+    assert any("States of the encoder" in note for note in reporter.sentences)
     found = np.load(states_file(tmp_path, "train"), mmap_mode="r")
     assert found.dtype == np.float16
     assert found.shape == (windows.tokens.offsets[-1], WIDTH)
@@ -244,27 +221,27 @@ def test_states_are_those_of_the_encoder_and_are_computed_once(
     write_states(system, {"train": windows}, tmp_path, reporter)
 
 
+def watched_starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """First documents of the blocks that are encoded from now on."""
+    encode, starts = states._encode, []
+
+    def watched(system: Any, windows: Any, start: int, stop: int) -> Any:
+        starts.append(start)
+        return encode(system, windows, start, stop)
+
+    monkeypatch.setattr(states, "_encode", watched)
+    return starts
+
+
 @pytest.mark.parametrize("damage", ["none", "more", "less", "other encoder"])
 def test_states_go_on_from_what_is_sure_and_from_nothing_else(
     damage: str, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(states, "BLOCK", 10)
     windows = {"train": system.windows(tiny_corpus().texts)}
-    write_states(system, windows, tmp_path / "whole", Quiet())
-    encode, starts = states._encode, []
-
-    def cut(system: Any, windows: Any, start: int, stop: int) -> Any:
-        if start == 30:
-            raise Cut
-        return encode(system, windows, start, stop)
-
-    def watched(system: Any, windows: Any, start: int, stop: int) -> Any:
-        starts.append(start)
-        return encode(system, windows, start, stop)
-
-    monkeypatch.setattr(states, "_encode", cut)
-    with pytest.raises(Cut):
-        write_states(system, windows, tmp_path / "cut", Quiet())
+    write_states(system, windows, tmp_path / "whole", Notes())
+    with cut_at(states, "_encode", when=lambda system, windows, start, stop: start == 30):
+        write_states(system, windows, tmp_path / "cut", Notes())
     path = states_file(tmp_path / "cut", "train")
     part = path.with_suffix(".part")
     assert not path.exists(), "a half file must not look like a whole one"
@@ -275,8 +252,8 @@ def test_states_go_on_from_what_is_sure_and_from_nothing_else(
         part.write_bytes(part.read_bytes()[:-100])
     elif damage == "other encoder":
         system.built.record["sha256"] = "another"
-    monkeypatch.setattr(states, "_encode", watched)
-    write_states(system, windows, tmp_path / "cut", Quiet())
+    starts = watched_starts(monkeypatch)
+    write_states(system, windows, tmp_path / "cut", Notes())
     assert starts == ([30, 40, 50] if damage in {"none", "more"} else [0, 10, 20, 30, 40, 50])
     assert path.read_bytes() == states_file(tmp_path / "whole", "train").read_bytes()
 
@@ -287,23 +264,14 @@ def test_a_training_that_is_cut_while_states_are_computed_goes_on_to_the_same_mo
     monkeypatch.setattr(states, "BLOCK", 25)
     values, corpus = settings(tiny_encoder, "pooling", training={"epochs": 1}), tiny_corpus()
     whole = Classifier("htrans", **values).fit(corpus, validation=corpus)
-    encode, starts = states._encode, []
-
-    def cut(system: Any, windows: Any, start: int, stop: int) -> Any:
-        starts.append(start)
-        if len(starts) == 3:
-            raise Cut
-        return encode(system, windows, start, stop)
-
-    monkeypatch.setattr(states, "_encode", cut)
-    with pytest.raises(Cut):
+    starts = watched_starts(monkeypatch)
+    with cut_at(states, "_encode", 3):
         Classifier("htrans", **values).fit(corpus, validation=corpus, run=RunFolder(tmp_path / "m.run", {}))
     run = RunFolder(tmp_path / "m.run", {}, resume=True)
     assert run.resumed
     resumed = Classifier("htrans", **values).fit(corpus, validation=corpus, run=run)
-    assert starts == [0, 25, 50, 50, 0, 25, 50]  # training documents, then validation documents
-    expected, found = whole.system.network.state_dict(), resumed.system.network.state_dict()  # type: ignore[attr-defined]
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert starts == [0, 25, 50, 0, 25, 50]  # training documents, then validation documents
+    check_same_model(resumed, whole)
 
 
 def test_an_encoder_that_changes_during_a_training_is_refused(tmp_path: Path) -> None:
@@ -321,14 +289,14 @@ def test_an_encoder_that_changes_during_a_training_is_refused(tmp_path: Path) ->
 def test_a_disk_without_room_is_found_out_before(system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
     with pytest.raises(ConfigError, match=r"need 0 MiB in .*body.name=lora"):
-        write_states(system, {"train": system.windows(tiny_corpus().texts)}, tmp_path, Quiet())
+        write_states(system, {"train": system.windows(tiny_corpus().texts)}, tmp_path, Notes())
 
 
 def test_an_encoder_that_answers_with_nan_is_named(system: Any, tmp_path: Path) -> None:
     with torch.no_grad():
         next(system.built.module.parameters()).fill_(float("nan"))
     with pytest.raises(DataError, match="answers with NaN"):
-        write_states(system, {"train": system.windows(tiny_corpus().texts)}, tmp_path, Quiet())
+        write_states(system, {"train": system.windows(tiny_corpus().texts)}, tmp_path, Notes())
 
 
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_mean"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,13 @@ import torch
 
 import taxotext
 from models.harness import all_scores, check_folder, check_system
-from releases import Notes
 from taxotext import Classifier, Corpus
 from taxotext.binary.networks import log_odds
 from taxotext.data.batches import make_batch
 from taxotext.errors import ModelFolderError
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
-from tiny import tiny_corpus, tiny_taxonomy
+from tiny import Notes, tiny_corpus, tiny_settings, tiny_taxonomy
 
 SYSTEMS = ("gru_att", "htrans")
 FILES = ("encoder.json", "tokenizer.json", "weights.safetensors", "class_weights.json", "fits.json")
@@ -30,23 +30,8 @@ FACTS = (
 ROOTS = ("animals", "food")
 
 
-def settings(**sections: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {"units": 8, "dropout": 0.1, "embedding_width": 12, "vocabulary": {"min_count": 1}},
-        "text": {"max_tokens": 32},
-        "weights": {"candidates": [1, 3, 9], "rungs": [1], "factor": 3},
-        "transfer": {"body_learning_rate": 1e-2},
-        "training": {"epochs": 12, "batch_size": 12, "learning_rate": 2e-2, "patience": 12},
-    }
-    for key, section in sections.items():
-        values[key] = {**values.get(key, {}), **section} if isinstance(section, dict) else section
-    return values
-
-
-def quick(**sections: Any) -> dict[str, Any]:
-    return settings(training={"epochs": 2}, **sections)
+settings = partial(tiny_settings, "htrans")  # those of gru_att too
+quick = partial(settings, training={"epochs": 2})
 
 
 def fitted(name: str, corpus: Corpus | None = None, **sections: Any) -> Classifier:

@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 
-from hierarchies import timeless, tiny_run, write_tiny_data
+from hierarchies import timeless, tiny_run
+from interrupted import cut_at
 from taxotext.api.runs import train_run
-from taxotext.binary.fits import Outcome, executors
+from taxotext.binary.fits import executors
 from taxotext.errors import TaxotextError
 from taxotext.progress import Silent
-
-
-class Kill(BaseException):
-    """The end of a process, as far as its files are concerned."""
 
 
 def cut(path: Path) -> None:
@@ -52,32 +49,11 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return write_tiny_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def whole(data: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The model of an undisturbed training."""
-    folder = tmp_path_factory.mktemp("whole") / "model"
-    train_run(tiny_run(data), folder, reporter=Silent())
-    return timeless(folder)
-
-
-@pytest.fixture(scope="module")
 def unfinished(data: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a training that was killed between the rungs of label 1."""
-    folder, original = tmp_path_factory.mktemp("unfinished"), executors.compute
-
-    def compute(key: str, request: Any) -> Outcome:
-        if key == "1.1.0":
-            raise Kill
-        return original(key, request)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executors, "compute", compute)
-        with pytest.raises(Kill):
-            train_run(tiny_run(data), folder / "model", reporter=Silent())
+    folder = tmp_path_factory.mktemp("unfinished")
+    with cut_at(executors, "compute", when=lambda key, request: key == "1.1.0"):
+        train_run(tiny_run(data), folder / "model", reporter=Silent())
     return folder / "model.run"
 
 
@@ -103,7 +79,7 @@ def test_a_damaged_file_is_named_and_the_advice_brings_the_training_to_its_end(
     files: str,
     harm: Callable[[Path], None],
     data: dict[str, str],
-    whole: dict[str, Any],
+    undisturbed: dict[str, Any],
     unfinished: Path,
     tmp_path: Path,
 ) -> None:
@@ -123,4 +99,4 @@ def test_a_damaged_file_is_named_and_the_advice_brings_the_training_to_its_end(
             follow(sentences[-1])
     assert sentences
     assert any(str(path) in sentences[0] for path in harmed)
-    assert timeless(output) == whole
+    assert timeless(output) == undisturbed

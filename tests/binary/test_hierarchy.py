@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from typing import Any
 import pytest
 
 import strange
-from hierarchies import arguments, done, environment, timeless, tiny_run, wait_for, workers_of, write_tiny_data
+from hierarchies import arguments, done, environment, timeless, tiny_run, wait_for, workers_of
+from interrupted import Cut, cut_at, full_disk
 from taxotext import load
 from taxotext.api.runs import train_run
 from taxotext.binary.fits import Outcome, executors
@@ -31,26 +31,6 @@ from taxotext.progress import Silent
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 TESTS = Path(strange.__file__).parent
 FITS, LABELS = 12, 4
-
-
-class Kill(BaseException):
-    """The end of a process, as far as its files are concerned."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return write_tiny_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def reference(data: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The model of an undisturbed training in this process."""
-    folder = tmp_path_factory.mktemp("reference") / "model"
-    train_run(tiny_run(data), folder, reporter=Silent())
-    found = timeless(folder)
-    assert sum(fit["fits"] for fit in found["fits.json"]) == FITS
-    assert not folder.with_name("model.run").exists()  # no log was written, nothing is left
-    return found
 
 
 @pytest.fixture
@@ -78,38 +58,22 @@ def resume(data: dict[str, str], output: Path, threads: int = 1) -> None:
 
 def test_a_death_at_any_write_is_made_good_by_resume(
     data: dict[str, str],
-    reference: dict[str, Any],
+    undisturbed: dict[str, Any],
     computed: list[str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Many deaths in a row, each right before or right after a file takes its place."""
-    rng = random.Random(7)
-    original, left = os.replace, 0
-
-    def replace(source: Any, target: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Kill
-        original(source, target)
-        if left == -1:
-            raise Kill
-
-    monkeypatch.setattr(folders.os, "replace", replace)
-    deaths, output = 0, tmp_path / "model"
+    rng, deaths, output = random.Random(7), 0, tmp_path / "model"
     while not output.exists():
-        left = rng.choice((0, 1, 2, 4, 7, 11)) + (1 if deaths else 20)
-        before = done(output)
-        try:
+        call, before = rng.choice((1, 2, 3, 5, 8, 12)) + (0 if deaths else 20), done(output)
+        with cut_at(folders.os, "replace", call, after=rng.random() < 0.5, may_end=True) as death:
             resume(data, output)
-        except Kill:
+        if death.came:
             deaths += 1
-            after = done(output)
-            assert before.items() <= after.items()
+            assert before.items() <= done(output).items()
         assert deaths < 400
     assert deaths >= 15
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
     # Nothing that is in the ledger is computed again; at most one computation is lost by a death.
     assert len(computed) <= FITS + deaths
     assert not (tmp_path / "model.run").exists()
@@ -117,7 +81,7 @@ def test_a_death_at_any_write_is_made_good_by_resume(
 
 @linux
 def test_kill_9_of_the_main_process_takes_its_workers_along_and_loses_nothing(
-    data: dict[str, str], reference: dict[str, Any], computed: list[str], tmp_path: Path
+    data: dict[str, str], undisturbed: dict[str, Any], computed: list[str], tmp_path: Path
 ) -> None:
     output = tmp_path / "model"
     words = [sys.executable, "-m", "taxotext", *arguments(tiny_run(data, 2), output)]
@@ -137,7 +101,7 @@ def test_kill_9_of_the_main_process_takes_its_workers_along_and_loses_nothing(
     resume(data, output)
     fits = [key for key in before if "." in key]
     assert len(computed) == FITS - len(fits)
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
 
 
 def heed_interrupts() -> None:
@@ -180,19 +144,11 @@ def test_an_interrupted_first_fit_is_kept(
     """Its state is worth going on from although no fit is done yet."""
     from taxotext.binary.fit import _Fit
 
-    original, output = _Fit.validate, tmp_path / "model"
-
-    def validate(fit: Any) -> Any:
-        if any((tmp_path / "model.run/checkpoints/fits").iterdir()):
-            raise KeyboardInterrupt
-        return original(fit)
-
+    output, fits = tmp_path / "model", tmp_path / "model.run/checkpoints/fits"
     values = tiny_run(data)
     values["weights"] = {"search": "grid", "candidates": [1.0, 5.0]}
-    with monkeypatch.context() as patch:
-        patch.setattr(_Fit, "validate", validate)
-        with pytest.raises(KeyboardInterrupt):
-            train_run(values, output, reporter=Silent())
+    with cut_at(_Fit, "validate", when=lambda fit: any(fits.iterdir()), error=KeyboardInterrupt):
+        train_run(values, output, reporter=Silent())
     assert done(output) == {}
     epochs: list[int] = []
     train_epoch = _Fit.train_epoch
@@ -204,9 +160,9 @@ def test_an_interrupted_first_fit_is_kept(
     monkeypatch.setattr(_Fit, "train_epoch", counted)
     train_run(values, output, resume=True, reporter=Silent())
     assert epochs == [1, *[0, 1] * (2 * LABELS - 1)]  # epoch 0 of the first fit was saved
-    fits = json.loads((output / "fits.json").read_text())
-    assert [fit["epochs"] for fit in fits] == [4] * LABELS  # it counts, although another process trained it
-    assert all(fit["seconds"] > 0 for fit in fits)
+    records = json.loads((output / "fits.json").read_text())
+    assert [record["epochs"] for record in records] == [4] * LABELS  # it counts, although another process trained it
+    assert all(record["seconds"] > 0 for record in records)
 
 
 # -- workers -------------------------------------------------------------------------------------------------------
@@ -214,7 +170,7 @@ def test_an_interrupted_first_fit_is_kept(
 
 @linux
 def test_two_processes_end_like_one_also_when_one_of_them_is_killed(
-    data: dict[str, str], reference: dict[str, Any], tmp_path: Path
+    data: dict[str, str], undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     output, killed = tmp_path / "model", []
 
@@ -229,13 +185,13 @@ def test_two_processes_end_like_one_also_when_one_of_them_is_killed(
     train_run(tiny_run(data, 2), output, reporter=Silent())
     killer.join()
     assert killed == [2]
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
     assert workers_of(os.getpid()) == []
 
 
 def test_workers_that_die_over_one_fit_end_with_a_sentence_and_what_is_done_is_kept(
     data: dict[str, str],
-    reference: dict[str, Any],
+    undisturbed: dict[str, Any],
     computed: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,21 +212,10 @@ def test_workers_that_die_over_one_fit_end_with_a_sentence_and_what_is_done_is_k
     assert not [key for key in before if key.startswith("2")]
     resume(data, output)
     assert len(computed) == FITS - len([key for key in before if "." in key])
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
 
 
 # -- full disks ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Files cannot grow beyond ``size`` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _while_computing(output: Path, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +276,7 @@ def test_a_full_disk_ends_with_a_sentence_and_loses_nothing(
     moment: Callable[..., None],
     file: str,
     data: dict[str, str],
-    reference: dict[str, Any],
+    undisturbed: dict[str, Any],
     computed: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -349,22 +294,22 @@ def test_a_full_disk_ends_with_a_sentence_and_loses_nothing(
     computed.clear()
     resume(data, output)
     assert len(computed) == FITS - len([key for key in before if "." in key])
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
 
 
 # -- one after the other -------------------------------------------------------------------------------------------
 
 
 def test_a_second_training_in_the_same_place_reads_its_own_data(
-    data: dict[str, str], reference: dict[str, Any], tmp_path: Path
+    data: dict[str, str], undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     """What fits share is kept in memory, and must be of this training."""
     output = tmp_path / "model"
     other = {**tiny_run(data), "seed": 4, "text": {"max_tokens": 8}, "weights": {"candidates": [1.0]}}
     train_run(other, output, reporter=Silent())
-    assert timeless(output)["weights.safetensors"] != reference["weights.safetensors"]
+    assert timeless(output)["weights.safetensors"] != undisturbed["weights.safetensors"]
     train_run(tiny_run(data), output, overwrite=True, reporter=Silent())
-    assert timeless(output) == reference
+    assert timeless(output) == undisturbed
 
 
 def test_resume_takes_over_what_may_change(data: dict[str, str], tmp_path: Path, computed: list[str]) -> None:
@@ -373,18 +318,15 @@ def test_resume_takes_over_what_may_change(data: dict[str, str], tmp_path: Path,
 
     from taxotext.binary import recipe as hierarchy
 
-    def stop(*_: Any, **__: Any) -> Any:
+    def look(*_: Any, **__: Any) -> None:
         seen.append(json.loads(facts.read_text())["settings"]["training"]["checkpoint_minutes"])
         (facts.parents[1] / "done").mkdir(exist_ok=True)
         (facts.parents[1] / "done/0.0.0.json").write_text("{}")
-        raise Kill
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hierarchy.FitPlan, "of", stop)
-        for minutes in (0, 7):
-            values["training"] = {**values["training"], "checkpoint_minutes": minutes}
-            with pytest.raises(Kill):
-                train_run(values, output, resume=True, reporter=Silent())
+    for minutes in (0, 7):
+        values["training"] = {**values["training"], "checkpoint_minutes": minutes}
+        with cut_at(hierarchy.FitPlan, "of", leave=look):
+            train_run(values, output, resume=True, reporter=Silent())
     assert seen == [0, 7]
 
 
@@ -396,7 +338,7 @@ def test_the_bar_of_a_resumed_training_starts_where_it_stopped(data: dict[str, s
         def advance(self, amount: int = 1) -> None:
             advanced.append(amount)
             if len(bars) == 1 and sum(advanced) >= 10:
-                raise Kill
+                raise Cut
 
         def show(self, **fields: float | str) -> None:
             pass
@@ -412,7 +354,7 @@ def test_the_bar_of_a_resumed_training_starts_where_it_stopped(data: dict[str, s
                     yield task
 
     output = tmp_path / "model"
-    with pytest.raises(Kill):
+    with pytest.raises(Cut):
         train_run(tiny_run(data), output, reporter=Bars())
     first = sum(advanced)
     advanced.clear()
@@ -422,19 +364,12 @@ def test_the_bar_of_a_resumed_training_starts_where_it_stopped(data: dict[str, s
     assert sum(advanced) == planned - first
 
 
-def test_seconds_of_a_training_count_those_before_it_was_interrupted(
-    data: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_seconds_of_a_training_count_those_before_it_was_interrupted(data: dict[str, str], tmp_path: Path) -> None:
     from taxotext.binary import recipe as hierarchy
 
-    def stop(*_: Any) -> Any:
-        raise Kill
-
     output, clock = tmp_path / "model", tmp_path / "model.run/checkpoints/clock.json"
-    with monkeypatch.context() as patched:
-        patched.setattr(hierarchy, "_assemble", stop)
-        with pytest.raises(Kill):
-            train_run(tiny_run(data), output, reporter=Silent())
+    with cut_at(hierarchy, "_assemble"):
+        train_run(tiny_run(data), output, reporter=Silent())
     assert json.loads(clock.read_text()) > 0
     clock.write_text("1000.0")
     resume(data, output)
@@ -453,13 +388,8 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     from taxotext.binary.fit import OUTPUT, _Fit
     from taxotext.binary.shared import read_shared
 
-    def stop(*_: Any, **__: Any) -> Any:
-        raise Kill
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hierarchy, "_assemble", stop)
-        with pytest.raises(Kill):
-            train_run(tiny_run(data), tmp_path / "model", reporter=Silent())
+    with cut_at(hierarchy, "_assemble"):
+        train_run(tiny_run(data), tmp_path / "model", reporter=Silent())
     checkpoints = tmp_path / "model.run/checkpoints"
     chosen = checkpoints / "chosen/1.safetensors"
     parent = load_file(chosen)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from command import SAMPLE, Command, Outcome, documents
+from interrupted import cut_at
 from taxotext import load
+from taxotext.api import runs
 
 
 @pytest.fixture(autouse=True)
@@ -98,20 +100,14 @@ def test_resume_of_a_finished_training_with_other_settings_is_a_mistake(command:
     )
 
 
-def interrupt(seed: int = 13) -> None:
-    """A run folder as a killed training leaves it."""
-    from taxotext.api.runs import identity, parse_run, read_data
-    from taxotext.training import RunFolder
-
-    values = {"model": "linear", "data": {"train": "train.jsonl"}, "seed": seed}
-    config = parse_run(values, "test")
-    assert config.chosen is not None
-    corpus, _ = read_data(config.data, "test")
-    RunFolder(Path("model.run"), identity(config.chosen, corpus, None))
+def interrupt(command: Command) -> None:
+    """Leave the run folder of a killed training."""
+    with cut_at(runs, "save_folder"):
+        train(command)
 
 
 def test_an_interrupted_training_is_not_forgotten(command: Command) -> None:
-    interrupt()
+    interrupt(command)
     train(command).refused(
         "model.run: holds an interrupted training. Continue with --resume, or start over with --overwrite"
     )
@@ -120,7 +116,7 @@ def test_an_interrupted_training_is_not_forgotten(command: Command) -> None:
 
 
 def test_an_interrupted_training_is_resumed_with_its_own_settings_only(command: Command) -> None:
-    interrupt()
+    interrupt(command)
     train(command, "--resume", "seed=2").refused(
         "model.run: the interrupted training was another one", "settings.seed: 13 then, 2 now"
     )

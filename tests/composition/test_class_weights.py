@@ -23,7 +23,7 @@ from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
-from tiny import tiny_corpus, tiny_taxonomy
+from tiny import tiny_corpus, tiny_fit, tiny_taxonomy
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 WEIGHTS = {label: float(weight) for weight, label in enumerate(tiny_taxonomy().ids, start=1)}
@@ -37,19 +37,6 @@ def written(path: Path, content: Any) -> Path:
 
 def weights_of(classifier: Any) -> list[float]:
     return [float(weight) for weight in classifier.system.network.head.criterion.positive_weight]
-
-
-def fitted(name: str, loss: dict[str, Any], corpus: Corpus | None = None, **sections: Any) -> Any:
-    documents = tiny_corpus() if corpus is None else corpus
-    values: dict[str, Any] = {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {"embedding_width": 8, "vocabulary": {"min_count": 1}},
-        "training": {"epochs": 1},
-        "loss": loss,
-        **sections,
-    }
-    return Classifier(name, **values).fit(documents, validation=documents)
 
 
 def test_the_loss_is_weighted_as_by_hand(tmp_path: Path) -> None:
@@ -111,7 +98,7 @@ def test_what_holds_no_weights_is_named(content: Any, sentence: str, tmp_path: P
     elif content is not None:
         written(path, content)
     with pytest.raises(ConfigError, match=rf"(?s)loss\.weights_from: .*{sentence}"):
-        fitted("kim_cnn", {"weights_from": str(path)})
+        tiny_fit("kim_cnn", loss={"weights_from": str(path)})
 
 
 @pytest.mark.parametrize(
@@ -141,7 +128,7 @@ def test_weights_of_binary_models_train_the_model_of_all_labels_and_stay_in_its_
     ).fit(corpus, validation=corpus)
     binary.save(tmp_path / "binary")
     chosen = json.loads((tmp_path / "binary/class_weights.json").read_text())["weights"]
-    multi = fitted("gru_att_multi", {"weights_from": str(tmp_path / "binary")}, preset="paper")
+    multi = tiny_fit("gru_att_multi", loss={"weights_from": str(tmp_path / "binary")}, preset="paper")
     assert weights_of(multi) == list(chosen.values())
     assert multi.settings_().loss.scale == "mean", "the preset was lost"
     assert multi.settings_().training.monitor == "weighted_f1"
@@ -167,8 +154,8 @@ def test_weights_of_binary_models_train_the_model_of_all_labels_and_stay_in_its_
 def test_weights_change_what_is_learned(tmp_path: Path) -> None:
     path = written(tmp_path / "w.json", {"format": 1, "weights": dict.fromkeys(WEIGHTS, 20.0)})
     text = ["the house again"]
-    plain, heavy = fitted("kim_cnn", {}), fitted("kim_cnn", {"weights_from": str(path)})
-    same = fitted("kim_cnn", {"positive_weight": 20.0})
+    plain, heavy = tiny_fit("kim_cnn"), tiny_fit("kim_cnn", loss={"weights_from": str(path)})
+    same = tiny_fit("kim_cnn", loss={"positive_weight": 20.0})
     assert (heavy.predict_proba(text) > plain.predict_proba(text)).all()
     assert np.array_equal(heavy.predict_proba(text), same.predict_proba(text))
     assert plain.system.network.head.criterion.positive_weight is None

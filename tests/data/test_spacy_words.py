@@ -18,7 +18,7 @@ from taxotext.data import spacy_words
 from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.tokens import SPACY, TextTokenizer
 from taxotext.errors import ConfigError, MissingExtraError, ModelFolderError
-from tiny import tiny_corpus
+from tiny import tiny_corpus, tiny_fit
 
 TEXT = "Don't re-read  the U.S. e-mail,\n\nit's at www.example.org!"
 WORDS = ["Do", "n't", "re", "-", "read", "the", "U.S.", "e", "-", "mail", ",", "it", "'s", "at", "www.example.org", "!"]
@@ -32,13 +32,7 @@ def english() -> SpacyWords:
 
 
 def fitted(**vocabulary: Any) -> Any:
-    corpus = tiny_corpus()
-    return Classifier(
-        "kim_cnn",
-        runtime={"device": "cpu", "precision": "float32", "threads": 1},
-        encoder={"filters": 8, "embedding_width": 8, "vocabulary": {"min_count": 1, "tokens": "spacy", **vocabulary}},
-        training={"epochs": 1},
-    ).fit(corpus, validation=corpus)
+    return tiny_fit("kim_cnn", encoder={"vocabulary": {"min_count": 1, "tokens": "spacy", **vocabulary}})
 
 
 def test_words_are_those_of_spacy_without_white_space(english: SpacyWords) -> None:

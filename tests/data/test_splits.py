@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -213,11 +212,9 @@ def test_impossible_folds_and_groups_get_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("name", ["reuters21578-apte90", "tibkat-gnd-en"])
-def test_real_corpora_are_stratified_in_seconds(name: str, real_data: Callable[[str], Path]) -> None:
+def test_real_corpora_are_stratified(name: str, real_data: Callable[[str], Path]) -> None:
     corpus = read_corpus(real_data(name) / "train.jsonl.gz")
-    started = time.process_time()
     parts = split_stratified(corpus.targets, THREE, 0)
-    assert time.process_time() - started < 10
     check_partition(parts, len(corpus))
     total = np.asarray(corpus.targets.sum(axis=0))
     frequent = total >= 20

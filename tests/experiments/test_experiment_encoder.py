@@ -19,7 +19,7 @@ from tiny import tiny_settings
 
 @pytest.fixture
 def given(tiny_encoder: Path) -> dict[str, Any]:
-    settings = tiny_settings(tiny_encoder, training={"epochs": 4, "checkpoint_minutes": 0})
+    settings = tiny_settings("bert", tiny_encoder, training={"epochs": 4, "checkpoint_minutes": 0})
     settings.pop("seed")
     settings["runtime"].pop("threads")
     return {"systems": {"bert": {"model": "bert", "settings": settings}}, "baseline": None, "seeds": [3]}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from interrupted import full_disk
 from taxotext.cli.output import lines_to
 from taxotext.data import Corpus, write_corpus
 from taxotext.errors import TaxotextError
@@ -185,22 +183,11 @@ def test_every_writer_syncs_removes_leftovers_and_gives_the_rights_of_a_new_file
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
-@contextmanager
-def full_disk(size: int = 100_000) -> Iterator[None]:
-    """Files of this process cannot grow beyond ``size`` bytes; Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, write: object) -> None:
     path = tmp_path / "file.jsonl"
     path.write_text("old")
-    with full_disk(), pytest.raises((TaxotextError, OSError)):
+    with full_disk(100_000), pytest.raises((TaxotextError, OSError)):
         write(path)  # type: ignore[operator]
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.jsonl"]
@@ -211,7 +198,7 @@ def test_a_full_disk_is_an_error_of_the_system_for_arrays_too(tmp_path: Path) ->
 
     path = tmp_path / "weights.safetensors"
     arrays = {"x": np.zeros(100_000)}
-    with full_disk(), pytest.raises(OSError, match="is the disk full") as caught:
+    with full_disk(100_000), pytest.raises(OSError, match="is the disk full") as caught:
         write_atomically(path, lambda temporary: save_file(arrays, temporary))
     assert caught.value.filename == str(path)
     assert os.listdir(tmp_path) == []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 import taxotext
+from interrupted import check_same_model, cut_at_batch
 from taxotext import Classifier, Corpus
 from tiny import tiny_corpus
 
@@ -168,10 +169,6 @@ def check_determinism(name: str, settings: Mapping[str, Any], folder: Path, *, s
         assert weights(4) != first, "the seed has no effect"
 
 
-class _Cut(BaseException):
-    """The moment at which a training ends without a word."""
-
-
 def check_resume(name: str, settings: Mapping[str, Any], folder: Path) -> None:
     """A training that is cut twice, once within and once between epochs, ends with the weights of an undisturbed one.
 
@@ -180,34 +177,17 @@ def check_resume(name: str, settings: Mapping[str, Any], folder: Path) -> None:
         settings: with a batch size of 12 and three epochs: fifteen batches.
         folder: temporary.
     """
-    import pytest
-    import torch
-
     from taxotext.training import RunFolder
-    from taxotext.training.module import TextModule
 
     corpus = tiny_corpus()
     validation = corpus.subset(range(0, 60, 3))
     values = {**settings, "training": {**settings["training"], "checkpoint_minutes": 0}}
 
-    def fit(run: RunFolder | None = None) -> Any:
+    def fit(run: RunFolder | None = None) -> Classifier:
         return Classifier(name, **values).fit(corpus, validation=validation, run=run)
 
     whole = fit()
-    step = TextModule.training_step
     for batch in (7, 10, 13):
-
-        def training_step(self: Any, tensors: Any, index: int, batch: int = batch) -> Any:
-            if index == batch:
-                raise _Cut
-            return step(self, tensors, index)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(TextModule, "training_step", training_step)
-            with pytest.raises(_Cut):
-                fit(RunFolder(folder / "m.run", {}, resume=True))
-    resumed = fit(RunFolder(folder / "m.run", {}, resume=True))
-    expected, found = whole.system.network.state_dict(), resumed.system.network.state_dict()
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
-    assert resumed.manifest.metrics == whole.manifest.metrics
+        with cut_at_batch(batch):
+            fit(RunFolder(folder / "m.run", {}, resume=True))
+    check_same_model(fit(RunFolder(folder / "m.run", {}, resume=True)), whole)

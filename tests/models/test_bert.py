@@ -23,7 +23,7 @@ FACTS = ("encoder_source", "encoder_sha256")
 def fitted(folder: Path, /, corpus: Any = None, **sections: Any) -> Classifier:
     sections.setdefault("training", {"epochs": 1})
     corpus = tiny_corpus() if corpus is None else corpus
-    return Classifier("bert", **tiny_settings(folder, **sections)).fit(corpus, validation=corpus)
+    return Classifier("bert", **tiny_settings("bert", folder, **sections)).fit(corpus, validation=corpus)
 
 
 def head_rows(classifier: Classifier) -> np.ndarray:
@@ -34,11 +34,11 @@ def test_bert_keeps_the_contract_of_all_systems(tiny_encoder: Path, tmp_path: Pa
     source = Path(shutil.copytree(tiny_encoder, tmp_path / "source"))
     classifier = check_system(
         "bert",
-        tiny_settings(source, training={"epochs": 45, "patience": 45}),
+        tiny_settings("bert", source, training={"epochs": 45, "patience": 45}),
         tmp_path,
         files=FILES,
         facts=FACTS,
-        few=tiny_settings(source, training={"epochs": 1}),
+        few=tiny_settings("bert", source, training={"epochs": 1}),
         source=source,
     )
     found = classifier.system.facts()
@@ -112,7 +112,7 @@ def test_recursive_regularisation_leaves_a_flat_label_set_alone(tiny_encoder: Pa
     texts, labels = ["cat", "dog", "cat dog", "house"] * 3, [["c"], ["d"], ["c", "d"], ["c"]] * 3
     scores = []
     for recursive in (0.0, 5.0):
-        settings = tiny_settings(tiny_encoder, training={"epochs": 1, "recursive": recursive})
+        settings = tiny_settings("bert", tiny_encoder, training={"epochs": 1, "recursive": recursive})
         scores.append(Classifier("bert", **settings).fit(texts, labels).predict_proba(texts))
     assert np.array_equal(scores[0], scores[1])
 
@@ -138,7 +138,7 @@ def test_documents_of_weight_zero_teach_nothing(tiny_encoder: Path) -> None:
     weights[::2] = 0
     taught = tiny_corpus(count=24, weights=list(weights))
     shown, hidden = np.flatnonzero(weights), np.flatnonzero(weights == 0)
-    settings = tiny_settings(tiny_encoder, training={"epochs": 40, "patience": 40, "batch_size": 8})
+    settings = tiny_settings("bert", tiny_encoder, training={"epochs": 40, "patience": 40, "batch_size": 8})
     classifier = Classifier("bert", **settings).fit(taught, validation=corpus.subset(shown))
     assert classifier.evaluate(corpus.subset(shown))["micro_f1"] > 0.95
     assert classifier.evaluate(corpus.subset(hidden))["micro_f1"] < 0.9
@@ -186,7 +186,7 @@ def test_the_head_starts_from_the_log_odds_of_the_labels(tiny_encoder: Path) -> 
 
     corpus = tiny_corpus()
     kind = find("bert")
-    system: Any = kind(parse_settings(kind.Settings, tiny_settings(tiny_encoder)), corpus.taxonomy)
+    system: Any = kind(parse_settings(kind.Settings, tiny_settings("bert", tiny_encoder)), corpus.taxonomy)
     with pytest.raises(RuntimeError, match="not built yet"):
         _ = system.network
     system.build(corpus)

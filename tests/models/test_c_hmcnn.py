@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,18 +19,6 @@ FACTS = (
     "embeddings_sha256",
     "embeddings_coverage",
 )
-ENCODER = {"name": "kim_cnn", "filters": 16, "embedding_width": 16, "vocabulary": {"min_count": 1}}
-
-
-def settings(**training: Any) -> dict[str, Any]:
-    values = {"epochs": 30, "batch_size": 12, "learning_rate": 1e-2, "head_learning_rate": 1e-2, "patience": 30}
-    return {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": ENCODER,
-        "text": {"max_tokens": 32},
-        "training": {**values, **training},
-    }
 
 
 def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> None:
@@ -39,11 +26,11 @@ def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> N
     assert (np.asarray(corpus.taxonomy.edge_index[1].tolist()) == corpus.taxonomy.index("fish")).sum() == 2
     classifier = check_system(
         "c_hmcnn",
-        settings(),
+        tiny_settings("c_hmcnn"),
         tmp_path,
         files=("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors"),
         facts=FACTS,
-        few=settings(epochs=1),
+        few=tiny_settings("c_hmcnn", training={"epochs": 1}),
     )
     parents, children = classifier.taxonomy.edge_index
     scores = classifier.predict_proba(corpus.texts)
@@ -60,11 +47,11 @@ def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> N
 
 
 def test_a_training_of_c_hmcnn_resumes(tmp_path: Path) -> None:
-    check_resume("c_hmcnn", settings(epochs=3), tmp_path)
+    check_resume("c_hmcnn", tiny_settings("c_hmcnn", training={"epochs": 3}), tmp_path)
 
 
 def test_any_encoder_does(tiny_encoder: Path) -> None:
-    values = {**tiny_settings(tiny_encoder), "training": {"epochs": 1}}
+    values = {**tiny_settings("c_hmcnn", tiny_encoder), "training": {"epochs": 1}}
     corpus = tiny_corpus()
     classifier = Classifier("c_hmcnn", **values).fit(corpus, validation=corpus)
     assert classifier.system.settings.loss.name == "max_constraint"
@@ -75,7 +62,7 @@ def test_a_flat_label_set_trains_as_with_binary_cross_entropy() -> None:
     texts = ["cat", "dog", "cat dog", "rain"] * 6
     corpus = Corpus.from_lists(texts, [["c"], ["d"], ["c", "d"], []] * 6)
     losses = [
-        Classifier("c_hmcnn", **settings(epochs=2), loss={"name": name})
+        Classifier("c_hmcnn", **tiny_settings("c_hmcnn", training={"epochs": 2}, loss={"name": name}))
         .fit(corpus, validation=corpus)
         .manifest.metrics["history"][-1]["loss"]
         for name in ("max_constraint", "bce")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from models.harness import all_scores, check_folder, check_resume, check_system
 from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.registry import find
-from tiny import tiny_corpus
+from tiny import tiny_corpus, tiny_fit, tiny_settings
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = (
@@ -24,36 +25,8 @@ FACTS = (
 )
 
 
-def settings(**sections: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {
-            "vertices": 24,
-            "neighbours": 6,
-            "embedding_width": 16,
-            "vocabulary": {"min_count": 1},
-            "hidden": [32, 24],
-            "dropout": 0.0,
-        },
-        "text": {"max_tokens": 32},
-        "training": {
-            "epochs": 30,
-            "batch_size": 12,
-            "learning_rate": 5e-3,
-            "head_learning_rate": 5e-3,
-            "patience": 30,
-        },
-    }
-    for key, section in sections.items():
-        values[key] = {**values.get(key, {}), **section} if isinstance(section, dict) else section
-    return values
-
-
-def fitted(**sections: Any) -> Any:
-    sections.setdefault("training", {"epochs": 1})
-    corpus = tiny_corpus()
-    return Classifier("dgcnn", **settings(**sections)).fit(corpus, validation=corpus)
+settings = partial(tiny_settings, "dgcnn")
+fitted: Any = partial(tiny_fit, "dgcnn")
 
 
 def test_dgcnn_keeps_the_contract_of_all_systems(tmp_path: Path) -> None:

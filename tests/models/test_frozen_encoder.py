@@ -21,7 +21,7 @@ TRAINING = {"epochs": 60, "batch_size": 12, "head_learning_rate": 3e-2, "patienc
 
 
 def settings(source: Path, head: str = "linear", **training: Any) -> dict[str, Any]:
-    values: dict[str, Any] = tiny_settings(source, training={**TRAINING, **training})
+    values: dict[str, Any] = tiny_settings("bert", source, training={**TRAINING, **training})
     values["encoder"] = {**values["encoder"], "trainable": False}
     values["head"] = {"name": head, "dropout": 0.0}
     return values

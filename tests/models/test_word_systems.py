@@ -18,7 +18,7 @@ from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.registry import find
 from taxotext.nn.encoders import vectors as word_vectors
 from taxotext.nn.encoders.vectors import first_vectors, principal_components
-from tiny import WORDS, tiny_corpus, tiny_words
+from tiny import WORDS, tiny_corpus, tiny_fit, tiny_settings, tiny_words
 
 SYSTEMS = ("textcnn", "kim_cnn", "gru_att_multi")
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -26,37 +26,6 @@ FACTS = (
     *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
     "embeddings_coverage",
 )
-SMALL: dict[str, dict[str, Any]] = {
-    "textcnn": {"filters": 24, "kernel": 3, "hidden": 24},
-    "kim_cnn": {"filters": 16},
-    "gru_att_multi": {"units": 12, "dropout": 0.1},
-}
-
-
-def settings(name: str, /, **sections: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {**SMALL[name], "embedding_width": 16, "vocabulary": {"min_count": 1}},
-        "text": {"max_tokens": 32},
-        "head": {"dropout": 0.1},
-        "training": {
-            "epochs": 30,
-            "batch_size": 12,
-            "learning_rate": 1e-2,
-            "head_learning_rate": 1e-2,
-            "patience": 30,
-        },
-    }
-    for key, section in sections.items():
-        values[key] = {**values.get(key, {}), **section} if isinstance(section, dict) else section
-    return values
-
-
-def fitted(name: str, /, **sections: Any) -> Classifier:
-    sections.setdefault("training", {"epochs": 1})
-    corpus = tiny_corpus()
-    return Classifier(name, **settings(name, **sections)).fit(corpus, validation=corpus)
 
 
 def embedding(classifier: Classifier) -> torch.nn.Embedding:
@@ -67,7 +36,7 @@ def embedding(classifier: Classifier) -> torch.nn.Embedding:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_systems_over_words_keep_the_contract_of_all_systems(name: str, tmp_path: Path) -> None:
     classifier = check_system(
-        name, settings(name), tmp_path, files=FILES, facts=FACTS, few=settings(name, training={"epochs": 1})
+        name, tiny_settings(name), tmp_path, files=FILES, facts=FACTS, few=tiny_settings(name, training={"epochs": 1})
     )
     facts = classifier.system.facts()
     assert facts["vocabulary"] == len(tiny_words()) + 2
@@ -76,20 +45,20 @@ def test_systems_over_words_keep_the_contract_of_all_systems(name: str, tmp_path
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_cut_training_goes_on_to_the_same_model(name: str, tmp_path: Path) -> None:
-    check_resume(name, settings(name, training={"epochs": 3, "averaging": "swa"}), tmp_path)
+    check_resume(name, tiny_settings(name, training={"epochs": 3, "averaging": "swa"}), tmp_path)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_max"])
 def test_long_texts_are_read_in_every_mode(name: str, mode: str, tmp_path: Path) -> None:
-    classifier = fitted(name, text={"max_tokens": 8, "long_text": mode, "max_chunks": 3})
+    classifier = tiny_fit(name, text={"max_tokens": 8, "long_text": mode, "max_chunks": 3})
     check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_last_batch_of_one_document_trains(name: str) -> None:
     corpus = tiny_corpus(count=13)
-    values = settings(name, training={"epochs": 1, "batch_size": 12})
+    values = tiny_settings(name, training={"epochs": 1, "batch_size": 12})
     Classifier(name, **values).fit(corpus, validation=corpus)
 
 
@@ -114,10 +83,7 @@ def test_the_presets_of_the_papers_set_what_the_papers_say() -> None:
 
 def test_parts_of_other_systems_can_be_chosen(tiny_encoder: Path) -> None:
     corpus = tiny_corpus()
-    values = settings("kim_cnn", encoder={"name": "transformer", "source": str(tiny_encoder)})
-    for key in ("filters", "embedding_width", "vocabulary"):
-        del values["encoder"][key]
-    values["training"]["epochs"] = 1
+    values = tiny_settings("kim_cnn", tiny_encoder, training={"epochs": 1})
     classifier = Classifier("kim_cnn", **values).fit(corpus, validation=corpus)
     assert classifier.system.facts()["encoder_source"] == str(tiny_encoder)
 
@@ -127,7 +93,7 @@ def test_parts_of_other_systems_can_be_chosen(tiny_encoder: Path) -> None:
 
 def test_the_vocabulary_comes_from_the_training_texts_alone(tmp_path: Path) -> None:
     texts, labels = ["cat cat purrs", "dog dog barks"] * 8, [["c"], ["d"]] * 8
-    values = settings("kim_cnn", training={"epochs": 1})
+    values = tiny_settings("kim_cnn", training={"epochs": 1})
     classifier = Classifier("kim_cnn", **values).fit(texts, labels, validation=(["zebra zebra cat"], [["c"]]))
     tokenizer: TextTokenizer = classifier.system.tokenizer  # type: ignore[attr-defined]
     assert set(tokenizer.vocabulary) == {"[PAD]", "[UNK]", "cat", "purrs", "dog", "barks"}
@@ -140,7 +106,7 @@ def test_the_vocabulary_comes_from_the_training_texts_alone(tmp_path: Path) -> N
 
 def test_rare_words_and_those_beyond_the_size_are_unknown() -> None:
     texts, labels = ["cat cat cat dog dog owl, ."] * 3 + ["Rare"], [["c"]] * 4
-    base = settings("kim_cnn", training={"epochs": 1})
+    base = tiny_settings("kim_cnn", training={"epochs": 1})
 
     def words(**vocabulary: Any) -> set[str]:
         values = {**base, "encoder": {**base["encoder"], "vocabulary": vocabulary}}
@@ -174,7 +140,7 @@ def glove(tmp_path: Path) -> Path:
 def test_vectors_of_a_file_are_taken_and_recorded(glove: Path, tmp_path: Path) -> None:
     import hashlib
 
-    values = settings("gru_att_multi", training={"epochs": 1})
+    values = tiny_settings("gru_att_multi", training={"epochs": 1})
     values["encoder"].update(embeddings=str(glove), embedding_width=None, train_embeddings=False, embedding_scale=None)
     corpus = tiny_corpus()
     classifier = Classifier("gru_att_multi", **values).fit(corpus, validation=corpus)
@@ -204,7 +170,7 @@ def test_pretrained_vectors_are_brought_to_a_scale_that_a_recurrent_network_lear
 ) -> None:
     tables = {}
     for scale in (None, 0.5):
-        values = settings("gru_att_multi", training={"epochs": 1})
+        values = tiny_settings("gru_att_multi", training={"epochs": 1})
         values["encoder"].update(embedding_scale=scale, embedding_width=None, train_embeddings=False)
         values["encoder"]["embeddings"] = str(glove) if choice == "GLOVE" else choice
         corpus = tiny_corpus()
@@ -218,17 +184,14 @@ def test_pretrained_vectors_are_brought_to_a_scale_that_a_recurrent_network_lear
 def test_vectors_that_are_all_zeros_stay_so(tmp_path: Path) -> None:
     (tmp_path / "zeros.txt").write_text("".join(f"{word} 0 0\n" for word in tiny_words()), encoding="utf-8")
     encoder = {"embeddings": str(tmp_path / "zeros.txt"), "embedding_width": None, "train_embeddings": False}
-    assert not embedding(fitted("gru_att_multi", encoder=encoder)).weight.any()
+    assert not embedding(tiny_fit("gru_att_multi", encoder=encoder)).weight.any()
 
 
 def test_frozen_vectors_stay_and_others_are_trained_with_the_smaller_rate(glove: Path) -> None:
     moved = {}
     for train in (False, True):
-        encoder = {**SMALL["kim_cnn"], "embeddings": str(glove), "train_embeddings": train, "embedding_width": None}
-        values = settings("kim_cnn", training={"epochs": 2, "learning_rate": 1e-4})
-        values["encoder"] = {**encoder, "vocabulary": {"min_count": 1}}
-        corpus = tiny_corpus()
-        classifier = Classifier("kim_cnn", **values).fit(corpus, validation=corpus)
+        encoder = {"embeddings": str(glove), "train_embeddings": train, "embedding_width": None}
+        classifier = tiny_fit("kim_cnn", encoder=encoder, training={"epochs": 2, "learning_rate": 1e-4})
         system: Any = classifier.system
         place = system.tokenizer.vocabulary.index("cat")
         line = next(line for line in glove.read_text().splitlines() if line.startswith("cat "))
@@ -237,7 +200,7 @@ def test_frozen_vectors_stay_and_others_are_trained_with_the_smaller_rate(glove:
         assert system.pretrained_parameters() == {"encoder.embedding.weight"}
     assert moved[False] < 1e-6
     assert 1e-5 < moved[True] < 0.005, "ten steps of 1e-4"
-    assert fitted("kim_cnn").system.pretrained_parameters() == set()  # type: ignore[attr-defined]
+    assert tiny_fit("kim_cnn").system.pretrained_parameters() == set()  # type: ignore[attr-defined]
 
 
 def test_the_user_is_told_how_many_words_have_a_vector(glove: Path) -> None:
@@ -272,7 +235,7 @@ def test_word_vectors_that_do_not_fit_are_named(
     places = {"GLOVE": glove, "EMPTY": tmp_path / "empty.txt", "BAD": tmp_path / "bad.txt"}
     given = {**encoder, "embeddings": str(places.get(encoder["embeddings"], encoder["embeddings"]))}
     with pytest.raises(kind, match=sentence):
-        fitted("kim_cnn", encoder={"embedding_width": None, **given})
+        tiny_fit("kim_cnn", encoder={"embedding_width": None, **given})
 
 
 @pytest.fixture
@@ -307,7 +270,7 @@ def test_vectors_of_the_encoder_are_means_over_pieces_along_principal_components
     assert found.record["embeddings_coverage"] == 0.8
     torch.set_rng_state(state)
     assert np.array_equal(first_vectors("encoder", 3, tokenizer, []).matrix, found.matrix)
-    classifier = fitted("kim_cnn", encoder={"embeddings": "encoder", "embedding_width": 8})
+    classifier = tiny_fit("kim_cnn", encoder={"embeddings": "encoder", "embedding_width": 8})
     check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
     assert classifier.system.facts()["embeddings"] == "input embeddings of tiny-bert"
 
@@ -331,7 +294,7 @@ def test_random_vectors_are_bounded_and_padding_is_zero() -> None:
 
 
 def test_a_record_that_describes_no_vectors_is_refused(tmp_path: Path) -> None:
-    fitted("kim_cnn").save(tmp_path / "m")
+    tiny_fit("kim_cnn").save(tmp_path / "m")
     path = tmp_path / "m/encoder.json"
     record = json.loads(path.read_text())
     for width in (None, "16", 0, True):
@@ -348,7 +311,7 @@ def test_a_record_that_describes_no_vectors_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loss", ["focal", "asymmetric", "zlpr"])
 def test_every_loss_learns_the_tiny_corpus(loss: str) -> None:
-    classifier = fitted("kim_cnn", loss={"name": loss}, training={"epochs": 20})
+    classifier = tiny_fit("kim_cnn", loss={"name": loss}, training={"epochs": 20})
     if loss == "asymmetric":  # it makes little of negatives, so that its scores are too high as they are
         classifier.tune()
     assert classifier.evaluate(tiny_corpus())["micro_f1"] > 0.95

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import taxotext
+from interrupted import cut_at
 from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
@@ -135,10 +136,6 @@ def test_an_empty_folder_is_filled(first: Classifier, tmp_path: Path) -> None:
     assert taxotext.load(tmp_path / "model").predict(["cat"]) == first.predict(["cat"])
 
 
-class Cut(BaseException):
-    """The moment at which a process ends without a word."""
-
-
 def leave_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed process cleans nothing up."""
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -158,18 +155,9 @@ def test_a_replacement_that_is_cut_off_leaves_the_old_model_or_the_new_one(
     model = tmp_path / "model"
     first.save(model)
     with pytest.MonkeyPatch.context() as patch:
-        done, rename = [0], os.rename
-
-        def cut(*arguments: Any) -> None:
-            if done[0] == renames:
-                raise Cut
-            done[0] += 1
-            rename(*arguments)
-
-        patch.setattr(os, "rename", cut)
         patch.setattr(os, "getpid", dead_process)
         leave_everything(patch)
-        with pytest.raises(Cut):
+        with cut_at(os, "rename", renames + 1):
             second.save(model, overwrite=True)
     assert model.exists() == (renames != 1)
     assert loss_of(model) == ("logistic" if renames == 2 else "squared_hinge")
@@ -194,8 +182,7 @@ def test_a_save_that_is_cut_off_leaves_no_model_and_the_next_save_cleans_up(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "getpid", dead_process)
         leave_everything(patch)
-        patch.setattr(type(first.system), "save_parts", lambda *_: (_ for _ in ()).throw(Cut))
-        with pytest.raises(Cut):
+        with cut_at(type(first.system), "save_parts"):
             first.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
     assert [name.rpartition(".")[2] for name in hidden(tmp_path)] == ["tmp"]

@@ -37,7 +37,16 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "tests")]
 
-from hierarchies import arguments, done, environment, timeless, wait_for, workers_of  # noqa: E402
+from hierarchies import (  # noqa: E402
+    arguments,
+    done,
+    environment,
+    timeless,
+    tiny_run,
+    wait_for,
+    workers_of,
+    write_tiny_data,
+)
 
 LIMIT = 600.0
 """Seconds that one command may take."""
@@ -237,24 +246,10 @@ def _kill(process: int) -> None:
 
 
 def _values(folder: Path) -> dict[str, Any]:
-    from taxotext.data import write_jsonl
-    from taxotext.labels import write_taxonomy
     from tiny import tiny_corpus
 
-    corpus = tiny_corpus()
-    write_jsonl(corpus, folder / "train.jsonl")
-    write_jsonl(corpus.subset(range(0, len(corpus), 2)), folder / "validation.jsonl")
-    write_taxonomy(corpus.taxonomy, folder / "taxonomy.tsv")
     return {
-        "model": "htrans",
-        "seed": 3,
-        "data": {
-            "train": folder / "train.jsonl",
-            "validation": folder / "validation.jsonl",
-            "taxonomy": folder / "taxonomy.tsv",
-        },
-        "runtime": {"device": "cpu", "precision": "float32"},
-        "text": {"max_tokens": 16},
+        **tiny_run(write_tiny_data(folder, tiny_corpus())),
         "encoder": {"units": 4, "embedding_width": 8},
         "weights": {"candidates": [1, 2, 5, 10, 30], "rungs": [2]},
         "training": {"epochs": 4, "batch_size": 16, "checkpoint_minutes": 0},

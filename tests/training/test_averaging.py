@@ -13,7 +13,7 @@ from models.harness import check_resume
 from taxotext import Classifier
 from taxotext.training import callbacks, gradient
 from taxotext.training.averaging import WeightAverage, refresh_norms
-from tiny import tiny_corpus, tiny_settings
+from tiny import tiny_corpus, tiny_fit, tiny_settings
 
 
 def test_the_mean_of_weights_is_running_and_stands_in_for_them() -> None:
@@ -86,7 +86,7 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
 def test_from_its_start_on_the_mean_is_validated_and_kept(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, judged = watched(monkeypatch, [0.1, 0.2, 0.3, 0.5, 0.4])
     training = {"epochs": 5, "averaging": "swa", "averaging_start": 0.4, "schedule": "constant"}
-    classifier = fit("bert", tiny_settings(tiny_encoder, training=training))
+    classifier = fit("bert", tiny_settings("bert", tiny_encoder, training=training))
     for name in raw[0]:
         assert torch.equal(judged[1][name], raw[1][name])
         for epoch in (2, 3, 4):  # the third to the fifth epoch
@@ -101,7 +101,7 @@ def test_from_its_start_on_the_mean_is_validated_and_kept(tiny_encoder: Path, mo
 def test_patience_counts_from_the_start_of_averaging(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, judged = watched(monkeypatch, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     training = {"epochs": 8, "averaging": "swa", "averaging_start": 0.5, "patience": 2}
-    classifier = fit("bert", tiny_settings(tiny_encoder, training=training))
+    classifier = fit("bert", tiny_settings("bert", tiny_encoder, training=training))
     assert len(judged) == 6  # epochs 5 and 6 were the first of the mean, and no better
     assert classifier.manifest.metrics["selected"] == "epoch 1 of 6 by validation micro_f1"
 
@@ -109,7 +109,7 @@ def test_patience_counts_from_the_start_of_averaging(tiny_encoder: Path, monkeyp
 def test_without_averaging_nothing_changes(tiny_encoder: Path) -> None:
     states = []
     for training in ({"epochs": 2}, {"epochs": 2, "averaging": "swa", "averaging_start": 0.5}):
-        classifier = fit("bert", tiny_settings(tiny_encoder, training=training))
+        classifier = fit("bert", tiny_settings("bert", tiny_encoder, training=training))
         states.append(classifier.system.network.state_dict())  # type: ignore[attr-defined]
     # The mean of one epoch is that epoch.
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
@@ -117,12 +117,7 @@ def test_without_averaging_nothing_changes(tiny_encoder: Path) -> None:
 
 def test_statistics_of_batch_normalisation_are_those_of_the_mean_weights() -> None:
     corpus = tiny_corpus()
-    values = {
-        "encoder": {"filters": 8, "hidden": 8, "embedding_width": 8, "vocabulary": {"min_count": 1}},
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "training": {"epochs": 1, "batch_size": 60},
-    }
-    system: Any = Classifier("textcnn", **values).fit(corpus, validation=corpus).system
+    system: Any = tiny_fit("textcnn", training={"batch_size": 60}).system
     windows, runtime = system.windows(corpus.texts), system.runtime()
     norm = system.network.encoder.norm
     seen: list[torch.Tensor] = []
@@ -142,4 +137,4 @@ def test_statistics_of_batch_normalisation_are_those_of_the_mean_weights() -> No
 
 def test_a_cut_training_goes_on_to_the_same_mean(tiny_encoder: Path, tmp_path: Path) -> None:
     training = {"epochs": 3, "averaging": "swa", "averaging_start": 0.3, "learning_rate": 4e-3}
-    check_resume("bert", tiny_settings(tiny_encoder, training=training), tmp_path)
+    check_resume("bert", tiny_settings("bert", tiny_encoder, training=training), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from interrupted import Moment, check_same_model, cut_at, cut_at_batch
 from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import temporary_of
@@ -25,7 +27,7 @@ from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
 def fit(encoder: Path, run: RunFolder | None = None, **sections: Any) -> Classifier:
     corpus = tiny_corpus()
     validation = corpus.subset(range(0, 60, 3))
-    return Classifier("bert", **tiny_settings(encoder, **sections)).fit(corpus, validation=validation, run=run)
+    return Classifier("bert", **tiny_settings("bert", encoder, **sections)).fit(corpus, validation=validation, run=run)
 
 
 def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
@@ -124,7 +126,7 @@ def test_few_labels_are_enough(labels: int, tiny_encoder: Path) -> None:
     texts = [f"cat {'dog' if position % 2 else 'trout'}" for position in range(12)]
     names = ["cats", "dogs", "fish"][:labels]
     sets = [[names[position % labels]] for position in range(12)]
-    classifier = Classifier("bert", **tiny_settings(tiny_encoder, training={"epochs": 1})).fit(texts, sets)
+    classifier = Classifier("bert", **tiny_settings("bert", tiny_encoder, training={"epochs": 1})).fit(texts, sets)
     assert classifier.predict_proba(texts).shape == (12, labels)
     assert 0 <= classifier.evaluate(texts, sets)["p@5"] <= 1
 
@@ -185,7 +187,7 @@ def test_clipping_bounds_the_norm_of_the_gradient(still_encoder: Path, monkeypat
 
 def test_no_documents_to_train_or_to_validate_on_are_refused(tiny_encoder: Path) -> None:
     corpus = tiny_corpus()
-    classifier = Classifier("bert", **tiny_settings(tiny_encoder))
+    classifier = Classifier("bert", **tiny_settings("bert", tiny_encoder))
     with pytest.raises(DataError, match="bert needs training and validation documents; one of the two is empty"):
         classifier.fit(corpus, validation=corpus.subset([]))
 
@@ -216,94 +218,28 @@ PLAIN: dict[str, Any] = {"epochs": 4, "batch_size": 12, "learning_rate": 4e-3, "
 ACCUMULATED: dict[str, Any] = {**PLAIN, "learning_rate": 8e-3, "accumulate": 2, "schedule": "cosine"}
 
 
-class Cut(BaseException):
-    """The moment at which a training ends without a word."""
+def while_writing_the_checkpoint() -> AbstractContextManager[Moment]:
+    def half_a_file(self: Any, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        mine = temporary_of(Path(path))
+        mine.with_name(mine.name.replace(f".{os.getpid()}.", ".999999999.")).write_bytes(b"half")
+
+    return cut_at(AtomicCheckpoints, "save_checkpoint", 7, leave=half_a_file)
 
 
-def at_batch(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    step = TextModule.training_step
-
-    def training_step(self: Any, tensors: Any, index: int) -> Any:
-        if index == batch:
-            raise Cut
-        return step(self, tensors, index)
-
-    monkeypatch.setattr(TextModule, "training_step", training_step)
+def behind_an_epoch() -> AbstractContextManager[Moment]:
+    return cut_at(EpochCallback, "on_train_batch_end", when=lambda *arguments: arguments[-1] == 9, after=True)
 
 
-def while_writing_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = {"times": 0}
-
-    def save(self: Any, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        written["times"] += 1
-        if written["times"] == 7:
-            mine = temporary_of(Path(path))
-            mine.with_name(mine.name.replace(f".{os.getpid()}.", ".999999999.")).write_bytes(b"half")
-            raise Cut
-        original(self, checkpoint, path, storage_options)
-
-    original = AtomicCheckpoints.save_checkpoint
-    monkeypatch.setattr(AtomicCheckpoints, "save_checkpoint", save)
-
-
-def while_validating(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = gradient.validator
-
-    def validator(*arguments: Any) -> Any:
-        validate, times = make(*arguments), [0]
-
-        def cut() -> Any:
-            times[0] += 1
-            if times[0] == 2:
-                raise Cut
-            return validate()
-
-        return cut
-
-    monkeypatch.setattr(gradient, "validator", validator)
-
-
-def between_best_and_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    save = callbacks.save_weights
-    times = [0]
-
-    def cut(network: Any, path: Path) -> None:
-        save(network, path)
-        times[0] += 1
-        if times[0] == 2:
-            raise Cut
-
-    monkeypatch.setattr(callbacks, "save_weights", cut)
-
-
-def behind_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    end = EpochCallback.on_train_batch_end
-
-    def cut(self: Any, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        end(self, trainer, module, outputs, batch, batch_idx)
-        if batch_idx == 9:
-            raise Cut
-
-    monkeypatch.setattr(EpochCallback, "on_train_batch_end", cut)
-
-
-def behind_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(network: Any, path: Path) -> None:
-        raise Cut
-
-    monkeypatch.setattr(network, "load_weights", cut)
-
-
-MOMENTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "in the first batch": lambda patch: at_batch(patch, 0),
-    "in a batch": lambda patch: at_batch(patch, 8),
-    "in the first batch of an epoch": lambda patch: at_batch(patch, 10),
-    "in the last batch": lambda patch: at_batch(patch, 19),
+MOMENTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "in the first batch": lambda: cut_at_batch(0),
+    "in a batch": lambda: cut_at_batch(8),
+    "in the first batch of an epoch": lambda: cut_at_batch(10),
+    "in the last batch": lambda: cut_at_batch(19),
     "while the checkpoint is written": while_writing_the_checkpoint,
-    "in validation": while_validating,
-    "between best and last": between_best_and_last,
+    "in validation": lambda: cut_at(gradient, "Evaluation", 2),
+    "between best and last": lambda: cut_at(callbacks, "save_weights", 2, after=True),
     "right behind an epoch": behind_an_epoch,
-    "behind the last batch": behind_the_last_batch,
+    "behind the last batch": lambda: cut_at(network, "load_weights"),
 }
 
 
@@ -312,26 +248,16 @@ def undisturbed(tiny_encoder: Path) -> dict[str, Classifier]:
     return {"plain": fit(tiny_encoder, training=PLAIN), "accumulated": fit(tiny_encoder, training=ACCUMULATED)}
 
 
-def check_same(resumed: Classifier, whole: Classifier) -> None:
-    assert equal(weights(resumed), weights(whole))
-    assert resumed.manifest.metrics == whole.manifest.metrics
-    assert resumed.manifest.held_out is not None
-    assert whole.manifest.held_out is not None
-    assert np.array_equal(resumed.manifest.held_out.scores.toarray(), whole.manifest.held_out.scores.toarray())
-
-
 @pytest.mark.parametrize("kind", ["plain", "accumulated"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_cut_training_goes_on_to_the_same_model(
     moment: str, kind: str, tiny_encoder: Path, tmp_path: Path, undisturbed: dict[str, Classifier]
 ) -> None:
     training = {**(PLAIN if kind == "plain" else ACCUMULATED), "checkpoint_minutes": 0}
-    with pytest.MonkeyPatch.context() as patch:
-        MOMENTS[moment](patch)
-        with pytest.raises(Cut):
-            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    with MOMENTS[moment]():
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
     resumed = fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
-    check_same(resumed, undisturbed[kind])
+    check_same_model(resumed, undisturbed[kind])
 
 
 def test_a_training_cut_again_and_again_goes_on_to_the_same_model(
@@ -339,21 +265,17 @@ def test_a_training_cut_again_and_again_goes_on_to_the_same_model(
 ) -> None:
     training = {**PLAIN, "checkpoint_minutes": 0}
     for batch in (3, 5, 11, 12, 18):
-        with pytest.MonkeyPatch.context() as patch:
-            at_batch(patch, batch)
-            with pytest.raises(Cut):
-                fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
-    check_same(
+        with cut_at_batch(batch):
+            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training)
+    check_same_model(
         fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed["plain"]
     )
 
 
 def test_a_resumed_training_does_not_start_again(tiny_encoder: Path, tmp_path: Path) -> None:
     training = {**PLAIN, "checkpoint_minutes": 0}
-    with pytest.MonkeyPatch.context() as patch:
-        at_batch(patch, 8)
-        with pytest.raises(Cut):
-            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    with cut_at_batch(8):
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         step = TextModule.training_step
@@ -369,13 +291,11 @@ def test_early_stopping_survives_a_cut(tiny_encoder: Path, tmp_path: Path, monke
     scores = [0.5, 0.4, 0.3, 0.9, 0.9, 0.9]
     scripted(monkeypatch, scores)
     whole = fit(tiny_encoder, training=training)
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch, scores)
-        at_batch(patch, 12)  # two epochs are over
-        with pytest.raises(Cut):
-            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
+    scripted(monkeypatch, scores)
+    with cut_at_batch(12):  # two epochs are over
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
     scripted(monkeypatch, scores[2:])
-    check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), whole)
+    check_same_model(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), whole)
     assert whole.manifest.metrics["selected"] == "epoch 1 of 3 by validation micro_f1"
 
 
@@ -397,7 +317,9 @@ def test_an_interrupt_saves_and_stops_behind_the_batch(
             fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=training)
     assert isinstance(caught.value, Terminated) == (number == "SIGTERM")
     assert (tmp_path / "m.run/checkpoints/last.ckpt").is_file()
-    check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind])
+    check_same_model(
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}, resume=True), training=training), undisturbed[kind]
+    )
 
 
 def test_an_interrupt_in_the_last_batch_loses_nothing(
@@ -412,14 +334,12 @@ def test_an_interrupt_in_the_last_batch_loses_nothing(
                 signal.raise_signal(signal.SIGINT)
 
         patch.setattr(EpochCallback, "_end_epoch", end_epoch)
-        check_same(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=PLAIN), undisturbed["plain"])
+        check_same_model(fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training=PLAIN), undisturbed["plain"])
 
 
 def test_checkpoints_hold_tensors_and_plain_values_only(tiny_encoder: Path, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        at_batch(patch, 8)
-        with pytest.raises(Cut):
-            fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training={**PLAIN, "checkpoint_minutes": 0})
+    with cut_at_batch(8):
+        fit(tiny_encoder, RunFolder(tmp_path / "m.run", {}), training={**PLAIN, "checkpoint_minutes": 0})
     found = torch.load(tmp_path / "m.run/checkpoints/last.ckpt", weights_only=True)
     assert found["global_step"] == 8
     assert sorted(path.name for path in (tmp_path / "m.run/checkpoints").iterdir()) == ["best.safetensors", "last.ckpt"]

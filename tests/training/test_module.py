@@ -24,7 +24,7 @@ from tiny import tiny_corpus, tiny_settings
 def system(tiny_encoder: Path) -> Any:
     corpus = tiny_corpus()
     kind = find("bert")
-    built: Any = kind(parse_settings(kind.Settings, tiny_settings(tiny_encoder)), corpus.taxonomy)
+    built: Any = kind(parse_settings(kind.Settings, tiny_settings("bert", tiny_encoder)), corpus.taxonomy)
     built.build(corpus)
     return built
 

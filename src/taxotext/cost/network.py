@@ -47,10 +47,11 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
     if network is None:
         return found
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     found.append(
         Need(
-            f"{parameters:,} weights, their gradients and the moments of AdamW",
-            (16 if on_device else 12) * parameters,  # on the CPU the weights themselves are there already
+            f"{trained:,} weights, their gradients and the moments of AdamW",
+            12 * trained + (4 * parameters if on_device else 0),  # on the CPU the weights themselves are there already
             "take a smaller encoder (encoder.source), or fewer labels",
             "always",
             on_device,
@@ -61,7 +62,7 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
         # Once as the tokenizer gives them, once as windows.
         found.append(Need(f"about {tokens:,} token ids", 8 * tokens, "lower runtime.tokens_in_memory"))
     left = activations(network, int(training.batch_size * windows), width, system.runtime().bf16)
-    if left:
+    if left and not system.frozen:
         found.append(
             Need(
                 f"activations of a batch of {training.batch_size} documents of {width} tokens",
