@@ -283,7 +283,7 @@ def test_a_lost_model_is_fitted_again(values: dict[str, Any], undisturbed: tuple
 
 def test_only_the_same_search_is_resumed(values: dict[str, Any], tmp_path: Path) -> None:
     small(values, tmp_path / "found", trials=1)
-    with pytest.raises(ModelFolderError, match=r"holds a search already\. Go on with --resume"):
+    with pytest.raises(ModelFolderError, match=r"holds a search already\. Continue with --resume"):
         small(values, tmp_path / "found", trials=1)
     with pytest.raises(ConfigError) as error:
         small({**values, "seed": 4}, tmp_path / "found", metric="p@1", resume=True)
