@@ -6,7 +6,7 @@
 
 Each start runs in a process of its own, each step in this one. The least of the times counts, since other work on the
 machine only adds to it; the exit status is 1 where one takes longer than its limit. Steps on real corpora are left out
-where the corpus is not in the folder ``--data``. ``tests/test_architecture.py`` checks that nothing heavy is imported.
+where the corpus is not in the folder ``--data``. That starting imports nothing heavy is checked by the tests.
 """
 
 from __future__ import annotations

@@ -197,8 +197,13 @@ def same_ends(result: Any, folder: Path, undisturbed: tuple[Any, Path]) -> None:
     assert sorted(os.listdir(folder)) == sorted(os.listdir(there))
 
 
-@pytest.mark.parametrize("at", [1, 3])
-@pytest.mark.parametrize("where", ["fit_system", "save_folder", "write_text_atomically", "keep", "kept", "forget_run"])
+@pytest.mark.parametrize(
+    ("where", "at"),
+    [
+        *[(where, at) for where in ("fit_system", "write_text_atomically", "keep", "kept") for at in (1, 3)],
+        *[("save_folder", 1), ("forget_run", 2)],
+    ],
+)
 def test_a_search_that_is_cut_off_ends_as_if_nothing_had_happened(
     where: str, at: int, values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path
 ) -> None:

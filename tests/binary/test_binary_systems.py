@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ FACTS = (
     *("embeddings_coverage", "embedding_tables"),
 )
 ROOTS = ("animals", "food")
+ONE_WEIGHT: dict[str, Any] = {"candidates": [3]}
 
 
 settings = partial(tiny_settings, "htrans")  # those of gru_att too
@@ -37,6 +38,12 @@ quick = partial(settings, training={"epochs": 2})
 def fitted(name: str, corpus: Corpus | None = None, **sections: Any) -> Classifier:
     documents = tiny_corpus() if corpus is None else corpus
     return Classifier(name, **quick(**sections)).fit(documents, validation=documents)
+
+
+@cache
+def plain(name: str, **text: Any) -> Classifier:
+    """A fitted system for many tests, which leave it as it is."""
+    return fitted(name, text=text)
 
 
 def fits(classifier: Classifier) -> dict[str, dict[str, Any]]:
@@ -52,21 +59,23 @@ def own(classifier: Classifier, label: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_binary_systems_keep_the_contract_of_all_systems(name: str, tmp_path: Path) -> None:
     able = settings(weights={"candidates": [1, 3]}, training={"epochs": 20})
-    classifier = check_system(name, able, tmp_path, files=FILES, facts=FACTS, few=quick(), overfits=0.95)
+    few = settings(weights=ONE_WEIGHT, training={"epochs": 1})
+    classifier = check_system(name, able, tmp_path, files=FILES, facts=FACTS, few=few, overfits=0.95)
     # Word vectors of the roots only where they are frozen below, else one table a label.
     assert classifier.system.facts()["embedding_tables"] == (2 if name == "htrans" else 7)
 
 
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_max", "chunk_mean"])
 def test_long_texts_are_read_in_every_mode(mode: str, tmp_path: Path) -> None:
-    classifier = fitted("htrans", text={"max_tokens": 8, "long_text": mode, "max_chunks": 3})
+    text = {"max_tokens": 8, "long_text": mode, "max_chunks": 3}
+    classifier = fitted("htrans", weights=ONE_WEIGHT, text=text)
     check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)  # labels that share word vectors, and labels with their own
 @pytest.mark.parametrize("windows", [1, 3, 8])
 def test_all_labels_together_answer_as_one_by_one(name: str, windows: int) -> None:
-    classifier = fitted(name, text={"max_tokens": 8, "long_text": "chunk_mean"})
+    classifier = plain(name, max_tokens=8, long_text="chunk_mean")
     system: Any = classifier.system
     texts = [*tiny_corpus().texts[: windows - 1], "", "cat barks trout " * 20][:windows]
     batch = make_batch(system.windows(texts), np.arange(len(texts)), system.tokenizer.pad_id)
@@ -79,7 +88,7 @@ def test_all_labels_together_answer_as_one_by_one(name: str, windows: int) -> No
 
 
 def test_labels_are_computed_together_while_windows_and_units_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier: Any = fitted("htrans")
+    classifier: Any = plain("htrans")
     networks = classifier.system.network
     units = networks.encoder.forwards.hidden_size
     monkeypatch.setattr("taxotext.nn.label_networks.STACKED_SIZE", 2 * units**2)
@@ -93,7 +102,7 @@ def test_labels_are_computed_together_while_windows_and_units_are_few(monkeypatc
 
 
 def test_few_labels_at_a_time_answer_as_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = fitted("gru_att")
+    classifier = plain("gru_att")
     texts = tiny_corpus().texts[:3]
     expected = all_scores(classifier, texts)
     monkeypatch.setattr("taxotext.nn.label_networks.STACKED_NUMBERS", 1)
@@ -103,7 +112,7 @@ def test_few_labels_at_a_time_answer_as_all_together(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["fits.json", "encoder.json"])
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[]", "[{}]", "3"])
 def test_damaged_facts_of_a_model_are_named(name: str, content: str | None, tmp_path: Path) -> None:
-    fitted("htrans").save(tmp_path / "model")
+    plain("htrans").save(tmp_path / "model")
     path = tmp_path / "model" / name
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(ModelFolderError, match=rf"{name}: .*save the model again"):
@@ -114,7 +123,7 @@ def test_damaged_facts_of_a_model_are_named(name: str, content: str | None, tmp_
 
 
 def test_a_label_inherits_from_a_parent_and_a_root_from_nobody() -> None:
-    found = fits(fitted("htrans"))
+    found = fits(plain("htrans"))
     ids = tiny_taxonomy().ids
     parents = {label: None if fit["parent"] is None else ids[fit["parent"]] for label, fit in found.items()}
     assert parents["animals"] is None
@@ -129,8 +138,10 @@ def test_a_label_inherits_from_a_parent_and_a_root_from_nobody() -> None:
 
 
 def test_without_transfer_no_label_has_a_parent() -> None:
-    assert {fit["parent"] for fit in fits(fitted("gru_att")).values()} == {None}
-    assert {fit["parent"] for fit in fits(fitted("htrans", transfer={"enabled": False})).values()} == {None}
+    assert {fit["parent"] for fit in fits(plain("gru_att")).values()} == {None}
+    assert {
+        fit["parent"] for fit in fits(fitted("htrans", weights=ONE_WEIGHT, transfer={"enabled": False})).values()
+    } == {None}
 
 
 def test_a_fit_starts_from_what_its_parent_ended_with() -> None:
@@ -152,8 +163,9 @@ def test_a_fit_starts_from_what_its_parent_ended_with() -> None:
 
 
 def test_word_vectors_below_the_top_are_trained_only_when_not_frozen() -> None:
-    assert fitted("htrans", transfer={"freeze_embeddings": False}).system.facts()["embedding_tables"] == 7
-    untrained = fitted("htrans", encoder={"train_embeddings": False})
+    unfrozen = fitted("htrans", weights=ONE_WEIGHT, transfer={"freeze_embeddings": False})
+    assert unfrozen.system.facts()["embedding_tables"] == 7
+    untrained = fitted("htrans", weights=ONE_WEIGHT, encoder={"train_embeddings": False})
     assert untrained.system.facts()["embedding_tables"] == 1
 
 
@@ -171,7 +183,7 @@ def test_the_output_starts_at_the_weighted_odds() -> None:
 
 
 def test_the_chosen_weights_are_written_and_are_candidates(tmp_path: Path) -> None:
-    classifier = fitted("gru_att")
+    classifier = plain("gru_att")
     classifier.save(tmp_path / "m")
     content = json.loads((tmp_path / "m" / "class_weights.json").read_text(encoding="utf-8"))
     assert content["format"] == 1
@@ -181,19 +193,18 @@ def test_the_chosen_weights_are_written_and_are_candidates(tmp_path: Path) -> No
 
 
 def test_a_grid_trains_every_weight_to_its_end_and_halving_only_the_best() -> None:
-    grid = fits(
-        Classifier("gru_att", **settings(weights={"search": "grid"}, training={"epochs": 4, "patience": 9})).fit(
-            tiny_corpus(), validation=tiny_corpus()
+    corpus, weights, training = tiny_corpus(), {"candidates": [1, 3]}, {"epochs": 3, "patience": 9}
+    grid, halving = (
+        fits(
+            Classifier("gru_att", **settings(weights={**weights, "search": search}, training=training)).fit(
+                corpus, validation=corpus
+            )
         )
+        for search in ("grid", "halving")
     )
-    halving = fits(
-        Classifier("gru_att", **settings(training={"epochs": 4, "patience": 9})).fit(
-            tiny_corpus(), validation=tiny_corpus()
-        )
-    )
-    assert {fit["epochs"] for fit in grid.values()} == {12}  # 3 weights, 4 epochs each
-    assert {fit["epochs"] for fit in halving.values()} == {6}  # 3 weights once, one of them 3 epochs more
-    assert {fit["fits"] for fit in halving.values()} == {4}
+    assert {fit["epochs"] for fit in grid.values()} == {6}  # 2 weights, 3 epochs each
+    assert {fit["epochs"] for fit in halving.values()} == {4}  # 2 weights once, one of them 2 epochs more
+    assert {fit["fits"] for fit in halving.values()} == {3}
     # What goes on from a rung is what would have been trained in one go.
     same = [label for label in grid if grid[label]["weight"] == halving[label]["weight"]]
     assert same
@@ -218,7 +229,7 @@ def test_basic_has_one_weight_and_the_paper_its_grid() -> None:
 
 
 def test_separate_splits_train_and_leave_the_validation_documents_to_the_thresholds() -> None:
-    values = settings(training={"epochs": 2, "split": "own"})
+    values = settings(weights=ONE_WEIGHT, training={"epochs": 1, "split": "own"})
     classifier = Classifier("htrans", **values).fit(tiny_corpus(), validation=tiny_corpus(20, seed=8))
     assert classifier.manifest.held_out is not None
     assert classifier.manifest.held_out.gold.shape[0] == 20
@@ -280,7 +291,7 @@ def test_a_halving_without_rungs_is_called_a_grid(weights: dict[str, Any], epoch
 
 
 def test_half_precision_halves_the_folder_and_hardly_moves_the_scores(tmp_path: Path) -> None:
-    whole, half = fitted("htrans"), fitted("htrans", storage="float16")
+    whole, half = plain("htrans"), fitted("htrans", storage="float16")
     whole.save(tmp_path / "whole")
     half.save(tmp_path / "half")
     sizes = [(tmp_path / which / "weights.safetensors").stat().st_size for which in ("whole", "half")]
@@ -292,7 +303,7 @@ def test_half_precision_halves_the_folder_and_hardly_moves_the_scores(tmp_path: 
 def test_weights_of_another_shape_are_refused_with_their_names(tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
-    fitted("htrans").save(tmp_path / "m")
+    plain("htrans").save(tmp_path / "m")
     path = tmp_path / "m" / "weights.safetensors"
     stored = load_file(path)
     stored["labels.head.output.bias"] = stored["labels.head.output.bias"][:3]
