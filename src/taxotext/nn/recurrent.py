@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 
-def both_directions(forwards: nn.GRU, backwards: nn.GRU, vectors: Tensor, mask: Tensor) -> Tensor:
+def both_directions(forwards: nn.RNNBase, backwards: nn.RNNBase, vectors: Tensor, mask: Tensor) -> Tensor:
     """States of two networks of one layer, the second one reading from the last word to the first.
 
     Two networks of one direction each and not one of both: padding must not be read before the last word, and packed
     sequences are many times slower on a CPU.
 
     Args:
-        forwards, backwards: of one width, ``batch_first``.
+        forwards, backwards: GRU or LSTM of one width, ``batch_first``.
         vectors: (W, T, D).
         mask: (W, T), True on words; padding comes after them.
 

@@ -1,0 +1,123 @@
+"""The head over label sequences: its loss and its scores."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from taxotext.nn.batch import Targets
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.heads import Head, HeadScores
+from taxotext.nn.sequence.beam import Sequences, beam_search, exact_search
+from taxotext.nn.sequence.decoder import LabelDecoder, Memory, State
+from taxotext.nn.sequence.order import TaxonomyOrder
+
+
+class SequenceHead(Head):
+    """Predicts the labels of a document one after the other, until the end is the best continuation.
+
+    Loss, for the gold labels l_1 .. l_n of a document in the order of ``order`` and l_{n+1} = EOS:
+
+        −Σ_t ln p(l_t | l_1 .. l_{t-1})    mean over documents ("per_document") or over all steps ("per_token")
+
+    The scores are max_t p_t(l) over the steps of the best sequence (paper 003, Algorithm 2); the label sets are those
+    of the best sequence itself. A document without labels is the sequence EOS.
+
+    Args:
+        decoder: the block.
+        order: (N,) int64, the labels in the order in which gold labels are put; a buffer.
+        counts: (N,) int64, training documents of each label; a buffer, kept with the order that may come from it.
+        longest: labels of a predicted sequence at most.
+        beams: of the search; None: exact.
+        per: what the loss is a mean of.
+        sampling: share of the steps in training that read the label the model itself thinks best (scheduled sampling).
+        skip: tokens at the start of each window that are not attended to.
+        taxonomy: what may follow what in prediction; None: everything.
+    """
+
+    order: Tensor
+    counts: Tensor
+
+    def __init__(
+        self,
+        decoder: LabelDecoder,
+        order: Tensor,
+        counts: Tensor,
+        *,
+        longest: int,
+        beams: int | None,
+        per: Literal["document", "token"] = "document",
+        sampling: float = 0.0,
+        skip: int = 0,
+        taxonomy: TaxonomyOrder | None = None,
+    ) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.register_buffer("order", order)
+        self.register_buffer("counts", counts)
+        self.longest, self.beams, self.per, self.sampling, self.skip = longest, beams, per, sampling, skip
+        self.taxonomy = taxonomy
+
+    def sequences(self, targets: Targets) -> Tensor:
+        """Gold labels in the order of the head, then EOS: int64 (B, S), padded with -1."""
+        place = torch.empty_like(self.order)
+        place[self.order] = torch.arange(len(place), device=place.device)  # (N,)
+        rows = targets.rows  # (P,)
+        by_place = torch.argsort(rows * targets.labels + place[targets.indices])  # rows stay together
+        counts = targets.offsets.diff()  # (B,)
+        found = targets.indices.new_full((len(targets), int(counts.max()) + 1), -1)
+        column = torch.arange(len(rows), device=rows.device) - targets.offsets[:-1][rows]
+        found[rows, column] = targets.indices[by_place]
+        found[torch.arange(len(targets), device=rows.device), counts] = self.decoder.end
+        return found
+
+    def log_likelihood(self, features: TextFeatures, sequences: Tensor) -> Tensor:
+        """Log-probability of each step of given sequences (teacher forcing).
+
+        Args:
+            features: of B documents.
+            sequences: (B, S) as :meth:`sequences` gives them.
+
+        Returns:
+            (B, S) float32, 0 on padding.
+        """
+        decoder = self.decoder
+        memory, state = decoder.start(features, self.skip)
+        emitted = torch.zeros(len(sequences), 1, decoder.end + 1, dtype=torch.bool, device=sequences.device)
+        previous = torch.full((len(sequences), 1), decoder.begin, device=sequences.device)
+        steps = []
+        for gold in sequences.clamp(min=0).T.unsqueeze(-1):  # (B, 1) each; padding as label 0, which counts nowhere
+            found, state = decoder.step(memory, state, previous, emitted)
+            steps.append(found.gather(2, gold.unsqueeze(-1)).flatten())
+            emitted = emitted.scatter(2, gold.unsqueeze(-1), True)  # not in place: the gradient needs the old one
+            emitted[..., decoder.end] = False
+            previous = gold
+            if self.training and self.sampling:
+                own = found.detach()[..., : decoder.end].argmax(-1)
+                previous = torch.where(torch.rand(own.shape, device=own.device) < self.sampling, own, gold)
+        return torch.stack(steps, 1) * (sequences >= 0)
+
+    def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
+        """Return the loss of B documents."""
+        sequences = self.sequences(targets)
+        lost = -self.log_likelihood(features, sequences).sum(1)  # (B,)
+        weights = torch.ones_like(lost) if targets.weights is None else targets.weights
+        divisor = weights if self.per == "document" else weights * (sequences >= 0).sum(1)
+        return (lost * weights).sum() / divisor.sum().clamp(min=1e-9)
+
+    def search(self, features: TextFeatures) -> Sequences:
+        """Return the best sequence of each document."""
+        memory, state = self.decoder.start(features, self.skip)
+        return self._search(memory, state)
+
+    def _search(self, memory: Memory, state: State) -> Sequences:
+        if self.beams is None:
+            return exact_search(self.decoder, memory, state, longest=self.longest, order=self.taxonomy)
+        return beam_search(self.decoder, memory, state, beams=self.beams, longest=self.longest, order=self.taxonomy)
+
+    def scores(self, features: TextFeatures) -> HeadScores:
+        """Return max_t p_t, (B, N), and the labels of the best sequence."""
+        found = self.search(features)
+        return HeadScores(found.pooled, sets=found.labels)
