@@ -182,6 +182,10 @@ class HeadSettings(Settings):
     """Whether the head computes its loss itself; False: it has one logit for each label and takes a loss part."""
     name: str = Field("", description="kind of head")
 
+    def scored(self, labels: int) -> int:
+        """How many numbers the head makes for a document, about, of so many labels: what a batch holds in memory."""
+        return labels
+
 
 class LinearHeadSettings(HeadSettings):
     """Dropout and one linear layer."""

@@ -24,10 +24,11 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
     training = settings.training
     batch = f"training.batch_size (now {training.batch_size}) and raise training.accumulate in return"
     on_device = _on_device(settings)
-    batch_scores = 4 * training.batch_size * labels
+    scored = settings.head.scored(labels)
+    batch_scores = 4 * training.batch_size * scored
     found = [
         Need(
-            f"scores and targets of a batch of {training.batch_size} documents for {labels:,} labels",
+            f"scores and targets of a batch of {training.batch_size} documents for {scored:,} labels",
             5 * batch_scores,
             f"lower {batch}",
             "training",
@@ -38,8 +39,8 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
         block = min(len(validation), together)
         found.append(
             Need(
-                f"scores of {block:,} validation documents at a time for {labels:,} labels",
-                4 * labels * block,
+                f"scores of {block:,} validation documents at a time for {scored:,} labels",
+                4 * scored * block,
                 f"give fewer than {block:,} validation documents (data.validation, validation.fraction)",
                 "scoring",
             )

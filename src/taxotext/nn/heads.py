@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,13 @@ class Head(nn.Module, ABC):
     def metrics(self) -> dict[str, float]:
         """Named numbers of the training since the last call, for history, logs and progress (candidate recall ...)."""
         return {}
+
+    def counts(self) -> dict[str, float]:
+        """What :meth:`metrics` is computed from; checkpoints keep it, so that a resumed epoch has the same metrics."""
+        return {}
+
+    def restore_counts(self, counts: Mapping[str, float]) -> None:
+        """Go on from the :meth:`counts` of a checkpoint."""
 
 
 class LogitHead(Head):

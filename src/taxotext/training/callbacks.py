@@ -101,6 +101,7 @@ class EpochCallback(pl.Callback):
             "best_epoch": self.best_epoch,
             "loss_sum": float(self._loss_sum),
             "seconds": self.seconds,
+            "head": head.counts() if (head := self._head) is not None else {},
             "average": None if self._average is None else self._average.state_dict(),
         }
 
@@ -109,6 +110,8 @@ class EpochCallback(pl.Callback):
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self._loss_sum, self._taken = state["loss_sum"], state["seconds"]
         self._started = time.monotonic()
+        if (head := self._head) is not None:
+            head.restore_counts(state.get("head", {}))
         if self._average is not None and state.get("average") is not None:
             self._average.load_state_dict(state["average"])
 
@@ -167,9 +170,13 @@ class EpochCallback(pl.Callback):
             logger.log_metrics({"epoch": epoch, "loss": loss, **named, **self.of_head}, step=trainer.global_step)
             logger.save()
 
-    def _of_head(self) -> dict[str, float]:
+    @property
+    def _head(self) -> Head | None:
         head = getattr(self._network, "head", None)
-        self.of_head = head.metrics() if isinstance(head, Head) else {}
+        return head if isinstance(head, Head) else None
+
+    def _of_head(self) -> dict[str, float]:
+        self.of_head = head.metrics() if (head := self._head) is not None else {}
         return self.of_head
 
 

@@ -38,6 +38,8 @@ MONITORED = (
     "ndcg@5",
 )
 """Validation scores of each epoch."""
+OF_CANDIDATES = ("candidate_recall",)
+"""Further ones of systems that score candidates only."""
 
 
 def fit(
@@ -125,9 +127,10 @@ def validator(
         evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
         for block in system.score_windows(windows, runtime, states=kept):
             sets, consistent = decoder.decode(block)
-            evaluation.update(gold[row : row + len(consistent)], sets, decoder.rank(consistent, 5)[0])
-            row += len(consistent)
+            candidates = block.candidates if block.is_sparse else None
+            evaluation.update(gold[row : row + len(block)], sets, decoder.rank(consistent, 5)[0], candidates)
+            row += len(block)
         scores = evaluation.compute()
-        return {name: float(scores[name]) for name in MONITORED}
+        return {name: float(scores[name]) for name in (*MONITORED, *OF_CANDIDATES) if name in scores}
 
     return validate
