@@ -1,0 +1,120 @@
+"""Coding trees: small ones by hand, entropies from the definition, and what must not matter."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from math import log2
+
+import numpy as np
+import pytest
+
+from taxotext import Taxonomy
+from taxotext.labels.coding_tree import coding_tree
+
+TWO_STARS = [("a", "b"), ("a", "c"), ("d", "e"), ("d", "f"), ("d", "g")]
+PATH = list(zip("abcde", "bcdef", strict=True))
+STAR = [("a", child) for child in "bcde"]
+
+
+def of(edges: list[tuple[str, str]], more: str = "") -> Taxonomy:
+    return Taxonomy.from_edges(edges, labels=sorted({*more, *(label for edge in edges for label in edge)}))
+
+
+def random_edges(seed: int, count: int) -> list[tuple[str, str]]:
+    """A DAG over labels of which some have several parents and some no edge."""
+    rng = random.Random(seed)
+    ids = [f"l{number}" for number in range(count)]
+    return [(one, other) for one, other in combinations(ids, 2) if rng.random() < 2.0 / count]
+
+
+def definition(taxonomy: Taxonomy, parents: tuple[np.ndarray, ...]) -> float:
+    """H(T), node by node, from sets of labels."""
+    edges = taxonomy.edge_index.T.tolist()
+    sets = [{label} for label in range(len(taxonomy))]
+    total = 0.0
+
+    def volume(labels: set[int]) -> int:
+        return sum((parent in labels) + (child in labels) for parent, child in edges)
+
+    for layer in parents:
+        above: list[set[int]] = [set() for _ in range(int(layer.max()) + 1)]
+        for node, parent in enumerate(layer.tolist()):
+            above[parent] |= sets[node]
+        for node, parent in enumerate(layer.tolist()):
+            leaving = sum((a in sets[node]) != (b in sets[node]) for a, b in edges)
+            if leaving:
+                total -= leaving / (2 * len(edges)) * log2(volume(sets[node]) / volume(above[parent]))
+        sets = above
+    assert sets == [set(range(len(taxonomy)))]
+    return total
+
+
+@pytest.mark.parametrize(
+    ("edges", "clusters", "entropy"),
+    [
+        (TWO_STARS, ["abc", "defg"], 1.675489),
+        (PATH, ["ab", "cd", "ef"], 1.562756),
+        (STAR, ["abc", "d", "e"], 1.792481),
+    ],
+)
+def test_two_levels_of_small_graphs(edges: list[tuple[str, str]], clusters: list[str], entropy: float) -> None:
+    taxonomy = of(edges)
+    tree = coding_tree(taxonomy, 2)
+    groups: dict[int, str] = {}
+    for label, cluster in zip(taxonomy.ids, tree.parents[0].tolist(), strict=True):
+        groups[cluster] = groups.get(cluster, "") + label
+    assert [groups[cluster] for cluster in sorted(groups)] == clusters
+    assert tree.entropy == pytest.approx(entropy, abs=5e-7)
+    assert definition(taxonomy, tree.parents) == pytest.approx(entropy, abs=5e-7)
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_entropy_is_that_of_the_definition(seed: int, height: int) -> None:
+    taxonomy = of(random_edges(seed, 24), more="xyz")
+    tree = coding_tree(taxonomy, height)
+    assert len(tree.parents) == height
+    assert tree.sizes[0] == len(taxonomy)
+    assert all(
+        sorted(set(layer.tolist())) == list(range(size))
+        for layer, size in zip(tree.parents, tree.sizes[1:], strict=True)
+    )
+    assert tree.entropy == pytest.approx(definition(taxonomy, tree.parents), abs=1e-9)
+
+
+def test_more_levels_have_less_entropy() -> None:
+    taxonomy = of(random_edges(7, 60))
+    entropies = [coding_tree(taxonomy, height).entropy for height in (1, 2, 3, 4)]
+    assert entropies[0] > entropies[1] > entropies[2] >= entropies[3] - 1e-12
+
+
+@pytest.mark.parametrize("height", [2, 3, 4])
+def test_the_order_of_the_labels_does_not_matter(height: int) -> None:
+    edges = [*random_edges(1, 40), *[(f"s{star}", f"s{star}.{leaf}") for star in range(5) for leaf in range(4)]]
+    ids = sorted({label for edge in edges for label in edge})
+    whole = coding_tree(Taxonomy.from_edges(edges, labels=ids), height)
+    for seed in range(4):
+        mixed = list(ids)
+        random.Random(seed).shuffle(mixed)
+        tree = coding_tree(Taxonomy.from_edges(edges, labels=mixed), height)
+        assert tree.sizes == whole.sizes
+        place = [mixed.index(label) for label in ids]
+        assert np.array_equal(tree.parents[0][place], whole.parents[0])
+        assert all(np.array_equal(one, other) for one, other in zip(tree.parents[1:], whole.parents[1:], strict=True))
+
+
+def test_labels_without_edges_are_clusters_of_their_own() -> None:
+    assert coding_tree(Taxonomy.flat("abcde"), 3).sizes == (5, 5, 5, 1)
+    assert coding_tree(Taxonomy.flat("a"), 3).sizes == (1, 1, 1, 1)
+    assert coding_tree(Taxonomy.flat("abcde"), 3).entropy == 0
+    assert coding_tree(of([("a", "b")]), 2).sizes == (2, 2, 1)
+    mixed = coding_tree(of(TWO_STARS, more="h"), 2)
+    assert mixed.parents[0].tolist() == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_impossible_trees_are_refused() -> None:
+    with pytest.raises(ValueError, match="height 0"):
+        coding_tree(of(STAR), 0)
+    with pytest.raises(ValueError, match="0 labels"):
+        coding_tree(Taxonomy.flat([]), 2)
