@@ -31,6 +31,7 @@ class FewCandidates(System):
     name: ClassVar[str] = "few_candidates"
     Settings: ClassVar[type[SystemSettings]] = SystemSettings
     recipe: ClassVar[str] = "direct"
+    cross_fits: ClassVar[bool] = True
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
