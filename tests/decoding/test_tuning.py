@@ -257,8 +257,8 @@ def test_shapes_and_values_must_fit():
     for scores, message in (
         (np.ones((1, 2), np.float32), "scores is a ndarray"),
         (csr_array(np.ones((2, 2), np.float32)), "scores has shape"),
-        (csr_array(np.full((1, 2), 3, np.float32)), "no probabilities"),
-        (csr_array(np.full((1, 2), np.nan, np.float32)), "no probabilities"),
+        (csr_array(np.full((1, 2), 3, np.float32)), "not probabilities"),
+        (csr_array(np.full((1, 2), np.nan, np.float32)), "not probabilities"),
     ):
         with pytest.raises(ValueError, match=message):
             tune(scores, gold, taxonomy, tuned_on=ON)
