@@ -139,6 +139,7 @@ BUILT_IN = (
     "taxotext.composition.words",
     "taxotext.composition.graph_words",
     "taxotext.composition.losses",
+    "taxotext.composition.sequences",
     "taxotext.binary.bodies",
 )
 """Modules that register parts beside those of this one."""

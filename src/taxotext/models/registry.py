@@ -87,6 +87,21 @@ BUILT_IN = (
         "taxotext.models.c_hmcnn:CHmcnn",
     ),
     Entry(
+        "sgm",
+        "word vectors, labels as a sequence from an LSTM with beam search (SGM)",
+        "taxotext.models.sgm:Sgm",
+    ),
+    Entry(
+        "encdec",
+        "word vectors, labels as a sequence from a GRU with beam search (EncDec)",
+        "taxotext.models.encdec:EncDec",
+    ),
+    Entry(
+        "bert_sgm",
+        "any Hugging Face encoder, labels as a sequence with beam search (BERT+SGM)",
+        "taxotext.models.bert_sgm:BertSgm",
+    ),
+    Entry(
         "gru_att",
         "one recurrent classifier per label, each with the best of some class weights",
         "taxotext.models.gru_att:GruAtt",

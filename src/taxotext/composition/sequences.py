@@ -1,0 +1,193 @@
+"""Parts for label sequences: a recurrent encoder over words, and the head that predicts one label after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from taxotext.composition.parts import HeadSettings, LabelContext, Record, register
+from taxotext.composition.words import WordSettings, build_over_words
+from taxotext.errors import ConfigError, ModelFolderError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from taxotext.nn.encoders.pretrained import BuiltEncoder
+
+Order = Literal["frequency", "rare_first", "top_down", "bottom_up", "given", "random"]
+CHILDREN_FIRST = ("rare_first", "bottom_up")
+"""Orders in which a label comes before its ancestors."""
+MARGIN = 2
+"""Labels that a predicted sequence may have beyond the largest label set of the training documents."""
+
+
+class RecurrentWordsSettings(WordSettings):
+    """LSTM or GRU layers in both directions."""
+
+    name: Literal["recurrent"] = Field("recurrent", description="kind of encoder")
+    cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
+    units: int = Field(128, ge=1, description="of each direction")
+    layers: int = Field(1, ge=1, le=8, description="on top of each other")
+    dropout: float = Field(0.3, ge=0, lt=1, description="on word vectors and states")
+
+
+class SequenceHeadSettings(HeadSettings):
+    """Labels one after the other, until the end is the best continuation."""
+
+    own_loss: ClassVar[bool] = True
+    name: Literal["sequence"] = Field("sequence", description="kind of head")
+    label_order: Order = Field("frequency", description="in which gold labels are put")
+    cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
+    units: int | None = Field(None, ge=1, description="of the decoder; null: as wide as the tokens of the encoder")
+    layers: int = Field(1, ge=1, le=8, description="of the decoder")
+    label_width: int | None = Field(None, ge=1, description="numbers of a label embedding; null: as many as units")
+    attention: Literal["additive", "dot"] = Field("additive", description="over the tokens of the whole text")
+    query: Literal["current", "previous"] = Field("current", description="state of the decoder that attends")
+    scale: bool = Field(False, description="divide dot products by the root of units")
+    first_context: Literal["zeros", "attention"] = Field(
+        "zeros", description="what the first step reads of the text: nothing, or what the first state attends to"
+    )
+    global_embedding: bool = Field(False, description="read all labels of the step before, not the best one alone")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on label embeddings and before the output")
+    loss_per: Literal["document", "token"] = Field("document", description="token: documents count by their labels")
+    sampling: float = Field(
+        0.0, ge=0, lt=1, description="share of the training steps that read the model's own label (scheduled sampling)"
+    )
+    beams: int | Literal["exact"] = Field(5, description="of the search: 1 (greedy) to 64, or exact")
+    constrained: bool = Field(False, description="predict sets that keep to the taxonomy: no label without its parents")
+    longest: int | None = Field(
+        None, ge=1, description="labels of a document at most; null: 2 more than in the training documents"
+    )
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.beams != "exact" and not 1 <= self.beams <= 64:
+            raise ValueError(f"beams is {self.beams}; give 1 to 64, or exact")
+        if self.scale and self.attention != "dot":
+            raise ValueError("scale is of attention=dot; give that as well, or leave scale out")
+        return self
+
+
+def label_order(
+    kind: Order, positives: NDArray[np.int64], levels: NDArray[np.int32], ids: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """The labels in the order in which gold labels are put.
+
+    Ties go by number of documents, level (of the longest path from a root), and id. ``rare_first`` is the reverse of
+    ``frequency`` up to the ids, so that of a label and its parent with as many documents the label comes first.
+
+    Args:
+        kind: ``given`` is the order of the taxonomy, ``random`` one of PyTorch's generator.
+        positives: (N,) training documents of each label.
+        levels: (N,) roots 1.
+        ids: N ids.
+
+    Returns:
+        (N,) int64, a permutation.
+
+    >>> label_order("frequency", np.array([2, 5, 2]), np.array([2, 1, 1], np.int32), ("a", "b", "c")).tolist()
+    [1, 2, 0]
+    """
+    if kind == "given":
+        return np.arange(len(ids), dtype=np.int64)
+    if kind == "random":
+        import torch
+
+        drawn: NDArray[np.int64] = torch.randperm(len(ids)).numpy()
+        return drawn
+    names = np.empty(len(ids), dtype=np.int64)
+    names[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    keys = {  # the last one is the strongest
+        "frequency": (names, levels, -positives),
+        "rare_first": (names, -levels, positives),
+        "top_down": (names, -positives, levels),
+        "bottom_up": (names, positives, -levels),
+    }
+    return np.lexsort(keys[kind]).astype(np.int64)
+
+
+def _build_recurrent(settings: RecurrentWordsSettings, **context: Any) -> BuiltEncoder:
+    from taxotext.nn.encoders.recurrent import RecurrentWords
+
+    return build_over_words(
+        settings,
+        lambda table: RecurrentWords(table, settings.cell, settings.units, settings.layers, settings.dropout),
+        **context,
+    )
+
+
+def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    import torch
+
+    from taxotext.nn.sequence.decoder import LabelDecoder
+    from taxotext.nn.sequence.head import SequenceHead
+    from taxotext.nn.sequence.order import TaxonomyOrder
+
+    taxonomy, labels = context.taxonomy, len(context.taxonomy)
+    longest = _longest(settings, context)
+    units = context.token_width if settings.units is None else settings.units
+    if settings.attention == "dot" and units != context.token_width:
+        raise ConfigError(
+            f"head.units: dot products need a decoder as wide as the tokens of the encoder, {context.token_width}, "
+            f"not {units}; leave head.units out, or set head.attention=additive."
+        )
+    order = np.arange(labels, dtype=np.int64)
+    if context.train is not None:
+        levels = np.asarray(taxonomy.levels)
+        order = label_order(settings.label_order, context.positives, levels, taxonomy.ids)
+    decoder = LabelDecoder(
+        labels,
+        context.token_width,
+        context.width,
+        units=units,
+        label_width=units if settings.label_width is None else settings.label_width,
+        cell=settings.cell,
+        layers=settings.layers,
+        attention=settings.attention,
+        query=settings.query,
+        scale=settings.scale,
+        first_context=settings.first_context,
+        global_embedding=settings.global_embedding,
+        dropout=settings.dropout,
+    )
+    follows = None
+    if settings.constrained and not taxonomy.is_flat:
+        edges = np.asarray(taxonomy.edge_index, dtype=np.int64)
+        children_first = settings.label_order in CHILDREN_FIRST
+        follows = TaxonomyOrder(edges, taxonomy.closure, "bottom_up" if children_first else "top_down")
+    head = SequenceHead(
+        decoder,
+        torch.from_numpy(order),
+        torch.from_numpy(context.positives),
+        longest=longest,
+        beams=None if settings.beams == "exact" else settings.beams,
+        per=settings.loss_per,
+        sampling=settings.sampling,
+        skip=len(context.tokenizer.prefix),
+        taxonomy=follows,
+    )
+    return head, {"longest": longest, "facts": {"label_order": settings.label_order, "longest_sequence": longest}}
+
+
+def _longest(settings: SequenceHeadSettings, context: LabelContext) -> int:
+    """Labels of a predicted sequence at most."""
+    if context.train is None:
+        longest = (context.record or {}).get("longest")
+        if not isinstance(longest, int) or isinstance(longest, bool) or longest < 0:
+            raise ModelFolderError(f"parts.json: head.longest is {longest!r}; save the model again.")
+        return longest
+    found = int(np.diff(context.train.known_targets.indptr).max(initial=0))
+    if settings.longest is None:
+        return min(found + MARGIN, len(context.taxonomy))
+    if settings.longest < found:
+        raise ConfigError(
+            f"head.longest: a training document has {found} labels, more than {settings.longest}; raise it to {found}."
+        )
+    return min(settings.longest, len(context.taxonomy))
+
+
+register("encoder", RecurrentWordsSettings, _build_recurrent)
+register("head", SequenceHeadSettings, _build_sequence)
