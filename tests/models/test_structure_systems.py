@@ -1,4 +1,4 @@
-"""``hiagm``, ``hitin``, ``hmcn``, ``himtl``: the contract of all systems, on a DAG, a tree and a flat label set."""
+"""Systems with the taxonomy in network or head: the contract of all systems, on a DAG, a tree and a flat label set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 import taxotext
 from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
+from taxotext.composition.conditional_head import conditional_prior
 from taxotext.composition.structures import edge_prior
-from taxotext.errors import ConfigError
+from taxotext.errors import ConfigError, DataError
 from taxotext.labels.branches import LabelGraph
 from tiny import EDGES, tiny_corpus, tiny_documents, tiny_settings, tiny_taxonomy
 
@@ -45,6 +46,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "hiagm-la": ("hiagm", {"structure": {**GCN, "variant": "la"}}),
     "hitin": ("hitin", {"structure": CODING_TREE, "head": LAYERS}),
     "hmcn": ("hmcn", {"head": {"width": 24, "dropout": 0.1}}),
+    "conditional_softmax": ("conditional_softmax", {"head": {"dropout": 0.0}}),
     "himtl": ("himtl", {"structure": GCN}),
     "himtl-masking": ("himtl", {"structure": TREELSTM, "branches": {"mode": "masking", "reduction": "branch_mean"}}),
     "himtl-hitin": ("himtl", {"structure": CODING_TREE, "head": LAYERS, "branches": {"split": "level:2"}}),
@@ -77,13 +79,13 @@ def flat_corpus() -> Corpus:
     return Corpus.from_lists(texts, [["c"], ["d"], ["c", "d"], []] * 6)
 
 
-@pytest.mark.parametrize("key", ["hiagm", "hitin", "hmcn", "himtl"])
+@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "hitin", "hmcn", "himtl"])
 def test_a_structure_system_keeps_the_contract_of_all_systems_on_a_dag(key: str, tmp_path: Path) -> None:
     facts = (*FACTS, *MORE_FACTS.get(key, ()))
     check_system(key, settings(key), tmp_path, files=FILES, facts=facts, few=settings(key, epochs=1))
 
 
-@pytest.mark.parametrize("key", ["hiagm", "hitin", "hmcn", "himtl-masking"])
+@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "hitin", "hmcn", "himtl-masking"])
 def test_a_training_of_a_structure_system_resumes(key: str, tmp_path: Path) -> None:
     check_resume(SYSTEMS[key][0], settings(key, epochs=3), tmp_path)
 
@@ -181,6 +183,60 @@ def test_the_regulariser_ties_along_edges_of_the_branches() -> None:
     (rows,) = inner.tied()
     expected = sum(0.5e-3 * (rows[p] - rows[c]).pow(2).sum().item() for p, c in inner.edges.T.tolist())
     assert inner.penalty().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_frequencies_are_counted_where_the_parents_are_gold() -> None:
+    taxonomy = tiny_taxonomy()
+    labels = [["cats"], ["cats"], ["dogs"], ["fish"], ["rye"], ["animals"], []]
+    corpus = Corpus.from_lists(["text"] * 7, labels, taxonomy)
+    found = dict(zip(taxonomy.ids, np.exp(conditional_prior(taxonomy, corpus, softmax=False)), strict=True))
+    expected = {
+        "animals": 6 / 3,  # 5 of 7
+        "food": 3 / 6,  # 2 of 7
+        "cats": 3 / 4,  # 2 of 5
+        "dogs": 2 / 5,
+        "fish": 2 / 1,  # 1 of the 1 that has both parents
+        "bread": 2 / 2,  # 1 of 2
+        "rye": 2 / 1,  # 1 of 1
+    }
+    assert found == pytest.approx(expected, rel=1e-5)
+    tree = tree_corpus()
+    shares = np.exp(conditional_prior(tree.taxonomy, tree, softmax=True))
+    assert shares[tree.taxonomy.roots].sum() == pytest.approx(1, rel=1e-5)
+    assert shares[tree.taxonomy.children(tree.taxonomy.index("animals"))].sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_softmax_over_siblings_is_for_single_paths() -> None:
+    values = {**settings("conditional_softmax", epochs=30), "head": {"conditional": "softmax"}}
+    dag = tiny_corpus()
+    with pytest.raises(ConfigError, match="softmax is for trees, and 'fish' has several parents; use sigmoid"):
+        Classifier("conditional_softmax", **values).fit(dag, validation=dag)
+    tree = tree_corpus()
+    with pytest.raises(DataError, match=r"tree: \d+ of 60 documents have several labels below one parent"):
+        Classifier("conditional_softmax", **values).fit(tree, validation=tree)
+    single = Corpus.from_lists(
+        ["cat", "dog", "rye", "loaf"] * 6, [["cats"], ["dogs"], ["rye"], ["bread"]] * 6, tree.taxonomy
+    )
+    classifier = Classifier("conditional_softmax", **values).fit(single, validation=single)
+    assert classifier.predict(["dog", "rye"]) == [["animals", "dogs"], ["food", "bread", "rye"]]
+    parents, children = tree.taxonomy.edge_index
+    scores = all_scores(classifier, single.texts)
+    assert (scores[:, parents] >= scores[:, children]).all()
+
+
+def test_own_losses_are_regularised_along_the_taxonomy() -> None:
+    corpus = tiny_corpus()
+    for key in ("hmcn", "conditional_softmax"):
+        head = (
+            Classifier(key, **settings(key, epochs=1, recursive=1e-3))
+            .fit(corpus, validation=corpus)
+            .system.network.head
+        )
+        rows = head.output.weight
+        expected = sum(
+            0.5e-3 * (rows[p] - rows[c]).pow(2).sum().item() for p, c in corpus.taxonomy.edge_index.T.tolist()
+        )
+        assert head.penalty().item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["hiagm", "hitin", "hmcn", "himtl"])

@@ -28,7 +28,6 @@ class HmcnHeadSettings(HeadSettings):
     scale: Literal["sum", "mean"] = Field(
         "sum", description="over labels; the mean divides the gradients by their number"
     )
-    join: Literal["max", "mean"] = Field("max", description="of the windows of a long text")
 
 
 def _build(settings: HmcnHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
@@ -49,7 +48,6 @@ def _build(settings: HmcnHeadSettings, context: LabelContext) -> tuple[nn.Module
         settings.dropout,
         settings.scale,
         context.first_bias,
-        settings.join,
     )
     return head, {"facts": {"levels": " / ".join(str(len(labels)) for labels in levels)}}
 

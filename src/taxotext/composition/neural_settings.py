@@ -89,6 +89,5 @@ class NeuralSettings(SystemSettings):
         return self
 
     def _fits(self, part: type[Settings]) -> bool:
-        return getattr(part, "reads", self.structure.gives) == self.structure.gives and (
-            getattr(part, "gives", self.head.reads) == self.head.reads
-        )
+        reads, gives = getattr(part, "reads", None), getattr(part, "gives", None)
+        return reads in {None, self.structure.gives} and gives in {None, self.head.reads}

@@ -159,6 +159,7 @@ BUILT_IN = (
     "taxotext.composition.rcnn",
     "taxotext.composition.structures",
     "taxotext.composition.hmcn_head",
+    "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
     "taxotext.binary.bodies",
 )

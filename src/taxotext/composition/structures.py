@@ -99,7 +99,8 @@ def edge_prior(graph: LabelGraph, train: Corpus | None) -> NDArray[np.float32]:
         counts = np.asarray(both.sum(axis=0), dtype=np.float64).ravel()
     total = np.bincount(parents, counts, len(graph))[parents]
     siblings = np.bincount(parents, minlength=len(graph))[parents]
-    return np.where(total > 0, counts / np.maximum(total, 1), 1 / np.maximum(siblings, 1)).astype(np.float32)
+    shares = np.where(total > 0, counts / np.maximum(total, 1), 1 / np.maximum(siblings, 1))
+    return np.asarray(shares, dtype=np.float32)
 
 
 def _index(context: LabelContext) -> BranchIndex:

@@ -87,6 +87,11 @@ BUILT_IN = (
         "taxotext.models.c_hmcnn:CHmcnn",
     ),
     Entry(
+        "conditional_softmax",
+        "any encoder, probabilities of labels given their parents (Plaud et al. 2024)",
+        "taxotext.models.conditional_softmax:ConditionalSoftmax",
+    ),
+    Entry(
         "hmcn",
         "any encoder, outputs for each level and for all labels (HMCN-F)",
         "taxotext.models.hmcn:Hmcn",

@@ -21,6 +21,7 @@ class BranchIndex(nn.Module):
     slots: Tensor
     real: Tensor
     place: Tensor
+    sizes: Tensor
 
     def __init__(self, branch: Tensor, count: int) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class BranchLinear(nn.Module):
         rows = padded.flatten(1, 2)  # (G, W P, D)
         weight = self.weight.transpose(1, 2)
         found = torch.bmm(rows, weight) if self.bias is None else torch.baddbmm(self.bias.unsqueeze(1), rows, weight)
-        return index.side_by_side(found.unflatten(1, padded.shape[1:3]))
+        return index.side_by_side(found.view(*padded.shape[:3], -1))
 
 
 class BranchNorm(nn.BatchNorm1d):

@@ -96,7 +96,7 @@ class ChildSumLstm(nn.Module):
         place[order] = torch.arange(len(order))
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("back", place, persistent=False)
-        self.steps = nn.ModuleList()
+        self._steps: list[_Step] = []
         first = 0
         for level in range(int(levels.max()) + 1 if len(levels) else 0):
             size = int((levels == level).sum())
@@ -110,8 +110,9 @@ class ChildSumLstm(nn.Module):
                 index.branch[sources],
                 index,
             )
-            self.steps.append(step)
+            self._steps.append(step)
             first += size
+        self.steps = nn.ModuleList(self._steps)  # so that they go to the device with the rest
 
     def forward(self, nodes: Tensor) -> Tensor:
         """(W, M, d) -> (W, M, H), the states h."""
@@ -119,7 +120,7 @@ class ChildSumLstm(nn.Module):
         states: list[Tensor] = []
         cells: list[Tensor] = []
         first = 0
-        for step in self.steps:
+        for step in self._steps:
             now = given[:, first : first + step.nodes.nodes]  # (W, m, 4H)
             first += step.nodes.nodes
             gates, forget = torch.split(now, [3 * self.hidden, self.hidden], 2)

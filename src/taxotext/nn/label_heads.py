@@ -133,6 +133,8 @@ class BranchesHead(Head):
         merge: "max", "mean" or "sum" (at most 1) over the owners.
     """
 
+    kept: Tensor
+    labels: Tensor
     cell: Tensor
 
     def __init__(
@@ -149,8 +151,9 @@ class BranchesHead(Head):
         self.inner, self.count, self.merge = inner, count, merge
         kept = torch.nonzero(owned).flatten()
         sizes = torch.bincount(branch[kept])
-        cells = {"label_sum": 1.0, "label_mean": 1 / max(len(kept), 1), "branch_mean": 1 / sizes[branch[kept]]}
-        cell = torch.ones(len(kept)) * cells[reduction]
+        cell = torch.ones(len(kept))
+        if reduction != "label_sum":
+            cell = cell / (sizes[branch[kept]] if reduction == "branch_mean" else max(len(kept), 1))
         for name, tensor in (("kept", kept), ("labels", labels[kept]), ("cell", cell)):
             self.register_buffer(name, tensor, persistent=False)
 

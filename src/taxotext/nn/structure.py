@@ -46,7 +46,7 @@ class TextToNodes(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """(W, D) -> (W, M, d)."""
         found: Tensor = self.output(pooled)
-        if self.scale is None:
+        if self.scale is None or self.shift is None:
             return found.view(-1, self.nodes, self.width)
         return torch.addcmul(self.shift, self.scale, found.unsqueeze(1))
 
@@ -140,7 +140,8 @@ class CodingTreeNetwork(nn.Module):
         nodes = len(branches[0])
         self.scale = nn.Parameter(torch.randn(nodes) / 3**0.5)  # as sums of N numbers from ±1/√N
         self.shift = nn.Parameter(torch.empty(nodes).uniform_(-1, 1) / max(nodes, 1) ** 0.5)
-        self.indexes = nn.ModuleList(BranchIndex(branch, count) for branch in branches)
+        self.indexes = [BranchIndex(branch, count) for branch in branches]
+        self.of_layers = nn.ModuleList(self.indexes)  # so that they go to the device with the rest
         for layer, above in enumerate(parents):
             self.register_buffer(f"parents_{layer}", above, persistent=False)
         self.first = nn.ModuleList(BranchLinear(width, width, count) for _ in parents)
@@ -156,6 +157,7 @@ class CodingTreeNetwork(nn.Module):
         nodes = texts[:, self.indexes[0].branch] * self.scale.unsqueeze(1) + self.shift.unsqueeze(1)
         nodes = self.dropout(nodes)  # (W, M, d)
         found = [self._pool(nodes, self.indexes[0])]
+        index: BranchIndex
         steps = zip(self.first, self.inner, self.second, self.outer, self.indexes[1:], strict=True)
         for layer, (first, inner, second, outer, index) in enumerate(steps):
             above: Tensor = getattr(self, f"parents_{layer}")
