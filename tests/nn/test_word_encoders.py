@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from taxotext.nn.encoders.rcnn import TextRcnn
 from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn
 from taxotext.nn.pooling import AttentionPooling
 
@@ -25,6 +26,8 @@ MAKE: dict[str, Callable[[], nn.Module]] = {
     "textcnn, pool 3": lambda: TextCnn(table(), 8, 5, 3, 5),
     "kim_cnn": lambda: KimCnn(table(), (2, 3, 4), 4),
     "gru_att": lambda: GruAttention(table(), 7, 0.4),
+    "rcnn": lambda: TextRcnn(table(), 5, (2, 3, 4), 4, 1, 0.5, 0.1),
+    "rcnn, two of each filter": lambda: TextRcnn(table(), 5, (1, 5), 4, 2, 0.5, 0.1),
 }
 
 
@@ -153,3 +156,21 @@ def test_one_row_is_normalised_by_the_running_statistics() -> None:
     trained = norm(row)
     assert torch.equal(norm.running_mean, mean)  # type: ignore[arg-type]
     torch.testing.assert_close(trained, norm.eval()(row))
+
+
+def test_the_filters_of_rcnn_begin_half_their_width_before_the_text() -> None:
+    encoder = MAKE["rcnn"]().eval()
+    ids, mask = batch((6, 3), 6)
+    features = encoder(ids, mask)
+    for row, length in enumerate((6, 3)):
+        states = features.tokens[row, :length].T  # (2H, n)
+        expected = []
+        for kernel, convolution in zip((2, 3, 4), encoder.convolutions, strict=True):
+            wide = functional.pad(states, (kernel // 2, kernel // 2))
+            places = range(wide.shape[1] - kernel + 1)
+            found = [(convolution.weight * wide[:, place : place + kernel]).sum((1, 2)) for place in places]
+            expected.append((torch.stack(found) + convolution.bias).relu().amax(0))
+        torch.testing.assert_close(features.pooled[row], torch.cat(expected), atol=1e-6, rtol=1e-5)
+    gru = GruAttention(table(), 5, 0.0).eval()
+    gru.forwards, gru.backwards = encoder.forwards, encoder.backwards
+    torch.testing.assert_close(features.tokens, gru(ids, mask).tokens)

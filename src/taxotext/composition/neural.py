@@ -25,6 +25,7 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
+from taxotext.labels.branches import LabelGraph
 
 if TYPE_CHECKING:
     from taxotext.cost.memory import Need
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
     from taxotext.nn.batch import TokenBatch
     from taxotext.nn.encoders.pretrained import BuiltEncoder
+    from taxotext.nn.heads import Head
     from taxotext.nn.network import TextClassifier
     from taxotext.nn.runtime import Runtime
 
@@ -82,33 +84,46 @@ class NeuralSystem(System):
 
     def _assemble(self, built: BuiltEncoder, train: Corpus | None, records: Mapping[str, Any] | None = None) -> None:
         """Build structure, head and loss from the training documents, or from what a folder keeps of them."""
+        import torch
+
         from taxotext.nn.heads import LogitHead
         from taxotext.nn.network import TextClassifier
 
         self.check_limit(built)
         settings = self.settings
+        graph = self.label_graph()
         context = parts.LabelContext(
             self.taxonomy,
             int(built.module.width),  # type: ignore[arg-type]  # every encoder has both
             int(built.module.token_width),  # type: ignore[arg-type]
             built.tokenizer,
             train,
+            branches=graph,
         )
 
-        def part(kind: parts.Kind) -> Any:
+        def part(kind: parts.Kind, structure: Any = None) -> Any:
             record = None if records is None else records.get(kind, {})
-            module, self._records[kind] = parts.build(kind, getattr(settings, kind), replace(context, record=record))
+            given = replace(context, record=record, structure=structure)
+            module, self._records[kind] = parts.build(kind, getattr(settings, kind), given)
             return module
 
-        structure, head = part("structure"), part("head")
+        structure = part("structure")
+        head = part("head", structure)
         if isinstance(head, LogitHead):
-            import torch
-
             weight = settings.training.recursive
-            edges = torch.tensor(self.taxonomy.edge_index) if weight and not self.taxonomy.is_flat else None
+            edges = torch.from_numpy(graph.edges.copy()) if weight and graph.edges.size else None
             join = "mean" if settings.text.long_text == "chunk_mean" else "max"
-            head.use(part("loss"), join=join, recursive=weight, edges=edges)
-        self._built, self._network = built, TextClassifier(built.module, structure, head)
+            criterion = torch.nn.Identity() if settings.loss is None else part("loss")
+            head.use(criterion, join=join, recursive=weight, edges=edges)
+        self._built, self._network = built, TextClassifier(built.module, structure, self.whole_head(head, graph))
+
+    def label_graph(self) -> LabelGraph:
+        """The nodes that structure encoder and head work on: the labels."""
+        return LabelGraph.whole(self.taxonomy)
+
+    def whole_head(self, head: Head, graph: LabelGraph) -> Head:
+        """The head of the network, from that of the nodes of ``graph``."""
+        return head
 
     def check_limit(self, built: BuiltEncoder) -> None:
         """Raise ConfigError where the encoder takes fewer tokens than the settings ask for."""

@@ -10,6 +10,9 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.settings import Settings
 
+FITTING: tuple[parts.Kind, ...] = ("head", "structure")
+"""Kinds of parts of which one makes what the other one reads."""
+
 
 class TextSettings(Settings):
     """How texts become tokens."""
@@ -57,10 +60,15 @@ class NeuralSettings(SystemSettings):
     )
     training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
 
+    @property
+    def owns_loss(self) -> bool:
+        """Whether the head has a loss of its own, and no section ``loss`` is taken."""
+        return bool(self.head.own_loss)
+
     @model_validator(mode="after")
     def _loss_of_the_head(self) -> Self:
         """A head with a loss of its own leaves ``loss: null``, so that a printed configuration says what is trained."""
-        if not self.head.own_loss:
+        if not self.owns_loss:
             if self.loss is None:
                 raise ValueError(f"loss: the head {self.head.name} needs one; leave the section out for cross-entropy")
         elif self.loss is not None:
@@ -68,3 +76,18 @@ class NeuralSettings(SystemSettings):
                 raise ValueError(f"loss: the head {self.head.name} has a loss of its own; leave the section loss out")
             object.__setattr__(self, "loss", None)  # the default; settings are frozen for everybody else
         return self
+
+    @model_validator(mode="after")
+    def _structure_of_the_head(self) -> Self:
+        """What the structure encoder makes is what the head reads."""
+        if self.structure.gives != self.head.reads:
+            kinds = {kind: [name for name, one in parts.members(kind).items() if self._fits(one)] for kind in FITTING}
+            raise ValueError(
+                f"head: {self.head.name} does not read what the structure {self.structure.name} makes; choose "
+                f"head.name from {', '.join(kinds['head'])}, or structure.name from {', '.join(kinds['structure'])}"
+            )
+        return self
+
+    def _fits(self, part: type[Settings]) -> bool:
+        reads, gives = getattr(part, "reads", None), getattr(part, "gives", None)
+        return reads in {None, self.structure.gives} and gives in {None, self.head.reads}

@@ -27,6 +27,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from taxotext.composition.class_weights import given_weights, weights_file
 from taxotext.composition.named_files import NamesFile
 from taxotext.errors import ModelFolderError
+from taxotext.labels.branches import LabelGraph
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class LabelContext:
         tokenizer: of the encoder.
         train: the training documents; None: the part is rebuilt from ``record``, its buffers are filled afterwards.
         record: what the part gave when it was built from the training documents; None before.
+        branches: the taxonomy as one graph or split into branches; None: one graph.
+        structure: the structure encoder, for heads that read what it makes; None before it is built.
     """
 
     taxonomy: Taxonomy
@@ -68,6 +71,21 @@ class LabelContext:
     tokenizer: TextTokenizer
     train: Corpus | None = None
     record: Record | None = None
+    branches: LabelGraph | None = None
+    structure: nn.Module | None = None
+
+    @cached_property
+    def graph(self) -> LabelGraph:
+        """The M nodes that structure and head work on: the N labels, where the taxonomy is not split."""
+        return LabelGraph.whole(self.taxonomy) if self.branches is None else self.branches
+
+    @property
+    def first_bias(self) -> Tensor | None:
+        """Smoothed log-odds of the label of each node (M,), where outputs start from; None without documents."""
+        import torch
+
+        log_odds = self.log_odds
+        return None if log_odds is None else torch.from_numpy(log_odds[self.graph.labels])
 
     @cached_property
     def positives(self) -> NDArray[np.int64]:
@@ -138,6 +156,10 @@ def members(kind: Kind) -> dict[str, type[Settings]]:
 BUILT_IN = (
     "taxotext.composition.words",
     "taxotext.composition.graph_words",
+    "taxotext.composition.rcnn",
+    "taxotext.composition.structures",
+    "taxotext.composition.hmcn_head",
+    "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
     "taxotext.composition.sequences",
     "taxotext.binary.bodies",
@@ -170,7 +192,15 @@ class TransformerSettings(Settings):
     )
 
 
-class NoStructureSettings(Settings):
+class StructureSettings(Settings):
+    """What every structure encoder has."""
+
+    gives: ClassVar[Literal["text", "labels", "layers"]] = "text"
+    """What it adds for the head: nothing, a vector for each label, or one for each layer of a tree over them."""
+    name: str = Field("", description="structure encoder between text and head")
+
+
+class NoStructureSettings(StructureSettings):
     """Labels are scored on their own."""
 
     name: Literal["none"] = Field("none", description="structure encoder between text and head")
@@ -181,6 +211,8 @@ class HeadSettings(Settings):
 
     own_loss: ClassVar[bool] = False
     """Whether the head computes its loss itself; False: it has one logit for each label and takes a loss part."""
+    reads: ClassVar[Literal["text", "labels", "layers"]] = "text"
+    """What it reads: the text features, or what a structure encoder gives (:attr:`StructureSettings.gives`)."""
     name: str = Field("", description="kind of head")
 
     def scored(self, labels: int) -> int:
@@ -267,21 +299,13 @@ def _build_no_structure(settings: NoStructureSettings, context: LabelContext) ->
 def _build_linear_head(settings: LinearHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.heads import LinearHead
 
-    return LinearHead(context.width, len(context.taxonomy), settings.dropout, _first_bias(context)), {}
+    return LinearHead(context.width, len(context.graph), settings.dropout, context.first_bias), {}
 
 
 def _build_label_attention(settings: LabelAttentionHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.heads import LabelAttentionHead
 
-    labels = len(context.taxonomy)
-    return LabelAttentionHead(context.token_width, labels, settings.dropout, _first_bias(context)), {}
-
-
-def _first_bias(context: LabelContext) -> Tensor | None:
-    import torch
-
-    log_odds = context.log_odds
-    return None if log_odds is None else torch.from_numpy(log_odds)
+    return LabelAttentionHead(context.token_width, len(context.graph), settings.dropout, context.first_bias), {}
 
 
 def _build_bce(settings: BinaryCrossEntropySettings, context: LabelContext) -> tuple[nn.Module, Record]:

@@ -102,6 +102,31 @@ BUILT_IN = (
         "taxotext.models.bert_sgm:BertSgm",
     ),
     Entry(
+        "conditional_softmax",
+        "any encoder, probabilities of labels given their parents (Plaud et al. 2024)",
+        "taxotext.models.conditional_softmax:ConditionalSoftmax",
+    ),
+    Entry(
+        "hmcn",
+        "any encoder, outputs for each level and for all labels (HMCN-F)",
+        "taxotext.models.hmcn:Hmcn",
+    ),
+    Entry(
+        "hiagm",
+        "text features along the edges of the taxonomy: gated GCN or TreeLSTM (HiAGM)",
+        "taxotext.models.hiagm:Hiagm",
+    ),
+    Entry(
+        "hitin",
+        "messages up a coding tree of the taxonomy (HiTIN)",
+        "taxotext.models.hitin:Hitin",
+    ),
+    Entry(
+        "himtl",
+        "a structure encoder and head for each branch of the taxonomy, trained together (HiMTL)",
+        "taxotext.models.himtl:Himtl",
+    ),
+    Entry(
         "gru_att",
         "one recurrent classifier per label, each with the best of some class weights",
         "taxotext.models.gru_att:GruAtt",

@@ -21,7 +21,11 @@ class TextFeatures:
         tokens: (W, T, d) one vector for each token, or for each position that the encoder makes of them.
         mask: (W, T) bool, True on tokens, False on padding.
         pooled: (W, D) one vector for each window.
-        labels: (W, N, d) one vector for each label, filled by structure encoders; None before.
+        labels: (W, M, d) one vector for each node of the label graph (the N labels, where a taxonomy is not split),
+            filled by structure encoders; None before. It belongs to a window, not to a document: heads compute logits
+            from it and join those.
+        layers: (W, G, K, d) one vector for each layer of a tree over the labels of each of G branches, filled by
+            structure encoders that pool their nodes; None before.
         owner: (W,) int64, the document of each window, ascending; None: each window is a document of its own.
         count: documents that own the windows; None: W.
     """
@@ -30,6 +34,7 @@ class TextFeatures:
     mask: Tensor
     pooled: Tensor
     labels: Tensor | None = None
+    layers: Tensor | None = None
     owner: Tensor | None = None
     count: int | None = None
 

@@ -1,0 +1,53 @@
+"""The encoder part ``rcnn``: a bidirectional GRU over word vectors, and convolutions over its states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator
+
+from taxotext.composition.parts import register
+from taxotext.composition.words import WordSettings, build_over_words
+
+if TYPE_CHECKING:
+    from taxotext.nn.encoders.pretrained import BuiltEncoder
+
+
+class RcnnSettings(WordSettings):
+    """A bidirectional GRU, and the maxima of convolutions over its states."""
+
+    name: Literal["rcnn"] = Field("rcnn", description="kind of encoder")
+    embedding_dropout: float = Field(0.5, ge=0, lt=1, description="on the word vectors")
+    units: int = Field(64, ge=1, description="of the GRU, in each direction")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the states of the GRU")
+    kernels: tuple[int, ...] = Field((2, 3, 4), min_length=1, description="states that the filters see")
+    filters: int = Field(100, ge=1, description="of each width")
+    top: int = Field(1, ge=1, description="largest values that are kept of each filter")
+
+    @field_validator("kernels")
+    @classmethod
+    def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1:
+            raise ValueError("a filter sees at least 1 state")
+        return value
+
+
+def _build(settings: RcnnSettings, **context: Any) -> BuiltEncoder:
+    from taxotext.nn.encoders.rcnn import TextRcnn
+
+    return build_over_words(
+        settings,
+        lambda table: TextRcnn(
+            table,
+            settings.units,
+            settings.kernels,
+            settings.filters,
+            settings.top,
+            settings.embedding_dropout,
+            settings.dropout,
+        ),
+        **context,
+    )
+
+
+register("encoder", RcnnSettings, _build)

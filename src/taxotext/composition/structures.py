@@ -1,0 +1,173 @@
+"""Structure encoders along the taxonomy, and the heads that read what they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from taxotext.composition.parts import HeadSettings, LabelContext, Record, StructureSettings, register
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from taxotext.data import Corpus
+    from taxotext.labels.branches import LabelGraph
+    from taxotext.nn.branches import BranchIndex
+    from taxotext.nn.graph_networks import GraphNetwork
+
+MANY = 500
+"""Labels above which ``auto`` chooses what grows with their number, not with its square."""
+
+
+class GraphSettings(StructureSettings):
+    """What encoders along the edges have."""
+
+    gives: ClassVar[Literal["text", "labels", "layers"]] = "labels"
+    variant: Literal["tp", "la"] = Field(
+        "tp", description="tp: text features go along the edges; la: label vectors do, and attend to the tokens"
+    )
+    width: int = Field(128, ge=1, description="numbers of the vector of a label")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on the vectors before they go along the edges")
+    projection: Literal["auto", "full", "low_rank"] = Field(
+        "auto", description="of tp, text to labels; full: a matrix for each label; auto: low_rank above 500 labels"
+    )
+
+
+class GcnSettings(GraphSettings):
+    """Gated graph convolution in both directions (HiAGM)."""
+
+    name: Literal["gcn"] = Field("gcn", description="structure encoder between text and head")
+    message_dropout: float = Field(0.05, ge=0, lt=1, description="on the gated messages")
+
+
+class TreeLstmSettings(GraphSettings):
+    """Child-Sum TreeLSTMs in both directions (HiAGM)."""
+
+    name: Literal["treelstm"] = Field("treelstm", description="structure encoder between text and head")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.width % 2:
+            raise ValueError("width: an even number is needed, half of it for each direction")
+        return self
+
+
+class CodingTreeSettings(StructureSettings):
+    """Messages up a coding tree of the taxonomy (HiTIN)."""
+
+    gives: ClassVar[Literal["text", "labels", "layers"]] = "layers"
+    name: Literal["coding_tree"] = Field("coding_tree", description="structure encoder between text and head")
+    height: int = Field(2, ge=1, le=20, description="of the coding tree")
+    width: int = Field(256, ge=1, description="numbers of the vector of a node")
+    pooling: Literal["sum", "mean", "max"] = Field("sum", description="over the nodes of a layer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the leaves")
+
+
+class LabelVectorsHeadSettings(HeadSettings):
+    """Logits from one vector for each label."""
+
+    reads: ClassVar[Literal["text", "labels", "layers"]] = "labels"
+    name: Literal["label_vectors"] = Field("label_vectors", description="kind of head")
+    form: Literal["auto", "flattened", "dot"] = Field(
+        "auto",
+        description="flattened: a matrix over the vectors of all labels; dot: over its own; auto: dot above 500",
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the vectors")
+
+
+class LayersHeadSettings(HeadSettings):
+    """Logits from the layers of a coding tree."""
+
+    reads: ClassVar[Literal["text", "labels", "layers"]] = "layers"
+    name: Literal["layers"] = Field("layers", description="kind of head")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on the layers")
+
+
+def edge_prior(graph: LabelGraph, train: Corpus | None) -> NDArray[np.float32]:
+    """π(c | p) of each edge (E,): training documents with parent and child over those of all children of the parent.
+
+    Children of a parent add up to 1 within a branch; they share it equally where no document has any of them.
+    """
+    parents, children = graph.edges
+    counts = np.zeros(len(parents))
+    if train is not None and len(parents):
+        gold = graph.taxonomy.close(train.known_targets).tocsc()
+        both = gold[:, graph.labels[parents]].multiply(gold[:, graph.labels[children]])
+        counts = np.asarray(both.sum(axis=0), dtype=np.float64).ravel()
+    total = np.bincount(parents, counts, len(graph))[parents]
+    siblings = np.bincount(parents, minlength=len(graph))[parents]
+    shares = np.where(total > 0, counts / np.maximum(total, 1), 1 / np.maximum(siblings, 1))
+    return np.asarray(shares, dtype=np.float32)
+
+
+def _index(context: LabelContext) -> BranchIndex:
+    import torch
+
+    from taxotext.nn.branches import BranchIndex
+
+    return BranchIndex(torch.from_numpy(context.graph.branch.copy()), context.graph.count)
+
+
+def _along_edges(settings: GraphSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    import torch
+
+    from taxotext.nn.graph_networks import GatedGcn, TreeLstm
+    from taxotext.nn.structure import StructuredLabelAttention, TextPropagation, TextToNodes
+
+    graph, width = context.graph, settings.width
+    edges, prior = torch.from_numpy(graph.edges.copy()), torch.from_numpy(edge_prior(graph, context.train))
+    network: GraphNetwork
+    if isinstance(settings, GcnSettings):
+        network = GatedGcn(width, edges, prior, _index(context), settings.message_dropout)
+    else:
+        network = TreeLstm(width, edges, prior, _index(context))
+    if settings.variant == "la":
+        return StructuredLabelAttention(len(graph), context.token_width, network, width, settings.dropout), {}
+    low_rank = settings.projection == "low_rank" or (settings.projection == "auto" and len(graph) > MANY)
+    nodes = TextToNodes(context.width, len(graph), width, low_rank)
+    return TextPropagation(nodes, network, settings.dropout), {}
+
+
+def _build_coding_tree(settings: CodingTreeSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    import torch
+
+    from taxotext.nn.structure import CodingTreeNetwork
+
+    parents, branches = context.graph.coding_trees(settings.height)
+    network = CodingTreeNetwork(
+        context.width,
+        settings.width,
+        [torch.from_numpy(layer.copy()) for layer in parents],
+        [torch.from_numpy(layer.copy()) for layer in branches],
+        settings.pooling,
+        settings.dropout,
+    )
+    sizes = " / ".join(str(len(layer)) for layer in branches)
+    return network, {"facts": {"coding_tree": sizes}}
+
+
+def _build_label_vectors(settings: LabelVectorsHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    from taxotext.nn.label_heads import FlattenedHead, LabelDotHead
+
+    width, nodes = int(context.structure.label_width), len(context.graph)  # type: ignore[union-attr, arg-type]
+    if settings.form == "dot" or (settings.form == "auto" and nodes > MANY):
+        return LabelDotHead(width, nodes, settings.dropout, context.first_bias), {}
+    return FlattenedHead(width, _index(context), settings.dropout, context.first_bias), {}
+
+
+def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    from taxotext.nn.label_heads import LayersHead
+
+    structure = context.structure
+    width, layers = int(structure.label_width), int(structure.layers)  # type: ignore[union-attr, arg-type]
+    return LayersHead(width, layers, _index(context), settings.dropout, context.first_bias), {}
+
+
+register("structure", GcnSettings, _along_edges)
+register("structure", TreeLstmSettings, _along_edges)
+register("structure", CodingTreeSettings, _build_coding_tree)
+register("head", LabelVectorsHeadSettings, _build_label_vectors)
+register("head", LayersHeadSettings, _build_layers)

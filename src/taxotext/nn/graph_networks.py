@@ -1,0 +1,189 @@
+"""Networks over the nodes of a label graph, on edge lists: any batch size, trees and DAGs, nothing of size M x M."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from taxotext.nn.branches import BranchIndex, BranchLinear
+from taxotext.nn.dropout import Dropout
+
+
+class GraphNetwork(Protocol):
+    """(W, M, d) -> (W, M, ``width``)."""
+
+    width: int
+
+    def __call__(self, nodes: Tensor) -> Tensor:
+        """Return the nodes after the network."""
+
+
+class GatedGcn(nn.Module):
+    """The bidirectional graph network of HiAGM (Zhou et al. 2020, "Hierarchy-GCN"), one layer.
+
+        up_p   = Σ_{c child of p} a_pc V_c + b_p           a starts from 1
+        down_c = Σ_{p parent of c} a'_pc V_p + b'_c        a' starts from the prior π(c | p)
+        own_i  = V_i
+        g_x,i  = σ(w_x · V_i + β_x,i)                       for x of up, down, own (without β)
+        H_i    = ReLU(Σ_x dropout(g_x,i x_i))
+
+    Args:
+        width: d.
+        edges: (2, E) int64, parents above children.
+        prior: (E,) π(c | p).
+        index: the branches of the M nodes; each has gate weights of its own.
+        dropout: on the gated messages, in training.
+    """
+
+    edges: Tensor
+
+    def __init__(self, width: int, edges: Tensor, prior: Tensor, index: BranchIndex, dropout: float = 0.05) -> None:
+        super().__init__()
+        nodes = index.nodes
+        self.width, self.index = width, index
+        self.register_buffer("edges", edges, persistent=False)
+        self.up, self.down = nn.Parameter(torch.ones(edges.shape[1])), nn.Parameter(prior.clone())
+        self.up_bias, self.down_bias = nn.Parameter(torch.zeros(nodes, width)), nn.Parameter(torch.zeros(nodes, width))
+        bound = (6 / (width + 1)) ** 0.5  # Xavier's, of a matrix (d, 1)
+        self.gates = nn.Parameter(torch.empty(index.count, 3 * width).uniform_(-bound, bound))
+        self.gate_bias = nn.Parameter(torch.zeros(2, nodes))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """(W, M, d) -> (W, M, d)."""
+        parents, children = self.edges
+        up = torch.zeros_like(nodes).index_add(1, parents, nodes[:, children] * self.up.unsqueeze(1).to(nodes.dtype))
+        down = torch.zeros_like(nodes).index_add(
+            1, children, nodes[:, parents] * self.down.unsqueeze(1).to(nodes.dtype)
+        )
+        gates = self.gates[self.index.branch].view(-1, 3, self.width)  # (M, 3, d)
+        opened = torch.einsum("wmd,mkd->kwm", nodes, gates.to(nodes.dtype))  # (3, W, M)
+        bias = torch.cat([self.gate_bias, torch.zeros_like(self.gate_bias[:1])])  # (3, M)
+        opened = torch.sigmoid(opened + bias.unsqueeze(1)).unsqueeze(-1)  # (3, W, M, 1)
+        messages = (up + self.up_bias, down + self.down_bias, nodes)
+        found = sum((self.dropout(gate * message) for gate, message in zip(opened, messages, strict=True)), 0 * nodes)
+        return torch.relu(found)
+
+
+class ChildSumLstm(nn.Module):
+    """Child-Sum TreeLSTM (Tai et al. 2015, equations 2 to 8) from the sources of edges to their targets.
+
+    States h and c of a source are multiplied by the weight of the edge before they enter.
+
+    Args:
+        inputs: d.
+        hidden: H.
+        edges: (2, E) int64, sources above targets; without cycles.
+        weights: (E,) first weights of the edges.
+        index: branches of the nodes; each has weights of its own.
+    """
+
+    order: Tensor
+    back: Tensor
+
+    def __init__(self, inputs: int, hidden: int, edges: Tensor, weights: Tensor, index: BranchIndex) -> None:
+        super().__init__()
+        self.hidden, self.index = hidden, index
+        self.edge = nn.Parameter(weights.clone())
+        self.given = BranchLinear(inputs, 4 * hidden, index.count)  # i, o, u, f
+        self.inner = BranchLinear(hidden, 3 * hidden, index.count, bias=False)
+        self.forget = BranchLinear(hidden, hidden, index.count, bias=False)
+        levels = _levels(edges, index.nodes)
+        order = torch.argsort(levels, stable=True)
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order))
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("back", place, persistent=False)
+        self._steps: list[_Step] = []
+        first = 0
+        for level in range(int(levels.max()) + 1 if len(levels) else 0):
+            size = int((levels == level).sum())
+            chosen = torch.nonzero(levels[edges[1]] == level).flatten()
+            nodes, sources = order[first : first + size], edges[0, chosen]
+            step = _Step(
+                chosen,
+                place[sources],
+                place[edges[1, chosen]] - first,
+                index.branch[nodes],
+                index.branch[sources],
+                index,
+            )
+            self._steps.append(step)
+            first += size
+        self.steps = nn.ModuleList(self._steps)  # so that they go to the device with the rest
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """(W, M, d) -> (W, M, H), the states h."""
+        given = self.given(nodes, self.index)[:, self.order]  # (W, M, 4H), level by level
+        states: list[Tensor] = []
+        cells: list[Tensor] = []
+        first = 0
+        for step in self._steps:
+            now = given[:, first : first + step.nodes.nodes]  # (W, m, 4H)
+            first += step.nodes.nodes
+            gates, forget = torch.split(now, [3 * self.hidden, self.hidden], 2)
+            kept = torch.zeros_like(forget)
+            if len(step.edges):
+                weight = self.edge[step.edges].unsqueeze(1).to(now.dtype)
+                below = torch.cat(states, 1)[:, step.sources] * weight  # (W, e, H)
+                cell = torch.cat(cells, 1)[:, step.sources] * weight
+                total = torch.zeros_like(kept).index_add(1, step.targets, below)
+                gates = gates + self.inner(total, step.nodes)
+                open_ = torch.sigmoid(forget[:, step.targets] + self.forget(below, step.of_edges))
+                kept = kept.index_add(1, step.targets, open_ * cell)
+            into, out, new = torch.split(gates, self.hidden, 2)
+            cells.append(torch.sigmoid(into) * torch.tanh(new) + kept)
+            states.append(torch.sigmoid(out) * torch.tanh(cells[-1]))
+        return torch.cat(states, 1)[:, self.back]
+
+
+class _Step(nn.Module):
+    """What a level of a :class:`ChildSumLstm` reads: its edges, their places, and the branches of nodes and edges."""
+
+    edges: Tensor
+    sources: Tensor
+    targets: Tensor
+
+    def __init__(
+        self, edges: Tensor, sources: Tensor, targets: Tensor, nodes: Tensor, of_edges: Tensor, index: BranchIndex
+    ) -> None:
+        super().__init__()
+        self.register_buffer("edges", edges, persistent=False)
+        self.register_buffer("sources", sources, persistent=False)
+        self.register_buffer("targets", targets, persistent=False)
+        self.nodes, self.of_edges = BranchIndex(nodes, index.count), BranchIndex(of_edges, index.count)
+
+
+class TreeLstm(nn.Module):
+    """Child-Sum TreeLSTMs along the edges in both directions, side by side: the other structure encoder of HiAGM.
+
+    Bottom-up weights of edges start from 1, top-down ones from the prior.
+
+    Args:
+        width: d, even.
+        edges, prior, index: as for :class:`GatedGcn`.
+    """
+
+    def __init__(self, width: int, edges: Tensor, prior: Tensor, index: BranchIndex) -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"width is {width}; an even number is needed, half of it for each direction")
+        self.width = width
+        self.upwards = ChildSumLstm(width, width // 2, edges.flip(0), torch.ones_like(prior), index)
+        self.downwards = ChildSumLstm(width, width // 2, edges, prior, index)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """(W, M, d) -> (W, M, d)."""
+        return torch.cat([self.upwards(nodes), self.downwards(nodes)], 2)
+
+
+def _levels(edges: Tensor, nodes: int) -> Tensor:
+    """Longest path from a node without incoming edges, (M,)."""
+    levels = torch.zeros(nodes, dtype=torch.long)
+    while True:
+        longer = levels.scatter_reduce(0, edges[1], levels[edges[0]] + 1, "amax") if edges.shape[1] else levels
+        if torch.equal(longer, levels):
+            return levels
+        levels = longer

@@ -1,0 +1,186 @@
+"""Heads over what structure encoders make: one vector for each label, or one for each layer of a tree over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from taxotext.nn.batch import Targets
+from taxotext.nn.branches import BranchIndex
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.heads import Head, HeadScores, LogitHead
+from taxotext.nn.losses import mean_over_documents
+
+
+class LabelDotHead(LogitHead):
+    """The vector of each label and a vector of its own: z_m = w_m · dropout(labels_m) + b_m.
+
+    Args:
+        width: d of the label vectors.
+        nodes: M.
+        dropout: on the label vectors, in training.
+        bias: (M,) first biases, or None for 0.
+    """
+
+    def __init__(self, width: int, nodes: int, dropout: float = 0.0, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.weight = nn.Parameter(torch.empty(nodes, width).uniform_(-1, 1) / math.sqrt(width))
+        self.bias = nn.Parameter(torch.zeros(nodes) if bias is None else bias.clone())
+
+    def tied(self) -> Sequence[Tensor]:
+        """The vectors of the labels, (M, d)."""
+        return (self.weight,)
+
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, M)."""
+        found = torch.einsum("wmd,md->wm", self.dropout(of_labels(features)), self.weight) + self.bias
+        return features.joined(found, self.join)
+
+
+class FlattenedHead(LogitHead):
+    """One linear layer over the vectors of all labels of a branch side by side, as HiAGM has it.
+
+        z_m = w_m · dropout([labels_1; labels_2; ...]) + b_m        over the labels of the branch of m
+
+    With P labels in the largest of G branches it has G P (P d + 1) parameters.
+
+    Args:
+        width: d of the label vectors.
+        index: the branches of the M nodes.
+        dropout: on the label vectors, in training.
+        bias: (M,) first biases, or None for 0.
+    """
+
+    def __init__(self, width: int, index: BranchIndex, dropout: float = 0.0, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.index, self.dropout = index, nn.Dropout(dropout)
+        rows = index.longest
+        bounds = 1 / (index.sizes.clamp(min=1) * width).float().sqrt()  # (G,)
+        weight = torch.empty(index.count, rows, rows * width).uniform_(-1, 1) * bounds.view(-1, 1, 1)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(index.nodes) if bias is None else bias.clone())
+
+    def tied(self) -> Sequence[Tensor]:
+        """The rows of the linear layers, (M, P d)."""
+        return (self.weight.flatten(0, 1)[self.index.place],)
+
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, M)."""
+        padded = self.index.padded(self.dropout(of_labels(features)))  # (G, W, P, d)
+        found = torch.bmm(padded.flatten(2), self.weight.transpose(1, 2))  # (G, W, P)
+        rows = self.index.side_by_side(found.unsqueeze(3)).squeeze(2)  # (W, M)
+        return features.joined(rows + self.bias, self.join)
+
+
+class LayersHead(LogitHead):
+    """A linear layer on each layer of a tree over the labels, summed, as HiTIN has it (equation 14).
+
+        z_m = Σ_i w^i_m · dropout(layer_i) + b_m                    of the tree of the branch of m
+
+    Args:
+        width: d of the layers.
+        layers: K of them.
+        index: the branches of the M nodes.
+        dropout: on the layers, in training.
+        bias: (M,) first biases, or None for 0.
+    """
+
+    def __init__(
+        self, width: int, layers: int, index: BranchIndex, dropout: float = 0.5, bias: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.index, self.dropout = index, nn.Dropout(dropout)
+        self.weight = nn.Parameter(torch.empty(layers, index.nodes, width).uniform_(-1, 1) / math.sqrt(width))
+        self.bias = nn.Parameter(torch.zeros(index.nodes) if bias is None else bias.clone())
+
+    def tied(self) -> Sequence[Tensor]:
+        """The rows of the labels in the linear layer of each layer, K times (M, d)."""
+        return tuple(self.weight)
+
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of all documents, (B, M)."""
+        if features.layers is None:
+            raise ValueError("the structure encoder gives no layers")
+        layers = self.dropout(features.layers).flatten(2)  # (W, G, K d)
+        weight = self.weight.transpose(0, 1).flatten(1)  # (M, K d)
+        if self.index.count == 1:
+            found = layers[:, 0] @ weight.T  # (W, M)
+        else:
+            padded = torch.bmm(layers.transpose(0, 1), weight[self.index.slots].transpose(1, 2))  # (G, W, P)
+            found = self.index.side_by_side(padded.unsqueeze(3)).squeeze(2)
+        return features.joined(found + self.bias, self.join)
+
+
+class BranchesHead(Head):
+    """Heads of branches that are trained together, and their scores merged (HiMTL).
+
+        L = Σ_m  c_m BCE(σ(z_m), y_label(m))              over the nodes that their branch owns
+        p_l = merge of σ(z_m) over the branches that own l
+
+    Args:
+        inner: gives the logits of the M nodes, (B, M).
+        labels: (M,) int64, the label of each node.
+        branch: (M,) int64, the branch of each node.
+        owned: (M,) bool, nodes that count; each label has one at least.
+        count: N labels.
+        reduction: "label_sum": c = 1; "label_mean": 1 / nodes that count; "branch_mean": 1 / those of the branch, so
+            that each branch weighs the same.
+        merge: "max", "mean" or "sum" (at most 1) over the owners.
+    """
+
+    kept: Tensor
+    labels: Tensor
+    cell: Tensor
+
+    def __init__(
+        self,
+        inner: LogitHead,
+        labels: Tensor,
+        branch: Tensor,
+        owned: Tensor,
+        count: int,
+        reduction: str = "branch_mean",
+        merge: str = "max",
+    ) -> None:
+        super().__init__()
+        self.inner, self.count, self.merge = inner, count, merge
+        kept = torch.nonzero(owned).flatten()
+        sizes = torch.bincount(branch[kept])
+        cell = torch.ones(len(kept))
+        if reduction != "label_sum":
+            cell = cell / (sizes[branch[kept]] if reduction == "branch_mean" else max(len(kept), 1))
+        for name, tensor in (("kept", kept), ("labels", labels[kept]), ("cell", cell)):
+            self.register_buffer(name, tensor, persistent=False)
+
+    def logits(self, features: TextFeatures) -> Tensor:
+        """Return the logits of the nodes that count, (B, O)."""
+        found: Tensor = self.inner.logits(features)
+        return found[:, self.kept]
+
+    def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
+        """Return the weighted cross-entropy of all branches, and the regulariser of the heads."""
+        gold = targets.dense()[:, self.labels]  # (B, O)
+        cells = functional.binary_cross_entropy_with_logits(self.logits(features).float(), gold, reduction="none")
+        loss = mean_over_documents((cells * self.cell).sum(1), targets.weights)
+        penalty = self.inner.penalty()
+        return loss if penalty is None else loss + penalty
+
+    def scores(self, features: TextFeatures) -> HeadScores:
+        """Return the merged probabilities, (B, N)."""
+        found = torch.sigmoid(self.logits(features).float())
+        where = self.labels.expand_as(found)
+        reduce = {"max": "amax", "mean": "mean", "sum": "sum"}[self.merge]
+        empty = found.new_zeros(len(found), self.count)
+        return HeadScores(empty.scatter_reduce(1, where, found, reduce, include_self=False).clamp(max=1))
+
+
+def of_labels(features: TextFeatures) -> Tensor:
+    """(W, M, d), one vector for each label."""
+    if features.labels is None:
+        raise ValueError("the structure encoder gives no vectors of labels")
+    return features.labels
