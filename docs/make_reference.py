@@ -19,19 +19,19 @@ DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
 SYSTEMS = (
-    *(
-        "linear",
-        "label_tree_linear",
-        "bert",
-        "textcnn",
-        "kim_cnn",
-        "gru_att_multi",
-        "dgcnn",
-        "sgm",
-        "encdec",
-        "bert_sgm",
-    ),
-    *("gru_att", "htrans"),
+    "linear",
+    "label_tree_linear",
+    "bert",
+    "textcnn",
+    "kim_cnn",
+    "gru_att_multi",
+    "dgcnn",
+    "sgm",
+    "encdec",
+    "bert_sgm",
+    "mixed",
+    "gru_att",
+    "htrans",
 )
 KINDS = ("encoder", "structure", "head", "loss", "body")
 

@@ -171,9 +171,10 @@ def test_documents_without_any_label_train() -> None:
 def test_tuning_goes_over_to_thresholds() -> None:
     corpus = tiny_corpus()
     classifier = quick("encdec", corpus)
-    assert classifier.decoding.source == "auto"
+    sources = [classifier.decoding.source]
     classifier.tune()
-    assert classifier.decoding.source == "threshold"
+    sources.append(classifier.decoding.source)
+    assert sources == ["auto", "threshold"]
     assert classifier.predict(corpus.texts)
 
 

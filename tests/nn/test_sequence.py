@@ -204,7 +204,7 @@ def test_scheduled_sampling_reads_the_label_of_the_model_and_only_in_training() 
 def test_a_large_weight_of_a_label_that_came_before_has_no_gradient() -> None:
     head, features = head_of(decoder_of()), features_of(documents=1)
     with torch.enable_grad():
-        head.loss(features, Targets(torch.tensor([0, 1, 2, 3]), torch.tensor([0, 4]), LABELS)).backward()
+        head.loss(features, Targets(torch.tensor([0, 1, 2, 3]), torch.tensor([0, 4]), LABELS)).backward()  # type: ignore[no-untyped-call]
     for parameter in head.parameters():
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()
@@ -339,9 +339,10 @@ def order_of(pairs: list[tuple[int, int]], direction: Direction, labels: int = 6
 
 def allowed_sequences(order: TaxonomyOrder, labels: int) -> set[tuple[int, ...]]:
     """Every sequence that the masks let through, by walking along them."""
-    found, waiting = set(), [()]
+    found: set[tuple[int, ...]] = set()
+    waiting: list[tuple[int, ...]] = [()]
     while waiting:
-        chosen: tuple[int, ...] = waiting.pop()
+        chosen = waiting.pop()
         emitted = torch.zeros(1, 1, labels + 1, dtype=torch.bool)
         emitted[..., list(chosen)] = True
         allowed = order(emitted)[0, 0].tolist()

@@ -29,5 +29,12 @@ def named_files(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Settings):
             yield from named_files(value, f"{prefix}{name}.")
         for mark in field.metadata:
-            if isinstance(mark, NamesFile) and value and value not in mark.words:
-                yield f"{prefix}{name}", value, mark
+            if not isinstance(mark, NamesFile):
+                continue
+            for key, one in [(name, value)] if not isinstance(value, tuple) else _numbered(name, value):
+                if one and one not in mark.words:
+                    yield f"{prefix}{key}", one, mark
+
+
+def _numbered(name: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(f"{name}.{number}", value) for number, value in enumerate(values)]

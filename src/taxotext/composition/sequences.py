@@ -100,7 +100,7 @@ def label_order(
         return drawn
     names = np.empty(len(ids), dtype=np.int64)
     names[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
-    keys = {  # the last one is the strongest
+    keys: dict[str, tuple[NDArray[Any], ...]] = {  # the last one is the strongest
         "frequency": (names, levels, -positives),
         "rare_first": (names, -levels, positives),
         "top_down": (names, -positives, levels),

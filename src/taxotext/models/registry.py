@@ -127,6 +127,11 @@ BUILT_IN = (
         "taxotext.models.himtl:Himtl",
     ),
     Entry(
+        "mixed",
+        "a weighted mixture of two or more saved models of any kind",
+        "taxotext.models.mixed:Mixed",
+    ),
+    Entry(
         "gru_att",
         "one recurrent classifier per label, each with the best of some class weights",
         "taxotext.models.gru_att:GruAtt",

@@ -41,7 +41,7 @@ class RecurrentWords(nn.Module):
         """(W, T) token ids and mask -> features: states (W, T, 2H), [last of forwards; last of backwards] (W, 2H)."""
         states = self.dropout(embed(self.embedding, ids, mask).transpose(1, 2))  # (W, T, D)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            states = self.dropout(both_directions(ahead, back, states, mask))  # (W, T, 2H)
+            states = self.dropout(both_directions(ahead, back, states, mask))  # type: ignore[arg-type]  # (W, T, 2H)
         last = (mask.sum(1) - 1).clamp(min=0)  # (W,)
         ends = states[torch.arange(len(states), device=states.device), last, : self.units]  # (W, H)
         return TextFeatures(states, mask, torch.cat([ends, states[:, 0, self.units :]], 1))
