@@ -13,6 +13,7 @@ import taxotext
 from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.composition.conditional_head import conditional_prior
+from taxotext.composition.label_texts import names_of_labels, words_of_labels
 from taxotext.composition.structures import edge_prior
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels.branches import LabelGraph
@@ -44,6 +45,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "hiagm": ("hiagm", {"structure": GCN}),
     "hiagm-treelstm": ("hiagm", {"structure": TREELSTM}),
     "hiagm-la": ("hiagm", {"structure": {**GCN, "variant": "la"}}),
+    "himatch": ("himatch", {"structure": GCN, "matching": {"hidden": 12, "refresh": 4}}),
     "hitin": ("hitin", {"structure": CODING_TREE, "head": LAYERS}),
     "hmcn": ("hmcn", {"head": {"width": 24, "dropout": 0.1}}),
     "conditional_softmax": ("conditional_softmax", {"head": {"dropout": 0.0}}),
@@ -79,13 +81,13 @@ def flat_corpus() -> Corpus:
     return Corpus.from_lists(texts, [["c"], ["d"], ["c", "d"], []] * 6)
 
 
-@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "hitin", "hmcn", "himtl"])
+@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl"])
 def test_a_structure_system_keeps_the_contract_of_all_systems_on_a_dag(key: str, tmp_path: Path) -> None:
     facts = (*FACTS, *MORE_FACTS.get(key, ()))
     check_system(key, settings(key), tmp_path, files=FILES, facts=facts, few=settings(key, epochs=1))
 
 
-@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "hitin", "hmcn", "himtl-masking"])
+@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl-masking"])
 def test_a_training_of_a_structure_system_resumes(key: str, tmp_path: Path) -> None:
     check_resume(SYSTEMS[key][0], settings(key, epochs=3), tmp_path)
 
@@ -108,7 +110,7 @@ def test_a_structure_system_takes_trees_and_flat_label_sets(key: str, corpus: Co
     assert history[-1]["loss"] < history[0]["loss"]
 
 
-@pytest.mark.parametrize("key", ["hiagm", "hitin", "himtl"])
+@pytest.mark.parametrize("key", ["hiagm", "himatch", "hitin", "himtl"])
 @pytest.mark.parametrize("trainable", [True, False], ids=["tuned", "frozen"])
 def test_a_structure_stands_on_a_transformer(key: str, trainable: bool, tiny_encoder: Path) -> None:
     encoder = {"name": "transformer", "source": str(tiny_encoder), "trainable": trainable}
@@ -239,7 +241,35 @@ def test_own_losses_are_regularised_along_the_taxonomy() -> None:
         assert head.penalty().item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["hiagm", "hitin", "hmcn", "himtl"])
+def test_texts_of_labels_are_names_or_telling_words() -> None:
+    taxonomy = tiny_taxonomy()
+    named = taxonomy.with_names({"cats": "Cats and kittens"}).with_descriptions({"dogs": "They bark."})
+    assert names_of_labels(named)[:4] == ["animals", "food", "Cats and kittens", "dogs. They bark."]
+    texts = ["the cat purrs", "the cat sleeps", "the dog barks"]
+    corpus = Corpus.from_lists(texts, [["cats"], ["cats"], ["dogs"]], taxonomy)
+    found = dict(zip(taxonomy.ids, words_of_labels(taxonomy, corpus, 2), strict=True))
+    # cats: purrs and sleeps ln 3 each, cat 2 ln 1.5 = 0.81; dogs: barks and dog ln 3; "the" is everywhere
+    assert found["cats"] == "purrs sleeps"
+    assert found["dogs"] == "barks dog"
+    assert found["rye"] == "rye"
+
+
+def test_labels_are_encoded_on_a_schedule_and_matching_has_an_effect() -> None:
+    corpus = tiny_corpus()
+    ends = []
+    for refresh in (4, 1000):
+        values = settings("himatch", epochs=2)
+        values["matching"] = {"hidden": 12, "refresh": refresh, "text": "words"}
+        head = Classifier("himatch", **values).fit(corpus, validation=corpus).system.network.head
+        assert int(head.steps) in {5, 10}  # of the epoch that was kept
+        ends.append(head.label_texts)
+        assert head.label_texts.abs().sum(1).min() > 0
+    assert not np.allclose(ends[0], ends[1]), "the encoder has learned between two encodings"
+    with pytest.raises(ConfigError, match="labels go along the edges here; choose gcn or treelstm"):
+        Classifier("himatch", structure={"name": "none"}, head={"name": "linear"})
+
+
+@pytest.mark.parametrize("name", ["hiagm", "himatch", "hitin", "hmcn", "himtl"])
 def test_the_papers_settings_are_a_preset(name: str) -> None:
     paper = Classifier(name, preset="paper").settings_()
     default = Classifier(name).settings_()
@@ -247,7 +277,7 @@ def test_the_papers_settings_are_a_preset(name: str) -> None:
     rate = 2e-5 if name == "himtl" else 1e-3 if name == "hmcn" else 1e-4
     assert paper.training.head_learning_rate == rate
     assert paper.training.patience == (8 if name == "hmcn" else 50)
-    width = {"hiagm": 300, "hitin": 512, "himtl": 300}
+    width = {"hiagm": 300, "himatch": 300, "hitin": 512, "himtl": 300}
     assert name == "hmcn" or paper.structure.width == width[name]
 
 

@@ -115,14 +115,15 @@ class NeuralSystem(System):
             join = "mean" if settings.text.long_text == "chunk_mean" else "max"
             criterion = torch.nn.Identity() if settings.loss is None else part("loss")
             head.use(criterion, join=join, recursive=weight, edges=edges)
-        self._built, self._network = built, TextClassifier(built.module, structure, self.whole_head(head, graph))
+        self._built = built
+        self._network = TextClassifier(built.module, structure, self.whole_head(head, context))
 
     def label_graph(self) -> LabelGraph:
         """The nodes that structure encoder and head work on: the labels."""
         return LabelGraph.whole(self.taxonomy)
 
-    def whole_head(self, head: Head, graph: LabelGraph) -> Head:
-        """The head of the network, from that of the nodes of ``graph``."""
+    def whole_head(self, head: Head, context: parts.LabelContext) -> Head:
+        """The head of the network, from that of the nodes of the label graph."""
         return head
 
     def check_limit(self, built: BuiltEncoder) -> None:

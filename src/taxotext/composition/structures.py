@@ -111,19 +111,23 @@ def _index(context: LabelContext) -> BranchIndex:
     return BranchIndex(torch.from_numpy(context.graph.branch.copy()), context.graph.count)
 
 
-def _along_edges(settings: GraphSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+def graph_network(settings: GraphSettings, context: LabelContext) -> GraphNetwork:
+    """The network along the edges that the settings choose."""
     import torch
 
     from taxotext.nn.graph_networks import GatedGcn, TreeLstm
-    from taxotext.nn.structure import StructuredLabelAttention, TextPropagation, TextToNodes
 
     graph, width = context.graph, settings.width
     edges, prior = torch.from_numpy(graph.edges.copy()), torch.from_numpy(edge_prior(graph, context.train))
-    network: GraphNetwork
     if isinstance(settings, GcnSettings):
-        network = GatedGcn(width, edges, prior, _index(context), settings.message_dropout)
-    else:
-        network = TreeLstm(width, edges, prior, _index(context))
+        return GatedGcn(width, edges, prior, _index(context), settings.message_dropout)
+    return TreeLstm(width, edges, prior, _index(context))
+
+
+def _along_edges(settings: GraphSettings, context: LabelContext) -> tuple[nn.Module, Record]:
+    from taxotext.nn.structure import StructuredLabelAttention, TextPropagation, TextToNodes
+
+    graph, width, network = context.graph, settings.width, graph_network(settings, context)
     if settings.variant == "la":
         return StructuredLabelAttention(len(graph), context.token_width, network, width, settings.dropout), {}
     low_rank = settings.projection == "low_rank" or (settings.projection == "auto" and len(graph) > MANY)

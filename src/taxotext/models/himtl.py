@@ -133,7 +133,7 @@ class Himtl(NeuralSystem):
             raise ConfigError(f"branches.{error.message}") from None
         return graph if chosen.mode == "projection" else graph.masked()
 
-    def whole_head(self, head: Head, graph: LabelGraph) -> Head:
+    def whole_head(self, head: Head, context: parts.LabelContext) -> Head:
         """The heads of all branches as one."""
         import torch
 
@@ -142,6 +142,7 @@ class Himtl(NeuralSystem):
 
         if not isinstance(head, LogitHead):  # of a package: the settings refuse heads with a loss of their own
             raise ConfigError(f"head.name: {self.settings.head.name} gives no logits; branches need them.")
+        graph = context.graph
         labels, branch, owned = (torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned))
         chosen = self.settings.branches
         return BranchesHead(head, labels, branch, owned, len(self.taxonomy), chosen.reduction, chosen.merge)

@@ -117,6 +117,11 @@ BUILT_IN = (
         "taxotext.models.hiagm:Hiagm",
     ),
     Entry(
+        "himatch",
+        "hiagm, with texts and labels matched in one space (HiMatch)",
+        "taxotext.models.himatch:Himatch",
+    ),
+    Entry(
         "hitin",
         "messages up a coding tree of the taxonomy (HiTIN)",
         "taxotext.models.hitin:Hitin",
