@@ -18,7 +18,10 @@ from taxotext.api.runs import DataSettings
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = ("linear", "label_tree_linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn", "gru_att", "htrans")
+SYSTEMS = (
+    *("linear", "label_tree_linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn"),
+    *("attention_xml", "light_attention", "gru_att", "htrans"),
+)
 KINDS = ("encoder", "structure", "head", "loss", "body")
 
 CONFIG_PAGE = """# Configuration

@@ -139,6 +139,9 @@ BUILT_IN = (
     "taxotext.composition.words",
     "taxotext.composition.graph_words",
     "taxotext.composition.losses",
+    "taxotext.composition.bilstm_words",
+    "taxotext.composition.label_attention",
+    "taxotext.composition.label_trees",
     "taxotext.binary.bodies",
 )
 """Modules that register parts beside those of this one."""
