@@ -19,6 +19,7 @@ DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
 SYSTEMS = (
+<<<<<<< HEAD
     "linear",
     "label_tree_linear",
     "bert",
@@ -32,6 +33,10 @@ SYSTEMS = (
     "mixed",
     "gru_att",
     "htrans",
+=======
+    *("linear", "label_tree_linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn"),
+    *("attention_xml", "light_attention", "gru_att", "htrans"),
+>>>>>>> xml
 )
 KINDS = ("encoder", "structure", "head", "loss", "body")
 

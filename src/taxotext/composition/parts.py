@@ -161,7 +161,13 @@ BUILT_IN = (
     "taxotext.composition.hmcn_head",
     "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
+<<<<<<< HEAD
     "taxotext.composition.sequences",
+=======
+    "taxotext.composition.bilstm_words",
+    "taxotext.composition.label_attention",
+    "taxotext.composition.label_trees",
+>>>>>>> xml
     "taxotext.binary.bodies",
 )
 """Modules that register parts beside those of this one."""

@@ -137,6 +137,16 @@ BUILT_IN = (
         "taxotext.models.mixed:Mixed",
     ),
     Entry(
+        "attention_xml",
+        "word vectors, a bidirectional LSTM, and attention of each label to the words (AttentionXML without a tree)",
+        "taxotext.models.attention_xml:AttentionXml",
+    ),
+    Entry(
+        "light_attention",
+        "label attention over the candidates of a label tree, trained together; for thousands of labels",
+        "taxotext.models.light_attention:LightAttention",
+    ),
+    Entry(
         "gru_att",
         "one recurrent classifier per label, each with the best of some class weights",
         "taxotext.models.gru_att:GruAtt",

@@ -1,0 +1,95 @@
+"""``attention_xml``: a bidirectional LSTM over words, and attention of each label to them.
+
+*AttentionXML: Label Tree-based Attention-Aware Deep Model for High-Performance Extreme Multi-Label Text Classification*
+(You et al., NeurIPS 2019), the network without a label tree, as the paper trains it on label sets of up to some ten
+thousand labels:
+
+    E   = dropout [e(w_1) .. e(w_T)]                   word vectors                   encoder.embeddings, word_dropout
+    h_t = dropout [LSTM→; LSTM←]_t                     learned first states           encoder.units, dropout
+    α_tj = softmax_t(h_t · w_j),  m_j = Σ_t α_tj h_t   of each label j                head
+    z_j = FC(m_j)                                      ReLU, shared by all labels     head.hidden
+        + v_j · m_j + b_j                              not in the paper               head.own_output
+    L   = Σ_j BCE(σ(z_j), y_j)                         mean over documents            loss
+
+Labels are computed in chunks, which the gradient computes again, so that the states of all labels are never in memory
+together; scores and targets of a batch are (documents, labels). With more labels take ``light_attention``, which
+scores candidates only; training level by level along a tree is not built.
+
+Preset ``paper``: 256 units, 500 words, word vectors of 300 numbers that stay as they are (GloVe in the paper: give
+``encoder.embeddings=FILE``), batches of 40, Adam at 1e-3, the mean over labels, averaged weights. Other than published:
+weights are averaged, validated and kept at the ends of epochs instead of each 100 steps; gradients are clipped at a
+fixed norm instead of one that follows the last ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from taxotext.composition import parts
+from taxotext.composition.base import SystemSettings
+from taxotext.composition.bilstm_words import BiLstmSettings
+from taxotext.composition.label_attention import MultiLabelAttentionHeadSettings
+from taxotext.composition.neural import NeuralSystem
+from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.space import Around
+
+PAPER_TRAINING: Mapping[str, Any] = {
+    "epochs": 30,
+    "batch_size": 40,
+    "learning_rate": 1e-3,
+    "head_learning_rate": 1e-3,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+    "averaging": "swa",
+    "averaging_start": 0.3,
+}
+"""Gradient descent of AttentionXML, as far as the settings can say it."""
+
+
+class AttentionXmlSettings(NeuralSettings):
+    """Settings of ``attention_xml``."""
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {
+            "text": {"max_tokens": 500},
+            "encoder": {"name": "bilstm", "units": 256, "embedding_width": 300, "train_embeddings": False},
+            "head": {"name": "multi_label_attention", "own_output": False, "start_at_odds": False},
+            "loss": {"name": "bce", "scale": "mean"},
+            "training": PAPER_TRAINING,
+        }
+    }
+
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
+    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
+    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
+        BiLstmSettings(), description="text encoder"
+    )
+    head: parts.choice("head") = Field(  # type: ignore[valid-type]
+        MultiLabelAttentionHeadSettings(), description="label head"
+    )
+    training: TrainingSettings = Field(
+        TrainingSettings(
+            epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5, monitor="ndcg@5"
+        ),
+        description="gradient descent",
+    )
+
+
+class AttentionXml(NeuralSystem):
+    """Each label attends to the words of the text."""
+
+    name: ClassVar[str] = "attention_xml"
+    Settings: ClassVar[type[SystemSettings]] = AttentionXmlSettings
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "training.head_learning_rate": Around(5),
+        "training.batch_size": [16, 32, 64],
+        "encoder.units": [64, 128, 256],
+        "encoder.dropout": "0..0.5",
+        "loss.positive_weight": [1.0, "balanced"],
+    }

@@ -1,0 +1,189 @@
+"""``light_attention`` and ``attention_xml``: the contract of all systems, kinds of label sets, negatives, encoders."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import taxotext
+from models.harness import all_scores, check_resume, check_system
+from taxotext import Classifier, Corpus
+from taxotext.errors import ConfigError
+from tiny import tiny_corpus, tiny_settings
+
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
+FACTS = (
+    "vocabulary",
+    "embedding_width",
+    "embeddings_trained",
+    "embeddings",
+    "embeddings_sha256",
+    "embeddings_coverage",
+)
+ENCODER = {
+    "name": "bilstm",
+    "units": 32,
+    "embedding_width": 32,
+    "vocabulary": {"min_count": 1},
+    "dropout": 0.1,
+    "word_dropout": 0.0,
+}
+TREE = {"cluster_size": 2}
+
+
+def settings(head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
+    values = {
+        "epochs": 40,
+        "batch_size": 12,
+        "learning_rate": 3e-2,
+        "head_learning_rate": 3e-2,
+        "patience": 40,
+        "monitor": "micro_f1",
+    }
+    return {
+        "seed": 3,
+        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
+        "encoder": ENCODER,
+        "text": {"max_tokens": 32},
+        "head": {"beam": 3, "tree": TREE, "hidden": (32,), **(head or {})},
+        "training": {**values, **training},
+    }
+
+
+def test_light_attention_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> None:
+    classifier = check_system(
+        "light_attention",
+        settings(),
+        tmp_path,
+        files=FILES,
+        facts=(*FACTS, "label_tree"),
+        few=settings(epochs=1),
+    )
+    assert classifier.manifest.facts["label_tree"] == "4 > 7"
+    block = next(classifier.system.scores(["cat", "the trout"]))
+    assert block.is_sparse
+    assert (np.diff(block.candidates.indptr) < 7).all(), "three of four clusters"
+    last = classifier.manifest.metrics["history"][-1]
+    assert 0.9 < last["candidate_recall"] <= 1
+    assert last["loss"] == pytest.approx(last["cluster_loss"] + last["label_loss"], rel=1e-4)
+
+
+def test_a_training_of_light_attention_resumes(tmp_path: Path) -> None:
+    check_resume("light_attention", settings(epochs=3), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"negatives": "static"},
+        {"negatives": "none", "scale": "mean"},
+        {"scorer": "dot", "bottleneck": 8},
+        {"score": "leaf", "own_output": False, "start_at_odds": False},
+        {"tree": {"source": "taxonomy"}},
+        {"tree": {"source": "names", **TREE}},
+        {"tree": {"source": "both", **TREE}},
+        {"tree": {"source": "random", "cluster_size": 1, "branching": 2, "levels": 2}, "beam": 2},
+    ],
+    ids=str,
+)
+def test_other_heads_learn_and_are_read_again(head: dict[str, Any], tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    classifier = Classifier("light_attention", **settings(head, epochs=8)).fit(corpus, validation=corpus)
+    history = classifier.manifest.metrics["history"]
+    assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    classifier.save(tmp_path / "model")
+    again = taxotext.load(tmp_path / "model")
+    assert np.array_equal(all_scores(again, corpus.texts), all_scores(classifier, corpus.texts))
+
+
+def flat_corpus() -> Corpus:
+    texts = ["cat", "dog", "cat dog", "rain", "snow wind", "wind"] * 6
+    labels = [["c"], ["d"], ["c", "d"], [], ["s", "w"], ["w"]] * 6
+    return Corpus.from_lists(texts, labels)
+
+
+def test_a_flat_label_set_is_learned() -> None:
+    corpus = flat_corpus()
+    classifier = Classifier("light_attention", **settings({"beam": 1})).fit(corpus, validation=corpus)
+    assert classifier.manifest.facts["label_tree"] == "2 > 4"
+    assert classifier.evaluate(corpus)["p@1"] > 0.8
+
+
+def test_a_flat_label_set_has_no_taxonomy_to_be_the_tree() -> None:
+    corpus = flat_corpus()
+    with pytest.raises(ConfigError, match=r"head\.tree\.source: the taxonomy has no edges"):
+        Classifier("light_attention", **settings({"tree": {"source": "taxonomy"}})).fit(corpus, validation=corpus)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("preset", ["default", "light_xml"])
+def test_a_transformer_does_as_encoder_tuned_or_frozen(tiny_encoder: Path, trainable: bool, preset: str) -> None:
+    values = {**tiny_settings(tiny_encoder, training={"epochs": 2}), "preset": preset, "head": {"beam": 1}}
+    values["encoder"] = {"name": "transformer", "source": str(tiny_encoder), "trainable": trainable}
+    values["head"] = {"beam": 1, "tree": TREE}
+    corpus = tiny_corpus()
+    classifier = Classifier("light_attention", **values).fit(corpus, validation=corpus)
+    assert classifier.system.settings.head.scorer == ("dot" if preset == "light_xml" else "attention")
+    assert np.isfinite(all_scores(classifier, corpus.texts)).all()
+
+
+def test_a_beam_of_all_clusters_is_said_to_sample_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    corpus = tiny_corpus()
+    with caplog.at_level(logging.WARNING, logger="taxotext"):
+        Classifier("light_attention", **settings({"beam": 64}, epochs=1)).fit(corpus, validation=corpus)
+    assert "All 4 clusters of the label tree are candidates of each document (head.beam=64)" in caplog.text
+
+
+def test_the_head_has_its_own_loss() -> None:
+    with pytest.raises(ConfigError, match="has a loss of its own"):
+        Classifier("light_attention", loss={"name": "bce"})
+
+
+def test_the_paper_preset_scores_all_clusters_for_each_document() -> None:
+    found = Classifier("light_attention", preset="paper").settings_()
+    assert (found.head.tree.levels, found.head.hidden, found.text.max_tokens) == (1, (256, 256, 256), 500)
+    assert not found.head.own_output
+
+
+def flat_settings(**training: Any) -> dict[str, Any]:
+    values = settings(**training)
+    return {**values, "head": {"name": "multi_label_attention", "hidden": (32,)}}
+
+
+def test_attention_xml_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> None:
+    check_system(
+        "attention_xml",
+        flat_settings(),
+        tmp_path,
+        files=FILES,
+        facts=FACTS,
+        few=flat_settings(epochs=1),
+    )
+
+
+def test_a_training_of_attention_xml_with_averaged_weights_resumes(tmp_path: Path) -> None:
+    check_resume("attention_xml", flat_settings(epochs=3, averaging="swa"), tmp_path)
+
+
+@pytest.mark.parametrize("own_output", [True, False])
+def test_attention_xml_learns_a_flat_label_set_and_starts_from_the_shares_of_the_labels(own_output: bool) -> None:
+    corpus, values = flat_corpus(), flat_settings()
+    values["head"]["own_output"] = own_output
+    classifier = Classifier("attention_xml", **values).fit(corpus, validation=corpus)
+    history = classifier.manifest.metrics["history"]
+    # texts of one word look the same to all labels where only layers that they share tell them apart
+    assert history[-1]["p@1"] == pytest.approx(5 / 6) if own_output else history[-1]["p@1"] < 0.8
+    values["training"] = {**values["training"], "learning_rate": 1e-9, "head_learning_rate": 1e-9, "epochs": 1}
+    fresh = Classifier("attention_xml", **values).fit(corpus, validation=corpus)
+    assert all_scores(fresh, corpus.texts).mean() == pytest.approx(corpus.targets.mean(), abs=0.1)
+
+
+def test_a_transformer_does_for_attention_xml(tiny_encoder: Path) -> None:
+    corpus, values = tiny_corpus(), tiny_settings(tiny_encoder, training={"epochs": 1})
+    values["encoder"]["name"] = "transformer"
+    classifier = Classifier("attention_xml", **values, loss={"name": "asymmetric"}).fit(corpus, validation=corpus)
+    assert np.isfinite(all_scores(classifier, corpus.texts)).all()
