@@ -14,30 +14,12 @@ from textwrap import dedent
 from typing import Any
 
 from taxotext.api.runs import DataSettings
+from taxotext.models.registry import BUILT_IN
 
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by docs/make_reference.py -->", "<!-- end of the written part -->"
 COMMON = ("seed", "validation", "decoding", "runtime")
-SYSTEMS = (
-<<<<<<< HEAD
-    "linear",
-    "label_tree_linear",
-    "bert",
-    "textcnn",
-    "kim_cnn",
-    "gru_att_multi",
-    "dgcnn",
-    "sgm",
-    "encdec",
-    "bert_sgm",
-    "mixed",
-    "gru_att",
-    "htrans",
-=======
-    *("linear", "label_tree_linear", "bert", "textcnn", "kim_cnn", "gru_att_multi", "dgcnn"),
-    *("attention_xml", "light_attention", "gru_att", "htrans"),
->>>>>>> xml
-)
+SYSTEMS = tuple(entry.name for entry in BUILT_IN)
 KINDS = ("encoder", "structure", "head", "loss", "body")
 
 CONFIG_PAGE = """# Configuration

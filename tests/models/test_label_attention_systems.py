@@ -122,7 +122,7 @@ def test_a_flat_label_set_has_no_taxonomy_to_be_the_tree() -> None:
 @pytest.mark.parametrize("trainable", [True, False])
 @pytest.mark.parametrize("preset", ["default", "light_xml"])
 def test_a_transformer_does_as_encoder_tuned_or_frozen(tiny_encoder: Path, trainable: bool, preset: str) -> None:
-    values = {**tiny_settings(tiny_encoder, training={"epochs": 2}), "preset": preset, "head": {"beam": 1}}
+    values = {**tiny_settings("bert", tiny_encoder, training={"epochs": 2}), "preset": preset, "head": {"beam": 1}}
     values["encoder"] = {"name": "transformer", "source": str(tiny_encoder), "trainable": trainable}
     values["head"] = {"beam": 1, "tree": TREE}
     corpus = tiny_corpus()
@@ -183,7 +183,7 @@ def test_attention_xml_learns_a_flat_label_set_and_starts_from_the_shares_of_the
 
 
 def test_a_transformer_does_for_attention_xml(tiny_encoder: Path) -> None:
-    corpus, values = tiny_corpus(), tiny_settings(tiny_encoder, training={"epochs": 1})
+    corpus, values = tiny_corpus(), tiny_settings("bert", tiny_encoder, training={"epochs": 1})
     values["encoder"]["name"] = "transformer"
     classifier = Classifier("attention_xml", **values, loss={"name": "asymmetric"}).fit(corpus, validation=corpus)
     assert np.isfinite(all_scores(classifier, corpus.texts)).all()

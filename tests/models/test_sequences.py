@@ -111,12 +111,12 @@ def test_the_order_of_the_labels_is_kept_in_the_folder(order: str, tmp_path: Pat
     head = sequences(classifier)
     positives = np.asarray(corpus.targets.sum(axis=0)).ravel()
     assert sorted(head.order.tolist()) == list(range(len(corpus.taxonomy)))
-    assert head.counts.tolist() == positives.tolist()
+    assert head.label_counts.tolist() == positives.tolist()
     assert head.longest == min(int(np.diff(corpus.targets.indptr).max()) + 2, len(corpus.taxonomy))
     classifier.save(tmp_path / "m")
     loaded = sequences(taxotext.load(tmp_path / "m"))
     assert torch.equal(loaded.order, head.order)
-    assert torch.equal(loaded.counts, head.counts)
+    assert torch.equal(loaded.label_counts, head.label_counts)
     assert loaded.longest == head.longest
 
 

@@ -114,7 +114,7 @@ def test_a_structure_system_takes_trees_and_flat_label_sets(key: str, corpus: Co
 @pytest.mark.parametrize("trainable", [True, False], ids=["tuned", "frozen"])
 def test_a_structure_stands_on_a_transformer(key: str, trainable: bool, tiny_encoder: Path) -> None:
     encoder = {"name": "transformer", "source": str(tiny_encoder), "trainable": trainable}
-    values = {**tiny_settings(tiny_encoder), **SYSTEMS[key][1], "encoder": encoder}
+    values = {**tiny_settings("bert", tiny_encoder), **SYSTEMS[key][1], "encoder": encoder}
     values["text"] = {"max_tokens": 8, "long_text": "chunk_max"}
     values["training"] = {**values["training"], "epochs": 3}
     corpus = tiny_corpus()

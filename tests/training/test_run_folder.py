@@ -20,9 +20,7 @@ IDENTITY: dict[str, Any] = {"model": "bert", "settings": {"seed": 1, "training":
 
 def test_an_interrupted_training_is_not_touched_without_resume(tmp_path: Path) -> None:
     RunFolder(tmp_path / "m.run", IDENTITY)
-    with pytest.raises(
-        ModelFolderError, match=r"holds an interrupted training. Continue with --resume, or start"
-    ):
+    with pytest.raises(ModelFolderError, match=r"holds an interrupted training. Continue with --resume, or start"):
         RunFolder(tmp_path / "m.run", IDENTITY)
 
 

@@ -161,13 +161,10 @@ BUILT_IN = (
     "taxotext.composition.hmcn_head",
     "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
-<<<<<<< HEAD
     "taxotext.composition.sequences",
-=======
     "taxotext.composition.bilstm_words",
     "taxotext.composition.label_attention",
     "taxotext.composition.label_trees",
->>>>>>> xml
     "taxotext.binary.bodies",
 )
 """Modules that register parts beside those of this one."""

@@ -38,7 +38,7 @@ class SequenceHead(Head):
     """
 
     order: Tensor
-    counts: Tensor
+    label_counts: Tensor
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class SequenceHead(Head):
         super().__init__()
         self.decoder = decoder
         self.register_buffer("order", order)
-        self.register_buffer("counts", counts)
+        self.register_buffer("label_counts", counts)
         self.longest, self.beams, self.per, self.sampling, self.skip = longest, beams, per, sampling, skip
         self.taxonomy = taxonomy
 
