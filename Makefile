@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Processes among which `make test` shares out the files of tests.
+WORKERS ?= 2
 INSTALLED = $(VENV)/.installed
 
-.PHONY: install demo test lint check torture clean
+.PHONY: install demo test integration lint check torture clean
 
 install: $(INSTALLED)
 
@@ -19,7 +21,11 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# What needs a browser or another program; run by hand.
+integration: install
+	$(BIN)/python -m pytest -m integration
 
 lint: install
 	$(BIN)/ruff check .

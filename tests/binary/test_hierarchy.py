@@ -112,7 +112,7 @@ def heed_interrupts() -> None:
 def test_ctrl_c_says_how_to_go_on(data: dict[str, str], computed: list[str], tmp_path: Path) -> None:
     """The training is longer than the others, so that it is not over before the keys are pressed."""
     output = tmp_path / "model"
-    longer = {"epochs": 80, "patience": 80, "batch_size": 16, "checkpoint_minutes": 1}
+    longer = {"epochs": 20, "patience": 20, "batch_size": 16, "checkpoint_minutes": 1}
     values = tiny_run(data, training=longer)
     words = [sys.executable, "-m", "taxotext", *arguments(values, output)]
     process = subprocess.Popen(
