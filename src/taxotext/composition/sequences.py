@@ -52,6 +52,11 @@ class SequenceHeadSettings(HeadSettings):
     )
     global_embedding: bool = Field(False, description="read all labels of the step before, not the best one alone")
     dropout: float = Field(0.1, ge=0, lt=1, description="on label embeddings and before the output")
+    objective: Literal["likelihood", "order_free"] = Field(
+        "likelihood",
+        description="likelihood of the gold labels in label_order; order_free: every gold label that is left is right, "
+        "along labels that the model draws itself",
+    )
     loss_per: Literal["document", "token"] = Field("document", description="token: documents count by their labels")
     sampling: float = Field(
         0.0, ge=0, lt=1, description="share of the training steps that read the model's own label (scheduled sampling)"
@@ -68,6 +73,8 @@ class SequenceHeadSettings(HeadSettings):
             raise ValueError(f"beams is {self.beams}; give 1 to 64, or exact")
         if self.scale and self.attention != "dot":
             raise ValueError("scale is of attention=dot; give that as well, or leave scale out")
+        if self.objective == "order_free" and self.sampling:
+            raise ValueError("objective=order_free draws all labels that it reads; leave sampling out")
         return self
 
 
@@ -164,6 +171,7 @@ def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tu
         torch.from_numpy(context.positives),
         longest=longest,
         beams=None if settings.beams == "exact" else settings.beams,
+        objective=settings.objective,
         per=settings.loss_per,
         sampling=settings.sampling,
         skip=len(context.tokenizer.prefix),

@@ -222,7 +222,7 @@ class Mixed(System):
             rows[place >= 0] = place[place >= 0]
         if len(new):
             base = 0 if held is None else held.scores.shape[0]
-            parts += [sparse_scores(block, FLOOR) for block in member.scores([texts[row] for row in new])]
+            parts += [sparse_scores(block, FLOOR) for block in member.scores([texts[row] for row in new.tolist()])]
             rows[new] = base + np.arange(len(new))
         whole: Any = vstack(parts, format="csr")
         chosen: Any = csr_array(whole[rows][:, self._columns(member)])
