@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, register
+from taxotext.composition.space import Around
 from taxotext.composition.words import WordSettings, build_over_words
 from taxotext.errors import ConfigError, ModelFolderError
 
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
 Order = Literal["frequency", "rare_first", "top_down", "bottom_up", "given", "random"]
 CHILDREN_FIRST = ("rare_first", "bottom_up")
 """Orders in which a label comes before its ancestors."""
+SEARCH_SPACE: Mapping[str, Any] = {
+    "training.learning_rate": Around(5),
+    "training.head_learning_rate": Around(5),
+    "training.batch_size": [8, 16, 32],
+    "training.weight_decay": [0.0, 0.01, 0.1],
+    "head.dropout": "0..0.5",
+    "head.label_order": ["frequency", "rare_first", "top_down", "bottom_up"],
+    "head.objective": ["likelihood", "order_free"],
+    "text.long_text": ["truncate", "head_tail"],
+}
+"""What a search of a system with this head tries."""
 MARGIN = 2
 """Labels that a predicted sequence may have beyond the largest label set of the training documents."""
 
