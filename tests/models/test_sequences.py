@@ -104,6 +104,13 @@ def test_a_frozen_encoder_trains_and_long_texts_are_attended_to_in_pieces(tiny_e
     assert sequences(loaded).skip == 1, "[CLS] is not attended to"
 
 
+def test_an_order_free_training_learns_and_resumes(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    classifier = Classifier("encdec", **word_settings({"objective": "order_free"})).fit(corpus, validation=corpus)
+    assert classifier.evaluate(corpus)["micro_f1"] > 0.9
+    check_resume("encdec", word_settings({"objective": "order_free"}, epochs=3), tmp_path)
+
+
 @pytest.mark.parametrize("order", ["frequency", "rare_first", "top_down", "bottom_up", "given", "random"])
 def test_the_order_of_the_labels_is_kept_in_the_folder(order: str, tmp_path: Path) -> None:
     corpus = tiny_corpus()
@@ -182,6 +189,8 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     corpus = tiny_corpus()
     with pytest.raises(ConfigError, match="beams is 0; give 1 to 64, or exact"):
         quick("sgm", corpus, {"beams": 0})
+    with pytest.raises(ConfigError, match="order_free draws all labels"):
+        quick("sgm", corpus, {"objective": "order_free", "sampling": 0.1})
     with pytest.raises(ConfigError, match="scale is of attention=dot"):
         quick("sgm", corpus, {"scale": True})
     with pytest.raises(ConfigError, match=r"head\.units: dot products need a decoder as wide .* 32, not 8"):
@@ -200,6 +209,16 @@ def test_a_record_without_the_longest_sequence_is_damage(tiny_encoder: Path) -> 
         context = LabelContext(tiny_corpus().taxonomy, 4, 4, tokenizer, None, record)
         with pytest.raises(ModelFolderError, match=r"head\.longest"):
             _build_sequence(SequenceHeadSettings(), context)
+
+
+@pytest.mark.parametrize("encoder", ["textcnn", "kim_cnn", "gru_att", "dgcnn"])
+def test_any_encoder_over_words_does(encoder: str) -> None:
+    corpus = tiny_corpus()
+    values = {**word_settings(epochs=1), "encoder": {"name": encoder, "vocabulary": {"min_count": 1}}}
+    classifier = Classifier("bert_sgm", **values).fit(corpus, validation=corpus)
+    head = sequences(classifier)
+    assert head.decoder.units == classifier.system.network.encoder.token_width  # type: ignore[attr-defined]
+    assert len(classifier.predict(["cat", ""])) == 2
 
 
 @pytest.mark.parametrize("beams", [1, 9, "exact"])

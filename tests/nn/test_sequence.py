@@ -210,6 +210,30 @@ def test_a_large_weight_of_a_label_that_came_before_has_no_gradient() -> None:
         assert torch.isfinite(parameter.grad).all()
 
 
+def test_the_order_free_loss_asks_for_all_gold_labels_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder, features = decoder_of(), features_of()
+    targets = Targets(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 2, 3]), LABELS)  # {0, 1}, {}, {3}
+    drawn = [[1, 2, 3], [0, 4, 2], [4, 0, 4]]  # step by step: {1, 0} end; 2, end; 3, 2, end
+    for per in ("document", "token"):
+        left = iter(drawn)
+        monkeypatch.setattr(SequenceHead, "_draw", staticmethod(lambda given, left=left: torch.tensor([next(left)]).T))
+        found = head_of(decoder, objective="order_free", per=per).loss(features, targets)
+        total, steps = 0.0, 0
+        for document, (gold, sequence) in enumerate([({0, 1}, [1, 0, 4]), (set(), [2, 4]), ({3}, [3, 2, 4])]):
+            for place in range(len(sequence)):
+                before = sequence[:place]
+                right = sorted(gold - set(before)) or [decoder.end]
+                memory, state = decoder.start(features)
+                emitted = torch.zeros(3, 1, LABELS + 1, dtype=torch.bool)
+                for previous in [decoder.begin, *before]:
+                    if previous < LABELS:
+                        emitted[..., previous] = True
+                    scores, state = decoder.step(memory, state, torch.full((3, 1), previous), emitted)
+                total -= float(scores[document, 0, right].mean())
+                steps += 1
+        assert float(found) == pytest.approx(total / (3 if per == "document" else steps), rel=1e-5)
+
+
 # -- the beam ------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, register
+from taxotext.composition.space import Around
 from taxotext.composition.words import WordSettings, build_over_words
 from taxotext.errors import ConfigError, ModelFolderError
 
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
 Order = Literal["frequency", "rare_first", "top_down", "bottom_up", "given", "random"]
 CHILDREN_FIRST = ("rare_first", "bottom_up")
 """Orders in which a label comes before its ancestors."""
+SEARCH_SPACE: Mapping[str, Any] = {
+    "training.learning_rate": Around(5),
+    "training.head_learning_rate": Around(5),
+    "training.batch_size": [8, 16, 32],
+    "training.weight_decay": [0.0, 0.01, 0.1],
+    "head.dropout": "0..0.5",
+    "head.label_order": ["frequency", "rare_first", "top_down", "bottom_up"],
+    "head.objective": ["likelihood", "order_free"],
+    "text.long_text": ["truncate", "head_tail"],
+}
+"""What a search of a system with this head tries."""
 MARGIN = 2
 """Labels that a predicted sequence may have beyond the largest label set of the training documents."""
 
@@ -52,6 +65,11 @@ class SequenceHeadSettings(HeadSettings):
     )
     global_embedding: bool = Field(False, description="read all labels of the step before, not the best one alone")
     dropout: float = Field(0.1, ge=0, lt=1, description="on label embeddings and before the output")
+    objective: Literal["likelihood", "order_free"] = Field(
+        "likelihood",
+        description="likelihood of the gold labels in label_order; order_free: every gold label that is left is right, "
+        "along labels that the model draws itself",
+    )
     loss_per: Literal["document", "token"] = Field("document", description="token: documents count by their labels")
     sampling: float = Field(
         0.0, ge=0, lt=1, description="share of the training steps that read the model's own label (scheduled sampling)"
@@ -68,6 +86,8 @@ class SequenceHeadSettings(HeadSettings):
             raise ValueError(f"beams is {self.beams}; give 1 to 64, or exact")
         if self.scale and self.attention != "dot":
             raise ValueError("scale is of attention=dot; give that as well, or leave scale out")
+        if self.objective == "order_free" and self.sampling:
+            raise ValueError("objective=order_free draws all labels that it reads; leave sampling out")
         return self
 
 
@@ -164,6 +184,7 @@ def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tu
         torch.from_numpy(context.positives),
         longest=longest,
         beams=None if settings.beams == "exact" else settings.beams,
+        objective=settings.objective,
         per=settings.loss_per,
         sampling=settings.sampling,
         skip=len(context.tokenizer.prefix),

@@ -33,7 +33,7 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TrainingSettings
-from taxotext.composition.sequences import SequenceHeadSettings
+from taxotext.composition.sequences import SEARCH_SPACE, SequenceHeadSettings
 
 
 class BertSgmSettings(NeuralSettings):
@@ -65,3 +65,4 @@ class BertSgm(NeuralSystem):
     name: ClassVar[str] = "bert_sgm"
     Settings: ClassVar[type[SystemSettings]] = BertSgmSettings
     decides_sets: ClassVar[bool] = True
+    search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

@@ -29,7 +29,7 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
-from taxotext.composition.sequences import RecurrentWordsSettings, SequenceHeadSettings
+from taxotext.composition.sequences import SEARCH_SPACE, RecurrentWordsSettings, SequenceHeadSettings
 
 
 class EncDecSettings(NeuralSettings):
@@ -78,3 +78,4 @@ class EncDec(NeuralSystem):
     name: ClassVar[str] = "encdec"
     Settings: ClassVar[type[SystemSettings]] = EncDecSettings
     decides_sets: ClassVar[bool] = True
+    search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

@@ -90,6 +90,7 @@ class Mixed(System):
     Settings: ClassVar[type[SystemSettings]] = MixedSettings
     recipe: ClassVar[str] = "direct"
     cross_fits: ClassVar[bool] = True
+    search_space: ClassVar[Mapping[str, Any]] = {"combine": ["mean", "max"]}
 
     def __init__(self, settings: MixedSettings, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)

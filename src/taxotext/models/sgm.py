@@ -34,7 +34,7 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
-from taxotext.composition.sequences import RecurrentWordsSettings, SequenceHeadSettings
+from taxotext.composition.sequences import SEARCH_SPACE, RecurrentWordsSettings, SequenceHeadSettings
 
 
 class SgmSettings(NeuralSettings):
@@ -93,3 +93,4 @@ class Sgm(NeuralSystem):
     name: ClassVar[str] = "sgm"
     Settings: ClassVar[type[SystemSettings]] = SgmSettings
     decides_sets: ClassVar[bool] = True
+    search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

@@ -20,7 +20,12 @@ class SequenceHead(Head):
 
     Loss, for the gold labels l_1 .. l_n of a document in the order of ``order`` and l_{n+1} = EOS:
 
-        −Σ_t ln p(l_t | l_1 .. l_{t-1})    mean over documents ("per_document") or over all steps ("per_token")
+        −Σ_t ln p(l_t | l_1 .. l_{t-1})    mean over documents, or over all steps (``per="token"``)
+
+    With ``objective="order_free"`` (Tsai and Lee 2020, optimal completion distillation at temperature 0) the model
+    reads labels that it draws itself, l'_1 .. until EOS, and every gold label that is left is right:
+
+        −Σ_t 1/|R_t| Σ_{l in R_t} ln p(l | l'_1 .. l'_{t-1}),  R_t = gold labels not among l'_1 .. l'_{t-1}, or {EOS}
 
     The scores are max_t p_t(l) over the steps of the best sequence (paper 003, Algorithm 2); the label sets are those
     of the best sequence itself. A document without labels is the sequence EOS.
@@ -31,6 +36,7 @@ class SequenceHead(Head):
         counts: (N,) int64, training documents of each label; a buffer, kept with the order that may come from it.
         longest: labels of a predicted sequence at most.
         beams: of the search; None: exact.
+        objective: see above.
         per: what the loss is a mean of.
         sampling: share of the steps in training that read the label the model itself thinks best (scheduled sampling).
         skip: tokens at the start of each window that are not attended to.
@@ -48,6 +54,7 @@ class SequenceHead(Head):
         *,
         longest: int,
         beams: int | None,
+        objective: Literal["likelihood", "order_free"] = "likelihood",
         per: Literal["document", "token"] = "document",
         sampling: float = 0.0,
         skip: int = 0,
@@ -58,7 +65,7 @@ class SequenceHead(Head):
         self.register_buffer("order", order)
         self.register_buffer("label_counts", counts)
         self.longest, self.beams, self.per, self.sampling, self.skip = longest, beams, per, sampling, skip
-        self.taxonomy = taxonomy
+        self.taxonomy, self.objective = taxonomy, objective
 
     def sequences(self, targets: Targets) -> Tensor:
         """Gold labels in the order of the head, then EOS: int64 (B, S), padded with -1."""
@@ -99,12 +106,51 @@ class SequenceHead(Head):
                 previous = torch.where(torch.rand(own.shape, device=own.device) < self.sampling, own, gold)
         return torch.stack(steps, 1) * (sequences >= 0)
 
+    def order_free(self, features: TextFeatures, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Loss of each document against all gold labels that are left, along labels that the model draws.
+
+        Returns:
+            Sums over the steps, float32 (B,), and the number of steps, int64 (B,).
+        """
+        decoder, device = self.decoder, targets.indices.device
+        memory, state = decoder.start(features, self.skip)
+        gold = torch.zeros(len(targets), decoder.end + 1, dtype=torch.bool, device=device)  # (B, V)
+        gold[targets.rows, targets.indices] = True
+        emitted = torch.zeros_like(gold)
+        previous = torch.full((len(targets), 1), decoder.begin, device=device)
+        lost = torch.zeros(len(targets), device=device)
+        steps = torch.zeros(len(targets), dtype=torch.int64, device=device)
+        going = torch.ones(len(targets), dtype=torch.bool, device=device)
+        for step in range(self.longest + 1):
+            found, state = decoder.step(memory, state, previous, emitted.unsqueeze(1))
+            right = gold & ~emitted  # (B, V)
+            right[:, decoder.end] = ~right.any(1)
+            lost = lost - going * (found[:, 0] * right).sum(1) / right.sum(1)
+            steps += going
+            if step == self.longest:
+                break
+            drawn = self._draw(found.detach()[:, 0].exp())  # (B, 1)
+            emitted = emitted.scatter(1, drawn, True)
+            emitted[:, decoder.end] = False
+            going = going & (drawn[:, 0] != decoder.end)
+            previous = drawn
+            if not going.any():
+                break
+        return lost, steps
+
+    @staticmethod
+    def _draw(probabilities: Tensor) -> Tensor:
+        return torch.multinomial(probabilities, 1)
+
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Return the loss of B documents."""
-        sequences = self.sequences(targets)
-        lost = -self.log_likelihood(features, sequences).sum(1)  # (B,)
+        if self.objective == "order_free":
+            lost, steps = self.order_free(features, targets)
+        else:
+            sequences = self.sequences(targets)
+            lost, steps = -self.log_likelihood(features, sequences).sum(1), (sequences >= 0).sum(1)
         weights = torch.ones_like(lost) if targets.weights is None else targets.weights
-        divisor = weights if self.per == "document" else weights * (sequences >= 0).sum(1)
+        divisor = weights if self.per == "document" else weights * steps
         return (lost * weights).sum() / divisor.sum().clamp(min=1e-9)
 
     def search(self, features: TextFeatures) -> Sequences:
