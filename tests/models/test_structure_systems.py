@@ -44,6 +44,7 @@ LAYERS = {"name": "layers", "dropout": 0.0}
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "hiagm": ("hiagm", {"structure": GCN}),
     "hiagm-treelstm": ("hiagm", {"structure": TREELSTM}),
+    "hiagm-gat": ("hiagm", {"structure": {"name": "gat", "width": 8, "heads": 2, "dropout": 0.1}}),
     "hiagm-la": ("hiagm", {"structure": {**GCN, "variant": "la"}}),
     "himatch": ("himatch", {"structure": GCN, "matching": {"hidden": 12, "refresh": 4}}),
     "hitin": ("hitin", {"structure": CODING_TREE, "head": LAYERS}),
@@ -265,7 +266,7 @@ def test_labels_are_encoded_on_a_schedule_and_matching_has_an_effect() -> None:
         ends.append(head.label_texts)
         assert head.label_texts.abs().sum(1).min() > 0
     assert not np.allclose(ends[0], ends[1]), "the encoder has learned between two encodings"
-    with pytest.raises(ConfigError, match="labels go along the edges here; choose gcn or treelstm"):
+    with pytest.raises(ConfigError, match="labels go along the edges here; choose gcn, treelstm or gat"):
         Classifier("himatch", structure={"name": "none"}, head={"name": "linear"})
 
 
@@ -284,10 +285,12 @@ def test_the_papers_settings_are_a_preset(name: str) -> None:
 def test_parts_that_do_not_fit_each_other_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"head: linear does not read what the structure gcn makes; choose"):
         Classifier("bert", structure={"name": "gcn"})
-    with pytest.raises(ConfigError, match=r"from layers, or structure\.name from gcn, treelstm"):
+    with pytest.raises(ConfigError, match=r"from layers, or structure\.name from gcn, treelstm, gat"):
         Classifier("hitin", head={"name": "label_vectors"})
     with pytest.raises(ConfigError, match="an even number is needed"):
         Classifier("hiagm", structure={"name": "treelstm", "width": 5})
+    with pytest.raises(ConfigError, match="a multiple of heads is needed"):
+        Classifier("hiagm", structure={"name": "gat", "width": 6})
     with pytest.raises(ConfigError, match=r"branches\.split: 'leaf' is not known"):
         Classifier("himtl", branches={"split": "leaf"})
     with pytest.raises(ConfigError, match=r"loss: the head label_vectors has a loss of its own"):

@@ -10,7 +10,7 @@ from taxotext import Taxonomy
 from taxotext.labels.branches import LabelGraph
 from taxotext.nn.branches import BranchIndex, BranchLinear, BranchNorm
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.graph_networks import ChildSumLstm, GatedGcn, TreeLstm
+from taxotext.nn.graph_networks import ChildSumLstm, GatedGcn, GraphAttention, TreeLstm
 from taxotext.nn.structure import CodingTreeNetwork, StructuredLabelAttention, TextPropagation, TextToNodes
 from tiny import tiny_taxonomy
 
@@ -118,6 +118,25 @@ def test_the_gated_network_is_that_of_its_equations(graph: LabelGraph) -> None:
         torch.testing.assert_close(
             found[:, node], torch.relu(gates[0] * up + gates[1] * down + gates[2] * own), **CLOSE
         )
+
+
+def test_attention_is_that_of_its_equations(graph: LabelGraph) -> None:
+    edges = edges_of(graph)
+    network = shaken(GraphAttention(4, edges, index_of(graph), heads=2))
+    nodes = torch.randn(3, len(graph), 4)
+    found = network(nodes)
+    pairs = [(p, c, 0) for p, c in edges.T.tolist()] + [(c, p, 1) for p, c in edges.T.tolist()]
+    for node in range(len(graph)):
+        branch = graph.branch[node]
+        near = [(source, kind) for target, source, kind in pairs if target == node] + [(node, 2)]
+        for head in range(2):
+            columns = slice(2 * head, 2 * head + 2)
+            hidden = (nodes @ network.linear.weight[branch].T)[:, :, columns]
+            query = hidden[:, node] @ network.query[branch, head]
+            scores = [query + hidden[:, j] @ network.key[branch, head] + network.direction[k, head] for j, k in near]
+            weights = torch.softmax(torch.nn.functional.leaky_relu(torch.stack(scores), 0.2), 0)  # (n, W)
+            gathered = sum(w.unsqueeze(1) * hidden[:, j] for w, (j, _) in zip(weights, near, strict=True))
+            torch.testing.assert_close(found[:, node, columns], torch.nn.functional.elu(gathered), **CLOSE)
 
 
 def test_the_tree_lstm_is_that_of_its_equations(graph: LabelGraph) -> None:

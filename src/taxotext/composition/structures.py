@@ -55,6 +55,20 @@ class TreeLstmSettings(GraphSettings):
         return self
 
 
+class GatSettings(GraphSettings):
+    """Attention over the neighbours in the taxonomy (GAT)."""
+
+    name: Literal["gat"] = Field("gat", description="structure encoder between text and head")
+    heads: int = Field(4, ge=1, description="of the attention; width is a multiple of them")
+    message_dropout: float = Field(0.05, ge=0, lt=1, description="on what labels gather from their neighbours")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError("width: a multiple of heads is needed")
+        return self
+
+
 class CodingTreeSettings(StructureSettings):
     """Messages up a coding tree of the taxonomy (HiTIN)."""
 
@@ -115,12 +129,14 @@ def graph_network(settings: GraphSettings, context: LabelContext) -> GraphNetwor
     """The network along the edges that the settings choose."""
     import torch
 
-    from taxotext.nn.graph_networks import GatedGcn, TreeLstm
+    from taxotext.nn.graph_networks import GatedGcn, GraphAttention, TreeLstm
 
     graph, width = context.graph, settings.width
     edges, prior = torch.from_numpy(graph.edges.copy()), torch.from_numpy(edge_prior(graph, context.train))
     if isinstance(settings, GcnSettings):
         return GatedGcn(width, edges, prior, _index(context), settings.message_dropout)
+    if isinstance(settings, GatSettings):
+        return GraphAttention(width, edges, _index(context), settings.heads, settings.message_dropout)
     return TreeLstm(width, edges, prior, _index(context))
 
 
@@ -172,6 +188,7 @@ def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[
 
 register("structure", GcnSettings, _along_edges)
 register("structure", TreeLstmSettings, _along_edges)
+register("structure", GatSettings, _along_edges)
 register("structure", CodingTreeSettings, _build_coding_tree)
 register("head", LabelVectorsHeadSettings, _build_label_vectors)
 register("head", LayersHeadSettings, _build_layers)

@@ -95,7 +95,7 @@ class HimatchSettings(NeuralSettings):
     @model_validator(mode="after")
     def _along_edges(self) -> Self:
         if not isinstance(self.structure, GraphSettings):
-            raise ValueError("structure: labels go along the edges here; choose gcn or treelstm")
+            raise ValueError("structure: labels go along the edges here; choose gcn, treelstm or gat")
         return self
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from taxotext.nn.branches import BranchIndex, BranchLinear
 from taxotext.nn.dropout import Dropout
@@ -65,6 +66,59 @@ class GatedGcn(nn.Module):
         messages = (up + self.up_bias, down + self.down_bias, nodes)
         found = sum((self.dropout(gate * message) for gate, message in zip(opened, messages, strict=True)), 0 * nodes)
         return torch.relu(found)
+
+
+class GraphAttention(nn.Module):
+    """Attention over neighbours (Velickovic et al. 2018, equations 1 to 6), along the edges both ways and from itself.
+
+        h = W V,  e_ij = LeakyReLU(a · h_i + a' · h_j + β_kind(ij))      j: child, parent of i, or i
+        α_i = softmax_j(e_ij),  H_i = ELU(dropout(Σ_j α_ij h_j))        in each of K heads, side by side
+
+    β says in which direction an edge leads, which the published network does not know.
+
+    Args:
+        width: d, a multiple of ``heads``.
+        edges: (2, E) int64, parents above children.
+        index: the branches of the M nodes; each has weights of its own.
+        heads: K.
+        dropout: on what the nodes gather, in training.
+    """
+
+    targets: Tensor
+    sources: Tensor
+    kind: Tensor
+
+    def __init__(self, width: int, edges: Tensor, index: BranchIndex, heads: int = 4, dropout: float = 0.05) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width is {width}; a multiple of the {heads} heads is needed")
+        self.width, self.heads, self.index = width, heads, index
+        self.linear = BranchLinear(width, width, index.count, bias=False)
+        bound = (6 / (width // heads + 1)) ** 0.5
+        self.query = nn.Parameter(torch.empty(index.count, heads, width // heads).uniform_(-bound, bound))
+        self.key = nn.Parameter(torch.empty(index.count, heads, width // heads).uniform_(-bound, bound))
+        self.direction = nn.Parameter(torch.zeros(3, heads))
+        self.dropout = Dropout(dropout)
+        own, count = torch.arange(index.nodes), edges.shape[1]
+        kinds = torch.tensor([0] * count + [1] * count + [2] * index.nodes)  # from children, from parents, from itself
+        self.register_buffer("targets", torch.cat([edges[0], edges[1], own]), persistent=False)
+        self.register_buffer("sources", torch.cat([edges[1], edges[0], own]), persistent=False)
+        self.register_buffer("kind", kinds, persistent=False)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """(W, M, d) -> (W, M, d)."""
+        hidden = self.linear(nodes, self.index).unflatten(2, (self.heads, -1)).float()  # (W, M, K, d / K)
+        query = (hidden * self.query[self.index.branch]).sum(3)  # (W, M, K)
+        key = (hidden * self.key[self.index.branch]).sum(3)
+        found = query[:, self.targets] + key[:, self.sources] + self.direction[self.kind]  # (W, 2 E + M, K)
+        found = functional.leaky_relu(found, 0.2)
+        where = self.targets.view(1, -1, 1).expand_as(found)
+        highest = torch.full_like(query, -torch.inf).scatter_reduce(1, where, found.detach(), "amax")
+        weights = (found - highest[:, self.targets]).exp()
+        total = torch.zeros_like(query).index_add(1, self.targets, weights)
+        weights = weights / total[:, self.targets]
+        gathered = torch.zeros_like(hidden).index_add(1, self.targets, weights.unsqueeze(3) * hidden[:, self.sources])
+        return functional.elu(self.dropout(gathered.flatten(2)))
 
 
 class ChildSumLstm(nn.Module):
