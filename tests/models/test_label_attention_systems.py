@@ -11,8 +11,9 @@ import pytest
 
 import taxotext
 from models.harness import all_scores, check_resume, check_system
-from taxotext import Classifier, Corpus
+from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError
+from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_settings
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -136,6 +137,18 @@ def test_a_beam_of_all_clusters_is_said_to_sample_nothing(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, logger="taxotext"):
         Classifier("light_attention", **settings({"beam": 64}, epochs=1)).fit(corpus, validation=corpus)
     assert "All 4 clusters of the label tree are candidates of each document (head.beam=64)" in caplog.text
+
+
+def test_the_estimate_of_memory_counts_candidates_and_not_labels() -> None:
+    corpus = Corpus.from_lists(["a"] * 40, [["0"]] * 40, Taxonomy.flat(map(str, range(20_000))))
+    sizes = {}
+    for name in ("light_attention", "attention_xml"):
+        kind = find(name)
+        needs = kind(kind.Settings(training={"batch_size": 10}), corpus.taxonomy).memory(corpus, corpus)
+        sizes[name] = {need.phase: need.size for need in needs}
+    # 512 nodes of the first level, and 64 clusters of 8 labels
+    assert sizes["light_attention"] == {"training": 5 * 4 * 10 * 1024, "scoring": 4 * 40 * 1024}
+    assert sizes["attention_xml"] == {"training": 5 * 4 * 10 * 20_000, "scoring": 4 * 40 * 20_000}
 
 
 def test_the_head_has_its_own_loss() -> None:

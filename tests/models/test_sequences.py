@@ -43,7 +43,7 @@ def word_settings(head: dict[str, Any] | None = None, **training: Any) -> dict[s
 
 
 def bert_settings(folder: Path, head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
-    return tiny_settings(folder, head={"beams": 3, **(head or {})}, training=training)
+    return tiny_settings("bert", folder, head={"beams": 3, **(head or {})}, training=training)
 
 
 def quick(name: str, corpus: Corpus, head: dict[str, Any] | None = None, **sections: Any) -> Classifier:

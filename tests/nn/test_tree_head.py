@@ -287,5 +287,6 @@ def test_what_a_batch_holds_grows_with_the_candidates_and_not_with_the_labels() 
 def test_a_damaged_tree_is_noticed() -> None:
     tree = TreeArrays.of(three_levels())
     tree.children_1[0] = tree.children_1[1]
-    with pytest.raises(TaxonomyError, match="damaged at level 1"):
-        tree.up(2, torch.tensor([0]))
+    for read in (tree.up, tree.down):
+        with pytest.raises(TaxonomyError, match="damaged at level 1"):
+            read(2, torch.tensor([0]))

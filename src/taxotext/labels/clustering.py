@@ -40,10 +40,10 @@ def label_features(
 
 def unit_rows(rows: csr_array) -> csr_array:
     """Scale rows to length 1; rows of zeros become empty."""
-    rows = csr_array(rows).astype(np.float32)
-    rows.eliminate_zeros()
-    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
-    scaled: csr_array = csr_array(diags_array(1 / np.where(lengths > 0, lengths, 1)) @ rows)
+    kept: csr_array = rows.astype(np.float32)
+    kept.eliminate_zeros()
+    lengths = np.sqrt(np.asarray(kept.multiply(kept).sum(1))).ravel()
+    scaled: csr_array = csr_array(diags_array(1 / np.where(lengths > 0, lengths, 1)) @ kept)
     return scaled.astype(np.float32)
 
 

@@ -111,7 +111,9 @@ class LabelTree:
                 or children.min() < 0
                 or children.max() >= columns
             ):
-                raise TaxonomyError(f"The label tree is damaged at level {level}: not every node has its place.")
+                raise TaxonomyError(
+                    f"The label tree is damaged at level {level}: not every node has its place. Save the model again."
+                )
             links.append(csr_array((np.ones(len(children), np.bool_), children, offsets), shape=(rows, columns)))
         return cls(tuple(links))
 

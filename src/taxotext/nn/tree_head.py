@@ -35,6 +35,7 @@ class TreeArrays(nn.Module):
             self.register_buffer(f"offsets_{level}", torch.zeros(nodes + 1, dtype=torch.long))
             self.register_buffer(f"children_{level}", torch.zeros(links, dtype=torch.long))
         self._parents: list[tuple[Tensor, Tensor]] | None = None
+        self._checked = False
 
     @classmethod
     def of(cls, tree: LabelTree) -> TreeArrays:
@@ -54,20 +55,30 @@ class TreeArrays(nn.Module):
         return self.nodes[level] if level < self.levels else self.labels
 
     def down(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the children of nodes (K,): the place 0..K-1 of the parent of each, and the child."""
+        """Return the children of nodes (K,): the place 0..K-1 of the parent of each, and the child.
+
+        Raises:
+            TaxonomyError: the arrays, from a damaged folder, are not those of a tree.
+        """
+        if not self._checked:
+            self._tree()
+            self._checked = True
         return _listed(getattr(self, f"offsets_{level}"), getattr(self, f"children_{level}"), nodes)
 
     def up(self, level: int, children: Tensor) -> tuple[Tensor, Tensor]:
         """Return the parents, on ``level``, of nodes of the level below (K,): the place of the child, and the parent.
 
         Raises:
-            TaxonomyError: the arrays, from a damaged folder, are not those of a tree.
+            TaxonomyError: as for :meth:`down`.
         """
         if self._parents is None or self._parents[0][0].device != children.device:
-            arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in self.named_buffers()}
-            links = [csr_array(link.T) for link in LabelTree.from_arrays(arrays, self.labels).links]
+            links = [csr_array(link.T) for link in self._tree().links]
             self._parents = [(_on(children.device, link.indptr), _on(children.device, link.indices)) for link in links]
         return _listed(*self._parents[level], children)
+
+    def _tree(self) -> LabelTree:
+        arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in self.named_buffers()}
+        return LabelTree.from_arrays(arrays, self.labels)
 
 
 def _on(device: torch.device, array: Any) -> Tensor:
