@@ -476,7 +476,7 @@ def test_a_document_that_is_bad_does_not_count_its_duplicates() -> None:
         (b"\n\n", "jsonl", "the file holds only blank lines"),
         (b"text,labels\n", "csv", "the file holds a header and no documents"),
         ("text".encode("utf-16"), "jsonl", "the file is UTF-16; save it as UTF-8"),
-        (gzip.compress(b"x"), "jsonl", "the file is gzip-compressed; end its name in .gz"),
+        (gzip.compress(b"x", mtime=0), "jsonl", "the file is gzip-compressed; end its name in .gz"),
         (b"{}\n", "jsonl.gz", "this is not a gzip file"),
         (gzip.compress(line().encode() * 1000)[:-10], "jsonl.gz", "breaks off after line"),
         (b"PK\x03\x04...", "csv", "a zip archive or a spreadsheet"),
