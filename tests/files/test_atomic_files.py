@@ -114,6 +114,7 @@ def test_a_link_with_the_name_of_a_leftover_is_removed_and_not_followed(tmp_path
 
 def test_a_parent_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:
     remove_stale(tmp_path / "nothing" / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_name_is_taken_literally(tmp_path: Path, dead_process: int) -> None:

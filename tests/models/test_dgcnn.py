@@ -164,10 +164,12 @@ def test_the_preset_of_the_paper_sets_what_is_known_of_it() -> None:
 
 def test_the_preset_of_the_paper_trains() -> None:
     corpus = tiny_corpus()
-    values = settings(preset="paper", training={"epochs": 2})
+    values = settings(preset="paper")
     values["training"] = {"epochs": 2}
     values["encoder"] = {"embedding_width": 16, "hidden": [32]}
-    Classifier("dgcnn", **values).fit(corpus, validation=corpus)
+    classifier = Classifier("dgcnn", **values).fit(corpus, validation=corpus)
+    first, second = (row["loss"] for row in classifier.manifest.metrics["history"])
+    assert second < first
 
 
 @pytest.mark.parametrize(

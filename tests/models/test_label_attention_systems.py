@@ -25,34 +25,11 @@ FACTS = (
     "embeddings_sha256",
     "embeddings_coverage",
 )
-ENCODER = {
-    "name": "bilstm",
-    "units": 32,
-    "embedding_width": 32,
-    "vocabulary": {"min_count": 1},
-    "dropout": 0.1,
-    "word_dropout": 0.0,
-}
 TREE = {"cluster_size": 2}
 
 
 def settings(head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
-    values = {
-        "epochs": 40,
-        "batch_size": 12,
-        "learning_rate": 3e-2,
-        "head_learning_rate": 3e-2,
-        "patience": 40,
-        "monitor": "micro_f1",
-    }
-    return {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": ENCODER,
-        "text": {"max_tokens": 32},
-        "head": {"beam": 3, "tree": TREE, "hidden": (32,), **(head or {})},
-        "training": {**values, **training},
-    }
+    return tiny_settings("light_attention", head=head or {}, training={"epochs": 40, "patience": 40, **training})
 
 
 def test_light_attention_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> None:

@@ -15,24 +15,10 @@ from hierarchies import write_tiny_data
 from models.harness import all_scores, check_scores
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError, ModelFolderError
-from tiny import tiny_corpus
+from tiny import tiny_corpus, tiny_settings
 
-RUNTIME = {"device": "cpu", "precision": "float32", "threads": 1}
-
-
-def cnn_settings(seed: int = 3) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "runtime": RUNTIME,
-        "encoder": {"filters": 16, "embedding_width": 16, "vocabulary": {"min_count": 1}},
-        "text": {"max_tokens": 32},
-        "training": {"epochs": 6, "batch_size": 12, "learning_rate": 1e-2, "head_learning_rate": 1e-2},
-    }
-
-
-def encdec_settings() -> dict[str, Any]:
-    values = cnn_settings()
-    return {**values, "encoder": {"units": 8, "embedding_width": 8, "vocabulary": {"min_count": 1}}}
+RUNTIME = tiny_settings("kim_cnn")["runtime"]
+FEW = {"epochs": 6}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +30,8 @@ def corpus() -> Corpus:
 def members(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A network and a sequence model, both with the same tenth of the documents held out."""
     folder = tmp_path_factory.mktemp("members")
-    Classifier("kim_cnn", **cnn_settings()).fit(corpus).save(folder / "cnn")
-    Classifier("encdec", **encdec_settings()).fit(corpus).save(folder / "encdec")
+    Classifier("kim_cnn", **tiny_settings("kim_cnn", training=FEW)).fit(corpus).save(folder / "cnn")
+    Classifier("encdec", **tiny_settings("sgm", training=FEW)).fit(corpus).save(folder / "encdec")
     return str(folder / "cnn"), str(folder / "encdec")
 
 

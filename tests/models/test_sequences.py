@@ -31,15 +31,7 @@ WORD_FACTS = (
 
 
 def word_settings(head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
-    values = {"epochs": 40, "batch_size": 12, "learning_rate": 1e-2, "head_learning_rate": 1e-2, "patience": 40}
-    return {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": {"units": 16, "embedding_width": 16, "dropout": 0.1, "vocabulary": {"min_count": 1}},
-        "head": {"dropout": 0.1, "beams": 3, **(head or {})},
-        "text": {"max_tokens": 32},
-        "training": {**values, **training},
-    }
+    return tiny_settings("sgm", head=head or {}, training={"epochs": 40, "patience": 40, **training})
 
 
 def bert_settings(folder: Path, head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:

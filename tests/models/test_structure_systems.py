@@ -59,15 +59,7 @@ MORE_FACTS = {"hitin": ("coding_tree",), "hmcn": ("levels",), "himtl": ("branche
 
 
 def settings(key: str, **training: Any) -> dict[str, Any]:
-    values = {"epochs": 60, "batch_size": 12, "learning_rate": 1e-2, "head_learning_rate": 1e-2, "patience": 60}
-    return {
-        "seed": 3,
-        "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
-        "encoder": ENCODER,
-        "text": {"max_tokens": 32},
-        **SYSTEMS[key][1],
-        "training": {**values, **training},
-    }
+    return tiny_settings("c_hmcnn", **SYSTEMS[key][1], training={"epochs": 60, "patience": 60, **training})
 
 
 def tree_corpus() -> Corpus:
