@@ -43,7 +43,7 @@ def test_a_space_file_replaces_the_space_and_json_goes_to_stdout(command: Comman
     assert result["space"] == {"classifier.c": "0.1..10:log", "classifier.loss": "[squared_hinge, logistic]"}
     assert [trial["state"] for trial in result["trials"]] == ["complete", "complete"]
     assert result["best"]["value"] == max(trial["value"] for trial in result["trials"])
-    command(*arguments, "--trials=2").refused("found: holds a search already. Go on with --resume")
+    command(*arguments, "--trials=2").refused("found: holds a search already. Continue with --resume")
     more = json.loads(command(*arguments, "--trials=3", "--resume").ok().out)
     assert more["trials"][:2] == result["trials"]
     assert len(more["trials"]) == 3
