@@ -216,7 +216,8 @@ def train_run(
     run.clean()
     selected = manifest.metrics.get("selected")
     kept = f" (kept {selected})" if selected else ""
-    reporter.note(f"Wrote {output}{kept}. Next: taxotext tune {output}")
+    then = f"evaluate {output} TEST_FILE" if system.decides_sets else f"tune {output}"
+    reporter.note(f"Wrote {output}{kept}. Next: taxotext {then}")
     return Classifier._restored(system, manifest)
 
 
