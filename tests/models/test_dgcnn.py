@@ -100,6 +100,14 @@ def test_weights_of_a_label_are_drawn_to_those_of_its_parents() -> None:
     assert float(system.network.head.penalty().detach()) == pytest.approx(0.25 * 0.5 * 9), "one parent, no child"
 
 
+def test_a_head_without_rows_of_labels_cannot_be_tied() -> None:
+    corpus = tiny_corpus()
+    values = tiny_settings("kim_cnn", training={"epochs": 1, "recursive": 0.1})
+    values["head"] = {"name": "sequence"}
+    with pytest.raises(ConfigError, match=r"training\.recursive: the head sequence has no rows of labels to tie"):
+        Classifier("kim_cnn", **values).fit(corpus, validation=corpus)
+
+
 # -- stop words ----------------------------------------------------------------------------------------------------
 
 

@@ -109,8 +109,13 @@ class NeuralSystem(System):
 
         structure = part("structure")
         head = part("head", structure)
+        weight = settings.training.recursive
+        if weight and graph.edges.size and not (isinstance(head, LogitHead) and head.tied()):
+            raise ConfigError(
+                f"training.recursive: the head {settings.head.name} has no rows of labels to tie along the taxonomy; "
+                "set it to 0, or take head.name=linear."
+            )
         if isinstance(head, LogitHead):
-            weight = settings.training.recursive
             edges = torch.from_numpy(graph.edges.copy()) if weight and graph.edges.size else None
             join = "mean" if settings.text.long_text == "chunk_mean" else "max"
             criterion = torch.nn.Identity() if settings.loss is None else part("loss")
