@@ -154,10 +154,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "encoder": {**WORDS_OF_TEXTS, "vertices": 24, "neighbours": 6, "hidden": [32, 24], "dropout": 0.0},
         "training": {**TRAINING, "learning_rate": 5e-3, "head_learning_rate": 5e-3},
     },
-    "sgm": {"encoder": {**WORDS_OF_TEXTS, "units": 16, "dropout": 0.1}, "head": {"dropout": 0.1, "beams": 3}},
+    "sgm": {
+        "encoder": {**WORDS_OF_TEXTS, "units": 16, "word_dropout": 0.1, "dropout": 0.1},
+        "head": {"dropout": 0.1, "beams": 3},
+    },
     "light_attention": {
         "encoder": {
-            **{"name": "bilstm", "units": 32, "embedding_width": 32, "vocabulary": {"min_count": 1}},
+            **{"name": "recurrent", "units": 32, "embedding_width": 32, "vocabulary": {"min_count": 1}},
             **{"dropout": 0.1, "word_dropout": 0.0},
         },
         "head": {"beam": 3, "tree": {"cluster_size": 2}, "hidden": (32,)},

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from taxotext.nn.dropout import Dropout
+from taxotext.nn.encoders.recurrent import RecurrentWords
 from taxotext.nn.recurrent import both_directions, turn_round
 
 WINDOWS, LENGTH, WIDTH, HIDDEN = 5, 7, 4, 3
@@ -106,3 +107,38 @@ def test_neighbours_are_dropped_independently() -> None:
     for distance in (1, 2, 3, 4, 64):
         together = float((gone[:-distance] * gone[distance:]).mean())
         assert together == pytest.approx(0.25, abs=0.005)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_may_start_from_what_was_learned(cell: str) -> None:
+    torch.manual_seed(5)
+    make = nn.LSTM if cell == "lstm" else nn.GRU
+    pair = make(WIDTH, HIDDEN, batch_first=True), make(WIDTH, HIDDEN, batch_first=True)
+    start = torch.randn(2, 2 if cell == "lstm" else 1, HIDDEN, requires_grad=True)
+    vectors, mask = texts([3, 7])
+    found = both_directions(*pair, vectors, mask, start)
+    for row, length in enumerate([3, 7]):
+        text = vectors[row : row + 1, :length]
+        first = [tuple(part.view(1, 1, -1) for part in states) for states in start]
+        hidden = first if cell == "lstm" else [states[0] for states in first]
+        ahead = pair[0](text, hidden[0])[0]
+        back = pair[1](text.flip(1), hidden[1])[0].flip(1)
+        torch.testing.assert_close(found[row, :length], torch.cat([ahead, back], 2)[0])
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    assert start.grad is not None
+    assert bool((start.grad != 0).all())
+
+
+def test_a_text_is_its_last_states_or_the_maximum_and_mean_of_all() -> None:
+    torch.manual_seed(6)
+    table = nn.Embedding(9, WIDTH, padding_idx=0)
+    ids, mask = torch.tensor([[3, 4, 5], [6, 0, 0]]), torch.tensor([[True, True, True], [True, False, False]])
+    last = RecurrentWords(table, "gru", HIDDEN, layers=2).eval()
+    features = last(ids, mask)
+    states = features.tokens
+    torch.testing.assert_close(features.pooled[0], torch.cat([states[0, 2, :HIDDEN], states[0, 0, HIDDEN:]]))
+    torch.testing.assert_close(features.pooled[1], states[1, 0])
+    last.pooling = "max_mean"
+    pooled = last(ids, mask).pooled
+    torch.testing.assert_close(pooled[0], torch.cat([states[0].amax(0), states[0].mean(0)]))
+    torch.testing.assert_close(pooled[1], torch.cat([states[1, 0], states[1, 0]]))

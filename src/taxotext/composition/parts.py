@@ -162,7 +162,7 @@ BUILT_IN = (
     "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
     "taxotext.composition.sequences",
-    "taxotext.composition.bilstm_words",
+    "taxotext.composition.recurrent_words",
     "taxotext.composition.label_attention",
     "taxotext.composition.label_trees",
     "taxotext.binary.bodies",

@@ -1,4 +1,4 @@
-"""Parts for label sequences: a recurrent encoder over words, and the head that predicts one label after the other."""
+"""The head part ``sequence``, which predicts one label after the other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from pydantic import Field, model_validator
 
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, register
 from taxotext.composition.space import Around
-from taxotext.composition.words import WordSettings, build_over_words
 from taxotext.errors import ConfigError, ModelFolderError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from taxotext.nn.encoders.pretrained import BuiltEncoder
 
 Order = Literal["frequency", "rare_first", "top_down", "bottom_up", "given", "random"]
 CHILDREN_FIRST = ("rare_first", "bottom_up")
@@ -35,16 +33,6 @@ SEARCH_SPACE: Mapping[str, Any] = {
 """What a search of a system with this head tries."""
 MARGIN = 2
 """Labels that a predicted sequence may have beyond the largest label set of the training documents."""
-
-
-class RecurrentWordsSettings(WordSettings):
-    """LSTM or GRU layers in both directions."""
-
-    name: Literal["recurrent"] = Field("recurrent", description="kind of encoder")
-    cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
-    units: int = Field(128, ge=1, description="of each direction")
-    layers: int = Field(1, ge=1, le=8, description="on top of each other")
-    dropout: float = Field(0.3, ge=0, lt=1, description="on word vectors and states")
 
 
 class SequenceHeadSettings(HeadSettings):
@@ -129,16 +117,6 @@ def label_order(
     return np.lexsort(keys[kind]).astype(np.int64)
 
 
-def _build_recurrent(settings: RecurrentWordsSettings, **context: Any) -> BuiltEncoder:
-    from taxotext.nn.encoders.recurrent import RecurrentWords
-
-    return build_over_words(
-        settings,
-        lambda table: RecurrentWords(table, settings.cell, settings.units, settings.layers, settings.dropout),
-        **context,
-    )
-
-
 def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     import torch
 
@@ -210,5 +188,4 @@ def _longest(settings: SequenceHeadSettings, context: LabelContext) -> int:
     return min(settings.longest, len(context.taxonomy))
 
 
-register("encoder", RecurrentWordsSettings, _build_recurrent)
 register("head", SequenceHeadSettings, _build_sequence)

@@ -30,12 +30,20 @@ from pydantic import Field
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.bilstm_words import BiLstmSettings
 from taxotext.composition.label_attention import MultiLabelAttentionHeadSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.recurrent_words import RecurrentSettings
 from taxotext.composition.space import Around
 
+ENCODER = RecurrentSettings(word_dropout=0.2, dropout=0.5, learned_start=True, pooling="max_mean")
+"""A bidirectional LSTM as in section 3.2, half as wide."""
+PAPER_ENCODER: Mapping[str, Any] = {
+    **ENCODER.model_dump(exclude_unset=True),
+    "name": "recurrent",
+    "units": 256,
+    "embedding_width": 300,
+}
 PAPER_TRAINING: Mapping[str, Any] = {
     "epochs": 30,
     "batch_size": 40,
@@ -56,7 +64,7 @@ class AttentionXmlSettings(NeuralSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "text": {"max_tokens": 500},
-            "encoder": {"name": "bilstm", "units": 256, "embedding_width": 300, "train_embeddings": False},
+            "encoder": {**PAPER_ENCODER, "train_embeddings": False},
             "head": {"name": "multi_label_attention", "own_output": False, "start_at_odds": False},
             "loss": {"name": "bce", "scale": "mean"},
             "training": PAPER_TRAINING,
@@ -68,7 +76,7 @@ class AttentionXmlSettings(NeuralSettings):
     )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        BiLstmSettings(), description="text encoder"
+        ENCODER, description="text encoder"
     )
     head: parts.choice("head") = Field(  # type: ignore[valid-type]
         MultiLabelAttentionHeadSettings(), description="label head"

@@ -29,7 +29,8 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
-from taxotext.composition.sequences import SEARCH_SPACE, RecurrentWordsSettings, SequenceHeadSettings
+from taxotext.composition.recurrent_words import RecurrentSettings
+from taxotext.composition.sequences import SEARCH_SPACE, SequenceHeadSettings
 
 
 class EncDecSettings(NeuralSettings):
@@ -61,7 +62,7 @@ class EncDecSettings(NeuralSettings):
     )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        RecurrentWordsSettings(cell="gru"), description="text encoder"
+        RecurrentSettings(cell="gru"), description="text encoder"
     )
     head: parts.choice("head") = Field(  # type: ignore[valid-type]
         SequenceHeadSettings(cell="gru", dropout=0.3), description="label head"

@@ -38,12 +38,11 @@ from pydantic import Field
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.bilstm_words import BiLstmSettings
 from taxotext.composition.label_trees import LabelTreeHeadSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.space import Around
-from taxotext.models.attention_xml import PAPER_TRAINING
+from taxotext.models.attention_xml import ENCODER, PAPER_ENCODER, PAPER_TRAINING
 
 
 class LightAttentionSettings(NeuralSettings):
@@ -52,7 +51,7 @@ class LightAttentionSettings(NeuralSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "text": {"max_tokens": 500},
-            "encoder": {"name": "bilstm", "units": 256, "embedding_width": 300},
+            "encoder": {**PAPER_ENCODER},
             "head": {
                 "name": "label_tree",
                 "tree": {"levels": 1},
@@ -89,7 +88,7 @@ class LightAttentionSettings(NeuralSettings):
     )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        BiLstmSettings(), description="text encoder"
+        ENCODER, description="text encoder"
     )
     head: parts.choice("head") = Field(  # type: ignore[valid-type]
         LabelTreeHeadSettings(), description="label head"

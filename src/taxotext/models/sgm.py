@@ -34,7 +34,8 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
-from taxotext.composition.sequences import SEARCH_SPACE, RecurrentWordsSettings, SequenceHeadSettings
+from taxotext.composition.recurrent_words import RecurrentSettings
+from taxotext.composition.sequences import SEARCH_SPACE, SequenceHeadSettings
 
 
 class SgmSettings(NeuralSettings):
@@ -49,6 +50,7 @@ class SgmSettings(NeuralSettings):
                 "embedding_width": 256,
                 "units": 256,
                 "layers": 2,
+                "word_dropout": 0.5,
                 "dropout": 0.5,
             },
             "head": {
@@ -76,7 +78,7 @@ class SgmSettings(NeuralSettings):
     )
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        RecurrentWordsSettings(), description="text encoder"
+        RecurrentSettings(), description="text encoder"
     )
     head: parts.choice("head") = Field(  # type: ignore[valid-type]
         SequenceHeadSettings(global_embedding=True, dropout=0.3), description="label head"

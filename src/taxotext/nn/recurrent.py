@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 
-def both_directions(forwards: nn.RNNBase, backwards: nn.RNNBase, vectors: Tensor, mask: Tensor) -> Tensor:
+def both_directions(
+    forwards: nn.RNNBase, backwards: nn.RNNBase, vectors: Tensor, mask: Tensor, start: Tensor | None = None
+) -> Tensor:
     """States of two networks of one layer, the second one reading from the last word to the first.
 
     Two networks of one direction each and not one of both: padding must not be read before the last word, and packed
@@ -16,13 +18,22 @@ def both_directions(forwards: nn.RNNBase, backwards: nn.RNNBase, vectors: Tensor
         forwards, backwards: GRU or LSTM of one width, ``batch_first``.
         vectors: (W, T, D).
         mask: (W, T), True on words; padding comes after them.
+        start: (2, 2, H) or (2, 1, H), for each direction what its states are before it reads: hidden states, and of an
+            LSTM those of the cells. None: zeros.
 
     Returns:
         (W, T, 2H), zeros on padding.
     """
-    ahead = forwards(vectors)[0]
-    back = turn_round(backwards(turn_round(vectors, mask))[0], mask)
+    first = (None, None) if start is None else tuple(_spread(states, len(vectors)) for states in start)
+    ahead = forwards(vectors, first[0])[0]
+    back = turn_round(backwards(turn_round(vectors, mask), first[1])[0], mask)
     return torch.cat([ahead, back], 2) * mask.unsqueeze(-1)
+
+
+def _spread(states: Tensor, windows: int) -> Tensor | tuple[Tensor, ...]:
+    """(1 or 2, H) as PyTorch takes it: (1, W, H) for a GRU, two of them for an LSTM."""
+    spread = tuple(part.expand(1, windows, -1).contiguous() for part in states.unsqueeze(1))
+    return spread if len(spread) > 1 else spread[0]
 
 
 def turn_round(tokens: Tensor, mask: Tensor) -> Tensor:
