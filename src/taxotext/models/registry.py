@@ -60,6 +60,11 @@ BUILT_IN = (
         "TF-IDF and trees of linear classifiers (Parabel, Bonsai); for thousands of labels, no GPU",
         "taxotext.models.label_tree_linear:LabelTreeLinear",
     ),
+    Entry(
+        "lexical",
+        "names of labels that occur in the text, ranked; reaches labels without training documents, no GPU",
+        "taxotext.models.lexical:Lexical",
+    ),
     Entry("bert", "any Hugging Face encoder, fine-tuned with one output per label", "taxotext.models.bert:Bert"),
     Entry(
         "textcnn",

@@ -1,0 +1,195 @@
+"""Where the names of labels occur in texts: whole blocks of texts at once, without a loop over labels or matches.
+
+A name is a multiset of word stems: "machine learning" occurs in "learning machines". Every stem has a random number of
+64 bits, a name the sum of those of its stems, and so has every window of words; a name occurs where the sums are equal.
+Sums of windows are differences of cumulative sums. That two of a million different names share a sum has a probability
+of 3e-8.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int = NDArray[np.int64]
+
+WORD = re.compile(r"\w+|[.,;:!?()\[\]\n]")
+"""A word, or a mark that no name goes across."""
+_QUALIFIER = re.compile(r"\s*[(<\[][^()<>\[\]]*[)>\]]\s*$")
+_SEED = 20_130_601
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of labels, each a key; a key may belong to several labels.
+
+    Attributes:
+        stems: number of each stem, from 1.
+        hashes: (S + 1,) uint64, of each stem; that of unknown words is 0.
+        keys: (K,) uint64, sums of the stems of a name, rising.
+        lengths: (K,) words of the name.
+        starts: (K + 1,) where the labels of a key begin in ``labels``.
+        labels: (M,) label of each name.
+        bare: (M,) bool, whether the name is one whose qualifier was left out: "Java" of "Java (island)".
+    """
+
+    stems: dict[str, int]
+    hashes: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    lengths: Int
+    starts: Int
+    labels: Int
+    bare: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Occurrences of names in texts, in the order of the texts and of their words.
+
+    Attributes:
+        document: (M,) number of the text.
+        label: (M,).
+        position: (M,) of the first word among those of the text.
+        length: (M,) words.
+        ambiguity: (M,) labels that the matched words may mean.
+        bare: (M,) bool, as in :class:`Names`.
+        inside: (M,) bool, whether the words are part of a longer match.
+        words: (documents,) words of each text.
+        title: (documents,) words of its first line.
+    """
+
+    document: Int
+    label: Int
+    position: Int
+    length: Int
+    ambiguity: Int
+    bare: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+    words: Int
+    title: Int
+
+
+def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list[str]], longest: int) -> Names:
+    """Make the index of the names of N labels.
+
+    Args:
+        names: of each label.
+        stem: of many words, each for itself.
+        longest: names with more words are left out.
+    """
+    found: list[tuple[int, bool, list[str]]] = []
+    for label, own in enumerate(names):
+        variants: dict[tuple[str, ...], bool] = {}  # words in the order of the alphabet -> whether a qualifier is gone
+        for name in own:
+            short = _QUALIFIER.sub("", name)
+            for text, bare in ((name, False), (short, True)):
+                words = [word for word in WORD.findall(text.lower()) if word[0].isalnum()]
+                if words and len(words) <= longest and any(word.isalpha() for word in words):
+                    variants.setdefault(tuple(sorted(words)), bare)
+        found += [(label, bare, list(words)) for words, bare in variants.items()]
+    distinct = sorted({word for _, _, words in found for word in words})
+    of_word = dict(zip(distinct, stem(distinct), strict=True))
+    stems = {text: number for number, text in enumerate(sorted(set(of_word.values())), 1)}
+    hashes = _hashes(len(stems))
+    entries = np.asarray(
+        [
+            (sum(int(hashes[stems[of_word[word]]]) for word in words) & 0xFFFFFFFFFFFFFFFF, len(words), label, bare)
+            for label, bare, words in found
+        ],
+        dtype=[("key", np.uint64), ("length", np.int64), ("label", np.int64), ("bare", np.bool_)],
+    )
+    entries = entries[np.lexsort((entries["bare"], entries["label"], entries["key"]))]
+    fresh = np.ones(len(entries), dtype=bool)  # a label twice below one key: the whole name stays
+    fresh[1:] = (entries["key"][1:] != entries["key"][:-1]) | (entries["label"][1:] != entries["label"][:-1])
+    entries = entries[fresh]
+    keys, first = np.unique(entries["key"], return_index=True)
+    return Names(
+        stems,
+        hashes,
+        keys,
+        entries["length"][first],
+        np.append(first, len(entries)).astype(np.int64),
+        entries["label"],
+        entries["bare"],
+    )
+
+
+def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], list[str]]) -> Matches:
+    """Find all names in all texts.
+
+    Args:
+        names: of :func:`index_names`.
+        texts: documents.
+        stem: the function that ``names`` were indexed with.
+    """
+    tokens, document, position, words, title = _read(names, texts, stem)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(names.hashes[tokens], dtype=np.uint64)])
+    known = np.concatenate([[0], np.cumsum(tokens > 0)])
+    starts, found = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]  # first token of a match, and its key
+    for length in np.unique(names.lengths).tolist():
+        if length > len(tokens):
+            break
+        whole = known[length:] - known[:-length] == length
+        whole &= document[length - 1 :] == document[: len(document) - length + 1]
+        at = np.flatnonzero(whole)
+        window = sums[at + length] - sums[at]
+        place = np.searchsorted(names.keys, window)
+        place[place == len(names.keys)] = 0
+        hit = (names.keys[place] == window) & (names.lengths[place] == length) if len(names.keys) else place < 0
+        starts.append(at[hit])
+        found.append(place[hit])
+    start, key = np.concatenate(starts), np.concatenate(found)
+    length = names.lengths[key]
+    inside = _inside(start, start + length, len(tokens))
+    counts = names.starts[key + 1] - names.starts[key]  # labels of each match
+    row = np.repeat(np.arange(len(key)), counts)
+    entry = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + names.starts[key[row]]
+    order = np.lexsort((length[row], start[row]))
+    row, entry = row[order], entry[order]
+    return Matches(
+        document[start[row]],
+        names.labels[entry],
+        position[start[row]],
+        length[row],
+        counts[row],
+        names.bare[entry],
+        inside[row],
+        words,
+        title,
+    )
+
+
+def _hashes(count: int) -> NDArray[np.uint64]:
+    drawn = np.random.Generator(np.random.PCG64(_SEED)).integers(1, 2**64, count, dtype=np.uint64)
+    return np.concatenate([np.zeros(1, np.uint64), drawn])
+
+
+def _read(names: Names, texts: Sequence[str], stem: Callable[[list[str]], list[str]]) -> tuple[Int, Int, Int, Int, Int]:
+    """Stem numbers of all words and marks, their document and position; words of each text and of its first line."""
+    split = [WORD.findall(text.lower()) for text in texts]
+    distinct = sorted({word for found in split for word in found if word[0].isalnum()})
+    of_word = {
+        word: names.stems.get(text, 0) for word, text in zip(distinct, stem(distinct), strict=True)
+    }  # marks are not in it
+    tokens = np.asarray([of_word.get(word, 0) for found in split for word in found], dtype=np.int64)
+    is_word = np.asarray([word[0].isalnum() or word[0] == "_" for found in split for word in found], dtype=bool)
+    lengths = np.asarray([len(found) for found in split], dtype=np.int64)
+    document = np.repeat(np.arange(len(texts)), lengths)
+    before = np.concatenate([[0], np.cumsum(is_word)]).astype(np.int64)
+    first = np.cumsum(lengths) - lengths  # first token of each text
+    position = before[:-1] - before[first[document]] if len(tokens) else before[:-1]
+    words = before[first + lengths] - before[first]
+    line = np.asarray([found.index("\n") if "\n" in found else len(found) for found in split], dtype=np.int64)
+    return tokens, document, position, words, before[first + line] - before[first]
+
+
+def _inside(start: Int, end: Int, tokens: int) -> NDArray[np.bool_]:
+    """Whether a longer match has all tokens of a match."""
+    furthest = np.zeros(tokens + 1, dtype=np.int64)  # last end of the matches that begin at a token
+    np.maximum.at(furthest, start, end)
+    before = np.concatenate([[0], np.maximum.accumulate(furthest)[:-1]])  # ... that begin at an earlier one
+    return (furthest[start] > end) | (before[start] >= end)
