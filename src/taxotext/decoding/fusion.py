@@ -103,7 +103,7 @@ class Fusion:
             table = ScoreTable.of([block.candidates for block in blocks])
             return table.with_values(self.of_pairs(table.values, counts[table.indices]))
         shape = blocks[0].shape
-        values = np.stack([block.scores.toarray() if block.is_sparse else block.dense for block in blocks])
+        values = np.stack([block.candidates.toarray() if block.is_sparse else block.dense for block in blocks])
         flat = values.reshape(len(blocks), -1).astype(np.float64)
         found = self.of_pairs(flat, np.broadcast_to(counts, shape).ravel())
         return ScoreBlock(found.astype(np.float32).reshape(shape))

@@ -124,7 +124,8 @@ def plan_experiment(
         speed = settings.speed.enabled
         finished = {cell.key for cell in cells if state_of(folders[cell.key], cell, speed=speed) == FINISHED}
     needed, groups = _needed(cells, finished)
-    tried, load = {}, machine_load()
+    tried: dict[tuple[str, str], Estimate] = {}
+    load = machine_load()
     with reporter.task("Trying", len(groups), unit="systems") as task:
         for (system, corpus), same in groups.items():
             task.show(now=f"{system} on {corpus}")

@@ -102,6 +102,11 @@ BUILT_IN = (
         "taxotext.models.bert_sgm:BertSgm",
     ),
     Entry(
+        "hilap",
+        "any encoder, labels from the root of the taxonomy down until a policy stops (HiLAP)",
+        "taxotext.models.hilap:HiLap",
+    ),
+    Entry(
         "conditional_softmax",
         "any encoder, probabilities of labels given their parents (Plaud et al. 2024)",
         "taxotext.models.conditional_softmax:ConditionalSoftmax",
