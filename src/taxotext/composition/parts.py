@@ -63,6 +63,7 @@ class LabelContext:
         record: what the part gave when it was built from the training documents; None before.
         branches: the taxonomy as one graph or split into branches; None: one graph.
         structure: the structure encoder, for heads that read what it makes; None before it is built.
+        encoder: the text encoder, for heads that use a part of it.
     """
 
     taxonomy: Taxonomy
@@ -73,6 +74,7 @@ class LabelContext:
     record: Record | None = None
     branches: LabelGraph | None = None
     structure: nn.Module | None = None
+    encoder: nn.Module | None = None
 
     @cached_property
     def graph(self) -> LabelGraph:
@@ -162,6 +164,7 @@ BUILT_IN = (
     "taxotext.composition.conditional_head",
     "taxotext.composition.losses",
     "taxotext.composition.sequences",
+    "taxotext.composition.label_tokens",
     "taxotext.composition.bilstm_words",
     "taxotext.composition.label_attention",
     "taxotext.composition.label_trees",

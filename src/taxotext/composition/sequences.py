@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from taxotext.nn.encoders.pretrained import BuiltEncoder
+    from taxotext.nn.sequence.decoder import StepwiseDecoder
+    from taxotext.nn.sequence.head import SequenceHead
 
 
 def _check_beams(value: int | str) -> int | str:
@@ -75,24 +77,11 @@ class PolicyHeadSettings(HeadSettings):
     )
 
 
-class SequenceHeadSettings(HeadSettings):
-    """Labels one after the other, until the end is the best continuation."""
+class LabelSequenceSettings(HeadSettings):
+    """What heads over label sequences have in common."""
 
     own_loss: ClassVar[bool] = True
-    name: Literal["sequence"] = Field("sequence", description="kind of head")
     label_order: Order = Field("frequency", description="in which gold labels are put")
-    cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
-    units: int | None = Field(None, ge=1, description="of the decoder; null: as wide as the tokens of the encoder")
-    layers: int = Field(1, ge=1, le=8, description="of the decoder")
-    label_width: int | None = Field(None, ge=1, description="numbers of a label embedding; null: as many as units")
-    attention: Literal["additive", "dot"] = Field("additive", description="over the tokens of the whole text")
-    query: Literal["current", "previous"] = Field("current", description="state of the decoder that attends")
-    scale: bool = Field(False, description="divide dot products by the root of units")
-    first_context: Literal["zeros", "attention"] = Field(
-        "zeros", description="what the first step reads of the text: nothing, or what the first state attends to"
-    )
-    global_embedding: bool = Field(False, description="read all labels of the step before, not the best one alone")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on label embeddings and before the output")
     objective: Literal["likelihood", "order_free", "self_critical"] = Field(
         "likelihood",
         description="likelihood of the gold labels in label_order; order_free: every gold label that is left is right, "
@@ -110,13 +99,35 @@ class SequenceHeadSettings(HeadSettings):
     )
 
     @model_validator(mode="after")
-    def _checked(self) -> Self:
-        if self.scale and self.attention != "dot":
-            raise ValueError("scale is of attention=dot; give that as well, or leave scale out")
+    def _objective_fits(self) -> Self:
         if self.objective == "order_free" and self.sampling:
             raise ValueError("objective=order_free draws all labels that it reads; leave sampling out")
         if self.reward != 1.0 and self.objective != "self_critical":
             raise ValueError("reward is of objective=self_critical; give that as well, or leave reward out")
+        return self
+
+
+class SequenceHeadSettings(LabelSequenceSettings):
+    """Labels one after the other, until the end is the best continuation."""
+
+    name: Literal["sequence"] = Field("sequence", description="kind of head")
+    cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
+    units: int | None = Field(None, ge=1, description="of the decoder; null: as wide as the tokens of the encoder")
+    layers: int = Field(1, ge=1, le=8, description="of the decoder")
+    label_width: int | None = Field(None, ge=1, description="numbers of a label embedding; null: as many as units")
+    attention: Literal["additive", "dot"] = Field("additive", description="over the tokens of the whole text")
+    query: Literal["current", "previous"] = Field("current", description="state of the decoder that attends")
+    scale: bool = Field(False, description="divide dot products by the root of units")
+    first_context: Literal["zeros", "attention"] = Field(
+        "zeros", description="what the first step reads of the text: nothing, or what the first state attends to"
+    )
+    global_embedding: bool = Field(False, description="read all labels of the step before, not the best one alone")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on label embeddings and before the output")
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.scale and self.attention != "dot":
+            raise ValueError("scale is of attention=dot; give that as well, or leave scale out")
         return self
 
 
@@ -169,26 +180,16 @@ def _build_recurrent(settings: RecurrentWordsSettings, **context: Any) -> BuiltE
 
 
 def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
-    import torch
-
     from taxotext.nn.sequence.decoder import LabelDecoder
-    from taxotext.nn.sequence.head import SequenceHead
-    from taxotext.nn.sequence.order import TaxonomyOrder
 
-    taxonomy, labels = context.taxonomy, len(context.taxonomy)
-    longest = _longest(settings, context)
     units = context.token_width if settings.units is None else settings.units
     if settings.attention == "dot" and units != context.token_width:
         raise ConfigError(
             f"head.units: dot products need a decoder as wide as the tokens of the encoder, {context.token_width}, "
             f"not {units}; leave head.units out, or set head.attention=additive."
         )
-    order = np.arange(labels, dtype=np.int64)
-    if context.train is not None:
-        levels = np.asarray(taxonomy.levels)
-        order = label_order(settings.label_order, context.positives, levels, taxonomy.ids)
     decoder = LabelDecoder(
-        labels,
+        len(context.taxonomy),
         context.token_width,
         context.width,
         units=units,
@@ -202,6 +203,23 @@ def _build_sequence(settings: SequenceHeadSettings, context: LabelContext) -> tu
         global_embedding=settings.global_embedding,
         dropout=settings.dropout,
     )
+    return head_over(decoder, settings, context)
+
+
+def head_over(
+    decoder: StepwiseDecoder, settings: LabelSequenceSettings, context: LabelContext
+) -> tuple[SequenceHead, Record]:
+    """The head over a decoder: its order of labels, masks and search, and the record of the folder."""
+    import torch
+
+    from taxotext.nn.sequence.head import SequenceHead
+    from taxotext.nn.sequence.order import TaxonomyOrder
+
+    taxonomy, longest = context.taxonomy, _longest(settings, context)
+    order = np.arange(len(taxonomy), dtype=np.int64)
+    if context.train is not None:
+        levels = np.asarray(taxonomy.levels)
+        order = label_order(settings.label_order, context.positives, levels, taxonomy.ids)
     follows = None
     if settings.constrained and not taxonomy.is_flat:
         edges = np.asarray(taxonomy.edge_index, dtype=np.int64)
@@ -261,7 +279,7 @@ def _build_policy(settings: PolicyHeadSettings, context: LabelContext) -> tuple[
     return head, {"longest": longest, "facts": {"longest_sequence": longest}}
 
 
-def _longest(settings: SequenceHeadSettings | PolicyHeadSettings, context: LabelContext) -> int:
+def _longest(settings: LabelSequenceSettings | PolicyHeadSettings, context: LabelContext) -> int:
     """Labels of a predicted sequence at most."""
     if context.train is None:
         longest = (context.record or {}).get("longest")
