@@ -12,7 +12,7 @@ that a model folder rebuilds the module without the documents.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -193,6 +193,8 @@ class TransformerSettings(Settings):
         "default", description="hub name or folder; default: all-MiniLM-L6-v2"
     )
     pooling: Literal["mean", "cls", "pooler"] = Field("mean", description="mean, cls or pooler")
+    lowercase: bool = Field(False, description="fold the case of texts, whatever the tokenizer does")
+    punctuation: Literal["keep", "drop"] = Field("keep", description="drop: punctuation of texts becomes a space")
     trainable: bool = Field(
         True, description="false: frozen; its states are computed once and kept in a file while the rest is trained"
     )
@@ -350,7 +352,11 @@ def _build_transformer(
     from taxotext.nn.encoders.pretrained import load_transformer, restore_transformer
 
     if record is None or tokenizer is None:
-        return load_transformer(settings.source, settings.pooling, settings.trainable)
+        built = load_transformer(settings.source, settings.pooling, settings.trainable)
+        if not settings.lowercase and settings.punctuation == "keep":
+            return built
+        tokenizer = built.tokenizer.cleaned(lowercase=settings.lowercase, punctuation=settings.punctuation == "keep")
+        return replace(built, tokenizer=tokenizer)
     return restore_transformer(record, tokenizer, settings.pooling, settings.trainable)
 
 
