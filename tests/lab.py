@@ -11,6 +11,7 @@ from taxotext.experiments.cell_process import FIT, SPEED
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import ExperimentFolder
 from taxotext.experiments.settings import ExperimentSettings, merged, parse_experiment
+from taxotext.experiments.status import Status
 from taxotext.experiments.worker import DONE, run_stage
 from taxotext.labels import write_taxonomy
 from tiny import tiny_corpus
@@ -67,6 +68,26 @@ class Lab:
                 for stage in stages:
                     assert run_stage(place, stage) == DONE, place.failure.read_text()
         return folder
+
+
+class Notes:
+    """An observer that remembers."""
+
+    live = True
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.ends: list[tuple[str, str, str]] = []
+        self.shown: list[Status] = []
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def show(self, status: Status) -> None:
+        self.shown.append(status)
+
+    def ended(self, cell: Cell, state: str, sentence: str) -> None:
+        self.ends.append((cell.title, state, sentence))
 
 
 def over(base: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -56,6 +56,21 @@ def test_special_tokens_are_known_and_kept_out_of_the_text(subwords: TextTokeniz
     assert subwords.tokens("cat zoo") == ["cat", "z", "##o", "##o"]
 
 
+def test_case_and_punctuation_can_be_taken_from_texts_first_and_the_file_keeps_that(tmp_path: Path) -> None:
+    cased = TextTokenizer.learn_words(["Cat cat dog U.S. , ! $"], min_count=1, lowercase=False)
+    text = "Cat-dog, U.S. $cat! …"
+    assert cased.tokens(text) == ["Cat", "[UNK]", *["dog", ",", "U", ".", "S", ".", "$", "cat", "!"], "[UNK]"]
+    clean = cased.cleaned(lowercase=True, punctuation=False)
+    assert clean.tokens(text) == ["cat", "dog", "[UNK]", "[UNK]", "cat"]  # u and s are no words in lower case
+    assert cased.cleaned(punctuation=False).tokens(text) == ["Cat", "dog", "U", "S", "cat"]
+    assert cased.cleaned(lowercase=True).tokens("Cat!") == ["cat", "!"]
+    clean.save(tmp_path / "tokenizer.json")
+    again = TextTokenizer.from_file(tmp_path / "tokenizer.json")
+    assert again.tokens(text) == clean.tokens(text)
+    assert (again.pad_id, again.prefix, again.suffix) == (clean.pad_id, clean.prefix, clean.suffix)
+    assert clean.encode(["?!", ""]).lengths.tolist() == [1, 1], "nothing is left: one unknown word"
+
+
 def test_texts_are_encoded_uncut_and_unpadded_whatever_the_file_says(tiny_encoder: Path) -> None:
     from tokenizers import Tokenizer
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import Lab
+from lab import Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
 from taxotext.experiments.cells import Cell
@@ -25,26 +25,6 @@ from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.experiments.worker import DONE, FAILED, Heart, run_stage
 from torture.experiment_torture import Disturbed
-
-
-class Notes:
-    """An observer that remembers."""
-
-    live = True
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.ends: list[tuple[str, str, str]] = []
-        self.shown: list[Status] = []
-
-    def note(self, sentence: str) -> None:
-        self.notes.append(sentence)
-
-    def show(self, status: Status) -> None:
-        self.shown.append(status)
-
-    def ended(self, cell: Cell, state: str, sentence: str) -> None:
-        self.ends.append((cell.title, state, sentence))
 
 
 def stamps(folder: Path) -> dict[str, int]:

@@ -14,6 +14,8 @@ import taxotext
 from models.harness import all_scores, check_folder, check_scores, check_system
 from taxotext import Classifier, Taxonomy
 from taxotext.errors import ConfigError, LabelError, ModelFolderError
+from taxotext.models.registry import find
+from taxotext.settings import parse_settings
 from tiny import EDGES, POSITIONS, WIDTH, make_encoder, tiny_corpus, tiny_settings, tiny_words
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -48,6 +50,27 @@ def test_bert_keeps_the_contract_of_all_systems(tiny_encoder: Path, tmp_path: Pa
     names = set(classifier.system.network.state_dict())
     assert not any("pooler" in name for name in names)
     assert head_rows(classifier).shape == (7, WIDTH)
+
+
+def test_the_preset_of_the_paper_sets_what_is_known_of_it_and_trains(tiny_encoder: Path, tmp_path: Path) -> None:
+    def of(name: str, **values: Any) -> Any:
+        return parse_settings(find(name).Settings, {"preset": "paper", **values})
+
+    paper = of("bert")
+    assert (paper.loss.scale, paper.text.max_tokens, paper.encoder.pooling) == ("mean", 512, "cls")
+    training = paper.training
+    assert (training.learning_rate, training.head_learning_rate, training.batch_size) == (2e-5, 2e-5, 16)
+    assert (training.epochs, training.schedule, training.warmup, training.weight_decay) == (30, "linear", 0.1, 0.0)
+    both = (paper.encoder, of("bert_sgm").encoder)
+    assert all((one.lowercase, one.punctuation, one.pooling) == (True, "drop", "cls") for one in both)
+    assert of("bert", encoder={"source": "x"}).encoder.punctuation == "drop"
+    classifier = fitted(tiny_encoder, preset="paper", text={"max_tokens": 32})
+    texts = ["The cat, the DOG.", "the cat the dog"]
+    assert np.array_equal(*all_scores(classifier, texts))
+    classifier.save(tmp_path / "m")
+    assert np.array_equal(all_scores(taxotext.load(tmp_path / "m"), texts), all_scores(classifier, texts))
+    plain = all_scores(fitted(tiny_encoder), texts)
+    assert not np.array_equal(*plain), "by default punctuation is read"
 
 
 @pytest.mark.parametrize("pooling", ["cls", "pooler"])

@@ -14,6 +14,8 @@ from command import Command
 from hierarchies import write_tiny_data
 from models.harness import all_scores, check_scores
 from taxotext import Classifier, Corpus, Taxonomy
+from taxotext.decoding.blocks import ScoreBlock
+from taxotext.decoding.heldout import fingerprints
 from taxotext.errors import ConfigError, ModelFolderError
 from tiny import tiny_corpus, tiny_settings
 
@@ -69,6 +71,55 @@ def test_the_maximum_has_no_weights(corpus: Corpus, members: tuple[str, str]) ->
     assert np.array_equal(all_scores(model, corpus.texts), found)
 
 
+def test_a_learned_fusion_is_saved_loaded_and_tuned_on_scores_of_folds(
+    corpus: Corpus, members: tuple[str, str], tmp_path: Path
+) -> None:
+    model = mixed(corpus, members, combine="learned")
+    check_scores(model, corpus.texts)
+    system: Any = model.system
+    blocks = [ScoreBlock(all_scores(taxotext.load(folder), corpus.texts)) for folder in members]
+    counts = np.asarray(corpus.targets.sum(axis=0)).ravel()
+    assert system._counts.tolist() == counts.tolist()
+    expected = system._fusion.mix(blocks, counts).dense
+    np.testing.assert_allclose(all_scores(model, corpus.texts), expected, atol=1e-6)
+    held = model.manifest.held_out
+    assert held is not None
+    assert held.fingerprints is not None
+    own = {int(one): row for row, one in enumerate(fingerprints(corpus.texts, held.salt))}
+    rows = [own[int(one)] for one in held.fingerprints]
+    assert not np.allclose(held.scores.toarray(), expected[rows], atol=1e-3), "of folds, not of the whole fit"
+    model.tune()
+    alone = [taxotext.load(folder).evaluate(corpus)["micro_f1"] for folder in members]
+    assert model.evaluate(corpus)["micro_f1"] > max(alone) - 0.05
+    model.save(tmp_path / "mixed")
+    loaded = taxotext.load(tmp_path / "mixed")
+    assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(model, corpus.texts))
+    assert loaded.predict(corpus.texts) == model.predict(corpus.texts)
+    assert loaded.system.facts() == model.system.facts()
+    assert model.system.facts()["mixture"] == "learned from kim_cnn, encdec"
+    for content, error in (('{"coefficients": [1.0]}', "3K"), ('{"coefficients": [null]}', "3K"), ("{}", "3K")):
+        (tmp_path / "mixed" / "mixture.json").write_text(content)
+        with pytest.raises(ModelFolderError, match=error):
+            taxotext.load(tmp_path / "mixed")
+
+
+def test_a_learned_fusion_takes_sparse_members(corpus: Corpus, members: tuple[str, str], tmp_path: Path) -> None:
+    for number in (1, 2):  # the seed of the other members: it holds out what the other members do
+        settings: dict[str, Any] = {"seed": 3, "features": {"min_documents": 1}, "classifier": {"c": float(number)}}
+        Classifier("label_tree_linear", **settings).fit(corpus).save(tmp_path / str(number))
+    trees = (str(tmp_path / "1"), str(tmp_path / "2"))
+    for folders, sparse in (((members[0], trees[0]), False), (trees, True)):
+        model = mixed(corpus, folders, combine="learned")
+        assert next(model.system.scores(corpus.texts)).is_sparse == sparse
+        assert model.evaluate(corpus)["micro_f1"] > 0.7
+    model.save(tmp_path / "both")
+    assert taxotext.load(tmp_path / "both").predict(corpus.texts) == model.predict(corpus.texts)
+    damaged = tmp_path / "both" / "label_counts.safetensors"
+    damaged.unlink()
+    with pytest.raises(ModelFolderError, match=r"label_counts\.safetensors: is missing"):
+        taxotext.load(tmp_path / "both")
+
+
 def test_given_weights_and_tuned_thresholds(corpus: Corpus, members: tuple[str, str]) -> None:
     model = mixed(corpus, members, weights=(0.5, 0.5))
     model.tune()
@@ -114,8 +165,6 @@ def _labels(corpus: Corpus) -> list[list[str]]:
 
 
 def _trained(folder: str, text: str) -> bool:
-    from taxotext.decoding.heldout import fingerprints
-
     held = taxotext.load(folder).manifest.held_out
     assert held is not None
     assert held.trained is not None
@@ -141,6 +190,8 @@ def test_what_does_not_fit_is_refused(corpus: Corpus, members: tuple[str, str], 
         mixed(corpus, members, weights=(0.5, 0.6))
     with pytest.raises(ConfigError, match="the maximum has none"):
         mixed(corpus, members, weights=(0.5, 0.5), combine="max")
+    with pytest.raises(ConfigError, match="a learned fusion has none"):
+        mixed(corpus, members, weights=(0.5, 0.5), combine="learned")
     with pytest.raises(ModelFolderError, match="there is no such model folder"):
         mixed(corpus, (members[0], str(tmp_path / "nowhere")))
     with pytest.raises(ConfigError, match=r"has other labels \(0 missing, 6 more\)"):

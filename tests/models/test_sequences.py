@@ -103,6 +103,13 @@ def test_an_order_free_training_learns_and_resumes(tmp_path: Path) -> None:
     check_resume("encdec", word_settings({"objective": "order_free"}, epochs=3), tmp_path)
 
 
+def test_a_self_critical_training_learns_and_resumes(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    classifier = Classifier("encdec", **word_settings({"objective": "self_critical"})).fit(corpus, validation=corpus)
+    assert classifier.evaluate(corpus)["micro_f1"] > 0.9
+    check_resume("encdec", word_settings({"objective": "self_critical"}, epochs=3), tmp_path)
+
+
 @pytest.mark.parametrize("order", ["frequency", "rare_first", "top_down", "bottom_up", "given", "random"])
 def test_the_order_of_the_labels_is_kept_in_the_folder(order: str, tmp_path: Path) -> None:
     corpus = tiny_corpus()
@@ -183,6 +190,8 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         quick("sgm", corpus, {"beams": 0})
     with pytest.raises(ConfigError, match="order_free draws all labels"):
         quick("sgm", corpus, {"objective": "order_free", "sampling": 0.1})
+    with pytest.raises(ConfigError, match="reward is of objective=self_critical"):
+        quick("sgm", corpus, {"reward": 0.5})
     with pytest.raises(ConfigError, match="scale is of attention=dot"):
         quick("sgm", corpus, {"scale": True})
     with pytest.raises(ConfigError, match=r"head\.units: dot products need a decoder as wide .* 32, not 8"):

@@ -18,7 +18,7 @@ from taxotext.nn.batch import Targets
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.sequence.beam import beam_search, exact_search
 from taxotext.nn.sequence.decoder import LabelDecoder
-from taxotext.nn.sequence.head import SequenceHead
+from taxotext.nn.sequence.head import SequenceHead, set_f1
 from taxotext.nn.sequence.order import Direction, TaxonomyOrder
 
 WIDTH, LABELS = 6, 4
@@ -232,6 +232,59 @@ def test_the_order_free_loss_asks_for_all_gold_labels_that_are_left(monkeypatch:
                 total -= float(scores[document, 0, right].mean())
                 steps += 1
         assert float(found) == pytest.approx(total / (3 if per == "document" else steps), rel=1e-5)
+
+
+def forced(sequence: tuple[int, ...], end: int) -> Any:
+    """Draws that give one sequence, for every document."""
+    steps = iter([*sequence, end])
+    return staticmethod(lambda given: torch.full((len(given), 1), next(steps)))
+
+
+def test_the_f1_of_label_sets_by_hand() -> None:
+    found = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]], dtype=torch.bool)
+    gold = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 0, 0]], dtype=torch.bool)
+    assert set_f1(found, gold).tolist() == [0.5, 1.0, 0.0, 1.0]
+
+
+def test_the_self_critical_loss_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder, features = decoder_of(), features_of(documents=2)
+    targets = Targets(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 3]), LABELS)  # {0, 1}, {3}
+    likely = float(head_of(decoder).loss(features, targets))
+    greedy = head_of(decoder, beams=1).search(features).labels
+    gold = torch.tensor([[True, True, False, False], [False, False, False, True]])
+    best = torch.zeros(2, LABELS + 1, dtype=torch.bool).scatter(1, greedy % (LABELS + 1), True)[:, :LABELS]
+    monkeypatch.setattr(SequenceHead, "_draw", forced((1, 3), decoder.end))  # {1, 3}: F1 2/4 and 2/3
+    head = head_of(decoder, reward=3.0)
+    advantage = torch.tensor([1 / 2, 2 / 3]) - set_f1(best, gold)
+    expected = likely - 3 * float((advantage * scored(head, features, (1, 3))).mean())
+    assert float(head.loss(features, targets)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("longest", [2, 1])
+def test_the_self_critical_gradient_is_that_of_the_expected_f1(monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
+    decoder, features = decoder_of(2), features_of(documents=1)
+    targets = Targets(torch.tensor([1]), torch.tensor([0, 1]), 2)  # {1}
+    head = head_of(decoder, longest=longest)
+    total = torch.zeros_like(decoder.output.weight)
+    with torch.enable_grad():
+        reward = torch.zeros(1)
+        for sequence in every_sequence(2):
+            if len(sequence) > longest:
+                continue
+            monkeypatch.setattr(SequenceHead, "_draw", forced(sequence, decoder.end))
+            steps = scored(head, features, sequence)
+            if len(sequence) == longest:  # the end that must follow is no choice
+                whole = torch.tensor([[*sequence, decoder.end]])
+                steps = head.log_likelihood(features, whole)[:, :-1].sum(1)
+            p = steps.exp()
+            f1 = 2 * (1 in sequence) / (len(sequence) + 1)
+            reward = reward + p * f1
+            loss = head.self_critical(features, targets).sum()
+            (gradient,) = torch.autograd.grad(loss, decoder.output.weight, allow_unused=True)
+            total += 0 if gradient is None else p.detach() * gradient
+        (expected,) = torch.autograd.grad(reward.sum(), decoder.output.weight)
+    assert expected.abs().max() > 1e-3
+    torch.testing.assert_close(total, -expected, atol=1e-6, rtol=1e-4)
 
 
 # -- the beam ------------------------------------------------------------------------------------------------------

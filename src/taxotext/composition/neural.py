@@ -99,6 +99,7 @@ class NeuralSystem(System):
             built.tokenizer,
             train,
             branches=graph,
+            encoder=built.module,
         )
 
         def part(kind: parts.Kind, structure: Any = None) -> Any:

@@ -12,7 +12,7 @@ that a model folder rebuilds the module without the documents.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -63,6 +63,7 @@ class LabelContext:
         record: what the part gave when it was built from the training documents; None before.
         branches: the taxonomy as one graph or split into branches; None: one graph.
         structure: the structure encoder, for heads that read what it makes; None before it is built.
+        encoder: the text encoder, for heads that use a part of it.
     """
 
     taxonomy: Taxonomy
@@ -73,6 +74,7 @@ class LabelContext:
     record: Record | None = None
     branches: LabelGraph | None = None
     structure: nn.Module | None = None
+    encoder: nn.Module | None = None
 
     @cached_property
     def graph(self) -> LabelGraph:
@@ -163,6 +165,7 @@ BUILT_IN = (
     "taxotext.composition.losses",
     "taxotext.composition.sequences",
     "taxotext.composition.recurrent_words",
+    "taxotext.composition.label_tokens",
     "taxotext.composition.label_attention",
     "taxotext.composition.label_trees",
     "taxotext.binary.bodies",
@@ -190,6 +193,8 @@ class TransformerSettings(Settings):
         "default", description="hub name or folder; default: all-MiniLM-L6-v2"
     )
     pooling: Literal["mean", "cls", "pooler"] = Field("mean", description="mean, cls or pooler")
+    lowercase: bool = Field(False, description="fold the case of texts, whatever the tokenizer does")
+    punctuation: Literal["keep", "drop"] = Field("keep", description="drop: punctuation of texts becomes a space")
     trainable: bool = Field(
         True, description="false: frozen; its states are computed once and kept in a file while the rest is trained"
     )
@@ -347,7 +352,11 @@ def _build_transformer(
     from taxotext.nn.encoders.pretrained import load_transformer, restore_transformer
 
     if record is None or tokenizer is None:
-        return load_transformer(settings.source, settings.pooling, settings.trainable)
+        built = load_transformer(settings.source, settings.pooling, settings.trainable)
+        if not settings.lowercase and settings.punctuation == "keep":
+            return built
+        tokenizer = built.tokenizer.cleaned(lowercase=settings.lowercase, punctuation=settings.punctuation == "keep")
+        return replace(built, tokenizer=tokenizer)
     return restore_transformer(record, tokenizer, settings.pooling, settings.trainable)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Texts that are handed to the tokenizer at a time: enough to keep its threads busy, little to hold."""
+PUNCTUATION = r"[\p{P}$+<=>^`|~]"
+"""Unicode's, and the symbols of ASCII: what the library's own pre-tokenizer takes for punctuation."""
 SPACY = "taxotext_spacy_words"
 """Key in ``tokenizer.json`` of the rules by which words are parted, where spaCy does it."""
 
@@ -159,6 +161,24 @@ class TextTokenizer:
         tokenizer.train_from_iterator(parted, trainer)
         tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
         return cls(tokenizer, words)
+
+    def cleaned(self, *, lowercase: bool = False, punctuation: bool = True) -> Self:
+        """Return a tokenizer that changes texts before it does what this one does; :meth:`save` keeps that.
+
+        Args:
+            lowercase: fold case.
+            punctuation: False: punctuation becomes a space, as where words are learned without it.
+        """
+        from tokenizers import Regex, Tokenizer, normalizers
+
+        copy = Tokenizer.from_str(self._tokenizer.to_str())
+        own = copy.normalizer
+        steps = [normalizers.Lowercase()] if lowercase else []
+        if not punctuation:
+            steps.append(normalizers.Replace(Regex(PUNCTUATION), " "))
+        copy.normalizer = normalizers.Sequence([*steps, *([] if own is None else [own])])
+        copy.enable_padding(pad_id=self.pad_id, pad_token=self._pad_token)
+        return type(self)(copy, self.words)
 
     def save(self, path: Path) -> None:
         """Write ``tokenizer.json``, the padding token included."""

@@ -17,6 +17,7 @@ from taxotext.metrics import Evaluation
 from taxotext.metrics.sparse import keys
 
 Combine = Literal["mean", "max"]
+"""How scores are combined without a fit."""
 Weights = NDArray[np.float64]
 STEPS = {2: 100, 3: 20}
 """Steps from 0 to 1 of the weights of so many members; more members have ten."""
@@ -34,7 +35,7 @@ def mix(blocks: Sequence[ScoreBlock], weights: Weights, combine: Combine) -> Sco
     """
     shape = blocks[0].shape
     if all(block.is_sparse for block in blocks):
-        table = _Table.of([block.candidates for block in blocks])
+        table = ScoreTable.of([block.candidates for block in blocks])
         return table.mixed(weights, combine)
     total = np.zeros(shape, dtype=np.float32)
     for block, weight in zip(blocks, weights, strict=True):
@@ -85,7 +86,7 @@ def sweep(scores: Sequence[Any], gold: csr_array, decoder: Decoder, metric: str)
         decoder: scores to label sets.
         metric: a name of :class:`~taxotext.metrics.Evaluation`.
     """
-    table = _Table.of(scores)
+    table = ScoreTable.of(scores)
     tried = simplex(len(scores), STEPS.get(len(scores), 10))
     values = np.empty(len(tried))
     for place, weights in enumerate(tried):
@@ -122,8 +123,15 @@ def _best(tried: Weights, values: Weights) -> int:
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Scores of K members at the entries that any of them has."""
+class ScoreTable:
+    """Scores of K members at the P entries that any of them has.
+
+    Attributes:
+        values: (K, P), 0 where a member has no entry.
+        indices: (P,) labels.
+        indptr: (D + 1,) where the entries of a document begin.
+        shape: (D, N).
+    """
 
     values: Weights
     indices: NDArray[np.int32]
@@ -131,7 +139,8 @@ class _Table:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, scores: Sequence[Any]) -> _Table:
+    def of(cls, scores: Sequence[Any]) -> ScoreTable:
+        """Return the table of K sparse arrays (D, N)."""
         documents, labels = scores[0].shape
         flat = [keys(matrix) for matrix in scores]
         union = np.unique(np.concatenate(flat))
@@ -143,6 +152,10 @@ class _Table:
         return cls(values, (union % max(labels, 1)).astype(np.int32), indptr, (documents, labels))
 
     def mixed(self, weights: Weights, combine: Combine) -> ScoreBlock:
-        data = weights @ self.values if combine == "mean" else self.values.max(0)
-        data = np.minimum(data, 1.0).astype(np.float32)
+        """Return the weighted mean, or the maximum."""
+        return self.with_values(weights @ self.values if combine == "mean" else self.values.max(0))
+
+    def with_values(self, values: Weights) -> ScoreBlock:
+        """Return the sparse block with one score (P,) for each entry."""
+        data = np.minimum(values, 1.0).astype(np.float32)
         return ScoreBlock(csr_array((data, self.indices, self.indptr), shape=self.shape))

@@ -14,6 +14,7 @@ from taxotext import __version__
 from taxotext.api.runs import DataSettings
 from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
+from taxotext.experiments.members import Triple, members_first
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
@@ -39,6 +40,7 @@ class Cell:
         ks: cut-offs of the ranking metrics.
         identity: what the figures depend on; cells of equal identity have equal figures.
         key: hash of ``identity``.
+        members: keys of the cells that it is made of, in their order.
     """
 
     system: str
@@ -50,6 +52,7 @@ class Cell:
     ks: tuple[int, ...]
     identity: dict[str, Any]
     key: str
+    members: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -68,7 +71,7 @@ class Cell:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
         """What :meth:`to_dict` gave."""
-        return cls(**{**values, "ks": tuple(values["ks"])})
+        return cls(**{**values, "ks": tuple(values["ks"]), "members": tuple(values.get("members", ()))})
 
 
 def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[Cell]:
@@ -92,9 +95,11 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
 
-    cells = []
+    cells: dict[Triple, Cell] = {}
     how = settings.tune.model_dump(mode="json", exclude={"enabled"})
-    for system, corpus, seed in settings.triples():
+    triples = settings.triples()
+    named = {system: entry.members for system, entry in settings.systems.items()}
+    for system, corpus, seed in members_first(triples, named):
         model = settings.systems[system].model
         tune = how if settings.is_tuned(system) else None
         given = settings.settings_of(system, corpus, seed)
@@ -112,9 +117,15 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
             "reading": reading,
             "tune": tune,
         }
-        test = files[corpus]["test"]
-        cells.append(Cell(system, corpus, seed, values, str(test), tune, settings.ks(), identity, key_of(identity)))
-    return cells
+        members = tuple(cells[member, corpus, seed].key for member in named[system])
+        if members:
+            identity["members"] = list(members)
+        test = str(files[corpus]["test"])
+        key = key_of(identity)
+        cells[system, corpus, seed] = Cell(
+            system, corpus, seed, values, test, tune, settings.ks(), identity, key, members
+        )
+    return [cells[triple] for triple in triples]
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

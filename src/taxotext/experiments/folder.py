@@ -63,6 +63,24 @@ class CellFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.cell, {"cell": cell.to_dict(), "speed": dict(speed), "jobs": jobs})
 
+    def values_of(self, cell: Cell) -> dict[str, Any]:
+        """The configuration of the training, with the models of the cells that it is made of.
+
+        Raises:
+            DataError: one of these is not there.
+        """
+        if not cell.members:
+            return cell.values
+        beside = {path.name.rpartition("_")[2]: CellFolder(path) for path in sorted(self.path.parent.iterdir())}
+        folders = [beside[key].model if key in beside else None for key in cell.members]
+        for key, model in zip(cell.members, folders, strict=True):
+            if model is None or not model.is_dir():
+                raise DataError(
+                    f"{cell.title}: the model of its member {key} is missing in {self.path.parent}; resume the "
+                    "experiment."
+                )
+        return {**cell.values, "members": [str(model) for model in folders]}
+
     def fitted(self, ks: Sequence[int] = ()) -> dict[str, Any] | None:
         """What the evaluation found, if it has all these cut-offs."""
         found = read_json(self.fit)

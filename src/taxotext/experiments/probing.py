@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Estimate:
         documents: training documents in all.
         epochs: how often they are gone through; of classifiers for one label each: that times labels, a process.
         reason: why the trial failed.
+        scoring: seconds for the validation and test documents, once.
     """
 
     system: str
@@ -42,6 +43,7 @@ class Estimate:
     documents: int
     epochs: float
     reason: str
+    scoring: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,9 @@ def plan_experiment(
 ) -> ExperimentPlan:
     """Try every system on every corpus, and add up.
 
+    What is made of other systems of the experiment cannot be tried before they are trained: it takes the time of their
+    scoring.
+
     Args:
         settings: validated.
         reporter: where progress goes.
@@ -118,16 +123,20 @@ def plan_experiment(
         folders = ExperimentFolder(output).folders(cells)
         speed = settings.speed.enabled
         finished = {cell.key for cell in cells if state_of(folders[cell.key], cell, speed=speed) == FINISHED}
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.key not in finished:
-            groups.setdefault((cell.system, cell.corpus), []).append(cell)
-    estimates, load = [], machine_load()
+    needed, groups = _needed(cells, finished)
+    tried: dict[tuple[str, str], Estimate] = {}
+    load = machine_load()
     with reporter.task("Trying", len(groups), unit="systems") as task:
         for (system, corpus), same in groups.items():
             task.show(now=f"{system} on {corpus}")
-            estimates.append(_estimate(system, corpus, same, threads))
+            count = sum(cell.key not in finished for cell in same)
+            if same[0].members:
+                parts = [tried[needed[key].system, corpus] for key in same[0].members]
+                tried[system, corpus] = _of_members(system, corpus, count, parts)
+            else:
+                tried[system, corpus] = _estimate(system, corpus, count, same[0], threads)
             task.advance(1)
+    estimates = [one for one in tried.values() if one.cells]
     each = [one.seconds for one in estimates for _ in range(one.cells) if one.seconds is not None]
     sizes = sorted((one.memory for one in estimates for _ in range(one.cells) if one.memory), reverse=True)
     left = len(cells) - len(finished)
@@ -157,10 +166,41 @@ def makespan(seconds: Sequence[float], jobs: int) -> float:
     return float(max(places))
 
 
-def _estimate(system: str, corpus: str, cells: Sequence[Cell], threads: int) -> Estimate:
+def _needed(
+    cells: Sequence[Cell], finished: Collection[str]
+) -> tuple[dict[str, Cell], dict[tuple[str, str], list[Cell]]]:
+    """Cells that are not finished and those that they are made of, by key; and by system and corpus, members first."""
+    by_key = {cell.key: cell for cell in cells}
+    found: dict[str, Cell] = {}
+
+    def add(cell: Cell) -> None:
+        for key in cell.members:
+            add(by_key[key])
+        found.setdefault(cell.key, cell)
+
+    for cell in cells:
+        if cell.key not in finished:
+            add(cell)
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in found.values():
+        groups.setdefault((cell.system, cell.corpus), []).append(cell)
+    return found, groups
+
+
+def _of_members(system: str, corpus: str, count: int, members: Sequence[Estimate]) -> Estimate:
+    for member in members:
+        if member.reason:
+            reason = f"its member {member.system} fails: {member.reason}"
+            return Estimate(system, corpus, count, None, None, 0, 0, 0, reason)
+    scoring = sum(member.scoring for member in members)
+    memory = sum(member.memory or 0 for member in members)
+    return Estimate(system, corpus, count, scoring, memory, 0, 0, 0, "", scoring)
+
+
+def _estimate(system: str, corpus: str, count: int, cell: Cell, threads: int) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="taxotext-plan-") as name:
         folder = CellFolder(Path(name) / "cell")
-        folder.prepare(cells[0], {})
+        folder.prepare(cell, {})
         process = CellProcess(folder, PROBE, threads)
         try:
             process.wait()
@@ -168,5 +208,5 @@ def _estimate(system: str, corpus: str, cells: Sequence[Cell], threads: int) -> 
             process.close()
         found, reason = read_json(folder.probe), process.failure()
     if found is None:
-        return Estimate(system, corpus, len(cells), None, None, 0, 0, 0, reason or "its process wrote no estimate.")
-    return Estimate(system, corpus, len(cells), reason="", **found)
+        return Estimate(system, corpus, count, None, None, 0, 0, 0, reason or "its process wrote no estimate.")
+    return Estimate(system, corpus, count, reason="", **found)

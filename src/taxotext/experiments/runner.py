@@ -20,6 +20,7 @@ from taxotext.experiments.folder import (
     ExperimentFolder,
     read_json,
     state_of,
+    write_json,
 )
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
@@ -106,6 +107,7 @@ def run_experiment(
         todo = _Todo(folder, cells, settings)
         if exact_code:
             _forget_other_code(todo, observer)
+        _forget_without_model(todo, observer)
         reused = sum(todo.state(cell) == FINISHED for cell in todo.cells)
         if reused:
             observer.note(f"{counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
@@ -167,9 +169,18 @@ class _Todo:
     def fitted(self, cell: Cell) -> bool:
         return self.folders[cell.key].fitted(cell.ks) is not None
 
+    def users(self, cell: Cell) -> list[Cell]:
+        """Cells that are made of this one and not fitted yet."""
+        return [other for other in self.cells if cell.key in other.members and not self.fitted(other)]
+
+    def failed_member(self, cell: Cell) -> Cell | None:
+        """A member that is not fitted: the first one."""
+        by_key = {other.key: other for other in self.cells}
+        return next((by_key[key] for key in cell.members if not self.fitted(by_key[key])), None)
+
     def tidy(self, cell: Cell) -> None:
-        """Remove the model of a finished cell where models are not kept."""
-        if not self.settings.keep_models and self.state(cell) == FINISHED:
+        """Remove the model of a finished cell where models are not kept and no other cell waits for it."""
+        if not self.settings.keep_models and self.state(cell) == FINISHED and not self.users(cell):
             self.folders[cell.key].forget_model()
 
     def failures(self) -> dict[str, str]:
@@ -189,11 +200,10 @@ class _ProcessPool:
         self._shown = 0.0
 
     def work(self, stage: str, cells: Sequence[Cell], jobs: int) -> None:
-        """Run one stage of some cells, ``jobs`` at a time."""
+        """Run one stage of some cells, ``jobs`` at a time; a cell waits for those that it is made of."""
         waiting = list(cells)
         while waiting or self._running:
-            while waiting and len(self._running) < jobs:
-                cell = waiting.pop(0)
+            while len(self._running) < jobs and (cell := self._next(waiting)) is not None:
                 self._running.append((cell, CellProcess(self._todo.folders[cell.key], stage, self._threads)))
             for cell, process in list(self._running):
                 if process.has_ended():
@@ -201,6 +211,21 @@ class _ProcessPool:
                     self._end(cell, process)
             self._show()
             time.sleep(LOOK_EVERY)
+
+    def _next(self, waiting: list[Cell]) -> Cell | None:
+        """Take a cell whose members are done out of those that wait; cells whose members failed end here."""
+        while True:
+            busy = {cell.key for cell in waiting} | {cell.key for cell, _ in self._running}
+            cell = next((cell for cell in waiting if not busy & set(cell.members)), None)
+            if cell is None:
+                return None
+            waiting.remove(cell)
+            member = self._todo.failed_member(cell)
+            if member is None:
+                return cell
+            reason = f"its member failed: {member.title}: {reason_of(self._todo.folders[member.key])}"
+            write_json(self._todo.folders[cell.key].failure, {"stage": FIT, "reason": reason, "kind": "member"})
+            self._observer.ended(cell, FAILED, reason)
 
     def stop(self) -> None:
         """End what still runs: after Ctrl-C trainings may save a checkpoint, a second Ctrl-C cuts that short."""
@@ -268,6 +293,19 @@ def _forget_other_code(todo: _Todo, observer: Observer) -> None:
             folder.fit.unlink()  # first: without it the rest counts for nothing
             folder.speed.unlink(missing_ok=True)
             folder.forget_model()
+
+
+def _forget_without_model(todo: _Todo, observer: Observer) -> None:
+    """Cells whose model was removed are run again where another cell needs it."""
+    while True:
+        needed = [cell for cell in todo.cells if todo.users(cell) and todo.fitted(cell)]
+        gone = [cell for cell in needed if not todo.folders[cell.key].model.is_dir()]
+        if not gone:
+            return
+        for cell in gone:
+            user = todo.users(cell)[0]
+            observer.note(f"{cell.title}: its model was not kept, and {user.title} needs it; it is run again.")
+            todo.folders[cell.key].fit.unlink()
 
 
 def _is_of_other_code(folder: CellFolder) -> bool:

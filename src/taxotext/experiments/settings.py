@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, nearest
+from taxotext.experiments.members import member_problems
 from taxotext.models.registry import find
 from taxotext.processes import usable_cores
 from taxotext.settings import Settings, parse_settings
@@ -56,6 +57,9 @@ class SystemEntry(Settings):
     model: str = Field(description="system of the registry (`taxotext models list`)")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="its settings, as in a training (`taxotext config NAME`)"
+    )
+    members: tuple[str, ...] = Field(
+        (), description="systems of this experiment that it is made of (mixed): cells of the same seed and corpus"
     )
     seeds: tuple[Seed, ...] | None = Field(None, description="seeds of this system; null: those of the experiment")
     published: tuple[PublishedSettings, ...] = Field((), description="published figures of this system")
@@ -207,6 +211,7 @@ def parse_experiment(values: Mapping[str, Any], where: str) -> ExperimentSetting
         problems += _name_problems(settings)
         if not systems:  # the settings of overridden cells are checked on top of sound ones
             problems += _override_problems(settings, where)
+            problems += _member_problems(settings)
         if not problems and not settings.triples():
             problems.append("exclude: leaves no cell; take something out of it.")
     if problems or settings is None:
@@ -281,6 +286,14 @@ def _override_problems(settings: ExperimentSettings, where: str) -> list[str]:
     return list(problems)
 
 
+def _member_problems(settings: ExperimentSettings) -> Iterator[str]:
+    """What is wrong with systems that are made of others."""
+    entries, triples = settings.systems, settings.triples()
+    takers = {name for name, entry in entries.items() if "members" in find(entry.model).Settings.model_fields}
+    folders = {cell[0] for cell in triples if settings.settings_of(*cell).get("members")}
+    yield from member_problems({name: entry.members for name, entry in entries.items()}, takers, folders, triples)
+
+
 def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
     """Names of systems and corpora that are mentioned and not there."""
     systems, corpora = list(settings.systems), list(settings.corpora)
@@ -301,6 +314,8 @@ def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
             yield from _figure_problems(path, figures.figures)
         if entry.seeds is not None and len(set(entry.seeds)) < max(len(entry.seeds), 1):
             yield f"systems.{name}.seeds: is empty, or a seed is duplicated."
+        for number, member in enumerate(entry.members):
+            yield from unknown(f"systems.{name}.members.{number}", "system", member, systems)
     for number, other in enumerate(settings.published):
         yield from unknown(f"published.{number}.corpus", "corpus", other.corpus, corpora)
         yield from _figure_problems(f"published.{number}", other.figures)

@@ -82,7 +82,7 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
     from taxotext.experiments.predictions import Collector
 
     # A model that is there already is taken as it is: its folder belongs to this cell alone.
-    classifier = train_run(cell.values, folder.model, where=cell.title, resume=True, reporter=heart)
+    classifier = train_run(folder.values_of(cell), folder.model, where=cell.title, resume=True, reporter=heart)
     if cell.tune is not None and not classifier.decoding.tuned_on:
         with heart.task("Tuning", None):
             classifier.tune(**cell.tune)
@@ -145,7 +145,8 @@ def probe_cell(cell: Cell, reporter: Reporter) -> dict[str, Any]:
         reporter: where progress goes.
 
     Returns:
-        ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``.
+        ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``; ``scoring``: seconds for the validation
+        and test documents, once.
 
     Raises:
         TaxotextError: what the training would end with.
@@ -191,6 +192,7 @@ def probe_cell(cell: Cell, reporter: Reporter) -> dict[str, Any]:
         "tried": large.documents,
         "documents": large.all_documents,
         "epochs": large.whole_work / large.all_documents,
+        "scoring": scoring * (held_out + len(test)),
     }
 
 

@@ -17,9 +17,8 @@ the paper, and ours: c_0 (zeros), label embeddings as wide as the states, one la
 Deviations: labels that were emitted are masked in training as well; the decoder has its own, larger learning rate;
 AdamW with β = (0.9, 0.999) instead of Adam with (0.9, 0.99); dot products are divided by the root of the width by
 default. Preset ``paper``: they are not, 2e-5 for the encoder, batches of 16, warm-up over a tenth of the steps, no
-weight decay, 512 tokens. The paper lower-cases texts and drops their punctuation; tokenizers of uncased models do the
-first, nothing here does the second. With 2e-5 for a decoder that starts from nothing training is slow: the preset
-keeps 5e-4 for it.
+weight decay, 512 tokens of texts in lower case without punctuation. With 2e-5 for a decoder that starts from nothing
+training is slow: the preset keeps 5e-4 for it.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ class BertSgmSettings(NeuralSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "text": {"max_tokens": 512},
+            "encoder": {"name": "transformer", "lowercase": True, "punctuation": "drop"},
             "head": {"name": "sequence", "attention": "dot", "query": "previous", "scale": False},
             "training": {"learning_rate": 2e-5, "head_learning_rate": 5e-4, "weight_decay": 0.0},
         }

@@ -5,6 +5,7 @@ systems:
 
     p = Σ_k w_k p_k, Σ_k w_k = 1        combine=mean; the paper: (1 − α) p_BERT + α p_BERT+SGM, members in this order
     p = max_k p_k                       combine=max
+    p = f(p_1 .. p_K, n)                combine=learned: :mod:`taxotext.decoding.fusion`, n: training documents
     labels with p > 0.5                 decoding.threshold, or tuned thresholds
 
 The weights are the best of a grid on documents that no member was fitted on. Members are trained before, and copied
@@ -13,12 +14,13 @@ into the folder of the mixture. Their label sets must be equal; the columns are 
 Which documents a member was fitted on is known from the fingerprints that its folder keeps. A validation document that
 a member holds out itself has the score that its folder keeps of it (for ``linear`` without a validation file that is
 one of a fold that did not see the document); others are scored now. Deviation from the paper: none is known; the
-metric of the sweep, the handling of ties and more than two members are ours.
+metric of the sweep, the handling of ties, more than two members and the learned fusion are ours.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -33,17 +35,19 @@ from taxotext.composition.named_files import NamesFile
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.blocks import ScoreBlock
+from taxotext.decoding.fusion import Fusion, cross_fit
 from taxotext.decoding.heldout import FLOOR, Fingerprints, HeldOut, fingerprints
 from taxotext.decoding.mixing import Combine, Weights, mix, sweep
 from taxotext.decoding.tuning import sparse_scores
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
+from taxotext.files.tensors import numbers, read_tensors
 from taxotext.labels import Taxonomy
 from taxotext.models.saved import load_system
 
 SCORED_TOGETHER = 2048
-MIXTURE = "mixture.json"
+MIXTURE, LABEL_COUNTS = "mixture.json", "label_counts.safetensors"
 FEWEST = 5
 """Documents that weights are chosen on, at least."""
 MOST = 5
@@ -63,7 +67,11 @@ class MixedSettings(SystemSettings):
     members: Annotated[tuple[str, ...], NamesFile(find=member_file)] = Field(
         (), description="folders of two or more models over the same labels: members.0=DIR members.1=DIR"
     )
-    combine: Combine = Field("mean", description="mean: weighted; max: the largest score")
+    combine: Literal[Combine, "learned"] = Field(
+        "mean",
+        description="mean: weighted; max: the largest score; learned: a fusion of scores and label frequency, the same "
+        "for all labels",
+    )
     metric: Literal["micro_f1", "macro_f1", "samples_f1", "set_accuracy"] = Field(
         "micro_f1", description="that the weights are chosen by, at the threshold 0.5"
     )
@@ -90,11 +98,13 @@ class Mixed(System):
     Settings: ClassVar[type[SystemSettings]] = MixedSettings
     recipe: ClassVar[str] = "direct"
     cross_fits: ClassVar[bool] = True
-    search_space: ClassVar[Mapping[str, Any]] = {"combine": ["mean", "max"]}
+    search_space: ClassVar[Mapping[str, Any]] = {"combine": ["mean", "max", "learned"]}
 
     def __init__(self, settings: MixedSettings, taxonomy: Taxonomy) -> None:
         super().__init__(settings, taxonomy)
         self._mixture: dict[str, Any] | None = None
+        self._fusion: Fusion | None = None
+        self._counts: NDArray[np.int64] = np.zeros(len(taxonomy), dtype=np.int64)
 
     # -- fitting -----------------------------------------------------------------------------------------------
 
@@ -103,15 +113,17 @@ class Mixed(System):
         return len(self.settings.members)
 
     def fit(self, train_corpus: Corpus, validation: Corpus | None, progress: Progress | None = None) -> HeldOut:
-        """Read the members and choose their weights.
+        """Read the members and choose their weights, or fit their fusion.
 
         Args:
-            train_corpus: its documents that no member was fitted on are used where there is no validation corpus.
+            train_corpus: its documents that no member was fitted on are used where there is no validation corpus; a
+                learned fusion knows how many have each label.
             validation: documents to choose the weights on; those that a member was fitted on are left out.
             progress: called for each member.
 
         Returns:
-            Scores of the mixture for the documents that the weights were chosen on.
+            Scores of the mixture for the documents that the weights were chosen on; those of a learned fusion are of
+            folds that did not see the document.
 
         Raises:
             ConfigError: members are missing, have other labels, or were fitted on these documents.
@@ -153,15 +165,19 @@ class Mixed(System):
             if progress is not None:
                 progress(1)
         gold = part.known_targets
-        weights = self._choose(scores, gold, int((~unseen).sum()))
-        block = mix([ScoreBlock(found) for found in scores], weights, self.settings.combine)
+        self._counts = np.asarray(train_corpus.known_targets.sum(axis=0), dtype=np.int64).ravel()
+        block = self._choose(scores, gold, int((~unseen).sum()))
         source = f"{len(part)} documents of {corpus.source} that no member was fitted on"
         return HeldOut.from_blocks([block], gold, source, texts=part.texts)
 
-    def _choose(self, scores: Sequence[Any], gold: csr_array, left_out: int) -> Weights:
-        """Choose the weights, and keep how."""
+    def _choose(self, scores: Sequence[Any], gold: csr_array, left_out: int) -> ScoreBlock:
+        """Choose the weights or fit the fusion, keep how, and return the scores of the mixture."""
         count, given = len(scores), self.settings.weights
         mixture: dict[str, Any] = {"documents": gold.shape[0], "left_out": left_out}
+        if self.settings.combine == "learned":
+            self._fusion, block = cross_fit(scores, gold, self._counts, self.settings.seed)
+            self._mixture = {"coefficients": self._fusion.coefficients.tolist(), **mixture}
+            return block
         if given is not None or self.settings.combine == "max":
             weights = np.full(count, 1 / count) if given is None else np.asarray(given, dtype=np.float64)
         else:
@@ -176,14 +192,24 @@ class Mixed(System):
                 ],
             }
         self._mixture = {"weights": weights.tolist(), **mixture}
-        return weights
+        return self._mixed([ScoreBlock(found) for found in scores])
+
+    def _mixed(self, blocks: Sequence[ScoreBlock]) -> ScoreBlock:
+        """The mixture of the scores of all members for some documents."""
+        combine = self.settings.combine
+        if combine != "learned":
+            return mix(blocks, self._weights(), combine)
+        if self._fusion is None:
+            raise RuntimeError("the system is not fitted yet")
+        return self._fusion.mix(blocks, self._counts)
 
     def _check_count(self, count: int) -> None:
         weights = self.settings.weights
         if count < 2:
             raise ConfigError(f"members: {count} given; a mixture needs two or more folders of models.")
-        if self.settings.combine == "max" and weights is not None:
-            raise ConfigError("weights: the maximum has none; leave them out, or set combine=mean.")
+        if self.settings.combine != "mean" and weights is not None:
+            what = {"max": "the maximum", "learned": "a learned fusion"}[self.settings.combine]
+            raise ConfigError(f"weights: {what} has none; leave them out, or set combine=mean.")
         if weights is not None and (len(weights) != count or abs(sum(weights) - 1) > 1e-6):
             raise ConfigError(f"weights: {list(weights)}; give {count} numbers with the sum 1, one for each member.")
         if self.settings.combine == "mean" and weights is None and count > MOST:
@@ -234,7 +260,6 @@ class Mixed(System):
 
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield the mixture, (b, N): sparse where all members are."""
-        weights = self._weights()
         columns = [self._columns(member) for member in self.members]
         for part in block_starts(len(texts), SCORED_TOGETHER):
             blocks = []
@@ -247,7 +272,7 @@ class Mixed(System):
                 else:
                     matrix = np.concatenate([block.dense for block in found])[:, order]
                 blocks.append(ScoreBlock(matrix))
-            yield mix(blocks, weights, self.settings.combine)
+            yield self._mixed(blocks)
             if progress is not None:
                 progress(part.stop - part.start)
 
@@ -257,10 +282,15 @@ class Mixed(System):
 
     def facts(self) -> dict[str, Any]:
         """Parameters of all members, their weights, and how many documents these were chosen on."""
-        mixture, weights = self._fitted(), self._weights()
-        named = ", ".join(f"{member.name} {weight:g}" for member, weight in zip(self.members, weights, strict=True))
+        mixture = self._fitted()
         facts: dict[str, Any] = {"parameters": sum(member.facts()["parameters"] for member in self.members)}
-        facts["mixture"] = f"maximum of {named}" if self.settings.combine == "max" else named
+        names = [member.name for member in self.members]
+        if self.settings.combine == "learned":
+            facts["parameters"] += len(mixture["coefficients"])
+            facts["mixture"] = f"learned from {', '.join(names)}"
+        else:
+            named = ", ".join(f"{name} {weight:g}" for name, weight in zip(names, self._weights(), strict=True))
+            facts["mixture"] = f"maximum of {named}" if self.settings.combine == "max" else named
         return {**facts, "mixture_documents": mixture.get("documents")}
 
     def _fitted(self) -> dict[str, Any]:
@@ -279,14 +309,26 @@ class Mixed(System):
     # -- the folder --------------------------------------------------------------------------------------------
 
     def save_parts(self, folder: Path) -> None:
-        """Write ``mixture.json``: the weights, and the curve that they were chosen from."""
+        """Write ``mixture.json``: the weights, and the curve that they were chosen from.
+
+        Of a learned fusion it holds the coefficients, and ``label_counts.safetensors`` the training documents of each
+        label.
+        """
         write_text_atomically(folder / MIXTURE, json.dumps(self._fitted(), indent=1))
+        if self.settings.combine == "learned":
+            from safetensors.numpy import save_file
+
+            save_file({"counts": self._counts}, folder / LABEL_COUNTS)
 
     @classmethod
     def load_parts(cls, folder: Path, settings: MixedSettings, taxonomy: Taxonomy) -> Self:
         """Read what :meth:`save_parts` wrote; the members are read by who reads the folder."""
         system = cls(settings, taxonomy)
         found = read_json(folder / MIXTURE, dict)
+        if settings.combine == "learned":
+            system._fusion, system._counts = _read_fusion(folder, found, len(taxonomy))
+            system._mixture = found
+            return system
         weights = found.get("weights")
         if (
             not isinstance(weights, list)
@@ -296,6 +338,21 @@ class Mixed(System):
             raise ModelFolderError(f"{folder / MIXTURE}: weights must be numbers with the sum 1; save the model again.")
         system._mixture = found
         return system
+
+
+def _read_fusion(folder: Path, mixture: Mapping[str, Any], labels: int) -> tuple[Fusion, NDArray[np.int64]]:
+    """The coefficients of a fusion and the training documents of each label (N,)."""
+    given = mixture.get("coefficients")
+    sound = isinstance(given, list) and len(given) >= 8 and len(given) % 3 == 2
+    if not sound or not all(isinstance(one, float) and math.isfinite(one) for one in given or []):
+        raise ModelFolderError(f"{folder / MIXTURE}: coefficients must be 3K + 2 numbers; save the model again.")
+    try:
+        counts = numbers(read_tensors(folder / LABEL_COUNTS)[0], "counts", (labels,), np.int64)
+        if counts.min(initial=0) < 0:
+            raise ValueError("a count is negative")
+    except ValueError as error:
+        raise ModelFolderError(f"{folder / LABEL_COUNTS}: {error}; save the model again.") from None
+    return Fusion(np.asarray(given)), counts
 
 
 def _kept(folder: Path, member: System) -> HeldOut | None:

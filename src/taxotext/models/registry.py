@@ -107,6 +107,16 @@ BUILT_IN = (
         "taxotext.models.bert_sgm:BertSgm",
     ),
     Entry(
+        "t5",
+        "any Hugging Face encoder-decoder, labels as new tokens that its decoder writes (T5, BART)",
+        "taxotext.models.t5:T5",
+    ),
+    Entry(
+        "hilap",
+        "any encoder, labels from the root of the taxonomy down until a policy stops (HiLAP)",
+        "taxotext.models.hilap:HiLap",
+    ),
+    Entry(
         "conditional_softmax",
         "any encoder, probabilities of labels given their parents (Plaud et al. 2024)",
         "taxotext.models.conditional_softmax:ConditionalSoftmax",

@@ -74,9 +74,11 @@ def load_transformer(source: str, pooling: Pooling, trainable: bool = True) -> B
     try:
         model = AutoModel.from_pretrained(place, trust_remote_code=False, use_safetensors=True, dtype="float32")
     except LOADING_ERRORS as error:
-        raise _not_loaded(source, error) from error
+        raise not_loaded(source, error) from error
     if getattr(model.config, "is_encoder_decoder", False):
-        raise ConfigError(f"encoder.source: {source!r} is an encoder-decoder; choose an encoder such as BERT.")
+        raise ConfigError(
+            f"encoder.source: {source!r} is an encoder-decoder; choose an encoder such as BERT, or the system t5."
+        )
     try:
         sha256 = weights_hash(model)
         module = TransformerEncoder(model, pooling, trainable)
@@ -85,7 +87,7 @@ def load_transformer(source: str, pooling: Pooling, trainable: bool = True) -> B
     config = model.config.to_diff_dict()
     config.pop("auto_map", None)
     record = {"config": config, "model_type": model.config.model_type, "source": recorded, "sha256": sha256}
-    return BuiltEncoder(module, tokenizer, position_limit(model.config), record, facts=_facts(record))
+    return BuiltEncoder(module, tokenizer, position_limit(model.config), record, facts=facts_of(record))
 
 
 def load_tokenizer(source: str) -> TextTokenizer:
@@ -102,7 +104,7 @@ def load_tokenizer(source: str) -> TextTokenizer:
     try:
         fast: Any = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
     except LOADING_ERRORS as error:
-        raise _not_loaded(source, error) from error
+        raise not_loaded(source, error) from error
     if not getattr(fast, "is_fast", False):
         raise ConfigError(f"encoder.source: {source!r} has no fast tokenizer (tokenizer.json). {_advice(source)}")
     if fast.pad_token is None:
@@ -112,7 +114,8 @@ def load_tokenizer(source: str) -> TextTokenizer:
     return TextTokenizer(backend)
 
 
-def _not_loaded(source: str, error: Exception) -> ConfigError:
+def not_loaded(source: str, error: Exception) -> ConfigError:
+    """The error that says why an encoder cannot be loaded, and what to do."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ConfigError(f"encoder.source: {source!r} cannot be loaded ({reason}). {_advice(source)}")
 
@@ -142,10 +145,11 @@ def restore_transformer(
             module = TransformerEncoder(model, pooling, trainable)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFolderError(f"encoder.json: does not describe a known encoder ({error}).") from error
-    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=_facts(record))
+    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=facts_of(record))
 
 
-def _facts(record: dict[str, Any]) -> dict[str, Any]:
+def facts_of(record: dict[str, Any]) -> dict[str, Any]:
+    """What the model card and tables say about an encoder."""
     return {"encoder_source": record.get("source"), "encoder_sha256": record.get("sha256")}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taxotext.nn.sequence.decoder import BLOCKED, LabelDecoder, Memory, State
+from taxotext.nn.sequence.decoder import BLOCKED, Memory, State, StepwiseDecoder
 from taxotext.nn.sequence.order import TaxonomyOrder
 
 WIDEST = 1024
@@ -34,7 +34,7 @@ class Sequences:
 
 
 def beam_search(
-    decoder: LabelDecoder,
+    decoder: StepwiseDecoder,
     memory: Memory,
     state: State,
     *,
@@ -112,7 +112,7 @@ def beam_search(
 
 
 def exact_search(
-    decoder: LabelDecoder, memory: Memory, state: State, *, longest: int, order: TaxonomyOrder | None = None
+    decoder: StepwiseDecoder, memory: Memory, state: State, *, longest: int, order: TaxonomyOrder | None = None
 ) -> Sequences:
     """Widen the beam, document by document, until what was pruned cannot hold a better sequence.
 

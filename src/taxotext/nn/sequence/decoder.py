@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,27 @@ class State(NamedTuple):
     def map(self, change: object) -> State:
         """Apply a function to every tensor."""
         return State(*(None if part is None else change(part) for part in self))  # type: ignore[operator,arg-type]
+
+
+class StepwiseDecoder(Protocol):
+    """What writes label sequences step by step, as the head and the searches need it.
+
+    Labels are 0..N-1; ``end`` is N, the last of V = N + 1 outputs; ``begin`` stands before the first label.
+    """
+
+    @property
+    def end(self) -> int:
+        """The end of a sequence."""
+
+    @property
+    def begin(self) -> int:
+        """What stands before the first label."""
+
+    def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
+        """The memory of B documents and the state of one sequence for each."""
+
+    def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
+        """Log-probabilities of the next label, (B, K, V), and the new state; see :meth:`LabelDecoder.step`."""
 
 
 class LabelDecoder(nn.Module):

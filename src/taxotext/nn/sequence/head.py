@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from taxotext.nn.batch import Targets
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import Head, HeadScores
 from taxotext.nn.sequence.beam import Sequences, beam_search, exact_search
-from taxotext.nn.sequence.decoder import LabelDecoder, Memory, State
+from taxotext.nn.sequence.decoder import BLOCKED, Memory, State, StepwiseDecoder
 from taxotext.nn.sequence.order import TaxonomyOrder
 
 
@@ -23,9 +24,16 @@ class SequenceHead(Head):
         −Σ_t ln p(l_t | l_1 .. l_{t-1})    mean over documents, or over all steps (``per="token"``)
 
     With ``objective="order_free"`` (Tsai and Lee 2020, optimal completion distillation at temperature 0) the model
-    reads labels that it draws itself, l'_1 .. until EOS, and every gold label that is left is right:
+    reads labels that it draws itself, l'_1 .. until EOS, and every gold label that is left and may follow is right:
 
         −Σ_t 1/|R_t| Σ_{l in R_t} ln p(l | l'_1 .. l'_{t-1}),  R_t = gold labels not among l'_1 .. l'_{t-1}, or {EOS}
+
+    With a ``reward`` (self-critical training: Rennie et al. 2017; Yang et al. 2019, "Seq2Set") sequences that are
+    better than the greedy one become more probable as well, and worse ones less:
+
+        loss + ρ · −(F1(s) − F1(g)) Σ_t ln p(s_t | s_1 .. s_{t-1})
+
+    with a drawn sequence s and the greedy one g, both up to EOS, and F1 of their label sets (1 for two empty ones).
 
     The scores are max_t p_t(l) over the steps of the best sequence (paper 003, Algorithm 2); the label sets are those
     of the best sequence itself. A document without labels is the sequence EOS.
@@ -38,6 +46,7 @@ class SequenceHead(Head):
         beams: of the search; None: exact.
         objective: see above.
         per: what the loss is a mean of.
+        reward: ρ; 0: no self-critical term.
         sampling: share of the steps in training that read the label the model itself thinks best (scheduled sampling).
         skip: tokens at the start of each window that are not attended to.
         taxonomy: what may follow what in prediction; None: everything.
@@ -48,13 +57,14 @@ class SequenceHead(Head):
 
     def __init__(
         self,
-        decoder: LabelDecoder,
+        decoder: StepwiseDecoder,
         order: Tensor,
         counts: Tensor,
         *,
         longest: int,
         beams: int | None,
         objective: Literal["likelihood", "order_free"] = "likelihood",
+        reward: float = 0.0,
         per: Literal["document", "token"] = "document",
         sampling: float = 0.0,
         skip: int = 0,
@@ -65,7 +75,7 @@ class SequenceHead(Head):
         self.register_buffer("order", order)
         self.register_buffer("label_counts", counts)
         self.longest, self.beams, self.per, self.sampling, self.skip = longest, beams, per, sampling, skip
-        self.taxonomy, self.objective = taxonomy, objective
+        self.taxonomy, self.objective, self.reward = taxonomy, objective, reward
 
     def sequences(self, targets: Targets) -> Tensor:
         """Gold labels in the order of the head, then EOS: int64 (B, S), padded with -1."""
@@ -123,7 +133,7 @@ class SequenceHead(Head):
         going = torch.ones(len(targets), dtype=torch.bool, device=device)
         for step in range(self.longest + 1):
             found, state = decoder.step(memory, state, previous, emitted.unsqueeze(1))
-            right = gold & ~emitted  # (B, V)
+            right = gold & (found[:, 0] > BLOCKED / 2)  # (B, V), neither emitted nor out of reach
             right[:, decoder.end] = ~right.any(1)
             lost = lost - going * (found[:, 0] * right).sum(1) / right.sum(1)
             steps += going
@@ -138,6 +148,43 @@ class SequenceHead(Head):
                 break
         return lost, steps
 
+    def self_critical(self, features: TextFeatures, targets: Targets) -> Tensor:
+        """The reward of a drawn sequence above that of the greedy one, times −Σ_t ln p of the drawn one, (B,)."""
+        memory, state = self.decoder.start(features, self.skip)
+        with torch.no_grad():
+            greedy, _ = self._roll_out(memory, state, lambda p: p.argmax(1, keepdim=True))
+        drawn, log_probability = self._roll_out(memory, state, self._draw)
+        gold = torch.zeros_like(drawn)
+        gold[targets.rows, targets.indices] = True
+        return (set_f1(greedy, gold) - set_f1(drawn, gold)) * log_probability
+
+    def _roll_out(self, memory: Memory, state: State, choose: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Labels that the model itself chooses, until EOS or until there are ``longest``.
+
+        Args:
+            memory: of B documents.
+            state: of one sequence for each.
+            choose: from probabilities (B, V) to the next label (B, 1).
+
+        Returns:
+            The label sets, bool (B, N); and Σ_t ln p of the choices, EOS included, (B,).
+        """
+        decoder, documents = self.decoder, len(memory.mask)
+        emitted = torch.zeros(documents, decoder.end + 1, dtype=torch.bool, device=memory.mask.device)
+        previous = torch.full((documents, 1), decoder.begin, device=emitted.device)
+        going = torch.ones(documents, dtype=torch.bool, device=emitted.device)
+        total = torch.zeros(documents, device=emitted.device)
+        for _ in range(self.longest + 1):
+            found, state = decoder.step(memory, state, previous, emitted.unsqueeze(1))
+            full = emitted.sum(1) >= self.longest  # only EOS is left: no choice
+            previous = choose(found.detach()[:, 0].exp()).masked_fill(full.unsqueeze(1), decoder.end)
+            total = total + found[:, 0].gather(1, previous).squeeze(1) * (going & ~full)
+            going = going & (previous[:, 0] != decoder.end)
+            emitted = emitted | (torch.nn.functional.one_hot(previous[:, 0], decoder.end + 1).bool() & going[:, None])
+            if not going.any():
+                break
+        return emitted[:, : decoder.end], total
+
     @staticmethod
     def _draw(probabilities: Tensor) -> Tensor:
         return torch.multinomial(probabilities, 1)
@@ -149,6 +196,8 @@ class SequenceHead(Head):
         else:
             sequences = self.sequences(targets)
             lost, steps = -self.log_likelihood(features, sequences).sum(1), (sequences >= 0).sum(1)
+        if self.reward:
+            lost = lost + self.reward * self.self_critical(features, targets)
         weights = torch.ones_like(lost) if targets.weights is None else targets.weights
         divisor = weights if self.per == "document" else weights * steps
         return (lost * weights).sum() / divisor.sum().clamp(min=1e-9)
@@ -167,3 +216,15 @@ class SequenceHead(Head):
         """Return max_t p_t, (B, N), and the labels of the best sequence."""
         found = self.search(features)
         return HeadScores(found.pooled, sets=found.labels)
+
+
+def set_f1(found: Tensor, gold: Tensor) -> Tensor:
+    """F1 of each label set, (B,); 1 where both are empty.
+
+    Args:
+        found: bool (B, N).
+        gold: bool (B, N).
+    """
+    both = (found & gold).sum(1)
+    sizes = found.sum(1) + gold.sum(1)
+    return torch.where(sizes > 0, 2 * both / sizes.clamp(min=1), 1.0)

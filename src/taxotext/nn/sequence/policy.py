@@ -1,0 +1,88 @@
+"""A policy that walks down a taxonomy: from the root, one label after the other, until it stops."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from taxotext.nn.features import TextFeatures
+from taxotext.nn.sequence.decoder import BLOCKED, Memory, State
+from taxotext.nn.sequence.order import TaxonomyOrder
+
+
+class LabelPolicy(nn.Module):
+    """Chooses among the children of what was taken so far, and the end (HiLAP, Mao et al. 2019).
+
+    With v the pooled vector of the text, E the label embeddings and y_{t-1} the label taken before (the root at first):
+
+        h_t = ReLU(W_2 ReLU(W_1 [v; E[y_{t-1}]] + b_1) + b_2)
+        p_t = softmax over candidates of E[l] · h_t + b_l       candidates: labels whose parents were all taken and that
+                                                               were not, and the end
+
+    It has the interface of :class:`~taxotext.nn.sequence.decoder.LabelDecoder`: labels are 0..N-1, the end is N, the
+    root is N + 1. Nothing is carried from step to step but v and which labels were taken.
+
+    Args:
+        labels: N.
+        width: D of v.
+        label_width: of the label embeddings and of h.
+        hidden: of the layer between.
+        order: which labels are candidates; top-down.
+        dropout: on v.
+    """
+
+    def __init__(
+        self, labels: int, width: int, *, label_width: int, hidden: int, order: TaxonomyOrder, dropout: float
+    ) -> None:
+        super().__init__()
+        if order.direction != "top_down":
+            raise ValueError("the policy walks from the root: its order must be top_down")
+        self.labels, self.order = labels, order
+        self.embedding = nn.Embedding(labels + 2, label_width)
+        # With numbers around 1 the label before would drown the text, whose vector has smaller ones.
+        nn.init.normal_(self.embedding.weight, std=label_width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(labels + 1))
+        self.dropout = nn.Dropout(dropout)
+        self.first = nn.Linear(width + label_width, hidden)
+        self.second = nn.Linear(hidden, label_width)
+
+    @property
+    def end(self) -> int:
+        """The end, the last output."""
+        return self.labels
+
+    @property
+    def begin(self) -> int:
+        """The root, which has an embedding only."""
+        return self.labels + 1
+
+    def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
+        """What the policy knows of B documents: v alone, the mean over their windows.
+
+        Args:
+            features: all windows.
+            skip: without effect; tokens are not read.
+        """
+        pooled = self.dropout(features.joined(features.pooled, "mean")).unsqueeze(1)  # (B, 1, D)
+        memory = Memory(pooled, torch.ones(pooled.shape[:2], dtype=torch.bool, device=pooled.device), None)
+        nothing = pooled.new_zeros(len(pooled), 1, 0)
+        return memory, State(pooled.unsqueeze(2), nothing, None, None)
+
+    def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
+        """Take one step with K sequences of each document.
+
+        Args:
+            memory: of B documents.
+            state: of K sequences of each.
+            previous: (B, K) int64, the label before, or the root.
+            emitted: (B, K, V) bool, labels that were taken; the end is False.
+
+        Returns:
+            Log-probabilities of the next label, float32 (B, K, V), about ``BLOCKED`` where it is no candidate; and the
+            state, which does not change.
+        """
+        given = torch.cat([state.hidden[:, :, 0], self.embedding(previous)], -1)  # (B, K, D + E)
+        hidden = torch.relu(self.second(torch.relu(self.first(given))))  # (B, K, E)
+        logits = hidden @ self.embedding.weight[: self.labels + 1].T + self.bias  # (B, K, V)
+        candidates = self.order(emitted) & ~emitted
+        return torch.log_softmax(logits.float().masked_fill(~candidates, BLOCKED), -1), state
