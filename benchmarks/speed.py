@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from taxotext.composition.neural import NeuralSystem
 from taxotext.data import Corpus, read_corpus
-from taxotext.labels import read_taxonomy
+from taxotext.labels import Taxonomy, read_taxonomy
 from taxotext.models.registry import find
 from taxotext.nn.encoders.pretrained import resolve
 from taxotext.progress import Silent
@@ -45,6 +45,7 @@ PIPELINE = "HF pipeline"
 PIPELINE_ONE = "HF pipeline, one text at a time"
 BY_HAND = "scikit-learn by hand"
 BY_HAND_PARALLEL = "scikit-learn by hand, n_jobs=2"
+LOGISTIC = "scikit-learn by hand, LogisticRegression"
 WARM_UP = 64
 """Documents of the run of each competitor that is not counted."""
 
@@ -232,12 +233,13 @@ def prediction_case(train: Corpus, test: Corpus, options: Options) -> Case:
 
 
 def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
-    """``linear`` against the same features and classifiers written down by hand.
+    """``linear`` against the same features and one classifier for each label by hand, with scikit-learn's defaults.
 
     With calibration both cross-fit three folds for the scores that thresholds are tuned with. Without it Taxotext is
     given a validation corpus, the first test document, so that it fits the final classifiers only.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.svm import LinearSVC
@@ -261,16 +263,17 @@ def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
                 pass
         return timings
 
-    def by_hand(warming: bool, jobs: int | None) -> Timings:
+    def by_hand(warming: bool, binary: Any, jobs: int | None = None) -> Timings:
         timings: Timings = {}
         corpus = train.subset(np.arange(WARM_UP)) if warming else train
         features, chosen = settings.features, settings.classifier
         vectorizer = TfidfVectorizer(
-            min_df=features.min_documents, sublinear_tf=features.sublinear, token_pattern=r"(?u)\w+"
+            ngram_range=features.ngrams,
+            min_df=features.min_documents,
+            sublinear_tf=features.sublinear,
+            token_pattern=r"(?u)\w+",
         )
-        classifier = OneVsRestClassifier(
-            LinearSVC(C=chosen.c, class_weight="balanced", random_state=settings.seed), n_jobs=jobs
-        )
+        classifier = OneVsRestClassifier(binary, n_jobs=jobs)
         with warnings.catch_warnings(), stopwatch(timings, "fit"):
             warnings.simplefilter("ignore")  # labels that a fold has no document of
             matrix = vectorizer.fit_transform(corpus.texts)
@@ -288,10 +291,28 @@ def linear_case(train: Corpus, test: Corpus, *, calibrated: bool) -> Case:
         {"fit": len(train), "predict": len(test)},
         {
             OURS: ours,
-            BY_HAND: lambda warming: by_hand(warming, None),
-            BY_HAND_PARALLEL: lambda warming: by_hand(warming, 2),
+            BY_HAND: lambda warming: by_hand(warming, LinearSVC(random_state=settings.seed)),
+            BY_HAND_PARALLEL: lambda warming: by_hand(warming, LinearSVC(random_state=settings.seed), 2),
+            LOGISTIC: lambda warming: by_hand(warming, LogisticRegression(solver="liblinear")),
         },
     )
+
+
+def common_labels(train: Corpus, test: Corpus, least: int, most: int | None, seed: int) -> tuple[Corpus, Corpus]:
+    """The corpora with the labels of at least so many training documents, or so many of them at random."""
+    counts = np.asarray(train.known_targets.sum(axis=0)).ravel()
+    common = np.flatnonzero(counts >= least)
+    chosen = np.sort(np.random.default_rng(seed).permutation(common)[:most])
+    taxonomy = Taxonomy.flat([train.taxonomy.ids[label] for label in chosen])
+    found = [
+        Corpus.from_lists(
+            side.texts,
+            [[label for label in labels if label in taxonomy] for labels in side.label_lists()],
+            taxonomy=taxonomy,
+        )
+        for side in (train, test)
+    ]
+    return found[0], found[1]
 
 
 # -- the command ----------------------------------------------------------------------------------------------
@@ -316,6 +337,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16, help="of training; prediction takes twice as many")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16", help="of training, of both sides")
     parser.add_argument("--linear-documents", type=int, help="sample size of linear; default: the whole corpus")
+    parser.add_argument("--linear-labels-of", type=int, help="labels of so many documents at least, for linear")
+    parser.add_argument("--linear-labels", type=int, help="so many of these labels at random")
     parser.add_argument("--threads", type=int, help="CPU threads of torch on both sides; default: all cores")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--json", type=Path, help="write all measured times here")
@@ -350,6 +373,8 @@ def main() -> None:
     if chosen.what in {"linear", "all"}:
         size = chosen.linear_documents
         sides = [side.subset(np.arange(min(size or len(side), len(side)))) for side in (train, test)]
+        if chosen.linear_labels_of is not None:
+            sides = list(common_labels(*sides, chosen.linear_labels_of, chosen.linear_labels, chosen.seed))
         for calibrated in (False, True):
             cases.append(linear_case(*sides, calibrated=calibrated))
     if chosen.only:

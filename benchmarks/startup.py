@@ -12,9 +12,11 @@ where the corpus is not in the folder ``--data``. That starting imports nothing 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,12 +29,21 @@ STARTS = {
 }
 LIMIT = 0.5
 """Seconds that a start may take."""
+COMMANDS = {
+    "train": (["train", "--train", "rows.jsonl", "--model", "linear", "--output", "model", "--overwrite"], 1.7),
+    "tune": (["tune", "model"], 0.7),
+    "evaluate": (["evaluate", "model", "rows.jsonl"], 0.7),
+    "predict": (["predict", "model", "rows.jsonl"], 0.7),
+}
+"""Commands over a hundred short documents, with ``linear``, and the seconds that they may take: training needs
+scikit-learn, whose import takes one."""
 
 
-def start(arguments: Sequence[str]) -> float:
+def start(arguments: Sequence[str], folder: Path | None = None) -> float:
     """Seconds of processor time (user and system) of one Python with these arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL if folder else None}
+    subprocess.run([sys.executable, *arguments], **silent, cwd=folder, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -91,6 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     for what, words in STARTS.items():
         report(what, LIMIT, lambda words=words: start(words))
+    with tempfile.TemporaryDirectory() as holder:
+        folder = Path(holder)
+        rows = [{"text": f"word{i % 7} word{i % 5} word{i % 3}", "labels": [f"label{i % 7}"]} for i in range(100)]
+        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        for what, (words, limit) in COMMANDS.items():
+            report(f"taxotext {what}", limit, lambda words=words: start(["-m", "taxotext", *words], folder))
     for what, limit, work in steps(given.data):
         report(what, limit, lambda work=work: step(work))
     print(f"too slow: {', '.join(slow)}" if slow else "all within their limits")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import taxotext
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "taxotext"
 
@@ -176,3 +179,15 @@ loaded.update({str(tmp_path / "model")!r})
     heavy = loaded_by(code)
     assert "sklearn" in heavy
     assert not heavy & {"torch", "transformers", "lightning", "tokenizers"}
+
+
+def test_a_linear_model_is_tuned_evaluated_and_used_without_sklearn(tmp_path: Path) -> None:
+    """Importing scikit-learn takes a second of CPU time, more than all else that these commands do."""
+    texts, labels = ["cat", "dog", "cat dog", "rain"] * 3, [["c"], ["d"], ["c", "d"], []] * 3
+    classifier = taxotext.Classifier("linear", features__min_documents=1).fit(texts, labels)
+    classifier.save(tmp_path / "model")
+    rows = [{"text": text, "labels": found} for text, found in zip(texts, labels, strict=True)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for command in (["tune", "model"], ["evaluate", "model", "rows.jsonl"], ["predict", "model", "rows.jsonl"]):
+        code = f"import os; os.chdir({str(tmp_path)!r})\nfrom taxotext.cli import main; main({command})"
+        assert loaded_by(code) == {"scipy"}, command

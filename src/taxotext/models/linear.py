@@ -12,14 +12,14 @@ classifiers see all of them. No torch is imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 from scipy.special import expit
 
 from taxotext.composition.base import Progress, System, SystemSettings, block_starts
@@ -30,20 +30,13 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
+from taxotext.models.one_vs_rest import NEVER, OneVsRest
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
 from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
-
-NEVER = -1e4
-"""Intercept of a label without training documents: its probability is 0."""
-
-TOLERANCE = 1e-3
-"""Of the solver for squared hinge, which is the dual one: where there are more documents than features, scikit-learn
-takes the primal one by itself, at 3 times the time; at its tolerance of 1e-4 some classifiers do not converge in 1,000
-rounds. Every validation figure is the same."""
 
 CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
@@ -117,23 +110,16 @@ class Linear(System):
         if self.settings.runtime.check_memory:  # again: now the number of features is known
             check_memory(self.memory(train, validation))
         if validation is not None:
-            self._fit_classifiers(features, targets, train.weights, progress)
+            self._fit_classifiers(features, train, [], progress)
             raw = self._raw(self._features.transform(validation.texts))
             held_out, gold, source = validation, validation.known_targets, validation.source
         else:
             folds = self._folds(train)
-            raw = np.zeros(targets.shape, dtype=np.float32)
-            everything = np.arange(len(train))
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
-            for left_out in k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []:
-                rest = np.setdiff1d(everything, left_out)
-                weights = None if train.weights is None else train.weights[rest]
-                self._fit_classifiers(features[rest], targets[rest], weights, progress)
-                raw[left_out] = self._raw(features[left_out])
-            self._fit_classifiers(features, targets, train.weights, progress)
-            if folds < 2:
-                raw = self._raw(features)
-            how = f"{folds}-fold cross-fitting" if folds > 1 else "scores of the training documents themselves"
+            parts = k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []
+            crossed = self._fit_classifiers(features, train, parts, progress)
+            raw = crossed if parts else self._raw(features)
+            how = f"{folds}-fold cross-fitting" if parts else "scores of the training documents themselves"
             held_out, gold, source = train, targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
         blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
@@ -184,67 +170,35 @@ class Linear(System):
         return min(self.settings.classifier.folds, units)
 
     def _fit_classifiers(
-        self,
-        features: csr_array,
-        targets: csr_array,
-        weights: NDArray[np.float32] | None,
-        progress: Progress | None,
-    ) -> None:
+        self, features: csr_array, train: Corpus, folds: Sequence[NDArray[np.int64]], progress: Progress | None
+    ) -> NDArray[np.float32]:
+        """Fit the classifiers; return cross-fitted decision values (D, N) of ``train``, (0, 0) without folds."""
         from joblib import Parallel, delayed
 
-        columns = targets.tocsc()
-        fit = self._binary_fit(features, weights)
-
-        def one(label: int) -> tuple[NDArray[np.float32], float]:
-            gold = np.zeros(features.shape[0], dtype=bool)
-            gold[columns.indices[columns.indptr[label] : columns.indptr[label + 1]]] = True
-            return fit(gold)
-
-        # Threads share the features; the solver releases the interpreter lock.
-        jobs = Parallel(n_jobs=self.settings.runtime.threads or -1, prefer="threads", return_as="generator")
-        indptr, indices, data = [0], [], []
-        for label, (row, intercept) in enumerate(jobs(delayed(one)(label) for label in range(len(self.taxonomy)))):
-            kept = np.flatnonzero(np.abs(row) > self.settings.classifier.prune)
-            indices.append(kept.astype(np.int32))
-            data.append(row[kept])
-            indptr.append(indptr[-1] + len(kept))
-            self._intercepts[label] = intercept
-            if progress is not None:
-                progress(1)
-        rows = csr_array(
-            (np.concatenate(data), np.concatenate(indices), np.asarray(indptr)),
-            shape=(len(self.taxonomy), features.shape[1]),
-        )
-        self._coefficients, self._product = rows.T.tocsr(), None
-
-    def _binary_fit(
-        self, features: csr_array, weights: NDArray[np.float32] | None
-    ) -> Callable[[NDArray[np.bool_]], tuple[NDArray[np.float32], float]]:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.svm import LinearSVC
-
         chosen = self.settings.classifier
-        nothing = np.zeros(features.shape[1], dtype=np.float32)
-
-        def fit(gold: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
-            counted = gold if weights is None else gold[weights > 0]
-            if counted.all() or not counted.any():
-                return nothing, -NEVER if len(counted) and counted.all() else NEVER
-            positives = gold.mean() if weights is None else weights[gold].sum() / weights.sum()
-            class_weight = {True: float((1 / positives - 1) ** chosen.balance), False: 1.0}
-            model: Any
-            if chosen.loss == "squared_hinge":
-                model = LinearSVC(
-                    C=chosen.c, class_weight=class_weight, dual=True, tol=TOLERANCE, random_state=self.settings.seed
-                )
-            else:
-                model = LogisticRegression(
-                    C=chosen.c, class_weight=class_weight, solver="liblinear", random_state=self.settings.seed
-                )
-            model.fit(features, gold, sample_weight=weights)
-            return model.coef_[0].astype(np.float32), float(model.intercept_[0])
-
-        return fit
+        raw = np.empty((len(train), len(self.taxonomy)) if folds else (0, 0), dtype=np.float32)
+        problem = OneVsRest(
+            features,
+            train.known_targets,
+            train.weights,
+            loss=chosen.loss,
+            c=chosen.c,
+            balance=chosen.balance,
+            prune=chosen.prune,
+            seed=self.settings.seed,
+        )
+        # Threads share the features; the solver releases the interpreter lock, and so do products.
+        jobs = Parallel(n_jobs=self.settings.runtime.threads or -1, prefer="threads", return_as="generator")
+        rows = []
+        for group in jobs(delayed(problem.fit)(labels, folds) for labels in problem.groups()):
+            rows.append(group.coefficients)
+            self._intercepts[group.labels] = group.intercepts
+            if group.held_out is not None:
+                raw[:, group.labels] = group.held_out
+            if progress is not None:
+                progress(len(group.labels) * (1 + len(folds)))
+        self._coefficients, self._product = vstack(rows, format="csr").T.tocsr(), None
+        return raw
 
     def _raw(self, features: csr_array) -> NDArray[np.float32]:
         """Decision values (b, N)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from scipy.sparse import csr_array
 
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.files.json_files import read_json
+from taxotext.models.given import GivenFeatures
+from taxotext.models.ngrams import NgramFeatures
 from taxotext.settings import Settings
 
 SAMPLED = 500
@@ -53,11 +55,11 @@ class Tfidf:
 
     def __init__(self, settings: FeatureSettings) -> None:
         self._settings = settings
-        self._vectorizer: Any = None  # TfidfVectorizer, or what stands for it
+        self._vectorizer: GivenFeatures | NgramFeatures | None = None
 
     def __len__(self) -> int:
         """V; 0 before :meth:`fit`."""
-        return len(self._vectorizer.vocabulary_) if self.fitted else 0
+        return len(self._vectorizer.vocabulary_) if self._vectorizer is not None else 0
 
     @property
     def fitted(self) -> bool:
@@ -109,28 +111,23 @@ class Tfidf:
         vectorizer.idf_ = idf
         self._vectorizer = vectorizer
 
-    def _checked(self) -> Any:
+    def _checked(self) -> GivenFeatures | NgramFeatures:
         if self._vectorizer is None:
             raise RuntimeError("the system is not fitted yet")
         return self._vectorizer
 
-    def _make(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> Any:
+    def _make(self, min_documents: int, vocabulary: dict[str, int] | None = None) -> GivenFeatures | NgramFeatures:
         chosen = self._settings
         if chosen.analyzer == "given":
-            from taxotext.models.given import GivenFeatures
-
             return GivenFeatures(min_documents, chosen.max_features, vocabulary)
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        return TfidfVectorizer(
-            analyzer=chosen.analyzer,
-            ngram_range=chosen.ngrams,
-            min_df=min_documents,
-            max_features=chosen.max_features,
-            lowercase=chosen.lowercase,
-            sublinear_tf=chosen.sublinear,
-            token_pattern=r"(?u)\w+" if chosen.analyzer == "word" else None,
-            vocabulary=vocabulary,
+        return NgramFeatures(
+            chosen.analyzer,
+            chosen.ngrams,
+            min_documents,
+            chosen.max_features,
+            chosen.lowercase,
+            chosen.sublinear,
+            vocabulary,
         )
 
 
