@@ -261,6 +261,9 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
         yield Finding("info", f"{columns} without a name and without a value at the end of the rows left out.")
     for reason, count in report.ignored.items():
         yield Finding("info", f"{counted(count, 'record was', 'records were')} left out: {reason}.")
+    if report.differing_annotations:
+        differ = counted(report.differing_annotations, "record has", "records have")
+        yield Finding("info", f"{differ} annotations that differ; labels that more than half of them give were taken.")
     for sentence in form_notes(report):
         yield Finding("warning" if sentence.startswith("Not used") else "info", f"{corpus.source}: {sentence}")
     for name, form in report.label_columns.items():

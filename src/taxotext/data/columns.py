@@ -157,6 +157,7 @@ class ReadReport:
         repeated_headers: headers in the middle of a table, left out.
         empty_columns: columns without a name and without a value at the end of a table, left out.
         ignored: records that an annotator has left out or rejected, by what the file says of them.
+        differing_annotations: records of which annotators think differently; the labels of most of them are taken.
         unused: settings that had no effect, with the reason.
         unknown_labels: labels that the taxonomy lacks, with their number of documents.
         labels_added: labels that the closure policy ``ancestors`` added, over all documents.
@@ -182,6 +183,7 @@ class ReadReport:
     repeated_headers: int = 0
     empty_columns: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    differing_annotations: int = 0
     unused: dict[str, str] = field(default_factory=dict)
     unknown_labels: dict[str, int] = field(default_factory=dict)
     labels_added: int = 0

@@ -286,6 +286,8 @@ class LabelColumn:
         )
 
     def _of_mapping(self, keys: list[Any], values: list[Any]) -> list[Any]:
+        if keys in (["choices"], ["taxonomy"]) and isinstance(values[0], list):  # Label Studio's
+            return ["/".join(map(str, item)) if isinstance(item, list) else item for item in values[0]]
         chosen = []
         for key, value in zip(keys, values, strict=True):
             truth = _TRUTH[0].get(_word(value), _TRUTH[1].get(_word(value)))
@@ -297,6 +299,12 @@ class LabelColumn:
             if truth:
                 chosen.append(key)
         return chosen
+
+    def _of_object(self, item: Mapping[str, Any]) -> list[Any]:
+        """The labels of an object in a list: that which it describes, such as ``{"id": 3, "name": "bug"}``."""
+        if list(item) in (["choices"], ["taxonomy"]):
+            return self._of_mapping(list(item), list(item.values()))
+        return [_name_in(item, self.name)]
 
     def _of_positions(self, value: Any) -> list[str]:
         items = _binary_items(value)
@@ -326,7 +334,7 @@ class LabelColumn:
 
     def _of_list(self, items: list[Any]) -> list[Any]:
         if items and all(isinstance(item, Mapping) for item in items):
-            return [_name_in(item, self.name) for item in items]
+            return [label for item in items for label in self._of_object(item)]
         if not self._given:
             return items
         pieces = [cut(item, self._given) if isinstance(item, str) else [item] for item in items]

@@ -34,6 +34,9 @@ def left_out_notes(report: ReadReport) -> list[str]:
         notes.append(f"{headers} in the middle of the file, where files were joined, and left out.")
     for reason, count in report.ignored.items():
         notes.append(f"{counted(count, 'record was', 'records were')} left out: {reason}.")
+    if report.differing_annotations:
+        differ = counted(report.differing_annotations, "record has", "records have")
+        notes.append(f"{differ} annotations that differ; labels that more than half of them give were taken.")
     if report.empty_columns:
         columns = counted(report.empty_columns, "column", "columns")
         notes.append(f"{columns} without a name and without a value at the end of the rows left out.")
