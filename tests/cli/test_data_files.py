@@ -198,10 +198,6 @@ def test_convert_replaces_nothing_unless_told_to(run_data: Run, small_data: Path
     [
         (("small.jsonl", "out.xlsx"), "out.xlsx: the suffix '.xlsx' is none of a corpus file"),
         (
-            ("small.jsonl", "out.csv", "--label-separator", ";"),
-            "labels are lists in JSONL; leave --label-separator out.",
-        ),
-        (
             ("small.jsonl", "out.jsonl", "--output-label-separator", ";"),
             "labels are lists in JSONL; leave --output-label-separator out.",
         ),

@@ -49,7 +49,7 @@ def test_it_is_told_from_a_table_by_its_first_line(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "c.tsv.gz", "wt", encoding="utf-8") as file:
         file.write(content)
     labels = [read_corpus(tmp_path / name).label_lists() for name in ("a.tsv", "b.tsv", "c.tsv.gz")]
-    assert labels == [[[CATS]], [[f"<{CATS}>"]], [[CATS]]]
+    assert labels == [[[CATS]], [[CATS]], [[CATS]]]
 
 
 def test_bad_lines_are_listed_together(tmp_path: Path) -> None:

@@ -36,9 +36,13 @@ def test_a_corpus_without_labels_is_an_error() -> None:
 
 
 def test_a_single_label_is_an_error() -> None:
-    found = sentences(Corpus.from_lists(["a b c", "d e f"], [["x"], []]))
-    assert found["All documents with labels have the same single label; there is nothing to tell apart."] == "error"
-    assert found["1 document has no label (50.0%); it is kept."] == "info"
+    found = sentences(Corpus.from_lists(["a b c", "d e f"], [["x"], ["x"]]))
+    assert found["All documents have the same single label; there is nothing to tell apart."] == "error"
+
+
+def test_a_label_that_some_documents_have_and_some_lack_is_a_task() -> None:
+    found = sentences(Corpus.from_lists([f"a b c {i}" for i in range(12)], [["x"] if i % 2 else [] for i in range(12)]))
+    assert found == {"6 documents have no label (50.0%); they are kept.": "info"}
 
 
 def test_rare_unused_and_universal_labels_are_named() -> None:

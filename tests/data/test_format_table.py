@@ -66,6 +66,10 @@ def test_a_folder_without_a_corpus_is_taken_only_for_a_format_of_folders(tmp_pat
         ("2 5 3", "txt", "svmlight"),
         ("1,2\t0:1.5", "txt", "svmlight"),
         ("a b\tsome text", "txt", "libmultilabel"),
+        ('{"text": "t", "labels": []}', "json", "jsonl"),
+        ("[", "json", "json"),
+        ('{"text": {"0": "t"}, "labels": {"0": []}}', "json", "json"),
+        ('{"text": "t", "cats": {"a": 1}}', "jsonl", "spacy"),
     ],
 )
 def test_a_file_is_recognised_by_its_first_line(line: str, suffix: str, format: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,12 @@ def test_bad_rows_are_listed_by_their_number(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.parquet", text=["x"], labels=[1])
-    assert "the column 'labels' must hold lists of strings, or strings with separators, found int64" in problem_of(path)
+    path = written(tmp_path / "a.parquet", text=["x"], labels=[b"a"])
+    assert "the column 'labels' must hold lists of strings, strings with separators, or numbers" in problem_of(path)
     message = problem_of(path, Columns(text="txt", weight="w"))
     assert "there is no field 'txt', only 'text', 'labels'. Did you mean 'text'?" in message
     assert "there is no field 'w'" in message
-    assert "found a number in it: 1" in problem_of(written(tmp_path / "b.parquet", text=["x"], labels=[[1]]))
+    assert "found a number in it: 1.5" in problem_of(written(tmp_path / "b.parquet", text=["x"], labels=[[1.5]]))
     (tmp_path / "c.parquet").write_bytes(b"text,labels\n")
     assert "c.parquet: this is not a Parquet file, or a damaged one" in problem_of(tmp_path / "c.parquet")
     content = bytearray(written(tmp_path / "d.parquet", text=["x"], labels=[["a"]]).read_bytes())
@@ -101,8 +102,24 @@ def test_a_folder_of_parts_is_one_corpus(tmp_path: Path) -> None:
     written(folder / "train-0.parquet", text=["x", "y"], labels=[["a"], ["b"]])
     assert read_corpus(folder).texts == ("x", "y", "z")
     assert [document.where for document in read_documents(folder)][2] == f"{folder / 'train-1.parquet'}: row 1"
-    written(folder / "train-2.parquet", text=["x"], labels=["a"])
-    assert "the labels are lists in some files and strings in others" in problem_of(folder)
+    written(folder / "train-2.parquet", text=["x"], labels=["a"])  # a string is a cell, as in a table
+    assert read_corpus(folder).label_lists() == [["a"], ["b"], ["b"], ["a"]]
+
+
+def test_class_numbers_have_the_names_that_datasets_stores_in_the_file(tmp_path: Path) -> None:
+    feature = {"names": ["joy", "anger", "fear"], "_type": "ClassLabel"}
+    features = {"text": {"dtype": "string", "_type": "Value"}, "labels": {"feature": feature, "_type": "Sequence"}}
+    features |= {"topic": {"names": ["x", "y"], "_type": "ClassLabel"}}
+    table = pa.table({"text": ["a", "b", "c"], "labels": [[0], [2, 0], []], "topic": [1, -1, 0]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    corpus = read_corpus(tmp_path / "a.parquet")
+    assert corpus.taxonomy.ids == ("joy", "anger", "fear")
+    assert corpus.label_lists() == [["joy"], ["joy", "fear"], []]
+    corpus = read_corpus(tmp_path / "a.parquet", columns=Columns(labels="topic"))
+    assert (corpus.taxonomy.ids, corpus.label_lists()) == (("x", "y"), [["y"], [], ["x"]])
+    plain = written(tmp_path / "b.parquet", text=["a", "b"], labels=[[0, 2], None])
+    assert read_corpus(plain).label_lists() == [["0", "2"], []]
 
 
 def test_a_stream_is_read_and_rows_come_a_batch_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,7 +251,7 @@ def test_two_possible_separators_are_an_error_that_names_the_option() -> None:
     for cells in (["a;b", "c|d"], ["a;b|c"]):
         message = problem_of("text,labels\n" + "".join(f"x,{cell}\n" for cell in cells), "csv")
         assert "has ';' and '|' in its cells" in message
-        assert "give label_separator" in message
+        assert "give --label-separator ';' or '|' (in Python label_separator)" in message
 
 
 def test_a_second_separator_far_down_is_found_too() -> None:
@@ -267,11 +267,13 @@ def test_a_comma_in_a_label_cell_must_be_explained() -> None:
 
 
 def test_an_empty_label_between_separators_is_an_error() -> None:
-    assert "an empty label between" in problem_of("text,labels\nx,a;;b\n", "csv")
+    message = problem_of("text,labels\nx,a;;b\ny,a;b\n", "csv")
+    assert "<stream>:2: the column 'labels' has an empty label between the separators ';': 'a;;b'" in message
 
 
 def test_a_broken_json_list_in_a_cell_is_an_error() -> None:
-    assert "begins like a JSON list but is none" in problem_of("text,labels\nx,[a]\n", "csv")
+    assert "begins like a JSON list but is none" in problem_of("text,labels\nx,[a\ny,b\n", "csv")
+    assert "begins like a JSON list but is none" in problem_of("text,labels\nx,[a]\ny,b\n", "csv")
 
 
 # Quotes and line ends of tables
@@ -309,23 +311,6 @@ def test_line_ends_of_old_macs_are_named() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "format", "advice"),
-    [
-        (
-            "text;labels\nx;a\n",
-            "csv",
-            "separated by ';', expected a comma: export it with commas, as .csv, or with tabs",
-        ),
-        ("text|labels\nx|a\n", "tsv", "separated by '|', expected a tab: export it with commas, as .csv, or with tabs"),
-        ("text\tlabels\nx\ta\n", "csv", "separated by a tab, expected a comma: name the file .tsv"),
-        ("text,labels\nx,a\n", "tsv", "separated by a comma, expected a tab: name the file .csv"),
-    ],
-)
-def test_another_separator_of_columns_is_named_with_what_to_do(content: str, format: str, advice: str) -> None:
-    assert advice in problem_of(content, format)
-
-
 # Bad lines
 
 
@@ -341,12 +326,8 @@ def test_another_separator_of_columns_is_named_with_what_to_do(content: str, for
         ('{"text": null, "labels": []}', "the field 'text' must be a string, found null"),
         ('{"text": " \\n\\t", "labels": []}', "the text is empty"),
         ('{"text": "a\\u0000b", "labels": []}', "the text holds a NUL character"),
-        (
-            '{"text": "x", "labels": "a"}',
-            "the field 'labels' is the string 'a'; write a list of strings, ['a']",
-        ),
-        ('{"text": "x", "labels": {"a": 1}}', "must be a list of strings, found an object"),
-        ('{"text": "x", "labels": null}', "must be a list of strings, found null"),
+        ('{"text": "x", "labels": {"a": 0.3}}', "must be a list of strings, found an object whose 'a' is 0.3"),
+        ('{"text": "x", "labels": true}', "must be a list of strings, found a truth value"),
         ('{"text": "x", "labels": [1]}', 'found a number in it: 1; write "1"'),
         ('{"text": "x", "labels": ["a", ""]}', "has an empty label"),
         ('{"text": "x", "labels": ["a\\tb"]}', "contains a TAB or a line break"),
@@ -415,11 +396,6 @@ def test_a_header_without_the_columns_is_an_error_with_the_nearest_name() -> Non
     assert message.startswith("<stream>:1: the header lacks a column that is needed")
     assert "no field 'text', only 'Text', 'label'. Did you mean 'Text'?" in message
     assert "Did you mean 'label'?" in message
-
-
-def test_a_header_with_another_separator_is_recognised() -> None:
-    assert "columns seem to be separated by ';'" in problem_of("text;labels\nx;a\n", "csv")
-    assert "separated by a tab" in problem_of("text\tlabels\nx\ta\n", "csv")
 
 
 def test_a_duplicated_header_is_an_error() -> None:
@@ -504,12 +480,10 @@ def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
 def test_a_folder_or_an_unknown_suffix_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="this is a folder; name a file in it"):
         read_documents(tmp_path, format="csv")
-    with pytest.raises(DataError, match=r"the suffix '\.xlsx' is none of a corpus file; use jsonl, csv or tsv"):
+    with pytest.raises(DataError, match=r"the suffix '\.xlsx' is none of a corpus file; use jsonl, json, csv or tsv"):
         read_documents(tmp_path / "a.xlsx")
     with pytest.raises(DataError, match="the file name has no suffix"):
         read_documents(tmp_path / "a")
-    with pytest.raises(DataError, match="one JSON object a line"):
-        read_documents(tmp_path / "a.json")
 
 
 def test_impossible_settings_get_a_sentence() -> None:

@@ -69,7 +69,7 @@ def fit_system(
         "fingerprint_salt": held_out.salt,
         "closure": documents.closure,
         "seed": settings.seed,
-        "columns": asdict(replace(columns or Columns(), found_separator=documents.report.label_separator)),
+        "columns": asdict((columns or Columns()).as_found(documents.report)),
     }
     metrics: dict[str, Any] = {"history": result.history, "selected": result.selected}
     facts = {**system.facts(), **result.notes, "seconds": round(result.seconds, 3)}

@@ -16,8 +16,6 @@ def columns_of(classifier: Classifier, **changes: Any) -> Columns:
     saved.update({key: value for key, value in changes.items() if value is not None})
     # Weights and groups belong to training and splitting; files to predict or evaluate need not have them.
     saved.update(weight=None, group=None)
-    if "text" in saved:
-        saved["text"] = tuple(saved["text"])
     return Columns(**saved)
 
 

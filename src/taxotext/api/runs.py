@@ -18,7 +18,9 @@ from taxotext.composition.base import System, SystemSettings
 from taxotext.composition.class_weights import given_weights
 from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
+from taxotext.data.checks import corpus_oddities
 from taxotext.data.formats.table import check_source
+from taxotext.data.reading_notes import form_notes, left_out_notes
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
@@ -54,8 +56,13 @@ class DataSettings(Settings):
     names: str | None = Field(None, description="file of id<TAB>display name")
     text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
     text_join: str = Field("\n", description="what stands between joined fields")
-    labels: str = Field("labels", description="label field")
-    label_separator: str | None = Field(None, description="between labels of a CSV cell; null: ; or |, or a JSON list")
+    labels: tuple[str, ...] = Field(
+        ("labels",), min_length=1, description="label field, or one for each label (0 and 1) or level"
+    )
+    label_separator: str | None = Field(
+        None, description="between labels of a cell; null: ; or |, or lists that programs print"
+    )
+    quotes: bool = Field(True, description="CSV, TSV: whether a quote at the start of a cell encloses it")
     id: str = Field("id", description="field that names a document")
     weight: str | None = Field(None, description="field with the weight of a document")
     group: str | None = Field(None, description="field whose equal values stay in one part of a split")
@@ -65,7 +72,7 @@ class DataSettings(Settings):
     unknown_labels: Literal["error", "drop"] = Field("error", description="labels that the taxonomy lacks")
     on_bad_line: Literal["error", "skip"] = Field("error", description="lines that cannot be read")
 
-    @field_validator("text", mode="before")
+    @field_validator("text", "labels", mode="before")
     @classmethod
     def _one_field(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -85,6 +92,7 @@ class DataSettings(Settings):
             text_join=self.text_join,
             labels=self.labels,
             label_separator=self.label_separator,
+            quotes=self.quotes,
             id=self.id,
             weight=self.weight,
             group=self.group,
@@ -263,18 +271,18 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
             ids=data.taxonomy_ids,
         )
 
-    def read(path: str, labels: Taxonomy | None, unknown: str, separator: str | None = None) -> Corpus:
+    def read(path: str, labels: Taxonomy | None, unknown: str, columns: Columns) -> Corpus:
         return read_corpus(
             Path(path),
             labels,
-            replace(data.columns(), found_separator=separator),
+            columns,
             closure=data.closure,
             unknown=unknown,
             on_bad_line=data.on_bad_line,
             format=data.format,
         )
 
-    train = read(data.train, taxonomy, data.unknown_labels)
+    train = read(data.train, taxonomy, data.unknown_labels, data.columns())
     if data.names is not None and taxonomy is None:
         named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
         described = named.with_descriptions(read_descriptions(data.names), unknown="ignore")
@@ -283,7 +291,7 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
         return train, None
     # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
     unknown = "drop" if taxonomy is None else data.unknown_labels
-    validation = read(data.validation, train.taxonomy, unknown, train.report.label_separator)
+    validation = read(data.validation, train.taxonomy, unknown, data.columns().as_found(train.report))
     return train, replace(validation, source=f"validation file {Path(data.validation).name}")
 
 
@@ -349,11 +357,13 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
             f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "
             f"{never[0]!r}; the model cannot learn {them}."
         )
-    if train.report.label_separator is not None:
-        reporter.note(
-            f"The labels of {train.source} were separated at {train.report.label_separator!r}, as it seems; "
-            "else set data.label_separator."
-        )
+    for sentence in (*left_out_notes(replace(train.report, skipped_count=0)), *form_notes(train.report)):
+        reporter.note(f"{train.source}: {sentence}")
+    for oddity in corpus_oddities(train):
+        reporter.note(f"{train.source}: {oddity.sentence}")
+    for name, form in train.report.label_columns.items():
+        if train.report.label_shapes[name] == "one" and not train.report.labels_known:
+            reporter.note(f"{train.source}: the column {name!r} is read as {form}.")
     unseen = [] if validation is None else sorted(validation.report.unknown_labels)
     if unseen:
         count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"

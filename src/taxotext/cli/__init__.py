@@ -39,6 +39,7 @@ def _run(arguments: list[str] | None) -> None:
     try:
         # Not app(): it would answer wrong usage, Ctrl-C and a closed pipe in its own way.
         command = typer.main.get_command(app)
+        _check_once(command)
         with command.make_context("taxotext", given) as context:
             command.invoke(context)
         sys.stdout.flush()
@@ -75,6 +76,31 @@ def _run(arguments: list[str] | None) -> None:
     finally:
         logger.removeHandler(handler)
     sys.exit(0)
+
+
+def _check_once(command: Any) -> None:
+    """Let every command refuse an option that is given twice and keeps only one value."""
+    for below in getattr(command, "commands", {}).values():
+        _check_once(below)
+    if hasattr(command, "commands"):
+        return
+    parse = command.parse_args
+
+    def parse_once(context: Any, arguments: list[str]) -> Any:
+        from taxotext.errors import ConfigError
+
+        try:
+            _, _, order = command.make_parser(context).parse_args(list(arguments))
+        except Exception:  # wrong usage, which the parsing itself reports
+            order = []
+        for number, parameter in enumerate(order):
+            one_value = parameter.param_type_name == "option" and not parameter.multiple and not parameter.is_flag
+            if one_value and parameter in order[:number]:
+                name = max(parameter.opts, key=len)
+                raise ConfigError(f"{name} is given twice and takes one value; give it once.")
+        return parse(context, arguments)
+
+    command.parse_args = parse_once
 
 
 def _usage(error: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,25 @@ def train(
     names: Annotated[
         str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
     ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", help="Text field; several times to join fields in this order.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", help="Label field; several times: one for each label (0 and 1), or for each level."),
+    ] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(help="Between the labels of a cell; '' when each cell is one label.")
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Field with the id of a document.")] = None,
+    quotes: Annotated[
+        bool | None,
+        typer.Option(
+            "--quotes/--no-quotes",
+            help="CSV, TSV: whether a quote at the start of a cell encloses it.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
     dry_run: Annotated[
@@ -63,6 +83,8 @@ def train(
 
     values, where = _values(arguments or [])
     given = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
+    fields = {"text": text, "labels": labels, "label_separator": label_separator, "id": id, "quotes": quotes}
+    given |= {key: value for key, value in fields.items() if value != []}
     _merge(values, "data", given)
     _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
@@ -97,13 +119,15 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
     for name in files:
         where = name
         values = read_yaml(Path(name))
-    for argument in arguments:
-        if argument not in files:
-            set_key(values, argument)
+    keys = [argument.partition("=")[0] for argument in arguments if argument not in files]
+    for argument, key in zip((name for name in arguments if name not in files), keys, strict=True):
+        if keys.count(key) > 1:
+            raise ConfigError(f"{key} is set twice on the command line; set it once.")
+        set_key(values, argument)
     return values, where
 
 
-def _merge(values: dict[str, Any], section: str, given: dict[str, Any]) -> None:
+def _merge(values: dict[str, Any], section: str, given: Mapping[str, Any]) -> None:
     chosen = {key: value for key, value in given.items() if value is not None}
     here = values.get(section)
     if chosen and (here is None or isinstance(here, dict)):  # anything else is reported as the mistake it is

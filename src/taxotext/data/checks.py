@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from taxotext.data.corpus import Corpus
+from taxotext.data.label_oddities import INVISIBLE, Oddity, label_oddities
+from taxotext.data.reading_notes import form_notes
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
 from taxotext.labels import lookup
@@ -70,8 +73,8 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
     if empty == total:
         yield Finding("error", f"No document of {corpus.source} has a label; check which field holds the labels.")
         return
-    if facts.labels_used == 1:
-        yield Finding("error", "All documents with labels have the same single label; there is nothing to tell apart.")
+    if facts.labels_used == 1 and not empty:
+        yield Finding("error", "All documents have the same single label; there is nothing to tell apart.")
     if empty:
         level: Level = "warning" if empty > total / 2 else "info"
         yield Finding(
@@ -106,13 +109,27 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
             f"Every document has {_some(everywhere[:5], len(everywhere))}; such a label says nothing about a document.",
         )
     yield from _alike(corpus, frequency)
+    for oddity in corpus_oddities(corpus, frequency):
+        yield Finding("warning" if oddity.warning else "info", oddity.sentence)
+
+
+def corpus_oddities(corpus: Corpus, frequency: npt.NDArray[np.int64] | None = None) -> list[Oddity]:
+    """What is odd about the labels that documents of a corpus have; ``frequency`` as of :func:`label_frequency`.
+
+    Labels of a taxonomy that was read from a file of its own are not taken for several in one.
+    """
+    counts = label_frequency(corpus) if frequency is None else frequency
+    used = {corpus.taxonomy.ids[i]: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
+    one_each = bool(np.diff(corpus.targets.indptr).max(initial=0) <= 1)
+    known = used if corpus.report.labels_known else ()
+    return label_oddities({**used, **corpus.report.unknown_labels}, known, one_each=one_each)
 
 
 def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding]:
     used = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency).tolist()] + list(corpus.unknown_labels)
     folded: dict[str, list[str]] = {}
     for label in used:
-        folded.setdefault(lookup.fold(label), []).append(label)
+        folded.setdefault(_folded(label), []).append(label)
     groups = [labels for labels in folded.values() if len(labels) > 1]
     unlike = [labels for labels in groups if any(lookup.other_form(labels[0], label) is None for label in labels)]
     if unlike:
@@ -132,6 +149,11 @@ def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding
             f"other Unicode characters: {_some(shown, len(looking_alike))}; normalise the labels to "
             f"{'NFKC' if 'NFKC' in forms else 'NFC'}.",
         )
+
+
+def _folded(label: str) -> str:
+    """The label as :func:`lookup.fold` has it, without blanks around signs and without characters nobody sees."""
+    return re.sub(r"\s*([^\w\s])\s*", r"\1", INVISIBLE.sub("", lookup.fold(label)))
 
 
 def _structure_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
@@ -226,6 +248,27 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
         yield Finding("info", f"{twice} stood twice in one document; one of the two was removed.")
     if report.trimmed_labels:
         yield Finding("info", f"White space around {counted(report.trimmed_labels, 'label')} was removed.")
+    if report.empty_labels:
+        empty = counted(report.empty_labels, "empty label was", "empty labels were")
+        yield Finding("info", f"{empty} dropped, such as one behind the last separator of a cell.")
+    if report.repeated_headers:
+        headers = counted(report.repeated_headers, "header stands", "headers stand")
+        yield Finding(
+            "warning", f"{headers} in the middle of {corpus.source}, where files were joined; left out, remove them."
+        )
+    if report.empty_columns:
+        columns = counted(report.empty_columns, "column")
+        yield Finding("info", f"{columns} without a name and without a value at the end of the rows left out.")
+    for reason, count in report.ignored.items():
+        yield Finding("info", f"{counted(count, 'record was', 'records were')} left out: {reason}.")
+    if report.differing_annotations:
+        differ = counted(report.differing_annotations, "record has", "records have")
+        yield Finding("info", f"{differ} annotations that differ; labels that more than half of them give were taken.")
+    for sentence in form_notes(report):
+        yield Finding("warning" if sentence.startswith("Not used") else "info", f"{corpus.source}: {sentence}")
+    for name, form in report.label_columns.items():
+        if report.label_shapes[name] == "one" and not report.labels_known:
+            yield Finding("info", f"{corpus.source}: the column {name!r} is read as {form}.")
     if corpus.ids is not None:
         named = Counter(str(key) for key in corpus.ids if key is not None)  # 7 and "7" are one id
         repeated = [key for key, count in named.items() if count > 1]

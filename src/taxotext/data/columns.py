@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from taxotext.errors import ConfigError
@@ -21,13 +21,17 @@ class Columns:
             exist in every document; those that are empty (or ``null``, when several fields are named) are
             left out of the join.
         text_join: what stands between the joined fields.
-        labels: the field with the label ids. JSONL: a list of strings. CSV: label ids with a separator
-            between them, or a JSON list in the cell.
-        label_separator: the separator of CSV label cells. ``None``: a cell that begins with ``[`` is a JSON
-            list, and ``;`` or ``|`` is recognised when only one of the two occurs. ``""``: each cell is one
+        labels: the field with the label ids, or several fields: one for each label with 0 and 1 in it, or one for
+            each level of a hierarchy. How a field is read is decided from its first values
+            (:mod:`taxotext.data.label_columns`).
+        label_separator: the separator of label cells. ``None``: lists that programs print and identifiers side by
+            side are recognised, and so is ``;`` or ``|`` when only one of the two occurs. ``""``: each cell is one
             label.
+        quotes: whether a cell of a CSV or TSV file that begins with a quote ends at the next one, as spreadsheets
+            write it; if not, a quote is a character like any other.
         found_separator: the separator that was recognised in an earlier file of the same kind; it is taken where
             ``label_separator`` is None and the cells do not show another one.
+        found_shapes: how the label fields of that file were read, in their order.
         id: the field with the id of the document. With the default name it may be absent, and when another role
             takes the field of that name, documents have no id (:attr:`id_field`).
         weight: the field with the weight of the document in training (a finite number, 0 or more), if there
@@ -44,20 +48,24 @@ class Columns:
 
     text: tuple[str, ...] = ("text",)
     text_join: str = "\n"
-    labels: str = "labels"
+    labels: tuple[str, ...] = ("labels",)
     label_separator: str | None = None
     id: str = "id"
     weight: str | None = None
     group: str | None = None
     found_separator: str | None = None
+    quotes: bool = True
+    found_shapes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Accept one text field as a plain string, and refuse one field in two roles."""
-        fields = (self.text,) if isinstance(self.text, str) else tuple(self.text)
-        object.__setattr__(self, "text", fields)
-        if not fields:
-            raise ConfigError("columns.text names no field; give at least one, for example text=('text',)")
-        roles = [("text", name) for name in fields] + [("labels", self.labels), ("id", self.id)]
+        """Accept one text or label field as a plain string, and refuse one field in two roles."""
+        for role in ("text", "labels"):
+            given = getattr(self, role)
+            object.__setattr__(self, role, (given,) if isinstance(given, str) else tuple(given))
+            if not getattr(self, role):
+                raise ConfigError(f"columns.{role} names no field; give at least one, for example {role}=('{role}',)")
+        object.__setattr__(self, "found_shapes", tuple(self.found_shapes))
+        roles = [("text", name) for name in self.text] + [("labels", name) for name in self.labels] + [("id", self.id)]
         roles += [(role, name) for role, name in (("weight", self.weight), ("group", self.group)) if name is not None]
         for role, name in roles:
             if not isinstance(name, str) or not name:
@@ -65,9 +73,23 @@ class Columns:
         self.check_roles(labelled=False)
 
     @property
+    def label_field(self) -> str:
+        """The field that labels are written to: that of the labels, or ``labels`` where there are several."""
+        return self.labels[0] if len(self.labels) == 1 else "labels"
+
+    def shape_before(self, label_field: str) -> Any:
+        """How a label field was read in an earlier file of the same kind; None when there was none."""
+        return dict(zip(self.labels, self.found_shapes, strict=False)).get(label_field)
+
+    def as_found(self, report: ReadReport) -> Columns:
+        """The same fields with what the reading of a file has found out about its labels."""
+        shapes = tuple(report.label_shapes.get(name, "") for name in self.labels) if report.label_shapes else ()
+        return replace(self, found_separator=report.label_separator, found_shapes=shapes)
+
+    @property
     def id_field(self) -> str | None:
         """``id``, or None where it stands at its default and another role has the field of that name."""
-        others = (*self.text, self.labels, self.weight, self.group)
+        others = (*self.text, *self.labels, self.weight, self.group)
         return None if self.id == "id" and self.id in others else self.id
 
     def check_roles(self, *, labelled: bool) -> None:
@@ -76,7 +98,7 @@ class Columns:
         >>> Columns(text="labels").check_roles(labelled=False)
         """
         roles: list[tuple[str, str | None]] = [("text", name) for name in self.text]
-        roles += [("labels", self.labels)] if labelled else []
+        roles += [("labels", name) for name in self.labels] if labelled else []
         roles += [("id", self.id_field), ("weight", self.weight), ("group", self.group)]
         seen: dict[str, str] = {}
         for role, name in roles:
@@ -124,7 +146,19 @@ class ReadReport:
         trimmed_labels: labels with white space around them, which was dropped (around a separator it is not
             counted).
         empty_label_sets: documents without a label, before the closure policy is applied.
-        label_separator: the separator that was found in CSV label cells, if one was guessed.
+        empty_labels: empty labels beside separators, and values such as None in printed lists, that were dropped.
+        label_separator: the separator that was found in label cells, if one was guessed.
+        column_separator: the separator of columns, where it is not the one that the suffix promises.
+        label_columns: how each label field was read, in words.
+        label_shapes: the same as shapes of :mod:`taxotext.data.label_columns`.
+        guessed_columns: those of them that could have been read in another way.
+        declared_labels: labels that the fields name themselves (one field for each label), in their order.
+        labels_known: whether the labels are those of a taxonomy, not those that documents have.
+        repeated_headers: headers in the middle of a table, left out.
+        empty_columns: columns without a name and without a value at the end of a table, left out.
+        ignored: records that an annotator has left out or rejected, by what the file says of them.
+        differing_annotations: records of which annotators think differently; the labels of most of them are taken.
+        unused: settings that had no effect, with the reason.
         unknown_labels: labels that the taxonomy lacks, with their number of documents.
         labels_added: labels that the closure policy ``ancestors`` added, over all documents.
         labels_removed: labels that the closure policy ``leaves`` removed, over all documents.
@@ -138,7 +172,19 @@ class ReadReport:
     duplicate_labels: int = 0
     trimmed_labels: int = 0
     empty_label_sets: int = 0
+    empty_labels: int = 0
     label_separator: str | None = None
+    column_separator: str | None = None
+    label_columns: dict[str, str] = field(default_factory=dict)
+    label_shapes: dict[str, str] = field(default_factory=dict)
+    guessed_columns: list[str] = field(default_factory=list)
+    declared_labels: tuple[str, ...] = ()
+    labels_known: bool = False
+    repeated_headers: int = 0
+    empty_columns: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    differing_annotations: int = 0
+    unused: dict[str, str] = field(default_factory=dict)
     unknown_labels: dict[str, int] = field(default_factory=dict)
     labels_added: int = 0
     labels_removed: int = 0

@@ -104,6 +104,7 @@ class Corpus:
             groups.append(document.group)
             metadata.append(document.metadata or nothing)
             report.duplicate_labels += sets.add(document.labels, document.where)
+        sets.declare(report.declared_labels)
         if not texts:
             raise DataError(f"{source}: there are no documents; a corpus needs at least one")
         made = sets.targets(closure=closure, unknown=unknown, report=report, source=source)

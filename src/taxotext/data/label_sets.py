@@ -47,6 +47,13 @@ class LabelSets:
         self._first_place: list[str] = []  # of each of the others
         self._numbers = array("q")
         self._ends = array("q", [0])
+        self._declared: tuple[str, ...] = ()
+
+    def declare(self, labels: Iterable[str]) -> None:
+        """Without a taxonomy: labels that come first, in this order, whether or not a document has them."""
+        self._declared = tuple(labels)
+        for label in self._declared if self._taxonomy is None else ():
+            self._other(label, "declared")
 
     def add(self, labels: Iterable[str], where: str) -> int:
         """Add the set of one document and return how many duplicates were in it."""
@@ -80,7 +87,9 @@ class LabelSets:
         Raises:
             DataError: unknown labels, when they are errors.
         """
-        others = sorted(self._others)
+        place = {label: number for number, label in enumerate(self._declared)}
+        report.labels_known = self._taxonomy is not None
+        others = sorted(self._others, key=lambda label: (place.get(label, len(place)), label))
         taxonomy = Taxonomy.flat(others) if self._taxonomy is None else self._taxonomy
         kept: tuple[str, ...] = ()
         if self._taxonomy is not None and others:

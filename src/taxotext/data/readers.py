@@ -7,21 +7,29 @@ nothing is dropped silently.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
-from taxotext.data.formats.base import Reading, Request
+from taxotext.data.formats.base import WHICH_COLUMNS, Item, Reading, Request
 from taxotext.data.formats.hub import read_rows
 from taxotext.data.formats.table import check_source, resolve_format
-from taxotext.data.records import BadRecordError
+from taxotext.data.record_parser import RecordParser
+from taxotext.data.records import BadRecordError, MissingFieldError
 from taxotext.errors import SHOWN_PROBLEMS, ConfigError, DataError
 from taxotext.labels import Taxonomy
 
 logger = logging.getLogger("taxotext")
 
 BAD_LINE_POLICIES = ("error", "skip")
+
+LOOKED_AT = 1000
+"""How many records are looked at to decide how label fields are read."""
+LARGEST_LOOK = 2**28
+"""Characters of records after which no more are looked at."""
 
 
 def read_documents(
@@ -64,7 +72,7 @@ def read_documents(
         check_source(Path(source), chosen.name)
     report = ReadReport() if report is None else report
     request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy)
-    return _documents(chosen.read(request), _Problems(request.name, on_bad_line, report), chosen.empty)
+    return _documents(chosen.read(request), _Problems(request.name, on_bad_line, report), labelled, chosen.empty)
 
 
 def documents_of_dataset(
@@ -74,15 +82,15 @@ def documents_of_dataset(
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
     request = Request(name, "dataset", False, columns, labelled, report)
-    return _documents(read_rows(dataset, request), _Problems(name, on_bad_line, report))
+    return _documents(read_rows(dataset, request), _Problems(name, on_bad_line, report), labelled)
 
 
-def _documents(opened: Reading, problems: _Problems, empty: str = "no documents") -> Iterator[Document]:
+def _documents(opened: Reading, problems: _Problems, labelled: bool, empty: str = "no documents") -> Iterator[Document]:
     """The documents of the records."""
     items, parser = opened
     report = problems.report
     blank = 0
-    for where, record in items:
+    for where, record in _look_ahead(items, parser) if labelled else items:
         if record is None:
             blank += 1
             continue
@@ -93,13 +101,30 @@ def _documents(opened: Reading, problems: _Problems, empty: str = "no documents"
                 raise record
             document = parser.document(record, where)
         except BadRecordError as reason:
-            problems.add(f"{where}: {reason}")
+            problems.add(where, reason)
             continue
         problems.read += 1
         if not problems.fatal:
             report.documents += 1
             yield document
     problems.finish(empty)
+    parser.close()
+
+
+def _look_ahead(items: Iterator[Item], parser: RecordParser) -> Iterator[Item]:
+    """Hold the first records back until it is decided how their labels are read."""
+    held: list[Item] = []
+    size = 0
+    for item in items:
+        held.append(item)
+        record = item[1]
+        size += (
+            sum(len(value) for value in record.values() if isinstance(value, str)) if isinstance(record, dict) else 0
+        )
+        if len(held) >= LOOKED_AT or size > LARGEST_LOOK:
+            break
+    parser.look([(where, record) for where, record in held if isinstance(record, dict)])
+    yield from chain(held, items)
 
 
 class _Problems:
@@ -112,19 +137,26 @@ class _Problems:
         self._policy = policy
         self._sentences: list[str] = []
         self._count = 0
+        self._missing: Counter[str] = Counter()
+        self._fields = ""
 
     @property
     def fatal(self) -> bool:
         return self._policy == "error" and self._count > 0
 
-    def add(self, sentence: str) -> None:
+    def add(self, where: str, reason: BadRecordError) -> None:
+        sentence = f"{where}: {reason}"
         self._count += 1
+        if isinstance(reason, MissingFieldError):
+            self._missing[reason.name] += 1
+            self._fields = self._fields or str(reason)
         if len(self._sentences) < SHOWN_PROBLEMS:
             self._sentences.append(sentence)
         if self._policy == "skip":
             self.report.skip(sentence)
 
     def finish(self, empty: str) -> None:
+        self._check_fields()
         if self._count and (self._policy == "error" or not self.read):
             total = self.read + self._count
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
@@ -143,3 +175,12 @@ class _Problems:
             )
         if not self.read:
             raise DataError(f"{self.name}: the file holds {empty}; nothing can be read from it")
+
+    def _check_fields(self) -> None:
+        """One sentence, whatever the policy, when no record has a field that is needed."""
+        for count in self._missing.values():
+            if count == self._count > 1 and not self.read:
+                raise DataError(
+                    f"{self.name}: in all of its {count:,} records {self._fields} "
+                    f"{WHICH_COLUMNS[0].upper()}{WHICH_COLUMNS[1:]}."
+                )

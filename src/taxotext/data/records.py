@@ -1,19 +1,14 @@
-"""From the fields of one record to a document, or to the reason why it is none; the checks of all values."""
+"""The checks of all values of a record: text, labels, id, weight."""
 
 from __future__ import annotations
 
 import numbers
-import operator
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
-from taxotext.data.columns import Columns, Document, ReadReport
-from taxotext.errors import DataError, nearest
-from taxotext.labels.building import are_sound, id_problem
+from taxotext.errors import nearest
+from taxotext.labels.building import id_problem
 
 LARGEST_WEIGHT = 3.4e38
 """Weights are kept as 32-bit floats; beyond this they would become infinite."""
@@ -22,6 +17,14 @@ HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 class BadRecordError(Exception):
     """The reason why one record is not a document; the reader adds the file and the line."""
+
+
+class MissingFieldError(BadRecordError):
+    """The record has no such field."""
+
+    def __init__(self, name: str, present: Sequence[str]) -> None:
+        super().__init__(missing_field(name, present))
+        self.name = name
 
 
 def short(value: object, limit: int = 60) -> str:
@@ -103,194 +106,6 @@ def check_weight(value: Any, what: str) -> float:
     if not 0 <= value <= LARGEST_WEIGHT:  # also for NaN
         raise BadRecordError(f"{what} must be a finite number, 0 or more, found {short(value)}")
     return float(value)
-
-
-class RecordParser:
-    """Turns records of one file into documents.
-
-    Args:
-        columns: which field is what.
-        labelled: whether the label field is read; if not, it is passed through like any other field.
-        cells: for CSV, how to cut a label cell; ``None`` for JSON, where labels are lists.
-        report: counts duplicate labels and empty label sets.
-    """
-
-    def __init__(self, columns: Columns, labelled: bool, cells: LabelCells | None, report: ReadReport) -> None:
-        self._columns = columns
-        self._labelled = labelled
-        self._cells = cells
-        self._report = report
-        named = [*columns.text, columns.id_field, columns.weight, columns.group, columns.labels if labelled else None]
-        self._roles = frozenset(name for name in named if name is not None)
-        self._text_fields = f" (field {' and '.join(map(repr, columns.text))})"
-        self._id_field = columns.id_field
-        self._label_field = f"the field {columns.labels!r}"
-
-    def document(self, record: Mapping[str, Any], where: str) -> Document:
-        """Return the document; BadRecordError with the reason when there is none in the record."""
-        columns = self._columns
-        text = self._text(record)
-        labels, duplicates = self._labels(record, where) if self._labelled else ((), 0)
-        group = None if columns.group is None else self._name(record, columns.group, optional=False)
-        id_field = self._id_field
-        document = Document(
-            text=text,
-            labels=labels,
-            id=None if id_field is None else self._name(record, id_field, optional=id_field == "id"),
-            weight=1.0 if columns.weight is None else self._weight(_get(record, columns.weight)),
-            group=None if group is None else str(group),
-            metadata={name: value for name, value in record.items() if name not in self._roles},
-            where=where,
-        )
-        self._report.duplicate_labels += duplicates
-        self._report.empty_label_sets += not labels
-        return document
-
-    def _text(self, record: Mapping[str, Any]) -> str:
-        names = self._columns.text
-        pieces = []
-        for name in names:
-            value = _get(record, name)
-            if value is None and len(names) > 1:
-                continue
-            if not isinstance(value, str):
-                raise not_a_string(value, f"the field {name!r}")
-            pieces.append(value)
-        if len(names) > 1:
-            pieces = [piece for piece in pieces if piece.strip()]
-        return check_text(self._columns.text_join.join(pieces), "the text", self._text_fields)
-
-    def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
-        value = _get(record, self._columns.labels)
-        if self._cells is not None:
-            value = self._cells.split(value, where)
-        what = self._label_field
-        if isinstance(value, str):
-            raise BadRecordError(f"{what} is the string {short(value)}; write a list of strings, [{short(value)}]")
-        if not isinstance(value, list):
-            raise BadRecordError(f"{what} must be a list of strings, found {kind(value)}: {short(value)}")
-        labels = value if are_sound(value) else [check_label(label, what) for label in value]
-        unique = dict.fromkeys(labels)
-        self._report.trimmed_labels += sum(map(operator.ne, labels, value))
-        return tuple(unique), len(value) - len(unique)
-
-    def _name(self, record: Mapping[str, Any], name: str, optional: bool) -> str | int | None:
-        value = record.get(name) if optional else _get(record, name)
-        return None if value is None else check_name(value, f"the field {name!r}")
-
-    def _weight(self, value: object) -> float:
-        what = f"the weight (field {self._columns.weight!r})"
-        if self._cells is not None and isinstance(value, str):
-            with suppress(ValueError):
-                value = float(value)
-        return check_weight(value, what)
-
-
-class LabelCells:
-    """Cuts the label cells of a CSV file.
-
-    Without a separator given, one is guessed: from the first rows (:meth:`guess`), and from later rows while
-    no cell has shown one. A doubt is a DataError at once, also when bad lines are skipped: every row would be
-    read differently.
-
-    Args:
-        column: the name of the column.
-        separator: the one that is given, if one is.
-        report: learns which one was found.
-        before: the one that was found in an earlier file of the same kind.
-    """
-
-    def __init__(self, column: str, separator: str | None, report: ReadReport, before: str | None = None) -> None:
-        self._column = column
-        self._given = separator is not None
-        self._separator = separator
-        self._report = report
-        self._before = before
-
-    def guess(self, cells: Sequence[tuple[str, str]]) -> None:
-        """Look at the (cell, where) of the first rows before any of them is cut."""
-        if self._given:
-            return
-        first: dict[str, tuple[str, str]] = {}
-        for cell, where in cells:
-            if not cell.lstrip().startswith("["):
-                for mark in ";|,":
-                    if mark in cell:
-                        first.setdefault(mark, (cell, where))
-        if ";" in first and "|" in first:
-            raise self._doubt(*first["|"])
-        for mark in ";|":
-            if mark in first:
-                self._adopt(mark)
-                return
-        if self._before is not None:
-            self._adopt(self._before)
-        elif "," in first:
-            raise self._comma(*first[","])
-
-    def split(self, cell: object, where: str) -> list[Any]:
-        """Return the labels of one cell; an empty cell has none."""
-        text = str(cell)
-        if not text.strip():
-            return []
-        if not self._given:
-            if text.lstrip().startswith("["):
-                return self._json(text)
-            self._check(text, where)
-        if not self._separator:
-            return [text.strip()]
-        labels = [label.strip() for label in text.split(self._separator)]
-        if "" in labels:
-            raise BadRecordError(
-                f"the column {self._column!r} has an empty label between (or beside) the separators "
-                f"{self._separator!r}: {short(text)}; remove the separator that is too many"
-            )
-        return labels
-
-    def _check(self, text: str, where: str) -> None:
-        marks = [mark for mark in ";|" if mark in text]
-        if len(marks) == 2 or (marks and self._separator not in (None, marks[0])):
-            raise self._doubt(text, where)
-        if marks and self._separator is None:
-            self._adopt(marks[0])
-        elif self._separator is None and "," in text:
-            raise self._comma(text, where)
-
-    def _adopt(self, mark: str) -> None:
-        self._separator = mark
-        self._report.label_separator = mark
-
-    def _json(self, text: str) -> list[Any]:
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise BadRecordError(
-                f"the column {self._column!r} begins like a JSON list but is none ({error.msg}): "
-                f"{short(text)}; fix it, or give label_separator if the bracket belongs to a label"
-            ) from error
-        if not isinstance(value, list):  # cannot happen for a value that begins with "[", but costs nothing
-            raise BadRecordError(f"the column {self._column!r} must hold a JSON list, found {kind(value)}")
-        return value
-
-    def _doubt(self, cell: str, where: str) -> DataError:
-        return DataError(
-            f"{where}: the column {self._column!r} has ';' and '|' in its cells ({short(cell)}), so it is "
-            "not clear which one separates labels; give label_separator (';' or '|')"
-        )
-
-    def _comma(self, cell: str, where: str) -> DataError:
-        return DataError(
-            f"{where}: the column {self._column!r} has a comma in {short(cell)}, which may separate labels "
-            "or belong to one; give label_separator=',' to split there, or label_separator='' if each cell "
-            "is one label"
-        )
-
-
-def _get(record: Mapping[str, Any], name: str) -> Any:
-    try:
-        return record[name]
-    except KeyError:
-        raise BadRecordError(missing_field(name, list(record))) from None
 
 
 def missing_field(name: str, present: Sequence[str]) -> str:

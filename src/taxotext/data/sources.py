@@ -14,6 +14,9 @@ from taxotext.errors import DataError, nearest
 
 Lines = Iterator[tuple[int, bytes]]
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Of UTF-8; where files were joined, it may stand in the middle, too."""
+
 
 def source_name(source: Path | str | BinaryIO) -> str:
     """Return the name for sentences: the path as given, or the stream's name."""
@@ -121,4 +124,4 @@ def _check_start(line: bytes, name: str, compressed: bool) -> bytes:
         raise DataError(f"{name}: the file is gzip-compressed; end its name in .gz (or give the format, 'jsonl.gz')")
     if line.startswith(b"PK\x03\x04"):
         raise DataError(f"{name}: this is a zip archive or a spreadsheet; export the sheet as CSV in UTF-8")
-    return line.removeprefix(b"\xef\xbb\xbf")
+    return line.removeprefix(BYTE_ORDER_MARK)

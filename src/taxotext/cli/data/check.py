@@ -44,9 +44,10 @@ def check(
     model: common.ModelFolder = None,
     max_tokens: common.MaxTokens = None,
     text: common.TextFields = None,
-    labels: common.LabelField = "labels",
+    labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    quotes: common.Quotes = True,
     input_format: InputFormat = None,
     on_bad_line: Annotated[
         str, typer.Option(help="How you will read the file: with skip, bad lines are warnings and no errors.")
@@ -72,7 +73,7 @@ def check(
 
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"--on-bad-line is {on_bad_line!r}; choose error or skip.")
-    columns = common.columns_of(text, labels, label_separator, id)
+    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
     structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
     counter, limit = common.token_counter(encoder, model, max_tokens)
     corpora: list[Corpus] = []
@@ -84,7 +85,7 @@ def check(
                 corpus, seen_reading = _read(
                     path, structure, columns, closure, on_bad_line, input_format, trained_on=trained_on
                 )
-                columns = replace(columns, found_separator=corpus.report.label_separator)
+                columns = columns.as_found(corpus.report)
                 corpora.append(corpus)
                 found += seen_reading
     found += check_corpus(_without_reported(corpora[0]), *corpora[1:], token_counter=counter, max_tokens=limit)

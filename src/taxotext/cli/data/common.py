@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.messages import counted, ended
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,16 +29,26 @@ TextFields = Annotated[
     list[str] | None,
     typer.Option("--text", help="Text field; several times to join fields in this order.  [default: text]"),
 ]
-LabelField = Annotated[str, typer.Option("--labels", help="Label field.")]
+LabelFields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--labels",
+        help="Label field; several times: one for each label, with 0 and 1 in it, or one for each level.  "
+        "[default: labels]",
+    ),
+]
 LabelSeparator = Annotated[
     str | None,
     typer.Option(
-        help="Between the labels of a CSV cell; '' when each cell is one label. "
-        "Left out: ; or | is recognised, and so is a JSON list.",
+        help="Between the labels of a cell; '' when each cell is one label. "
+        "Left out: ; or | is recognised, and so are lists that programs print.",
         show_default=False,
     ),
 ]
 IdField = Annotated[str, typer.Option("--id", help="Field with the id of a document.")]
+Quotes = Annotated[
+    bool, typer.Option("--quotes/--no-quotes", help="CSV, TSV: whether a quote at the start of a cell encloses it.")
+]
 TaxonomyFile = Annotated[
     Path | None, typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
 ]
@@ -79,20 +87,32 @@ TokenCounter = Callable[[Sequence[str]], "NDArray[np.int64]"]
 
 
 def columns_of(
-    text: list[str] | None, labels: str, label_separator: str | None, id: str, group: str | None = None
+    text: list[str] | None,
+    labels: list[str] | None,
+    label_separator: str | None,
+    id: str,
+    group: str | None = None,
+    quotes: bool = True,
 ) -> Columns:
     """Which fields are what."""
     from taxotext.data import Columns
 
-    return Columns(text=tuple(text or ("text",)), labels=labels, label_separator=label_separator, id=id, group=group)
+    return Columns(
+        text=tuple(text or ("text",)),
+        labels=tuple(labels or ("labels",)),
+        label_separator=label_separator,
+        id=id,
+        group=group,
+        quotes=quotes,
+    )
 
 
 def columns_to_write(columns: Columns, label_separator: str | None) -> Columns:
-    """The same fields in an output file, where several text fields have become one, named text."""
+    """The same fields in an output file, where several text fields have become ``text``, label fields ``labels``."""
     from dataclasses import replace
 
     text = columns.text if len(columns.text) == 1 else ("text",)
-    return replace(columns, text=text, label_separator=label_separator)
+    return replace(columns, text=text, labels=(columns.label_field,), label_separator=label_separator)
 
 
 def taxonomy_of(
@@ -178,20 +198,10 @@ def quiet() -> Iterator[None]:
 
 
 def reading_notes(report: ReadReport) -> list[str]:
-    """What was left out or changed while reading, a sentence each; bad lines first."""
-    notes = []
-    if report.skipped_count:
-        lines = counted(report.skipped_count, "bad line was", "bad lines were")
-        notes.append(ended(f"{lines} left out; the first one: {report.skipped[0]}"))
-    if report.blank_lines:
-        notes.append(f"{counted(report.blank_lines, 'blank line was', 'blank lines were')} left out.")
-    if report.duplicate_labels:
-        notes.append(f"{counted(report.duplicate_labels, 'label')} stood twice in one document and counted once.")
-    if report.trimmed_labels:
-        notes.append(f"White space around {counted(report.trimmed_labels, 'label')} was dropped.")
-    if report.label_separator is not None:
-        notes.append(f"Labels were separated at {report.label_separator!r}, as it seems; else give --label-separator.")
-    return notes
+    """What was left out or changed while reading, and what was guessed, a sentence each; bad lines first."""
+    from taxotext.data.reading_notes import form_notes, left_out_notes
+
+    return [*left_out_notes(report), *form_notes(report)]
 
 
 def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> None:

@@ -34,7 +34,7 @@ def convert(
     ] = None,
     taxonomy_language: common.TaxonomyLanguage = None,
     text: common.TextFields = None,
-    labels: common.LabelField = "labels",
+    labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
     output_label_separator: Annotated[
         str | None,
@@ -44,6 +44,7 @@ def convert(
         ),
     ] = None,
     id: common.IdField = "id",
+    quotes: common.Quotes = True,
     on_bad_line: OnBadLine = "error",
     overwrite: common.Overwrite = False,
 ) -> None:
@@ -76,7 +77,7 @@ def convert(
         if separator is not None and not cells:
             raise ConfigError(f"{path}: labels are lists in {kind.name.upper()}; leave {option} out.")
     common.refuse_existing(source, [target], overwrite=overwrite)
-    columns = common.columns_of(text, labels, label_separator, id)
+    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
     with common.quiet():
         corpus = read_corpus(
             source,

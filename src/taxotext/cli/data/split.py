@@ -47,9 +47,10 @@ def split(
         str, typer.Option(help="Of the parts: jsonl, csv or tsv, each also with .gz, or parquet.")
     ] = "jsonl",
     text: common.TextFields = None,
-    labels: common.LabelField = "labels",
+    labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    quotes: common.Quotes = True,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     overwrite: common.Overwrite = False,
@@ -92,7 +93,7 @@ def split(
     names = [[*shares]] if folds is None else [[f"fold-{k}/train", f"fold-{k}/test"] for k in range(1, folds + 1)]
     paths = {name: output / f"{name}.{format.lower().lstrip('.')}" for block in names for name in block}
     common.refuse_existing(file, list(paths.values()), overwrite=overwrite)
-    columns = common.columns_of(text, labels, label_separator, id, group)
+    columns = common.columns_of(text, labels, label_separator, id, group, quotes)
     corpus = read_corpus(file, None, columns, closure="as_given", on_bad_line=on_bad_line, format=input_format)
     together: Any = _folded(corpus) if equal_texts_together else None if group is None else corpus.groups
     if group is not None and corpus.groups is None:

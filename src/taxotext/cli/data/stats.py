@@ -39,9 +39,10 @@ def stats(
     max_tokens: common.MaxTokens = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most frequent labels to list.")] = 10,
     text: common.TextFields = None,
-    labels: common.LabelField = "labels",
+    labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    quotes: common.Quotes = True,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     as_json: AsJson = False,
@@ -58,9 +59,11 @@ def stats(
       taxotext data stats train.jsonl --encoder default --max-tokens 256 --json
     """
     from taxotext.cli.output import write_json
+    from taxotext.cli.reporter import make_reporter
     from taxotext.data import corpus_statistics, read_corpus
+    from taxotext.data.reading_notes import form_notes
 
-    columns = common.columns_of(text, labels, label_separator, id)
+    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
     structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
     counter, limit = common.token_counter(encoder, model, max_tokens)
     rules: dict[str, Any] = {
@@ -71,7 +74,7 @@ def stats(
     }
     with common.quiet():
         corpus = read_corpus(file, structure, columns, **rules)
-        like_it = replace(columns, found_separator=corpus.report.label_separator)
+        like_it = columns.as_found(corpus.report)
         second = None if other is None else read_corpus(other, structure, like_it, **rules)
     found = corpus_statistics(corpus, token_counter=counter, max_tokens=limit, other=second)
     if as_json:
@@ -81,6 +84,8 @@ def stats(
         write_json(values)
         return
     _print(found, corpus, top)
+    for sentence in form_notes(replace(corpus.report, label_separator=None)):  # which stands in the table
+        make_reporter().note(sentence)
 
 
 def _most_frequent(corpus: Corpus, top: int) -> list[dict[str, Any]]:
@@ -164,6 +169,8 @@ def _facts(found: CorpusStatistics, corpus: Corpus) -> list[Row]:
         ("  removed by the closure", found.labels_removed),
         ("  given twice in a document, counted once", report.duplicate_labels),
         ("  with white space around them, dropped", report.trimmed_labels),
+        ("empty labels, dropped", report.empty_labels),
+        ("repeated headers, left out", report.repeated_headers),
         ("bad lines, left out", report.skipped_count),
     )
     rows += [_row(name, number) for name, number in happened if number]

@@ -38,9 +38,10 @@ def tree(
         typer.Option("--used", help="Only labels with documents, and what is above them; needs --counts."),
     ] = False,
     text: common.TextFields = None,
-    labels: common.LabelField = "labels",
+    labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
     id: common.IdField = "id",
+    quotes: common.Quotes = True,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     as_json: AsJson = False,
@@ -70,7 +71,7 @@ def tree(
     )
     corpus: Corpus | None = None
     if counts is not None:
-        columns = common.columns_of(text, labels, label_separator, id)
+        columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
         with common.quiet():
             corpus = read_corpus(
                 counts,

@@ -114,7 +114,7 @@ def _of_json(raw: bytes, request: Request, subjects: Subjects) -> Record:
     if request.labelled:
         if "subjects" not in record:
             raise BadRecordError(missing_field("subjects", list(record)))
-        record[request.columns.labels] = _ids_of(record.pop("subjects"), subjects)
+        record[request.columns.label_field] = _ids_of(record.pop("subjects"), subjects)
     return record
 
 
@@ -181,7 +181,7 @@ def _of_text(request: Request, file: Path, subjects: Subjects) -> Record:
             found += _of_subject_line([cell for cell in map(str.strip, line.split("\t")) if cell], subjects)
         except BadRecordError as reason:
             raise BadRecordError(f"in {beside.name}:{number}, {reason}") from None
-    record[columns.labels] = found
+    record[columns.label_field] = found
     return record
 
 

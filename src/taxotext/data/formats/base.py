@@ -12,14 +12,17 @@ import numpy.typing as npt
 import orjson
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
-from taxotext.data.records import BadRecordError, LabelCells, RecordParser, kind, missing_field, short
-from taxotext.data.sources import Lines, encoding_fault, open_lines, source_name
+from taxotext.data.record_parser import RecordParser
+from taxotext.data.records import BadRecordError, kind, missing_field, short
+from taxotext.data.sources import BYTE_ORDER_MARK, Lines, encoding_fault, open_lines, source_name
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
 
 Record: TypeAlias = dict[str, Any]
 Item: TypeAlias = tuple[str, Record | BadRecordError | None]
 """Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
+WHICH_COLUMNS = "say which one is what with --text, --labels and --id (in Python with Columns)"
+"""What to do when columns are missing."""
 Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
 """The records of a corpus, and what makes documents of them."""
 
@@ -52,19 +55,14 @@ class Request:
             raise DataError(f"{self.name}: a corpus in the format {self.format} is a folder; name that")
         return Path(self.source)
 
-    def label_cells(self) -> LabelCells:
-        """What cuts the cells of the label column."""
-        columns = self.columns
-        return LabelCells(columns.labels, columns.label_separator, self.report, columns.found_separator)
-
-    def parser(self, cells: LabelCells | None = None) -> RecordParser:
-        """What makes documents of the records; ``cells`` where labels are cells rather than lists."""
-        return RecordParser(self.columns, self.labelled, cells, self.report)
+    def parser(self, *, names: Mapping[str, Sequence[str]] | None = None, cells: bool = False) -> RecordParser:
+        """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`."""
+        return RecordParser(self.columns, self.labelled, self.report, names, cells)
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""
         columns = self.columns
-        wanted = [*columns.text, columns.labels if self.labelled else None, columns.weight, columns.group]
+        wanted = [*columns.text, *(columns.labels if self.labelled else ()), columns.weight, columns.group]
         wanted.append(columns.id if columns.id != "id" else None)
         there = set(present)
         return [missing_field(column, present) for column in wanted if column is not None and column not in there]
@@ -146,7 +144,10 @@ def from_lines(
     def read(request: Request) -> Reading:
         columns = request.columns
         if fixed_fields:
-            columns = replace(columns, text=("text",), labels="labels", id="id")
+            for setting in ("text", "labels", "id"):
+                if getattr(columns, setting) != getattr(DEFAULT_COLUMNS, setting):
+                    request.report.unused[setting] = f"{request.format} has no names of fields"
+            columns = replace(columns, text=("text",), labels=("labels",), id="id")
         asked = replace(request, columns=columns)
 
         def items() -> Iterator[Item]:
@@ -178,7 +179,7 @@ def json_object(raw: bytes, what: str = "a document") -> Record:
         BadRecordError: it is not JSON, or another value; ``what`` names it.
     """
     try:
-        value = orjson.loads(raw)
+        value = orjson.loads(raw.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         line = f"line {error.lineno}, " if b"\n" in raw.strip() else ""
         fault = encoding_fault(raw) or f"this is not valid JSON, at {line}column {error.colno}: {error.msg}"

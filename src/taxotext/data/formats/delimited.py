@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,17 +11,20 @@ from typing import Any
 
 import orjson
 
-from taxotext.data.columns import DEFAULT_COLUMNS, Columns
-from taxotext.data.formats.base import Documents, Format, Item, Reading, Record, Request
+from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
+from taxotext.data.formats.base import WHICH_COLUMNS, Documents, Format, Item, Reading, Record, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
-from taxotext.data.records import BadRecordError, LabelCells, short
+from taxotext.data.records import BadRecordError, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines
 from taxotext.errors import DataError
 
-GUESS_ROWS = 1000
-"""How many rows of a file are looked at to guess the separator of its label cells."""
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+"""What may separate columns."""
 LARGEST_RECORD = 2**28
 """Bytes after which a record is taken for one whose quote is never closed."""
+
+_SPREADSHEET = re.compile(r'(?:\ufeff)?"?sep=(.)"?[,;]*', re.IGNORECASE)
+_OR_NO_QUOTES = ", or give --no-quotes (data.quotes=false) where a quote is a character like any other"
 
 Row = tuple[int, Record | BadRecordError | None]
 """The line where a row begins, and its cells by column."""
@@ -28,28 +32,26 @@ Row = tuple[int, Record | BadRecordError | None]
 
 def _reader(delimiter: str) -> Callable[[Request], Reading]:
     def read(request: Request) -> Reading:
-        cells = request.label_cells()
-        return _items(request, delimiter, cells), request.parser(cells)
+        return _items(request, delimiter), request.parser(cells=True)
 
     return read
 
 
-def _items(request: Request, delimiter: str, cells: LabelCells) -> Iterator[Item]:
+def _items(request: Request, delimiter: str) -> Iterator[Item]:
     name = request.name
     with open_lines(request.source, request.compressed) as lines:
-        rows = _rows(lines, request, delimiter)
-        if request.labelled:
-            rows = _look_ahead(rows, cells, request.columns.labels, name)
-        for number, row in rows:
+        for number, row in _rows(lines, request, delimiter):
             yield f"{name}:{number}", row
 
 
-def _rows(lines: Lines, request: Request, delimiter: str) -> Iterator[Row]:
-    name = request.name
+def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
+    name, report = request.name, request.report
     # The limit of the csv module belongs to the whole process; it is only ever raised here.
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+    lines, delimiter = _dialect(lines, request, promised)
+    report.column_separator = None if delimiter == promised else delimiter
     feed = _CsvLines(lines, name)
-    rows = csv.reader(feed, delimiter=delimiter, strict=True)
+    rows = csv.reader(feed, **_settings(request, delimiter))
     header: list[str] | None = None
     while True:
         feed.begin_record()
@@ -62,15 +64,14 @@ def _rows(lines: Lines, request: Request, delimiter: str) -> Iterator[Row]:
             if feed.ended:
                 raise DataError(
                     f'{name}:{start}: the record that begins here opens a quote (") that is never closed; '
-                    'close it, or double it ("")'
+                    f'close it, or double it (""){_OR_NO_QUOTES}'
                 ) from error
             reason = _why_no_csv(error, start, feed.number)
             if header is None:
                 raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {reason}") from error
             yield feed.number, BadRecordError(f"this is not valid CSV: {reason}")
             continue
-        # A cell of white space is a blank line where rows have more cells, and a document where they have one.
-        if not row or (len(row) == 1 and not row[0].strip() and (header is None or len(header) > 1)):
+        if _is_blank(row, header):
             if header is not None:
                 yield start, None
             continue
@@ -79,25 +80,108 @@ def _rows(lines: Lines, request: Request, delimiter: str) -> Iterator[Row]:
             if header is None:
                 raise DataError(f"{name}:{number}: the header cannot be read: {reason}")
             yield number, BadRecordError(reason)
-        elif header is None:
-            header = row
+            continue
+        if header is None:
+            header = _named(row, report)
             _check_header(header, f"{name}:{start}", delimiter, request)
-        elif delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
+            continue
+        if delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
             yield start, BadRecordError(_swallowed(start, feed.number))
-        elif len(row) != len(header):
+            continue
+        row = _without_empty_end(row, len(header), report)
+        if len(row) != len(header):
             few_or_many = "few" if len(row) < len(header) else "many"
             yield (
                 start,
                 BadRecordError(
                     f"the row has too {few_or_many} cells, {len(row)} where the header has {len(header)}; a "
-                    f"cell with a {'comma' if delimiter == ',' else 'tab'}, a quote or a line break must "
-                    "stand in quotes"
+                    f"cell with {SEPARATORS[delimiter]}, a quote or a line break must stand in quotes"
                 ),
+            )
+        elif len(header) > 1 and _is_header(row, header):
+            report.repeated_headers += 1
+        elif len(header) > 1 and sorted(row) == sorted(header):
+            yield (
+                start,
+                BadRecordError("the row is a header in another order; join files only if their columns are alike"),
             )
         else:
             yield start, dict(zip(header, row, strict=True))
     if header is None:
         raise DataError(f"{name}: the file is empty; give a file with a header and one document a row")
+
+
+def _settings(request: Request, delimiter: str) -> dict[str, Any]:
+    """Settings of the CSV parser."""
+    if request.columns.quotes:
+        return {"delimiter": delimiter, "strict": True}
+    return {"delimiter": delimiter, "strict": True, "quoting": csv.QUOTE_NONE, "quotechar": None}
+
+
+def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str]:
+    """All lines from the header on, and what separates columns.
+
+    That is what the suffix promises, unless the first line tells a spreadsheet the separator (``sep=;``), or the header
+    has the columns that are needed with another separator only.
+    """
+    held: list[tuple[int, bytes]] = []
+    for number, line in lines:
+        text = line.decode("utf-8", "replace")
+        told = _SPREADSHEET.fullmatch(text.strip("\r\n"))
+        if told is not None and not held:
+            return lines, told[1]
+        held.append((number, line))
+        if text.strip():
+            ways = dict.fromkeys((promised, *SEPARATORS))
+            readable = (way for way in ways if not request.missing(_cells(text, request, way)))
+            return chain(held, lines), next(readable, _likeliest(text, request, promised))
+    return iter(held), promised
+
+
+def _cells(line: str, request: Request, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], **_settings(request, delimiter)), [])
+    except csv.Error:
+        return []
+
+
+def _likeliest(line: str, request: Request, promised: str) -> str:
+    """Where no separator gives the columns that are needed: another one only if the header is one cell without it."""
+    if len(_cells(line, request, promised)) > 1:
+        return promised
+    return max((promised, *SEPARATORS), key=lambda way: len(_cells(line, request, way)))
+
+
+def _is_blank(row: list[str], header: list[str] | None) -> bool:
+    """Whether a row is a blank line: nothing, only empty cells, or white space where rows have more cells.
+
+    A cell of white space is a document where rows have one cell.
+    """
+    if len(row) > 1:
+        return not any(cell.strip() for cell in row)
+    return not row or (not row[0].strip() and (header is None or len(header) > 1))
+
+
+def _named(row: list[str], report: ReadReport) -> list[str]:
+    """The header without the columns at the end that have no name."""
+    names = list(row)
+    while len(names) > 1 and not names[-1].strip():
+        names.pop()
+    report.empty_columns = len(row) - len(names)
+    return names
+
+
+def _without_empty_end(row: list[str], width: int, report: ReadReport) -> list[str]:
+    """The row without empty cells beyond the columns that have a name."""
+    surplus = row[width:]
+    if not surplus or any(cell.strip() for cell in surplus):
+        return row
+    report.empty_columns = max(report.empty_columns, len(surplus))
+    return row[:width]
+
+
+def _is_header(row: list[str], header: list[str]) -> bool:
+    return [row[0].removeprefix("\ufeff"), *row[1:]] == header
 
 
 class _CsvLines:
@@ -148,7 +232,7 @@ def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
         return "lines end in CR alone; save the file with LF (or CR LF) line ends"
     begun = "" if first == last else f", in the record that begins in line {first}; see to the quotes from there on"
     told = str(error).replace("'\t'", "a tab")
-    return f"{told}{begun or '; fix it'}"
+    return f"{told}{begun or '; fix it'}{_OR_NO_QUOTES}"
 
 
 def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:
@@ -161,6 +245,7 @@ def _swallowed(first: int, last: int) -> str:
     return (
         f'lines {first} to {last} make one row, because a cell begins with a quote ("), but seem to be several: put '
         'a cell that begins with a quote into quotes and double its own ("""so"" it begins"), or use JSONL or CSV'
+        f"{_OR_NO_QUOTES}"
     )
 
 
@@ -173,34 +258,10 @@ def _check_header(header: list[str], where: str, delimiter: str, request: Reques
     missing = request.missing(header)
     if not missing:
         return
-    if len(header) == 1:
-        for other, mark in ((";", "';'"), ("\t", "a tab"), (",", "a comma"), ("|", "'|'")):
-            if other in header[0] and other != delimiter:
-                advice = {"\t": "name the file .tsv", ",": "name the file .csv"}.get(
-                    other, "export it with commas, as .csv, or with tabs, as .tsv"
-                )
-                raise DataError(
-                    f"{where}: the header is one cell, {short(header[0])}; columns seem to be separated by "
-                    f"{mark}, expected {'a comma' if delimiter == ',' else 'a tab'}: {advice}"
-                )
     raise DataError(
-        f"{where}: the header lacks a column that is needed; the first line must name the columns, and the "
-        "setting 'columns' says which one is what",
+        f"{where}: the header lacks a column that is needed; the first line must name the columns: {WHICH_COLUMNS}",
         missing,
     )
-
-
-def _look_ahead(records: Iterator[Row], cells: LabelCells, column: str, name: str) -> Iterator[Row]:
-    """Hold the first rows back until the separator of label cells has been guessed from them."""
-    held: list[Row] = []
-    size = 0
-    for item in records:
-        held.append(item)
-        size += sum(map(len, item[1].values())) if isinstance(item[1], dict) else 0
-        if len(held) >= GUESS_ROWS or size > LARGEST_RECORD:
-            break
-    cells.guess([(str(record[column]), f"{name}:{number}") for number, record in held if isinstance(record, dict)])
-    yield from chain(held, records)
 
 
 def write_csv(

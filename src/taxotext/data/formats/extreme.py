@@ -149,7 +149,7 @@ def _of_xc(raw: bytes, request: Request) -> Record:
     value.pop("target_rel", None)
     if not isinstance(numbers, list) or not all(type(number) is int and number >= 0 for number in numbers):
         raise BadRecordError(f"the field 'target_ind' must be a list of label numbers, found {short(numbers)}")
-    value[columns.labels] = [str(number) for number in numbers]
+    value[columns.label_field] = [str(number) for number in numbers]
     return value
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.data.columns import Columns
-from taxotext.data.formats.base import Format, Item, Reading, Request
-from taxotext.data.records import BadRecordError, LabelCells
+from taxotext.data.formats.base import WHICH_COLUMNS, Format, Item, Reading, Request
+from taxotext.data.records import BadRecordError
 from taxotext.errors import DataError, MissingExtraError
 
 logger = logging.getLogger("taxotext")
@@ -22,7 +22,7 @@ def read_rows(dataset: Any, request: Request) -> Reading:
     """Return the rows of a ``datasets.Dataset`` or ``IterableDataset``.
 
     Numbers of ``ClassLabel`` features become their names, also in lists; -1 and null mean: no label. The label column
-    may also hold lists of strings, or strings with separators between the labels, as in a CSV cell. Columns that are
+    may also hold whatever :mod:`taxotext.data.label_columns` reads, strings with separators included. Columns that are
     neither values nor lists of values (images, audio) are left out.
 
     Raises:
@@ -38,29 +38,23 @@ def read_rows(dataset: Any, request: Request) -> Reading:
     if features is None:  # a stream says its features only when request to look
         dataset = dataset._resolve_features()
         features = dataset.features
-    columns = request.columns
     missing = request.missing(list(features))
     if missing:
-        raise DataError(
-            f"{request.name}: a column that is needed is missing; 'columns' says which one is what", missing
-        )
+        raise DataError(f"{request.name}: a column that is needed is missing; {WHICH_COLUMNS}", missing)
     kept = [name for name, feature in features.items() if _is_plain(feature, datasets)]
     left_out = sorted(set(features) - set(kept))
     if left_out:
         logger.info("%s: the columns %s are left out; they hold no plain values", request.name, ", ".join(left_out))
-    cells = None
-    if request.labelled and _is_string(features[columns.labels], datasets):
-        cells = request.label_cells()
     rows = dataset.select_columns(kept).with_format(None)
-    return _rows(rows, {name: features[name] for name in kept}, request, cells, datasets), request.parser(cells)
+    return _rows(rows, {name: features[name] for name in kept}, request, datasets), request.parser()
 
 
 def declared_of(dataset: Any, columns: Columns) -> tuple[str, ...]:
-    """The names of the ``ClassLabel`` of the label column, in their order; none for another kind of column."""
-    datasets = _library(columns.labels)
-    feature = (getattr(dataset, "features", None) or {}).get(columns.labels)
-    feature = _inner(feature)
-    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
+    """The names of the ``ClassLabel`` of the label columns, in their order; none for another kind of column."""
+    datasets = _library(columns.label_field)
+    features = [_inner((getattr(dataset, "features", None) or {}).get(name)) for name in columns.labels]
+    names = [name for feature in features if isinstance(feature, datasets.ClassLabel) for name in feature.names]
+    return tuple(dict.fromkeys(names))
 
 
 def _load(folder: Path) -> Any:
@@ -101,32 +95,22 @@ def _is_plain(feature: Any, datasets: Any) -> bool:
     return isinstance(_inner(feature), (datasets.Value, datasets.ClassLabel))
 
 
-def _is_string(feature: Any, datasets: Any) -> bool:
-    return isinstance(feature, datasets.Value) and "string" in str(feature.dtype)
-
-
-def _rows(
-    dataset: Any, features: Mapping[str, Any], request: Request, cells: LabelCells | None, datasets: Any
-) -> Iterator[Item]:
-    column, number = request.columns.labels, 0
+def _rows(dataset: Any, features: Mapping[str, Any], request: Request, datasets: Any) -> Iterator[Item]:
+    columns, number = request.columns.labels if request.labelled else (), 0
     coded = {name: _inner(feature) for name, feature in features.items()}
     coded = {name: feature for name, feature in coded.items() if isinstance(feature, datasets.ClassLabel)}
     for batch in dataset.iter(batch_size=ROWS):
         count = len(next(iter(batch.values())))
-        if cells is not None and number == 0:
-            cells.guess([(value or "", f"{request.name}: row {i}") for i, value in enumerate(batch[column], 1)])
         for i in range(count):
             number += 1
             row = {name: values[i] for name, values in batch.items()}
             place = f"{request.name}: row {number}"
             try:
                 for name, feature in coded.items():
-                    row[name] = _names_of(row[name], feature, name, as_list=request.labelled and name == column)
+                    row[name] = _names_of(row[name], feature, name, as_list=name in columns)
             except BadRecordError as reason:
                 yield place, reason
                 continue
-            if request.labelled and row[column] is None:
-                row[column] = "" if cells is not None else []
             yield place, row
 
 

@@ -54,4 +54,6 @@ def write_jsonl(
                 ) from error
 
 
-JSONL = Format("jsonl", from_lines(_records), suffixes=("jsonl", "ndjson"), empty="only blank lines", write=write_jsonl)
+JSONL = Format(
+    "jsonl", from_lines(_records), suffixes=("jsonl", "ndjson"), empty="only blank lines", cells=True, write=write_jsonl
+)

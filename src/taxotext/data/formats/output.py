@@ -23,7 +23,7 @@ _BREAKS = str.maketrans("\t\n\r", "   ")
 def field_names(corpus: Documents, columns: Columns) -> dict[str, str]:
     """Return role -> field name, in the order of writing; DataError when metadata would overwrite one."""
     names = {} if corpus.ids is None and columns.id_field is None else {"id": columns.id}
-    names |= {"text": columns.text[0], "labels": columns.labels}
+    names |= {"text": columns.text[0], "labels": columns.label_field}
     if corpus.weights is not None:
         names["weight"] = columns.weight or "weight"
     if corpus.groups is not None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
-from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
+from taxotext.data.formats.base import WHICH_COLUMNS, Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
-from taxotext.data.records import LabelCells
 from taxotext.errors import DataError, MissingExtraError
 
 ROWS = 1024
@@ -25,8 +27,8 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 def _read(request: Request) -> Reading:
     """Return the rows of a file, or of the ``*.parquet`` files of a folder in the order of their names.
 
-    The label column is a list of strings, or a string with separators between the labels, as in a CSV cell. A null
-    there means: no labels.
+    Label columns hold what :mod:`taxotext.data.label_columns` reads: lists of strings, strings with separators,
+    numbers. A null there means: no labels.
 
     Raises:
         DataError: no Parquet, a column that is missing, or labels of another type.
@@ -34,11 +36,10 @@ def _read(request: Request) -> Reading:
     """
     arrow = _arrow(request.name)
     parts = _parts(request)
-    kinds = {_check_schema(_open(arrow, part, place), request, place) for part, place in parts}
-    if len(kinds) > 1:
-        raise DataError(f"{request.name}: the labels are lists in some files and strings in others; write them alike")
-    cells = request.label_cells() if "cells" in kinds else None
-    return _rows(arrow, parts, request, cells), request.parser(cells)
+    names: dict[str, tuple[str, ...]] = {}
+    for part, place in parts:
+        names |= _check_schema(_open(arrow, part, place), request, place)
+    return _rows(arrow, parts, request), request.parser(names=names)
 
 
 def _arrow(name: str) -> Any:
@@ -73,37 +74,53 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _check_schema(file: Any, request: Request, name: str) -> str:
-    """``lists`` or ``cells``: how labels stand in the file."""
-    import pyarrow.types as types
-
-    columns, schema = request.columns, file.schema_arrow
+def _check_schema(file: Any, request: Request, name: str) -> dict[str, tuple[str, ...]]:
+    """Check the columns; return the names of class numbers by label column, where the file stores them."""
+    schema = file.schema_arrow
     missing = request.missing(schema.names)
     if missing:
-        raise DataError(
-            f"{name}: a column that is needed is missing; the setting 'columns' says which one is what", missing
-        )
+        raise DataError(f"{name}: a column that is needed is missing; {WHICH_COLUMNS}", missing)
     if not request.labelled:
-        return "lists"
-    kind = schema.field(columns.labels).type
+        return {}
+    for column in request.columns.labels:
+        if not _may_be_labels(schema.field(column).type):
+            raise DataError(
+                f"{name}: the column {column!r} must hold lists of strings, strings with separators, or numbers, found "
+                f"{schema.field(column).type}"
+            )
+    return {
+        column: names
+        for column, names in class_names(schema.metadata or {}).items()
+        if column in request.columns.labels
+    }
+
+
+def _may_be_labels(kind: Any) -> bool:
+    import pyarrow.types as types
+
     if types.is_dictionary(kind):
         kind = kind.value_type
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return "cells"
-    if types.is_null(kind):
-        return "lists"
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or types.is_list_view(kind):
-        return "lists"
-    raise DataError(
-        f"{name}: the column {columns.labels!r} must hold lists of strings, or strings with separators, found {kind}"
-    )
+    simple = (types.is_string, types.is_large_string, types.is_string_view, types.is_null, types.is_boolean)
+    numeric = (types.is_integer, types.is_floating, types.is_decimal)
+    nested = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_struct)
+    return any(is_one(kind) for is_one in (*simple, *numeric, *nested))
 
 
-def _rows(
-    arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request, cells: LabelCells | None
-) -> Iterator[Item]:
-    guessed = cells is None or not request.labelled
-    column = request.columns.labels
+def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
+    """The names of ``ClassLabel`` columns that Hugging Face ``datasets`` writes into the metadata of a Parquet file."""
+    features: Any = {}
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        features = orjson.loads(metadata[b"huggingface"])["info"]["features"]
+    found = {}
+    for name, feature in features.items() if isinstance(features, dict) else ():
+        while isinstance(feature, (dict, list)) and feature and "names" not in feature:
+            feature = feature[0] if isinstance(feature, list) else feature.get("feature")
+        if isinstance(feature, dict) and isinstance(feature.get("names"), list):
+            found[name] = tuple(map(str, feature["names"]))
+    return found
+
+
+def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request) -> Iterator[Item]:
     for part, name in parts:
         number = 0
         with _open(arrow, part, name) as file:
@@ -117,14 +134,8 @@ def _rows(
                     raise DataError(f"{name}: reading stopped after row {number}: {_reason(error)}") from error
                 if batch is None:
                     break
-                if not guessed and cells is not None:
-                    guessed = True
-                    shown = [(row[column] or "", f"{name}: row {number + i}") for i, row in enumerate(rows, 1)]
-                    cells.guess(shown)
                 for row in rows:
                     number += 1
-                    if request.labelled and row[column] is None:
-                        row[column] = "" if cells is not None else []
                     yield f"{name}: row {number}", row
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from taxotext.data.columns import Columns, ReadReport
-from taxotext.data.formats import annif, delimited, extreme, hub, jsonl, parquet
+from taxotext.data.formats import annif, delimited, extreme, hub, json, parquet
 from taxotext.data.formats.base import Format, Request
 from taxotext.data.sources import check_path, source_name
 from taxotext.errors import DataError, nearest
 
 TABLE = (
-    jsonl.JSONL,
+    json.LINES,
+    json.JSON,
     delimited.CSV,
     delimited.TSV,
     parquet.PARQUET,
@@ -25,6 +26,7 @@ TABLE = (
     extreme.LIBMULTILABEL,
     extreme.SVMLIGHT,
     extreme.XC_JSON,
+    *json.TOOL_FORMATS,
 )
 """All formats. Where several recognise a file or folder, the last of them has it."""
 
@@ -39,7 +41,7 @@ LOOKED_AT = 2**22
 
 _BY_NAME = {format.name: format for format in TABLE}
 _BY_SUFFIX = {suffix: format for format in TABLE for suffix in format.suffixes}
-_KNOWN = "jsonl, csv or tsv, each also with .gz, or parquet"
+_KNOWN = "jsonl, json, csv or tsv, each also with .gz, or parquet"
 
 
 def parse_format(format: str) -> tuple[Format, bool]:
@@ -72,11 +74,6 @@ def format_of_path(path: Path) -> tuple[Format, bool]:
         if compressed and not found.packed:
             raise DataError(f"{path}: a {suffix} file is packed inside; unpack it and take .gz off its name")
         return found, compressed
-    if suffix == "json":
-        raise DataError(
-            f"{path}: a .json file is one value, a corpus has one JSON object a line; write it so and name "
-            "it .jsonl (or give format='jsonl' when it is so already)"
-        )
     what = f"the suffix {'.' + suffix!r} is none of a corpus file" if suffix else "the file name has no suffix"
     raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format")
 

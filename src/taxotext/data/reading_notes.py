@@ -1,0 +1,70 @@
+"""What users should know about the reading of a file, in sentences."""
+
+from __future__ import annotations
+
+from taxotext.data.columns import ReadReport
+from taxotext.messages import counted, ended
+
+_OPTIONS = {
+    "label_separator": "--label-separator",
+    "text": "--text",
+    "labels": "--labels",
+    "id": "--id",
+    "text_join": "data.text_join",
+    "quotes": "--no-quotes",
+    "taxonomy": "--taxonomy",
+    "taxonomy_language": "--taxonomy-language",
+    "taxonomy_ids": "--taxonomy-ids",
+    "path_separator": "--path-separator",
+    "names": "--names",
+}
+"""Settings as the command line calls them."""
+
+
+def left_out_notes(report: ReadReport) -> list[str]:
+    """What was left out, dropped or changed, a sentence each; bad lines first."""
+    notes = []
+    if report.skipped_count:
+        lines = counted(report.skipped_count, "bad line was", "bad lines were")
+        notes.append(ended(f"{lines} left out; the first one: {report.skipped[0]}"))
+    if report.blank_lines:
+        notes.append(f"{counted(report.blank_lines, 'blank line was', 'blank lines were')} left out.")
+    if report.repeated_headers:
+        headers = counted(report.repeated_headers, "header was", "headers were")
+        notes.append(f"{headers} in the middle of the file, where files were joined, and left out.")
+    for reason, count in report.ignored.items():
+        notes.append(f"{counted(count, 'record was', 'records were')} left out: {reason}.")
+    if report.differing_annotations:
+        differ = counted(report.differing_annotations, "record has", "records have")
+        notes.append(f"{differ} annotations that differ; labels that more than half of them give were taken.")
+    if report.empty_columns:
+        columns = counted(report.empty_columns, "column", "columns")
+        notes.append(f"{columns} without a name and without a value at the end of the rows left out.")
+    if report.duplicate_labels:
+        notes.append(f"{counted(report.duplicate_labels, 'label')} stood twice in one document and counted once.")
+    if report.trimmed_labels:
+        notes.append(f"White space around {counted(report.trimmed_labels, 'label')} was dropped.")
+    if report.empty_labels:
+        empty = counted(report.empty_labels, "empty label was", "empty labels were")
+        notes.append(f"{empty} dropped, such as one behind the last separator of a cell.")
+    return notes
+
+
+def form_notes(report: ReadReport) -> list[str]:
+    """How columns and labels are read where it could be another way, and settings without effect; a sentence each."""
+    notes = []
+    if report.column_separator is not None:
+        notes.append(f"Columns were separated at {report.column_separator!r}, as the first line shows.")
+    if report.label_separator is not None:
+        notes.append(f"Labels were separated at {report.label_separator!r}, as it seems; else give --label-separator.")
+    alike: dict[str, list[str]] = {}
+    for name in report.guessed_columns:
+        if report.label_shapes[name] == "indicator":
+            alike.setdefault("1, true, yes or x where a document has the label of that name", []).append(name)
+        elif report.label_shapes[name] != "separated":
+            alike.setdefault(report.label_columns[name], []).append(name)
+    for form, names in alike.items():
+        columns = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        notes.append(f"The column {columns} was read as {form}." if len(names) == 1 else f"Columns {columns}: {form}.")
+    notes += [f"Not used: {_OPTIONS.get(setting, setting)}; {reason}." for setting, reason in report.unused.items()]
+    return notes

@@ -1,0 +1,82 @@
+"""Tables as spreadsheets, databases and people write them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from taxotext.data import Columns, Document, ReadReport, read_documents
+from taxotext.errors import DataError
+
+
+def read(content: str, format: str = "csv", report: ReadReport | None = None, **columns: object) -> list[Document]:
+    return list(read_documents(io.BytesIO(content.encode()), Columns(**columns), format=format, report=report))  # type: ignore[arg-type]
+
+
+def problem_of(content: str, format: str = "csv", **columns: object) -> str:
+    with pytest.raises(DataError) as caught:
+        read(content, format, **columns)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(("sign", "format"), [(";", "csv"), ("\t", "csv"), ("|", "csv"), (",", "tsv"), (";", "tsv")])
+def test_columns_are_separated_as_the_header_shows(quote: str, sign: str, format: str) -> None:
+    rows = (("text", "labels"), ("x", "a"), ("y", "b"))
+    content = "".join(sign.join(f"{quote}{cell}{quote}" for cell in row) + "\n" for row in rows)
+    report = ReadReport()
+    assert [(document.text, document.labels) for document in read(content, format, report)] == [
+        ("x", ("a",)),
+        ("y", ("b",)),
+    ]
+    assert report.column_separator == sign
+    assert "no field 'text', only 'Text', 'labels'. Did you mean 'Text'?" in problem_of(
+        content.replace("text", "Text"), format
+    )
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "\ufeffsep=;"])
+def test_a_line_that_tells_a_spreadsheet_the_separator_is_obeyed(first: str) -> None:
+    [document] = read(f"{first}\r\ntext;labels;w\r\nx, y;a;0,5\r\n", weight="w")
+    assert (document.text, document.labels, document.weight) == ("x, y", ("a",), 0.5)
+    assert document.where == "<stream>:3"
+
+
+def test_decimal_commas_are_read_only_beside_semicolons() -> None:
+    assert "must be a number, found '0,5'" in problem_of('text,labels,w\nx,a,"0,5"\n', weight="w")
+
+
+def test_a_comma_in_the_text_of_a_single_column_is_no_separator() -> None:
+    documents = read_documents(io.BytesIO(b"text;labels\nx, y;a\n"), format="csv", labelled=False)
+    assert [document.text for document in documents] == ["x, y"]
+
+
+def test_empty_columns_and_rows_at_the_end_are_left_out() -> None:
+    report = ReadReport()
+    documents = read("text,labels,,\nx,a,,\ny,b,,\n,,,\nz,c\n,,,\n", report=report)
+    assert [(document.text, document.metadata) for document in documents] == [("x", {}), ("y", {}), ("z", {})]
+    assert (report.empty_columns, report.blank_lines) == (2, 1)
+    assert len(read("text,labels\nx,a,,\n", report=report)) == 1
+    assert "too many cells, 3 where the header has 2" in problem_of("text,labels,\nx,a,note\n")
+
+
+def test_a_header_in_the_middle_of_a_joined_file_is_left_out_and_counted() -> None:
+    report = ReadReport()
+    documents = read("text,labels\nx,a\n\ufefftext,labels\ny,b\n", report=report)
+    assert [document.text for document in documents] == ["x", "y"]
+    assert report.repeated_headers == 1
+    message = problem_of("text,labels\nx,a\nlabels,text\nb,y\n")
+    assert "<stream>:3: the row is a header in another order" in message
+
+
+def test_a_byte_order_mark_in_the_middle_of_json_lines_is_dropped() -> None:
+    line = '{"text": "x", "labels": []}\n'
+    assert len(read(line + "\ufeff" + line, "jsonl")) == 2
+
+
+def test_quotes_can_mean_nothing() -> None:
+    content = 'text\tlabels\n"Quoted" she said\ta\n5" screen\tb\n"open\tc\n'
+    assert "or give --no-quotes (data.quotes=false)" in problem_of(content, "tsv")
+    texts = [document.text for document in read(content, "tsv", quotes=False)]
+    assert texts == ['"Quoted" she said', '5" screen', '"open']
