@@ -180,24 +180,6 @@ def test_an_output_behind_a_link_is_written_there(command: Command, sample_model
     assert Path("behind.jsonl").read_text().startswith('{"labels":')
 
 
-def test_a_named_pipe_is_written_to_and_not_replaced(command: Command, sample_model: Path) -> None:
-    os.mkfifo("pipe")
-    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
-    command("predict", sample_model, "one.jsonl", "--output=pipe").ok()
-    assert os.read(reader, 10_000).startswith(b'{"labels":')
-    os.close(reader)
-    assert Path("pipe").is_fifo()
-
-
-def test_a_full_device_is_answered_with_a_sentence(command: Command, sample_model: Path) -> None:
-    if not Path("/dev/full").is_char_device():
-        pytest.skip("there is no /dev/full")
-    command("predict", sample_model, "one.jsonl", "--output=/dev/full").refused(
-        "/dev/full: cannot be written (No space"
-    )
-    assert Path("/dev/full").is_char_device()
-
-
 def test_a_dash_as_output_is_stdout(command: Command, sample_model: Path) -> None:
     assert len(command("predict", sample_model, "one.jsonl", "--output=-").ok().lines) == 1
     assert not Path("-").exists()

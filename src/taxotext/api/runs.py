@@ -20,8 +20,8 @@ from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.formats.table import check_source
 from taxotext.data.sources import check_path
-from taxotext.errors import ConfigError, DataError, nearest
-from taxotext.files import real, remove_leftovers
+from taxotext.errors import ConfigError, DataError, ModelFolderError, nearest
+from taxotext.files import check_contents, check_target, real, remove_leftovers
 from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
 from taxotext.messages import counted
 from taxotext.models.registry import find
@@ -184,6 +184,8 @@ def train_run(
         remove_leftovers(output)
         return finished
     check_free(output, overwrite=replaces)
+    check_target(run_folder, "folder", ModelFolderError)
+    check_contents(run_folder, ModelFolderError)
     _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)

@@ -51,10 +51,14 @@ def predict(
       echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
     """
     from taxotext.api import load
-    from taxotext.cli.output import lines_to
+    from taxotext.cli.output import check_output, lines_to
     from taxotext.cli.reporter import make_reporter
     from taxotext.decoding import Predictions
 
+    output = None if output == Path("-") else output
+    if output is not None:
+        check_output(output, overwrite=overwrite)
+        _check_kept(output, model, input)
     classifier = load(model, **runtime(device=device, predict_precision=precision, threads=threads))
     decoding = _decoding(
         classifier.decoding,
@@ -66,8 +70,6 @@ def predict(
     )
     stream = _Stream(classifier, input, text, on_bad_line, input_format)
     reporter = make_reporter()
-    output = None if output == Path("-") else output
-    _check_output(output, model, input)
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
             answered = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
@@ -112,13 +114,11 @@ class _Stream:
             yield document.text
 
 
-def _check_output(output: Path | None, model: Path, name: str) -> None:
+def _check_kept(output: Path, model: Path, name: str) -> None:
     """Raise DataError where --overwrite would destroy what is read: the texts or the model."""
     from taxotext.errors import DataError
     from taxotext.files import real
 
-    if output is None:
-        return
     if name != "-" and real(output) == real(Path(name)):
         raise DataError(f"{output}: is the input itself; name another file with --output.")
     if real(output).is_relative_to(real(model)):

@@ -14,8 +14,11 @@ from taxotext.files.folders import (
     write_atomically,
     write_text_atomically,
 )
+from taxotext.files.targets import check_contents, check_target
 
 __all__ = [
+    "check_contents",
+    "check_target",
     "named",
     "real",
     "recover_folder",

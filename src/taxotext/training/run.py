@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import named, take_lock, write_text_atomically
+from taxotext.files import check_contents, check_target, named, take_lock, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
 
 SUFFIX = ".run"
@@ -54,7 +54,9 @@ class RunFolder:
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
         record = folder / "run.json"
+        check_target(folder, "folder", ModelFolderError)
         if folder.is_dir():
+            check_contents(folder, ModelFolderError)
             take_run(folder)
         self.resumed = record.is_file()
         if self.resumed:
@@ -143,6 +145,8 @@ def release_run(folder: Path) -> None:
 
 def is_taken(folder: Path) -> bool:
     """Whether a process trains in a run folder; never where there are no locks (Windows, some file systems)."""
+    if not (folder / LOCK).is_file():
+        return False
     try:
         with (folder / LOCK).open("rb") as lock:
             return not take_lock(lock)
