@@ -16,6 +16,7 @@ from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nes
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
+from taxotext.data.frames import as_indicator
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
@@ -123,8 +124,9 @@ class Classifier:
         """Fit the system.
 
         Args:
-            X: D texts, or a corpus.
-            y: a list of label ids for each text, or an indicator matrix (D, N), dense or sparse.
+            X: D texts (a list, a Series, a data frame of one column), or a corpus.
+            y: a list of label ids for each text, or an indicator matrix (D, N), dense, sparse, or a data frame whose
+                columns are named by the label ids.
             taxonomy: the labels and their structure; None: the labels of ``y``, flat.
             label_ids: names of the columns of an indicator matrix; None: the ids of ``taxonomy``, else numbers.
             validation: documents that select epochs and thresholds; None: a stratified part of ``X``
@@ -141,10 +143,11 @@ class Classifier:
             nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
             train = X
         else:
+            y, label_ids = as_indicator(y, label_ids)
             if is_matrix(y) and label_ids is None and taxonomy is not None:
                 label_ids = taxonomy.ids
             train = Corpus.from_lists(
-                list(X),
+                X,
                 y,
                 taxonomy=taxonomy,
                 label_ids=label_ids,
@@ -152,7 +155,7 @@ class Classifier:
                 source="training texts",
             )
             if is_matrix(y):
-                columns = train.taxonomy.ids if label_ids is None else tuple(label_ids)
+                columns = train.taxonomy.ids if label_ids is None else tuple(map(str, label_ids))
         if validation is not None:
             X_validation, y_validation = validation if isinstance(validation, tuple) else (validation, None)
             validation = corpus_of(
