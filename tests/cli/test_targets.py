@@ -61,13 +61,15 @@ def test_devices_pipes_and_sockets_are_refused_first(
 def test_a_run_folder_that_is_a_pipe_is_refused_before_the_corpus_is_read(odd: Path, command: Command) -> None:
     os.mkfifo("model.run")
     command("train", "--model=linear", "--train=missing.jsonl", "--output=model").refused(
-        "model.run: is a device, pipe or socket"
+        "model.run: cannot be written: it is a device, pipe or socket"
     )
 
 
 def test_a_name_below_a_file_is_refused_before_the_corpus_is_read(odd: Path, command: Command) -> None:
     for arguments in WRITERS.values():
-        command(*(argument.format("experiment.yaml/new") for argument in arguments)).refused("is not a folder")
+        command(*(argument.format("experiment.yaml/new") for argument in arguments)).refused(
+            "cannot be written (Not a directory"
+        )
 
 
 @pytest.mark.parametrize("name", ["README.md", "metrics.json", "decoding.json", "config.json"])

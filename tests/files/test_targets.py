@@ -38,7 +38,7 @@ def test_what_is_neither_file_nor_folder_is_refused(odd: Path, name: str, wanted
 
 @pytest.mark.parametrize("name", ["file/new", "file/new/er", "pipe/new", "device/new"])
 def test_what_lies_below_something_else_than_a_folder_is_refused(odd: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"cannot be written: .* is not a folder; name another file"):
+    with pytest.raises(DataError, match=r"cannot be written \(Not a directory: .*\); name another file"):
         check_target(Path(name), "file", DataError)
 
 

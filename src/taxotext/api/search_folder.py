@@ -158,7 +158,7 @@ def check_place(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """
     record = folder / RECORD
     check_outside_models(folder)
-    check_target(folder, "folder", ModelFolderError)
+    check_target(folder, "folder for the search", ModelFolderError)
     check_contents(folder, ModelFolderError)
     if folder.is_dir() and not record.is_file():
         others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(".tmp")]

@@ -61,7 +61,7 @@ def train(
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
 
-    values, where = _values(arguments or [])
+    values, where = _values(arguments or [], model)
     given = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
     _merge(values, "data", given)
     _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
@@ -83,7 +83,8 @@ def train(
         raise
 
 
-def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
+def _values(arguments: list[str], model: str | None) -> tuple[dict[str, Any], str]:
+    from taxotext.api.runs import keys_of_texts
     from taxotext.errors import ConfigError
     from taxotext.settings import read_yaml, set_key
 
@@ -97,9 +98,11 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
     for name in files:
         where = name
         values = read_yaml(Path(name))
-    for argument in arguments:
-        if argument not in files:
-            set_key(values, argument)
+    assignments = [argument for argument in arguments if argument not in files]
+    named = [argument.removeprefix("model=") for argument in assignments if argument.startswith("model=")]
+    texts = keys_of_texts(model or (named[-1] if named else values.get("model")))
+    for assignment in assignments:
+        set_key(values, assignment, texts)
     return values, where
 
 

@@ -95,7 +95,7 @@ class ExperimentFolder:
         Raises:
             ConfigError: it is a file, a device, or lies in one.
         """
-        check_target(self.path, "folder", ConfigError)
+        check_target(self.path, "folder for the experiment", ConfigError)
 
     def start(self, settings: ExperimentSettings, cells: Sequence[Cell], *, resume: bool, threads: int) -> FolderLock:
         """Make the folder, or enter it again, and keep others out as long as the lock is held.

@@ -14,7 +14,7 @@ from taxotext.files.folders import (
     write_atomically,
     write_text_atomically,
 )
-from taxotext.files.targets import check_contents, check_target
+from taxotext.files.targets import check_contents, check_target, target_fault
 
 __all__ = [
     "check_contents",
@@ -28,6 +28,7 @@ __all__ = [
     "replacing_folder",
     "sync",
     "take_lock",
+    "target_fault",
     "temporary_of",
     "write_atomically",
     "write_text_atomically",

@@ -10,7 +10,8 @@ from typing import Literal
 
 from taxotext.errors import TaxotextError
 
-Wanted = Literal["file", "folder"]
+Wanted = Literal["file", "folder", "folder for the model", "folder for the search", "folder for the experiment"]
+"""What is to be written; ``file`` or a folder."""
 
 
 def check_target(path: Path, wanted: Wanted, error: type[TaxotextError]) -> None:
@@ -20,7 +21,7 @@ def check_target(path: Path, wanted: Wanted, error: type[TaxotextError]) -> None
 
     Args:
         path: of the target.
-        wanted: what is to be written there.
+        wanted: what is to be written there, as the message names it.
         error: what to raise.
 
     Raises:
@@ -28,7 +29,7 @@ def check_target(path: Path, wanted: Wanted, error: type[TaxotextError]) -> None
             link to one, a link that leads back to itself, no possible name, or lies below something that is not a
             folder.
     """
-    fault = _fault_of(path, wanted)
+    fault = target_fault(path, wanted)
     if fault is not None:
         raise error(f"{path}: {fault}.")
 
@@ -73,7 +74,8 @@ def check_replaceable(path: Path) -> None:
         raise OSError(errno.EEXIST, "it is a device, pipe or socket, which is never replaced", str(path))
 
 
-def _fault_of(path: Path, wanted: Wanted) -> str | None:
+def target_fault(path: Path, wanted: Wanted) -> str | None:
+    """What :func:`check_target` has against a target and what to do, without its name; None where it passes."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -86,11 +88,11 @@ def _fault_of(path: Path, wanted: Wanted) -> str | None:
     if stat.S_ISDIR(mode):
         return "is a folder; name a file in it" if wanted == "file" else None
     if stat.S_ISREG(mode):
-        return "is a file; name a folder" if wanted == "folder" else None
+        return None if wanted == "file" else f"is a file; name a {wanted}"
     return f"is a device, pipe or socket, which is never replaced; name a {wanted}"
 
 
 def _fault_above(path: Path, wanted: Wanted) -> str | None:
     """What is wrong with the folders that a target lies in; those that are missing may be made."""
     above = next(folder for folder in Path(os.path.realpath(path)).parents if os.path.lexists(folder))
-    return None if above.is_dir() else f"cannot be written: {above} is not a folder; name another {wanted}"
+    return None if above.is_dir() else f"cannot be written (Not a directory: {above}); name another {wanted}"

@@ -60,7 +60,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     try:
         place = _place(folder)
         recover_folder(place)
-        check_target(Path(folder), "folder", ModelFolderError)
+        check_target(Path(folder), "folder for the model", ModelFolderError)
         if not place.is_dir() or not any(place.iterdir()):
             return
     except OSError as error:
