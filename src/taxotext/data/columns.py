@@ -30,6 +30,7 @@ class Columns:
             ``label_separator`` is None and the cells do not show another one.
         id: the field with the id of the document. With the default name it may be absent, and when another role
             takes the field of that name, documents have no id (:attr:`id_field`).
+        id_optional: the field ``id`` may be absent whatever its name is: it is that of an earlier file.
         weight: the field with the weight of the document in training (a finite number, 0 or more), if there
             is one.
         group: the field with the group of the document (its author, its source: documents of one group are
@@ -50,6 +51,7 @@ class Columns:
     weight: str | None = None
     group: str | None = None
     found_separator: str | None = None
+    id_optional: bool = False
 
     def __post_init__(self) -> None:
         """Accept one text field as a plain string, and refuse one field in two roles."""
@@ -66,9 +68,14 @@ class Columns:
 
     @property
     def id_field(self) -> str | None:
-        """``id``, or None where it stands at its default and another role has the field of that name."""
+        """``id``, or None where it may be absent and another role has the field of that name."""
         others = (*self.text, self.labels, self.weight, self.group)
-        return None if self.id == "id" and self.id in others else self.id
+        return None if self.id_may_be_absent and self.id in others else self.id
+
+    @property
+    def id_may_be_absent(self) -> bool:
+        """Whether documents may lack the field ``id``: it has the default name, or that of an earlier file."""
+        return self.id == "id" or self.id_optional
 
     def check_roles(self, *, labelled: bool) -> None:
         """Raise a ConfigError when one field has two roles; that of labels counts where they are read (``labelled``).

@@ -113,13 +113,23 @@ class RecordParser:
         labelled: whether the label field is read; if not, it is passed through like any other field.
         cells: for CSV, how to cut a label cell; ``None`` for JSON, where labels are lists.
         report: counts duplicate labels and empty label sets.
+        blank_texts: whether a text may be empty or null, so that every record has its place in what is predicted.
     """
 
-    def __init__(self, columns: Columns, labelled: bool, cells: LabelCells | None, report: ReadReport) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        labelled: bool,
+        cells: LabelCells | None,
+        report: ReadReport,
+        *,
+        blank_texts: bool = False,
+    ) -> None:
         self._columns = columns
         self._labelled = labelled
         self._cells = cells
         self._report = report
+        self._blank_texts = blank_texts
         named = [*columns.text, columns.id_field, columns.weight, columns.group, columns.labels if labelled else None]
         self._roles = frozenset(name for name in named if name is not None)
         self._text_fields = f" (field {' and '.join(map(repr, columns.text))})"
@@ -136,7 +146,7 @@ class RecordParser:
         document = Document(
             text=text,
             labels=labels,
-            id=None if id_field is None else self._name(record, id_field, optional=id_field == "id"),
+            id=None if id_field is None else self._name(record, id_field, optional=columns.id_may_be_absent),
             weight=1.0 if columns.weight is None else self._weight(_get(record, columns.weight)),
             group=None if group is None else str(group),
             metadata={name: value for name, value in record.items() if name not in self._roles},
@@ -151,14 +161,15 @@ class RecordParser:
         pieces = []
         for name in names:
             value = _get(record, name)
-            if value is None and len(names) > 1:
+            if value is None and (len(names) > 1 or self._blank_texts):
                 continue
             if not isinstance(value, str):
                 raise not_a_string(value, f"the field {name!r}")
             pieces.append(value)
         if len(names) > 1:
             pieces = [piece for piece in pieces if piece.strip()]
-        return check_text(self._columns.text_join.join(pieces), "the text", self._text_fields)
+        text = self._columns.text_join.join(pieces)
+        return "" if self._blank_texts and not text.strip() else check_text(text, "the text", self._text_fields)
 
     def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
         value = _get(record, self._columns.labels)

@@ -35,6 +35,7 @@ class Request:
     labelled: bool
     report: ReadReport
     taxonomy: Taxonomy | None = None
+    blank_texts: bool = False
 
     @property
     def name(self) -> str:
@@ -59,13 +60,13 @@ class Request:
 
     def parser(self, cells: LabelCells | None = None) -> RecordParser:
         """What makes documents of the records; ``cells`` where labels are cells rather than lists."""
-        return RecordParser(self.columns, self.labelled, cells, self.report)
+        return RecordParser(self.columns, self.labelled, cells, self.report, blank_texts=self.blank_texts)
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""
         columns = self.columns
         wanted = [*columns.text, columns.labels if self.labelled else None, columns.weight, columns.group]
-        wanted.append(columns.id if columns.id != "id" else None)
+        wanted.append(None if columns.id_may_be_absent else columns.id)
         there = set(present)
         return [missing_field(column, present) for column in wanted if column is not None and column not in there]
 
