@@ -33,7 +33,9 @@ written in three ways:
 | where | form |
 | --- | --- |
 | YAML file | nested: `training:` and below it `  epochs: 5` |
-| command line | `training.epochs=5`; the value is read as YAML, and is stronger than the file |
+| command line | `training.epochs=5`; stronger than the file. A value that is text is taken as it stands \
+(`data.label_separator=~`, `data.labels=1`), in quotes what is in them, and nothing (`data.validation=`) is \
+null; other values are read as YAML |
 | Python | `Classifier("bert", training={{"epochs": 5}})` or `Classifier("bert", training__epochs=5)` |
 
 Unknown keys and impossible values are errors; all of them are reported together, each with the nearest known key. The

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from command import Command, documents
 from taxotext import Classifier, TaxotextError
-from taxotext.api.runs import parse_run
+from taxotext.api.runs import keys_of_texts, parse_run
 from taxotext.errors import ConfigError
 from taxotext.settings import read_yaml, set_key
 
@@ -125,7 +125,6 @@ VALUES: dict[str, tuple[str, ...]] = {
     "decoding.level_thresholds=[.3, .3]": ("decoding.level_thresholds has 2 entries but the taxonomy has 1 level",),
     "decoding.consistency=both": ("decoding.consistency: 'both' is not known; choose from 'none', 'up' or 'down'",),
     "data.text=[]": ("data.text: ",),
-    "data.text=[3]": ("data.text.0: input should be a valid string (got 3)",),
     "data.text=[text, text]": ("data: columns: the field 'text' is named twice as text; name it once",),
     "data.labels=text": ("data: columns: the field 'text' is taken as text and as labels",),
     "data.weight=''": ("data: columns.weight is ''; give the name of a field",),
@@ -355,3 +354,68 @@ def test_marks_of_yaml_are_texts_on_the_command_line(text: str, value: object) -
     values: dict[str, object] = {}
     set_key(values, f"key={text}")
     assert values == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(
+            (text, text)
+            for text in ("~", "#", "1", "null", "Null", "yes", "no", "true", "on", "1e3", "0x1F", "007", "1_000")
+        ),
+        *(
+            (text, text)
+            for text in ("2024-01-02", "12:30", "1.0", ".inf", "a: b", "- a", "{a: 1}", "[a, b]", "%", "&x")
+        ),
+        *((text, text) for text in ("!tag", "*x", "|", ">", " ", " # ", "a #1", "'", '"', "=", "a=b", "\\t")),
+        ("'#'", "#"),
+        ('"\\t"', "\t"),
+        ("''", ""),
+        ("", None),
+    ],
+)
+def test_a_setting_that_is_text_takes_it_as_it_stands(text: str, value: str | None) -> None:
+    values: dict[str, Any] = {}
+    set_key(values, f"data.label_separator={text}", keys_of_texts(None))
+    assert values == {"data": {"label_separator": value}}
+    if value is not None:
+        assert parse_run(values, "here").data.label_separator == value
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("1", ("1",)),
+        ("null", ("null",)),
+        ("a: b", ("a: b",)),
+        ("[title, body]", ("title", "body")),
+        ("[1, null, yes, 2024-01-02]", ("1", "null", "yes", "2024-01-02")),
+        ("['a, b', c]", ("a, b", "c")),
+        ("[title", ("[title",)),
+    ],
+)
+def test_lists_of_texts_are_texts_whatever_yaml_sees_in_them(text: str, fields: tuple[str, ...]) -> None:
+    values: dict[str, Any] = {}
+    set_key(values, f"data.text={text}", keys_of_texts("linear"))
+    assert parse_run(values, "here").data.text == fields
+
+
+def test_settings_that_are_more_than_text_are_read_as_yaml() -> None:
+    values: dict[str, Any] = {}
+    for assignment in ("data.closure=null", "seed=3", "features.lowercase=false", "data.format=csv"):
+        set_key(values, assignment, keys_of_texts("linear"))
+    assert values == {"data": {"closure": None, "format": "csv"}, "seed": 3, "features": {"lowercase": False}}
+
+
+def test_the_keys_that_are_text_are_those_of_the_chosen_system() -> None:
+    assert "encoder.source" in keys_of_texts("bert")
+    assert "encoder.source" not in keys_of_texts("linear")
+    assert keys_of_texts("no such system") == keys_of_texts(None)
+
+
+def test_a_number_where_a_configuration_file_needs_text_is_to_be_put_in_quotes(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: {labels: 1, id: yes}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        parse_run(read_yaml(tmp_path / "c.yaml"), "c.yaml")
+    assert "data.labels: input should be a valid string (got 1); put it in quotes." in str(raised.value)
+    assert "data.id: input should be a valid string (got true); put it in quotes." in str(raised.value)

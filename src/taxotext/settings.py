@@ -6,9 +6,10 @@ import json
 import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
@@ -166,6 +167,8 @@ def _message(kind: type[BaseModel], values: Any, location: tuple[int | str, ...]
         return "must be a mapping of keys to values"
     if detail["type"] in {"tuple_type", "list_type"}:
         return "must be a list, [a, b]"
+    if detail["type"] in {"string_type", "path_type"} and isinstance(detail["input"], (bool, int, float)):
+        return f"input should be a valid string (got {_shown(detail['input'])}); put it in quotes."
     message = str(detail["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
@@ -192,11 +195,27 @@ def _hint(kind: type[BaseModel], values: Any, location: tuple[int | str, ...]) -
     return all_known
 
 
-def _key_paths(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _key_paths(kind: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    for path, _ in _annotated_paths(kind, ""):
+        yield path.rpartition(".")[2], path
+
+
+def _annotated_paths(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    """The key paths of a configuration with the types of their values; those of sections before the section."""
     for name, field in kind.model_fields.items():
         for inner in _models_in(field.annotation):
-            yield from _key_paths(inner, f"{prefix}{name}.")
-        yield name, prefix + name
+            yield from _annotated_paths(inner, f"{prefix}{name}.")
+        yield prefix + name, field.annotation
+
+
+def _text_key(annotation: Any) -> TextKey | None:
+    """What a setting of this type is as a text; None where it may be something else."""
+    members = list(_members(annotation))
+    given = [member for member in members if member is not type(None)]
+    many = [member for member in given if get_origin(member) in {tuple, list} and set(get_args(member)) <= {str, ...}]
+    if not given or not all(member in (str, Path) or member in many for member in given):
+        return None
+    return TextKey(len(given) < len(members), bool(many))
 
 
 def _shown(value: Any) -> str:
@@ -296,11 +315,13 @@ def _yaml_loader(place: str) -> Any:
     return Loader
 
 
-def _load_yaml(text: str, place: str) -> Any:
+def _load_yaml(text: str, place: str, *, plain: bool = False) -> Any:
+    """Parse YAML; ``plain``: into texts and lists of them, so that 1 and null are texts, too."""
     import yaml
 
     try:
-        return yaml.load(text, Loader=_yaml_loader(place))  # a subclass of SafeLoader: builds plain values only
+        # BaseLoader and subclasses of SafeLoader build plain values only.
+        return yaml.load(text, Loader=yaml.BaseLoader if plain else _yaml_loader(place))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -343,8 +364,36 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def set_key(values: dict[str, Any], assignment: str) -> None:
-    """Apply one ``key.path=value`` of the command line; the value is read as YAML.
+class TextKey(NamedTuple):
+    """A setting that is text: whether it may be null, and whether it is a list of texts."""
+
+    optional: bool
+    many: bool
+
+
+def text_keys(kind: type[Settings], prefix: str = "") -> dict[str, TextKey]:
+    """Key paths of the settings that are text, whatever parts are chosen.
+
+    >>> class Example(Settings):
+    ...     name: str | None = None
+    ...     size: int = 1
+    >>> text_keys(Example, "data.")
+    {'data.name': TextKey(optional=True, many=False)}
+    """
+    found: dict[str, list[TextKey | None]] = {}
+    for path, annotation in _annotated_paths(kind, prefix):
+        found.setdefault(path, []).append(_text_key(annotation))
+    return {path: keys[0] for path, keys in found.items() if keys[0] is not None and None not in keys}
+
+
+def set_key(values: dict[str, Any], assignment: str, texts: Mapping[str, TextKey] | None = None) -> None:
+    """Apply one ``key.path=value`` of the command line.
+
+    Args:
+        values: changed.
+        assignment: the value of a setting that is text is taken as it stands, or without the quotes around it; other
+            values are read as YAML.
+        texts: the settings that are text (:func:`text_keys`).
 
     >>> values = {"training": {"epochs": 3}}
     >>> set_key(values, "training.epochs=5")
@@ -358,7 +407,12 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
     steps = key.split(".")
     if not equals or not all(steps):
         raise ConfigError(f"{assignment!r} is not of the form key.path=value, such as training.epochs=5.")
-    value = _assigned(text, repr(assignment)) if text else None
+    key_of_text = (texts or {}).get(key)
+    value: Any
+    if key_of_text is not None:
+        value = _assigned_text(text, key_of_text)
+    else:
+        value = assigned(text, repr(assignment)) if text else None
     here = values
     for step in steps[:-1]:
         if here.get(step) is None:  # absent, or the null of a configuration
@@ -369,7 +423,20 @@ def set_key(values: dict[str, Any], assignment: str) -> None:
     here[steps[-1]] = value
 
 
-def _assigned(text: str, where: str) -> Any:
+def _assigned_text(text: str, key: TextKey) -> Any:
+    """A text as it stands; in quotes what is in them; ``[a, b]`` is a list of texts where there may be one."""
+    bare = text.strip()
+    if not text:
+        return None if key.optional else text
+    if bare.startswith(("'", '"')) or (key.many and bare.startswith("[")):
+        with suppress(ConfigError):
+            value = _load_yaml(text, "", plain=True)
+            if isinstance(value, str) or (key.many and isinstance(value, list)):
+                return value
+    return text
+
+
+def assigned(text: str, where: str) -> Any:
     """The value on the right of ``=``: YAML, but for texts in which YAML would see its own marks and lose them.
 
     A separator such as ``|`` or ``#`` is meant as it stands, and so is ``files/a #1.csv``.

@@ -124,6 +124,41 @@ def test_one_text_instead_of_a_list_and_other_things_are_refused(fitted: Classif
             act(broken)
 
 
+def test_empty_texts_have_their_place_in_every_output(
+    fitted: Classifier, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["", "cat", " \n", "", "dog", "cat dog", "\u3000", "\t", ""]
+    expected = [[], ["c"], [], [], ["d"], ["c", "d"], [], [], []]
+    readable = [i for i, text in enumerate(texts) if text.strip()]
+    for size in (1, 2, 3, 2048):
+        monkeypatch.setattr(module, "PREDICTED_TOGETHER", size)
+        caplog.clear()
+        assert fitted.predict(texts) == expected
+        assert [record.getMessage() for record in caplog.records] == [
+            "6 of 9 documents have no text, the first is number 1; they get no labels."
+        ]
+        scores = fitted.predict_proba(texts)
+        np.testing.assert_array_equal(scores[readable], fitted.predict_proba([texts[i] for i in readable]))
+        assert not np.delete(scores, readable, axis=0).any()
+        suggested = fitted.suggest(texts, 2)
+        assert [len(pairs) for pairs in suggested] == [2 if i in readable else 0 for i in range(len(texts))]
+        assert suggested[1] == fitted.suggest(["cat"], 2)[0]
+    assert fitted.predict(["", " "]) == [[], []]
+
+
+def test_no_rule_gives_labels_to_an_empty_text(fitted: Classifier) -> None:
+    for rules in ({"never_empty": True}, {"threshold": None, "top_k": 2}, {"threshold": 1e-6}):
+        decoding = Decoding(**{"threshold": 0.5, **rules})
+        (sets, _), *_ = fitted.decode_stream(["", "cat"], decoding=decoding)
+        assert np.diff(sets.indptr)[0] == 0 < np.diff(sets.indptr)[1]
+
+
+def test_an_indicator_matrix_has_a_row_of_zeros_for_an_empty_text() -> None:
+    matrix = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 3)
+    classifier = Classifier("linear", **SETTINGS).fit(TEXTS, matrix)
+    assert classifier.predict(["cat", "", "dog"]).tolist() == [[1, 0], [0, 0], [0, 1]]
+
+
 def test_other_rules_can_be_assigned_and_are_checked(fitted: Classifier) -> None:
     before = fitted.decoding
     try:

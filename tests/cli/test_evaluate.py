@@ -193,3 +193,19 @@ def test_tuning_removes_figures_of_old_thresholds(command: Command, small: Path)
     command("evaluate", small, "test.jsonl", "--record").ok()
     assert "recorded with the old thresholds are removed" in command("tune", small).ok().err
     assert "evaluations" not in json.loads((small / "metrics.json").read_text())
+
+
+def test_the_fields_of_a_file_may_have_other_names_than_in_training(command: Command) -> None:
+    rows = [json.loads(line) for line in documents().splitlines()]
+    train = [{"body": row["text"], "topics": row["labels"], "ticket": number} for number, row in enumerate(rows)]
+    Path("other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
+    fields = ["data.text=body", "data.labels=topics", "data.id=ticket"]
+    command("train", "--model=linear", "--train=other.jsonl", "--output=m", *fields).ok()
+    Path("new.csv").write_text("title,t,l,n\nripe,plum,fruit#cars,1\nred,car,cars,2\n", encoding="utf-8")
+    given = ["--text=title", "--text=t", "--labels=l", "--label-separator=#"]
+    found = command("evaluate", "m", "new.csv", "--json", *given).ok()
+    assert json.loads(found.out)["documents"] == 2
+    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=n"]
+    assert command("evaluate", "m", "new.csv", "--json", *given).ok().code == 0
+    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=missing"]
+    command("evaluate", "m", "new.csv", "--json", *given).refused("missing")

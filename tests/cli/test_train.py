@@ -269,3 +269,16 @@ def test_a_configuration_file_may_have_an_equals_sign_in_its_path(command: Comma
     Path("seed=3").mkdir()
     Path("seed=3/c.yaml").write_text("model: linear\nsed: 4\n", encoding="utf-8")
     command("train", "seed=3/c.yaml", "--output=model").refused("seed=3/c.yaml: ", "sed: unknown key")
+
+
+@pytest.mark.parametrize("separator", ["~", "#", "1", "null", "yes"])
+def test_a_separator_is_taken_as_it_stands(command: Command, separator: str) -> None:
+    rows = [
+        f"{text},{topic}{separator}z\n"
+        for topic, texts in (("a", ["apple", "pear"]), ("b", ["car", "wheel"]))
+        for text in texts
+    ]
+    Path("train.csv").write_text("text,labels\n" + "".join(rows * 3), encoding="utf-8")
+    arguments = ["--model=linear", "--train=train.csv", f"data.label_separator={separator}", "--output=model"]
+    command("train", *arguments).ok()
+    assert [label["id"] for label in json.loads(Path("model/taxonomy.json").read_text())["labels"]] == ["a", "b", "z"]

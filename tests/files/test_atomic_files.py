@@ -140,12 +140,27 @@ def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
     assert path.read_text() == "whole"
 
 
-def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+def test_a_link_is_replaced_unless_it_is_to_be_followed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there/file")
-    write_text_atomically(tmp_path / "link", "whole")
+    with replacing(tmp_path / "link", follow_link=True) as temporary:
+        temporary.write_text("whole", encoding="utf-8")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "there/file").read_text() == "whole"
+    write_text_atomically(tmp_path / "link", "own")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there/file").read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_a_pipe_is_neither_replaced_nor_written_to(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(OSError, match="it is a device, pipe or socket, which is never replaced") as raised:
+        write_text_atomically(tmp_path / name, "whole")
+    assert raised.value.filename == str(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_folder_that_is_missing_is_reported_with_the_name_that_was_asked_for(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_what_is_no_model_is_never_replaced(first: Classifier, tmp_path: Path) -
     with pytest.raises(ModelFolderError, match="thesis: is not a model of Taxotext and is not replaced"):
         first.save(tmp_path / "thesis", overwrite=True)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(ModelFolderError, match="file: is a file; name a folder for the model"):
+    with pytest.raises(ModelFolderError, match="file: is a file; name a folder"):
         first.save(tmp_path / "file", overwrite=True)
     assert (tmp_path / "thesis/chapter").read_text() == "years of work"
 

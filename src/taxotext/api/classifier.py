@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,9 +17,12 @@ from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nes
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
+from taxotext.data.frames import as_indicator
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
+from taxotext.decoding.blocks import spread_rows
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
 from taxotext.settings import parse_settings
@@ -26,6 +30,8 @@ from taxotext.store import Manifest, read_folder, save_folder, update_folder
 
 if TYPE_CHECKING:
     from taxotext.training import RunFolder
+
+logger = logging.getLogger("taxotext")
 
 PREDICTED_TOGETHER = 2048
 """Documents that streaming prediction holds at a time."""
@@ -123,8 +129,9 @@ class Classifier:
         """Fit the system.
 
         Args:
-            X: D texts, or a corpus.
-            y: a list of label ids for each text, or an indicator matrix (D, N), dense or sparse.
+            X: D texts (a list, a Series, a data frame of one column), or a corpus.
+            y: a list of label ids for each text, or an indicator matrix (D, N), dense, sparse, or a data frame whose
+                columns are named by the label ids.
             taxonomy: the labels and their structure; None: the labels of ``y``, flat.
             label_ids: names of the columns of an indicator matrix; None: the ids of ``taxonomy``, else numbers.
             validation: documents that select epochs and thresholds; None: a stratified part of ``X``
@@ -141,10 +148,11 @@ class Classifier:
             nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
             train = X
         else:
+            y, label_ids = as_indicator(y, label_ids)
             if is_matrix(y) and label_ids is None and taxonomy is not None:
                 label_ids = taxonomy.ids
             train = Corpus.from_lists(
-                list(X),
+                X,
                 y,
                 taxonomy=taxonomy,
                 label_ids=label_ids,
@@ -152,7 +160,7 @@ class Classifier:
                 source="training texts",
             )
             if is_matrix(y):
-                columns = train.taxonomy.ids if label_ids is None else tuple(label_ids)
+                columns = train.taxonomy.ids if label_ids is None else tuple(map(str, label_ids))
         if validation is not None:
             X_validation, y_validation = validation if isinstance(validation, tuple) else (validation, None)
             validation = corpus_of(
@@ -197,14 +205,20 @@ class Classifier:
         The scores, after the consistency rule, are a :class:`~taxotext.decoding.ScoreBlock`: ``scores.dense`` is the
         array (b, N); systems that score only some candidates have ``scores.candidates``, CSR.
 
+        A text that is empty, or white space only, has no label and score 0 (no candidate); a warning counts such texts.
+
         Args:
             texts: drawn as they are needed.
             decoding: other rules than the model's own.
             reporter: where progress goes.
         """
         decoder = self._decoder() if decoding is None else Decoder(decoding, self.taxonomy)
-        for block in self._scored(texts, reporter or Silent()):
-            yield decoder.decode(block)
+        for block, rows, size in self._scored(texts, reporter or Silent()):
+            sets, scores = decoder.decode(block)
+            if len(block) == size:
+                yield sets, scores
+            else:
+                yield spread_rows(sets, rows, size), scores.spread(rows, size)
 
     def _decoder(self) -> Decoder:
         """The decoder of the model's own rules, made once: with very many labels that takes longer than a text."""
@@ -214,12 +228,42 @@ class Classifier:
             self._kept = kept = Decoder(manifest.decoding, system.taxonomy)
         return kept
 
-    def _scored(self, texts: Iterable[str], reporter: Reporter) -> Iterator[ScoreBlock]:
-        """What the system itself says, before decoding."""
+    def _scored(self, texts: Iterable[str], reporter: Reporter) -> Iterator[tuple[ScoreBlock, NDArray[np.int64], int]]:
+        """What the system itself says, before decoding: the scores of some of the next texts, which, and of how many.
+
+        The others are empty. No system scores them: what it would say does not come from the document.
+        """
         system, _ = self._fitted()
+        seen, blank, first = 0, 0, 0
         with reporter.task("Predicting", length(texts)) as task:
             for part in parts(texts, PREDICTED_TOGETHER):
-                yield from system.scores(part, progress=task.advance)
+                rows = np.flatnonzero([bool(text.strip()) for text in part])
+                if len(rows) < len(part):
+                    first = first or seen + 1 + int(np.setdiff1d(np.arange(len(part)), rows)[0])
+                    blank += len(part) - len(rows)
+                    task.advance(len(part) - len(rows))
+                start = done = 0  # texts of the part, and readable ones among them, that are behind us
+                for scored in system.scores([part[row] for row in rows], progress=task.advance) if len(rows) else ():
+                    block = ScoreBlock.of(scored)
+                    here = rows[done : done + len(block)]
+                    done += len(block)
+                    end = len(part) if done == len(rows) else int(here[-1]) + 1
+                    yield block, here - start, end - start
+                    start = end
+                if not len(rows):
+                    any_text = "1:1" if system.reads_vectors() else "."
+                    form = ScoreBlock.of(next(iter(system.scores([any_text]))))  # dense or sparse
+                    yield form.rows(slice(0, 0)), rows, len(part)
+                seen += len(part)
+        if blank:
+            logger.warning(
+                "%s of %s %s no text, the first is number %s; %s no labels.",
+                f"{blank:,}",
+                counted(seen, "document"),
+                "has" if blank == 1 else "have",
+                f"{first:,}",
+                "it gets" if blank == 1 else "they get",
+            )
 
     def predict(self, X: Sequence[str]) -> Any:
         """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one.
@@ -280,9 +324,12 @@ class Classifier:
             raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
         decoder, taxonomy = self._decoder(), self.taxonomy
         found: list[list[tuple[str, float]]] = []
-        for block in self._scored(checked_texts(X), Silent()):
+        for block, rows, size in self._scored(checked_texts(X), Silent()):
             ranked = decoder.rank(decoder.scores(block), k)
-            found += Predictions.from_ranked(*ranked).pairs(taxonomy)
+            piece: list[list[tuple[str, float]]] = [[] for _ in range(size)]
+            for row, pairs in zip(rows.tolist(), Predictions.from_ranked(*ranked).pairs(taxonomy), strict=True):
+                piece[row] = pairs
+            found += piece
         return found
 
     def _check_cells(self, method: str, texts: int, instead: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from taxotext.data import Corpus
+from taxotext.data.frames import as_indicator, is_missing, one_column
 from taxotext.data.records import HALF_CHARACTER, kind, short
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
@@ -55,13 +56,14 @@ def corpus_of(
     if isinstance(X, Corpus):
         nothing_beside(X, y=y)
         return X.aligned(taxonomy, closure=closure, unknown=unknown)
+    y, own = as_indicator(y, None)
     if y is None:
         raise DataError(f"The gold labels of the {source} are missing; give a list of label ids for each text.")
     return Corpus.from_lists(
         checked_texts(X),
         y,
         taxonomy=taxonomy,
-        label_ids=(columns or taxonomy.ids) if is_matrix(y) else None,
+        label_ids=(own or columns or taxonomy.ids) if is_matrix(y) else None,
         closure=closure,
         unknown=unknown,
         source=source,
@@ -77,10 +79,15 @@ def checked_texts(X: Any) -> list[str]:
     """A list of strings of whole characters; raises DataError naming the first that is none."""
     if isinstance(X, str):
         raise DataError("One text was given where a list of texts is needed; write [text].")
-    return [_checked(text, position) for position, text in enumerate(X)]
+    return [_checked(text, position) for position, text in enumerate(one_column(X, "X"))]
 
 
 def _checked(text: Any, position: int) -> str:
+    if is_missing(text):
+        raise DataError(
+            f"Text {position} is missing ({text!r}); put an empty text in its place, as with fillna(''): it gets no "
+            "labels."
+        )
     if not isinstance(text, str):
         raise DataError(f"Text {position} is {kind(text)}, not a string: {short(text)}.")
     if not text.isascii() and HALF_CHARACTER.search(text):
@@ -96,7 +103,7 @@ def length(texts: Iterable[str]) -> int | None:
 def parts(texts: Iterable[str], size: int) -> Iterator[list[str]]:
     """Cut a stream into lists of at most ``size``; raises DataError as :func:`checked_texts` does."""
     part: list[str] = []
-    for position, text in enumerate(texts):
+    for position, text in enumerate(one_column(texts, "texts")):
         part.append(_checked(text, position))
         if len(part) == size:
             yield part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +29,10 @@ from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxono
 from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
-from taxotext.settings import Settings, commented_yaml, parse_settings
+from taxotext.settings import Settings, TextKey, commented_yaml, parse_settings, text_keys
 from taxotext.store import check_free, save_folder
 from taxotext.training import RunFolder, recipe_of
-from taxotext.training.run import clean_run, differences, run_folder_of, take_run, was_replacing
+from taxotext.training.run import check_run_place, clean_run, differences, run_folder_of, take_run, was_replacing
 
 
 class DataSettings(Settings):
@@ -153,6 +154,20 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     return RunConfig(data, chosen, given)
 
 
+def keys_of_texts(model: Any) -> dict[str, TextKey]:
+    """The settings of a training that are text.
+
+    Args:
+        model: name of the system; None: what all systems have. A name that is not known is reported when the
+            configuration is parsed.
+    """
+    kind: type[SystemSettings] = SystemSettings
+    if model is not None:
+        with suppress(ConfigError):
+            kind = find(str(model)).Settings
+    return {"model": TextKey(optional=True, many=False), **text_keys(DataSettings, "data."), **text_keys(kind)}
+
+
 def default_config(name: str, values: Mapping[str, Any] | None = None) -> str:
     """Return the whole configuration of a system as YAML with comments: its defaults, and ``values`` over them.
 
@@ -192,6 +207,9 @@ def train_run(
         remove_leftovers(output)
         return finished
     check_free(output, overwrite=replaces)
+    if overwrite and run_folder.exists():
+        _check_removable(run_folder)
+    check_run_place(run_folder)
     _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
@@ -412,10 +430,14 @@ def hash_taxonomy(taxonomy: Taxonomy) -> int:
     return int(hashlib.sha256(json.dumps(taxonomy.to_dict()).encode()).hexdigest()[:16], 16)
 
 
-def _remove_run(folder: Path) -> None:
-    """Delete a run folder; one that holds other things is left alone."""
+def _check_removable(folder: Path) -> None:
+    """Refuse to delete a run folder that holds other things."""
     if not any((folder / name).exists() for name in ("run.json", "logs", "checkpoints")):
         raise ConfigError(f"{folder}: is not a run folder of a training and is not removed; move it away.")
+
+
+def _remove_run(folder: Path) -> None:
+    """Delete a run folder."""
     take_run(folder)
     shutil.rmtree(folder / "logs", ignore_errors=True)
     clean_run(folder)

@@ -12,7 +12,7 @@ from taxotext.api.fitting import fit_system
 from taxotext.api.objective import METRICS, held_out_score
 from taxotext.api.proposals import check_installed, propose
 from taxotext.api.runs import Chosen, RunConfig, _choose, _note_oddities, identity, parse_run, read_data
-from taxotext.api.search_folder import BEST, MODEL, SearchFolder, Trial
+from taxotext.api.search_folder import BEST, MODEL, SearchFolder, Trial, check_place
 from taxotext.composition.base import System
 from taxotext.composition.space import Dimension, build_space, same, start, with_values
 from taxotext.data import Corpus
@@ -116,6 +116,7 @@ def search(
     chosen = config.chosen
     # Without data, so that mistakes in the space are found before hours of reading.
     dimensions = {} if chosen is None else _space(config, chosen, metric, space or {}, only, where)
+    check_place(output, resume=resume, overwrite=overwrite)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
     if chosen is None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import remove_stale, write_text_atomically
+from taxotext.files import check_contents, check_target, remove_stale, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
 from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
@@ -72,7 +72,8 @@ class SearchFolder:
         self.folder = folder
         record = folder / RECORD
         try:
-            self._check_place(record, resume=resume, overwrite=overwrite)
+            check_place(folder, resume=resume, overwrite=overwrite)
+            folder.mkdir(parents=True, exist_ok=True)
             take_run(folder)
             try:
                 self._enter(record, json.loads(json.dumps(identity)), overwrite)
@@ -84,21 +85,6 @@ class SearchFolder:
             raise ModelFolderError(
                 f"{folder}: cannot be written ({error.strerror or error}); choose another output folder."
             ) from error
-
-    def _check_place(self, record: Path, *, resume: bool, overwrite: bool) -> None:
-        folder = self.folder
-        check_outside_models(folder)
-        if folder.is_file():
-            raise ModelFolderError(f"{folder}: is a file; name a folder for the search.")
-        if folder.is_dir() and not record.is_file():
-            others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(".tmp")]
-            if others:
-                raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
-        if record.is_file() and not (resume or overwrite):
-            raise ModelFolderError(
-                f"{folder}: holds a search already. Continue with --resume, or start over with --overwrite."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
 
     def _enter(self, record: Path, identity: dict[str, Any], overwrite: bool) -> None:
         folder = self.folder
@@ -162,3 +148,23 @@ class SearchFolder:
             return int((read_json_or_none(self.folder / MODEL / "metrics.json") or {})["search"]["trial"])
         except (ValueError, TypeError, KeyError):
             return None
+
+
+def check_place(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that no search can be kept in; a look at it, before anything is read.
+
+    Raises:
+        ModelFolderError: see :class:`SearchFolder`.
+    """
+    record = folder / RECORD
+    check_outside_models(folder)
+    check_target(folder, "folder for the search", ModelFolderError)
+    check_contents(folder, ModelFolderError)
+    if folder.is_dir() and not record.is_file():
+        others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(".tmp")]
+        if others:
+            raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
+    if record.is_file() and not (resume or overwrite):
+        raise ModelFolderError(
+            f"{folder}: holds a search already. Continue with --resume, or start over with --overwrite."
+        )

@@ -21,10 +21,10 @@ def config(
       taxotext config bert > bert.yaml
       taxotext config textcnn preset=paper > textcnn.yaml
     """
-    from taxotext.api.runs import default_config
+    from taxotext.api.runs import default_config, keys_of_texts
     from taxotext.settings import set_key
 
     values: dict[str, object] = {}
     for assignment in assignments or []:
-        set_key(values, assignment)
+        set_key(values, assignment, keys_of_texts(name))
     typer.echo(default_config(name, values), nl=False)

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.cli.options import (
+    AsJson,
+    Device,
+    IdField,
+    InputFormat,
+    LabelFields,
+    LabelSeparator,
+    OnBadLine,
+    TextFields,
+    Threads,
+    columns,
+    runtime,
+)
 
 SHOWN = (
     "micro_f1",
@@ -60,6 +72,10 @@ def evaluate(
     propensity: Annotated[
         str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
     ] = "default",
+    text: TextFields = None,
+    labels: LabelFields = None,
+    label_separator: LabelSeparator = None,
+    id: IdField = None,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
@@ -81,7 +97,14 @@ def evaluate(
 
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
-    corpus = read_for_model(classifier, data, on_bad_line=on_bad_line, unknown=unknown_labels, format=input_format)
+    corpus = read_for_model(
+        classifier,
+        data,
+        on_bad_line=on_bad_line,
+        unknown=unknown_labels,
+        format=input_format,
+        columns=columns(text, labels, label_separator, id),
+    )
     result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:
         figures = {key: value for key, value in result.items() if key != "per_label"}

@@ -23,6 +23,37 @@ TextFields = Annotated[
     list[str] | None, typer.Option("--text", help="Text field; several times to join fields in this order.")
 ]
 
+LabelFields = Annotated[
+    list[str] | None,
+    typer.Option("--labels", help="Label field; several times for several; else those of the training."),
+]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        help="Between the labels of a CSV cell; '' when each cell is one label. Left out: as in the training.",
+        show_default=False,
+    ),
+]
+IdField = Annotated[
+    str | None, typer.Option("--id", help="Field with the id of a document; else that of the training, if it is there.")
+]
+
+
+def columns(
+    text: list[str] | None = None,
+    labels: list[str] | None = None,
+    label_separator: str | None = None,
+    id: str | None = None,
+) -> dict[str, Any]:
+    """The fields that were named, for a model that knows those of its training."""
+    values = {
+        "text": tuple(text) if text else None,
+        "labels": tuple(labels) if labels else None,
+        "label_separator": label_separator,
+        "id": id,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
 
 def runtime(**values: Any) -> dict[str, Any]:
     """The runtime settings that were given."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from taxotext.files import real, replacing
+from taxotext.files import check_target, real, replacing
 
 
 def write_json(value: Any) -> None:
@@ -41,19 +41,29 @@ def lines_to(path: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
+    check_output(path, overwrite=overwrite)
     try:
-        if path.is_dir():
-            raise DataError(f"{path}: is a folder; name a file in it.")
-        if path.is_file() and not overwrite:  # a device or a named pipe is written to, never replaced
-            raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
-        if not real(path).parent.is_dir():
-            raise DataError(f"{path}: the folder {path.parent} does not exist; make it first.")
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        with replacing(path, follow_link=True) as temporary, temporary.open("wb") as file:
             yield file
     except BrokenPipeError:
         raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output file that could not be written in the end.
+
+    Raises:
+        DataError: see :func:`lines_to`.
+    """
+    from taxotext.errors import DataError
+
+    check_target(path, "file", DataError)
+    if path.is_file() and not overwrite:
+        raise DataError(f"{path}: already exists. Choose another file, or replace it with --overwrite.")
+    if not real(path).parent.is_dir():
+        raise DataError(f"{path}: the folder {path.parent} does not exist; make it first.")
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

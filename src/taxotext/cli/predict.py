@@ -6,16 +6,19 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from taxotext.cli.options import Device, InputFormat, OnBadLine, TextFields, Threads, runtime
+from taxotext.cli.options import Device, IdField, InputFormat, OnBadLine, TextFields, Threads, columns, runtime
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
     from taxotext.decoding import Decoding
     from taxotext.labels import Taxonomy
+
+NO_TEXT = "the text is empty"
 
 
 def predict(
@@ -34,6 +37,7 @@ def predict(
     exclude: Annotated[list[str] | None, typer.Option(help="Never answer these labels; several times.")] = None,
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
     text: TextFields = None,
+    id: IdField = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
@@ -43,6 +47,9 @@ def predict(
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
+    A document whose text is empty gets no labels. With --on-bad-line skip every line has the number of its record in
+    the input, "row", from 1.
+
     Examples:
 
     \b
@@ -51,10 +58,14 @@ def predict(
       echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
     """
     from taxotext.api import load
-    from taxotext.cli.output import lines_to
+    from taxotext.cli.output import check_output, lines_to
     from taxotext.cli.reporter import make_reporter
     from taxotext.decoding import Predictions
 
+    output = None if output == Path("-") else output
+    if output is not None:
+        check_output(output, overwrite=overwrite)
+        _check_kept(output, model, input)
     classifier = load(model, **runtime(device=device, predict_precision=precision, threads=threads))
     decoding = _decoding(
         classifier.decoding,
@@ -64,28 +75,37 @@ def predict(
         exclude=exclude,
         consistency=consistency,
     )
-    stream = _Stream(classifier, input, text, on_bad_line, input_format)
+    stream = _Stream(classifier, input, columns(text, id=id), on_bad_line, input_format)
     reporter = make_reporter()
-    output = None if output == Path("-") else output
-    _check_output(output, model, input)
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
             answered = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
             for row, (labels, own) in enumerate(answered):
-                shown, document_id = stream.waiting.popleft()
+                document = stream.waiting.popleft()
                 if tree:
-                    file.write(_tree(classifier.taxonomy, shown, labels, scores.row(row)).encode())
+                    file.write(_tree(classifier.taxonomy, document, labels, scores.row(row)).encode())
                 else:
-                    scored = _best_first(classifier.taxonomy, *scores.row(row)) if all_scores else (labels, own)
-                    file.write(_line(classifier.taxonomy, document_id, labels, *scored))
+                    every = all_scores and document.text
+                    scored = _best_first(classifier.taxonomy, *scores.row(row)) if every else (labels, own)
+                    file.write(_line(classifier.taxonomy, document, labels, *scored))
             file.flush()
+    for sentence in stream.notes():
+        reporter.note(sentence)
+
+
+class _Waiting(NamedTuple):
+    """What identifies a document until its labels are there; its text; its number where lines may be left out."""
+
+    text: str
+    id: str | int | None
+    row: int | None
 
 
 class _Stream:
     """Texts as they are needed; what identifies them waits until their labels are there."""
 
     def __init__(
-        self, classifier: Classifier, name: str, text: list[str] | None, on_bad_line: str, input_format: str | None
+        self, classifier: Classifier, name: str, fields: dict[str, Any], on_bad_line: str, input_format: str | None
     ) -> None:
         from taxotext.api.reading import columns_of
         from taxotext.data import read_documents
@@ -93,32 +113,47 @@ class _Stream:
 
         self.report = ReadReport()
         self._system, self._name = classifier.system, name
-        self.waiting: deque[tuple[str, str | int | None]] = deque()
-        columns = columns_of(classifier, text=tuple(text) if text else None)
+        self.waiting: deque[_Waiting] = deque()
+        self._columns = columns_of(classifier, **fields)
+        self._numbered, self._with_id = on_bad_line == "skip", False
         source: Any = sys.stdin.buffer if name == "-" else Path(name)
         self._documents = read_documents(
             source,
-            columns,
+            self._columns,
             format=input_format or ("jsonl" if name == "-" else None),
             on_bad_line=on_bad_line,
             labelled=False,
             report=self.report,
+            blank_texts=True,
         )
 
     def texts(self) -> Iterator[str]:
         for document in self._documents:
             self._system.check_source(self.report.feature_vectors, self._name)
-            self.waiting.append((document.text, document.id))
+            row = self.report.documents + self.report.skipped_count if self._numbered else None
+            self._with_id = self._with_id or document.id is not None
+            self.waiting.append(_Waiting(document.text, document.id, row))
             yield document.text
 
+    def notes(self) -> list[str]:
+        """What to know about the input, at its end."""
+        notes = []
+        if self.report.blank_lines:
+            lines = counted(self.report.blank_lines, "blank line is no document", "blank lines are no documents")
+            notes.append(f"{self._name}: {lines} and left out.")
+        if self._columns.id_optional and self._columns.id != "id" and not self._with_id and self.report.documents:
+            notes.append(
+                f"{self._name}: has no field {self._columns.id!r}, which is the id in the training file; "
+                "the lines have no id."
+            )
+        return notes
 
-def _check_output(output: Path | None, model: Path, name: str) -> None:
+
+def _check_kept(output: Path, model: Path, name: str) -> None:
     """Raise DataError where --overwrite would destroy what is read: the texts or the model."""
     from taxotext.errors import DataError
     from taxotext.files import real
 
-    if output is None:
-        return
     if name != "-" and real(output) == real(Path(name)):
         raise DataError(f"{output}: is the input itself; name another file with --output.")
     if real(output).is_relative_to(real(model)):
@@ -146,19 +181,23 @@ def _best_first(taxonomy: Taxonomy, labels: Any, scores: Any) -> tuple[Any, Any]
     return labels[order], scores[order]
 
 
-def _line(taxonomy: Taxonomy, document_id: str | int | None, labels: Any, scored: Any, scores: Any) -> bytes:
+def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scores: Any) -> bytes:
     import orjson
 
     ids = taxonomy.ids
-    line: dict[str, Any] = {} if document_id is None else {"id": document_id}
+    line: dict[str, Any] = {} if document.row is None else {"row": document.row}
+    if document.id is not None:
+        line["id"] = document.id
     line["labels"] = [ids[label] for label in labels]
     line["scores"] = {ids[label]: round(score, 6) for label, score in zip(scored, scores.tolist(), strict=True)}
     if taxonomy.has_names:
         line["names"] = [taxonomy.name(label) for label in labels]
+    if not document.text:
+        line["note"] = NO_TEXT
     return orjson.dumps(line) + b"\n"
 
 
-def _tree(taxonomy: Taxonomy, text: str, labels: Any, scored: tuple[Any, Any]) -> str:
+def _tree(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: tuple[Any, Any]) -> str:
     from taxotext.labels import tree_lines
 
     chosen = {int(label) for label in labels}
@@ -170,6 +209,7 @@ def _tree(taxonomy: Taxonomy, text: str, labels: Any, scored: tuple[Any, Any]) -
         return f"{score:.2f}" if label in chosen else f"({score:.2f})"
 
     lines = list(tree_lines(taxonomy, annotate, only=chosen)) if chosen else ["(no label)"]
-    short = " ".join(text.split())
-    short = short if len(short) <= 100 else short[:97] + "..."
-    return "\n".join([f"“{short}”", *(f"  {line}" for line in lines), ""]) + "\n"
+    short = " ".join(document.text.split())
+    short = f"“{short if len(short) <= 100 else short[:97] + '...'}”" if short else f"({NO_TEXT})"
+    number = "" if document.row is None else f"{document.row}: "
+    return "\n".join([f"{number}{short}", *(f"  {line}" for line in lines), ""]) + "\n"

@@ -70,7 +70,7 @@ def search(
     from taxotext.errors import ConfigError
     from taxotext.settings import read_yaml, set_key
 
-    values, where = _values(arguments or [])
+    values, where = _values(arguments or [], model)
     _merge(values, "data", {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names})
     _merge(values, "runtime", {"device": device, "threads": threads})
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
@@ -79,7 +79,7 @@ def search(
     wanted: dict[str, Any] = {} if space is None else read_yaml(space)
     for assignment in asked or []:
         one: dict[str, Any] = {}
-        set_key(one, assignment)
+        set_key(one, assignment)  # ranges and lists of values, whatever the setting is
         key = assignment.partition("=")[0]
         for step in key.split("."):
             one = one[step]

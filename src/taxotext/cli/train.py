@@ -81,8 +81,8 @@ def train(
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
 
-    values, where = _values(arguments or [])
-    given = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
+    values, where = _values(arguments or [], model)
+    given: dict[str, Any] = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
     fields = {"text": text, "labels": labels, "label_separator": label_separator, "id": id, "quotes": quotes}
     given |= {key: value for key, value in fields.items() if value != []}
     _merge(values, "data", given)
@@ -105,7 +105,8 @@ def train(
         raise
 
 
-def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
+def _values(arguments: list[str], model: str | None) -> tuple[dict[str, Any], str]:
+    from taxotext.api.runs import keys_of_texts
     from taxotext.errors import ConfigError
     from taxotext.settings import read_yaml, set_key
 
@@ -119,11 +120,14 @@ def _values(arguments: list[str]) -> tuple[dict[str, Any], str]:
     for name in files:
         where = name
         values = read_yaml(Path(name))
-    keys = [argument.partition("=")[0] for argument in arguments if argument not in files]
-    for argument, key in zip((name for name in arguments if name not in files), keys, strict=True):
+    assignments = [argument for argument in arguments if argument not in files]
+    keys = [assignment.partition("=")[0] for assignment in assignments]
+    named = [argument.removeprefix("model=") for argument in assignments if argument.startswith("model=")]
+    texts = keys_of_texts(model or (named[-1] if named else values.get("model")))
+    for assignment, key in zip(assignments, keys, strict=True):
         if keys.count(key) > 1:
             raise ConfigError(f"{key} is set twice on the command line; set it once.")
-        set_key(values, argument)
+        set_key(values, assignment, texts)
     return values, where
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.cli.options import (
+    AsJson,
+    Device,
+    IdField,
+    InputFormat,
+    LabelFields,
+    LabelSeparator,
+    OnBadLine,
+    TextFields,
+    Threads,
+    columns,
+    runtime,
+)
 from taxotext.messages import counted
 
 
@@ -36,6 +48,10 @@ def tune(
     calibration_by: Annotated[
         str | None, typer.Option(help="One correction for all labels (all), or one for each (label).")
     ] = None,
+    text: TextFields = None,
+    labels: LabelFields = None,
+    label_separator: LabelSeparator = None,
+    id: IdField = None,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
@@ -76,7 +92,15 @@ def tune(
         **{key: value for key, value in changes.items() if value is not None},
     }
     classifier.decoding = Decoding.from_dict(rules, "tune")
-    corpus = None if data is None else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format)
+    fields = columns(text, labels, label_separator, id)
+    if data is None and fields:
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in fields)
+        raise ConfigError(f"{given}: says more about a validation file; name that with --data FILE.")
+    corpus = (
+        None
+        if data is None
+        else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format, columns=fields)
+    )
     report = classifier.tune(corpus, metric=metric, method=method, shrink=strength, reporter=reporter)  # type: ignore[arg-type]  # tune checks the names
     classifier.update(model)
     if as_json:

@@ -34,6 +34,7 @@ class Columns:
         found_shapes: how the label fields of that file were read, in their order.
         id: the field with the id of the document. With the default name it may be absent, and when another role
             takes the field of that name, documents have no id (:attr:`id_field`).
+        id_optional: the field ``id`` may be absent whatever its name is: it is that of an earlier file.
         weight: the field with the weight of the document in training (a finite number, 0 or more), if there
             is one.
         group: the field with the group of the document (its author, its source: documents of one group are
@@ -56,6 +57,7 @@ class Columns:
     found_separator: str | None = None
     quotes: bool = True
     found_shapes: tuple[str, ...] = ()
+    id_optional: bool = False
 
     def __post_init__(self) -> None:
         """Accept one text or label field as a plain string, and refuse one field in two roles."""
@@ -88,9 +90,14 @@ class Columns:
 
     @property
     def id_field(self) -> str | None:
-        """``id``, or None where it stands at its default and another role has the field of that name."""
+        """``id``, or None where it may be absent and another role has the field of that name."""
         others = (*self.text, *self.labels, self.weight, self.group)
-        return None if self.id == "id" and self.id in others else self.id
+        return None if self.id_may_be_absent and self.id in others else self.id
+
+    @property
+    def id_may_be_absent(self) -> bool:
+        """Whether documents may lack the field ``id``: it has the default name, or that of an earlier file."""
+        return self.id == "id" or self.id_optional
 
     def check_roles(self, *, labelled: bool) -> None:
         """Raise a ConfigError when one field has two roles; that of labels counts where they are read (``labelled``).

@@ -138,15 +138,15 @@ class Corpus:
         """Make a corpus of Python values.
 
         Args:
-            texts: D strings (list, array, column of a data frame).
-            labels: D lists (or sets, tuples) of label ids; or an indicator matrix (D, L) of 0 and 1, an array
-                or sparse;
+            texts: D strings: a list, an array, a Series, or a data frame of one column.
+            labels: D lists (or sets, tuples) of label ids; or an indicator matrix (D, L) of 0 and 1, an array,
+                sparse, or a data frame (pandas, polars, pyarrow) whose columns are named by the label ids;
                 None: no document has a label.
             taxonomy: None: the label ids, sorted, without structure; for a matrix, its columns in their
                 order.
-            label_ids: the L ids of the columns of a matrix. Without them they are those of the taxonomy, or
-                else the column numbers from 0 as strings. With lists and no taxonomy: the whole label set, in
-                this order.
+            label_ids: the L ids of the columns of a matrix, whole numbers as text. Without them they are those of the
+                taxonomy, or else the column numbers from 0 as strings. With lists and no taxonomy: the whole label
+                set, in this order.
             ids: D document ids, strings or whole numbers, or None.
             weights: D finite numbers, 0 or more.
             groups: D groups, strings or whole numbers; None: a group of its own.
@@ -160,11 +160,13 @@ class Corpus:
             ConfigError: an impossible setting.
         """
         from taxotext.data import lists
+        from taxotext.data.frames import as_indicator
 
         check_policies(closure, unknown)
         checked = lists.check_texts(texts)
         count = len(checked)
         report = ReadReport()
+        labels, label_ids = as_indicator(labels, label_ids)
         if lists.is_matrix(labels):
             matrix, columns = lists.check_indicator(labels, label_ids, taxonomy, count)
             sets = LabelSets(Taxonomy.flat(columns) if taxonomy is None else taxonomy)

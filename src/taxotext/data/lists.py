@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from taxotext.data.columns import ReadReport
+from taxotext.data.frames import is_missing, is_rectangle_of_bits, one_column
 from taxotext.data.records import BadRecordError, check_label, check_name, check_text, check_weight, kind, short
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
@@ -24,10 +26,16 @@ T = TypeVar("T")
 
 def check_texts(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list; DataError unless they are strings with something in them."""
-    values = _listed(texts, "texts", "a list of strings")
+    values = _listed(one_column(texts, "texts"), "texts", "a list of strings")
     if not values:
         raise DataError("texts is empty; a corpus needs at least one document")
-    return _each(values, "texts", check_text)
+
+    def checked(value: Any, what: str) -> str:
+        if value is not None and is_missing(value):
+            raise BadRecordError(f"{what} is missing ({value!r}); leave the document out, as with dropna")
+        return check_text(value, what)
+
+    return _each(values, "texts", checked)
 
 
 def is_matrix(labels: object) -> bool:
@@ -85,6 +93,8 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
         return [[] for _ in range(count)]
     values = _listed(labels, "labels", "one list of label ids for each document")
     _same_length(values, "labels", count)
+    if is_rectangle_of_bits(values):
+        raise DataError("labels looks like an indicator matrix in lists; give numpy.asarray(labels)")
 
     def checked(value: Any, what: str) -> list[str]:
         if isinstance(value, str):
@@ -137,7 +147,8 @@ def check_metadata(metadata: Iterable[Mapping[str, Any]] | None, count: int) -> 
 
 
 def _check_ids(label_ids: Sequence[str]) -> list[str]:
-    ids = _listed(label_ids, "label_ids", "a list of strings")
+    given = _listed(label_ids, "label_ids", "a list of strings")
+    ids = [str(label) if isinstance(label, Integral) and not isinstance(label, bool) else label for label in given]
     problems = [f"label_ids[{i}]: {problem}" for i, label in enumerate(ids) if (problem := id_problem(label))]
     first: dict[Any, int] = {}
     for i, label in enumerate(ids):

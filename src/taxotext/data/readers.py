@@ -41,6 +41,7 @@ def read_documents(
     labelled: bool = True,
     report: ReadReport | None = None,
     taxonomy: Taxonomy | None = None,
+    blank_texts: bool = False,
 ) -> Iterator[Document]:
     """Read the documents of a file or a folder one by one.
 
@@ -56,6 +57,8 @@ def read_documents(
             absent.
         report: filled while reading.
         taxonomy: whose names stand for its ids where an Annif corpus gives subjects by name.
+        blank_texts: whether a document may have an empty text (also null, or only white space, which becomes an empty
+            text) rather than be a bad line.
 
     Raises:
         DataError: bad lines, or a file that is missing, empty, cut short, not UTF-8, or of unknown format.
@@ -71,7 +74,7 @@ def read_documents(
     if isinstance(source, (str, Path)):
         check_source(Path(source), chosen.name)
     report = ReadReport() if report is None else report
-    request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy)
+    request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy, blank_texts)
     return _documents(chosen.read(request), _Problems(request.name, on_bad_line, report), labelled, chosen.empty)
 
 

@@ -29,6 +29,7 @@ class RecordParser:
         report: counts duplicate labels and empty label sets, and learns how label fields are read.
         names: of class numbers by field, where the file stores them.
         cells: whether numbers stand as text, as in a table.
+        blank_texts: whether a text may be empty or null, so that every record has its place in what is predicted.
     """
 
     def __init__(
@@ -38,10 +39,13 @@ class RecordParser:
         report: ReadReport,
         names: Mapping[str, Sequence[str]] | None = None,
         cells: bool = False,
+        *,
+        blank_texts: bool = False,
     ) -> None:
         self._columns = columns
         self._labelled = labelled
         self._cells = cells
+        self._blank_texts = blank_texts
         self._report = report
         named = [*columns.text, columns.id_field, columns.weight, columns.group, *(columns.labels if labelled else ())]
         self._roles = frozenset(name for name in named if name is not None)
@@ -87,7 +91,7 @@ class RecordParser:
         document = Document(
             text=text,
             labels=labels,
-            id=None if id_field is None else self._name(record, id_field, optional=id_field == "id"),
+            id=None if id_field is None else self._name(record, id_field, optional=columns.id_may_be_absent),
             weight=1.0 if columns.weight is None else self._weight(_get(record, columns.weight)),
             group=None if group is None else str(group),
             metadata={name: value for name, value in record.items() if name not in self._roles},
@@ -102,14 +106,15 @@ class RecordParser:
         pieces = []
         for name in names:
             value = _get(record, name)
-            if value is None and len(names) > 1:
+            if value is None and (len(names) > 1 or self._blank_texts):
                 continue
             if not isinstance(value, str):
                 raise not_a_string(value, f"the field {name!r}")
             pieces.append(value)
         if len(names) > 1:
             pieces = [piece for piece in pieces if piece.strip()]
-        return check_text(self._columns.text_join.join(pieces), "the text", self._text_fields)
+        text = self._columns.text_join.join(pieces)
+        return "" if self._blank_texts and not text.strip() else check_text(text, "the text", self._text_fields)
 
     def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
         value: list[Any] = []

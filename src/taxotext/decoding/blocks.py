@@ -108,6 +108,19 @@ class ScoreBlock:
         """Return the block of some documents, by slice or by their numbers."""
         return type(self)(self.scores[chosen], None if self.sets is None else self.sets[chosen])
 
+    def spread(self, rows: NDArray[np.integer[Any]], documents: int) -> Self:
+        """Return a larger block with these documents at ``rows``, ascending; the others have score 0 or no candidate.
+
+        >>> ScoreBlock(np.array([[0.5]])).spread(np.array([1]), 3).dense.tolist()
+        [[0.0], [0.5], [0.0]]
+        """
+        sets = None if self.sets is None else spread_rows(self.sets, rows, documents)
+        if not isinstance(self.scores, np.ndarray):
+            return type(self)(spread_rows(self.scores, rows, documents), sets)
+        scores = np.zeros((documents, self.labels), dtype=np.float32)
+        scores[rows] = self.scores
+        return type(self)(scores, sets)
+
     def row(self, document: int) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
         """Return label indexes, ascending, and scores of all candidates of one document (all labels when dense)."""
         if isinstance(self.scores, np.ndarray):
@@ -121,6 +134,14 @@ class ScoreBlock:
             return np.asarray(self.scores[rows, labels])
         wanted = rows.astype(np.int64) * self.labels + labels
         return look_up(keys(self.scores), self.scores.data, wanted)
+
+
+def spread_rows(matrix: Any, rows: NDArray[np.integer[Any]], documents: int) -> Any:
+    """Return the CSR matrix with its rows at ``rows``, ascending, of ``documents`` rows; the others are empty."""
+    lengths = np.zeros(documents, dtype=matrix.indptr.dtype)
+    lengths[rows] = np.diff(matrix.indptr)
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(matrix.indptr.dtype)
+    return csr_array((matrix.data, matrix.indices, ends), shape=(documents, matrix.shape[1]))
 
 
 def look_up(sorted_keys: NDArray[np.int64], values: NDArray[Any], wanted: NDArray[np.int64]) -> NDArray[Any]:

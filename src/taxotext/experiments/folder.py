@@ -30,7 +30,7 @@ from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
-from taxotext.files import named, temporary_of, write_text_atomically
+from taxotext.files import check_contents, check_target, named, temporary_of, write_text_atomically
 from taxotext.store import check_outside_models
 
 FORMAT_VERSION = 1
@@ -107,6 +107,14 @@ class ExperimentFolder:
         self.path = named(Path(path))
         self.record, self.cells = self.path / RECORD, self.path / "cells"
 
+    def check_target(self) -> None:
+        """Refuse a path that no folder can be written to; a look at it, before anything is read.
+
+        Raises:
+            ConfigError: it is a file, a device, or lies in one.
+        """
+        check_target(self.path, "folder for the experiment", ConfigError)
+
     def start(self, settings: ExperimentSettings, cells: Sequence[Cell], *, resume: bool, threads: int) -> FolderLock:
         """Make the folder, or enter it again, and keep others out as long as the lock is held.
 
@@ -115,9 +123,9 @@ class ExperimentFolder:
             ModelFolderError: it lies in a model.
         """
         check_outside_models(self.path)
+        self.check_target()
+        check_contents(self.path, ConfigError)
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise ConfigError(f"{self.path}: is a file; name a folder for the experiment.")
             there = self.record.is_file()
             if there and not resume:
                 raise ConfigError(

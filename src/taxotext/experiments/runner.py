@@ -96,8 +96,9 @@ def run_experiment(
         KeyboardInterrupt: the trainings have saved their checkpoints.
     """
     threads = settings.threads_each()
-    cells = make_cells(settings, threads, where)
     folder = ExperimentFolder(output)
+    folder.check_target()
+    cells = make_cells(settings, threads, where)
     before = folder.others(cells) if resume else []
     with folder.start(settings, cells, resume=resume, threads=threads):
         if text is not None:

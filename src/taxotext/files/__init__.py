@@ -14,8 +14,11 @@ from taxotext.files.folders import (
     write_atomically,
     write_text_atomically,
 )
+from taxotext.files.targets import check_contents, check_target, target_fault
 
 __all__ = [
+    "check_contents",
+    "check_target",
     "named",
     "real",
     "recover_folder",
@@ -25,6 +28,7 @@ __all__ = [
     "replacing_folder",
     "sync",
     "take_lock",
+    "target_fault",
     "temporary_of",
     "write_atomically",
     "write_text_atomically",

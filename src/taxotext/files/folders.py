@@ -14,25 +14,30 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from taxotext.files.targets import check_replaceable
+
 LONGEST_NAME = 150
 """Bytes of a file's name that its temporary file bears; file systems take 255."""
 REPLACING_TRIES = 3
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     """Give a temporary file beside ``path`` that takes its place at the end of the block, or vanishes.
 
-    Whoever reads ``path`` sees the old content or the new, also after a power cut. What a link leads to is replaced,
-    not the link. A device or named pipe is given itself: it is written to, never replaced.
+    Whoever reads ``path`` sees the old content or the new, also after a power cut.
+
+    Args:
+        path: of the file.
+        follow_link: replace what a link leads to, not the link: where the user named the file. Files inside our
+            folders are never written through a link, which could lead anywhere.
 
     Raises:
-        OSError: naming ``path``, also for what safetensors and torch raise where a file cannot be written.
+        OSError: naming ``path``, also for what safetensors and torch raise where a file cannot be written, and for a
+            device, pipe or socket.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        yield path
-        return
-    target = real(path)
+    check_replaceable(path)
+    target = real(path) if follow_link else path
     remove_stale(target)
     temporary = temporary_of(target)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.errors import TaxonomyError
-from taxotext.files import replacing
+from taxotext.files import check_target, replacing
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -81,9 +81,8 @@ def plain_name(path: Path) -> str:
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise a TaxonomyError when ``path`` exists and may not be replaced."""
-    if path.is_dir():
-        raise TaxonomyError(f"{path} is a folder; name a file in it.")
+    """Raise a TaxonomyError when ``path`` cannot be written to, or exists and may not be replaced."""
+    check_target(path, "file", TaxonomyError)
     if path.exists() and not overwrite:
         raise TaxonomyError(f"{path} exists already; give another name, or overwrite=True to replace it.")
 
@@ -98,7 +97,7 @@ def write_text(path: Path, text: str) -> None:
     if is_packed(path):
         content = gzip.compress(content, mtime=0)  # no time stamp: equal content gives equal files
     try:
-        with replacing(path) as temporary:
+        with replacing(path, follow_link=True) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         raise TaxonomyError(f"{path} cannot be written: {error.strerror or error}; check the folder.") from error

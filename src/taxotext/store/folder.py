@@ -24,7 +24,16 @@ from taxotext.data import Columns
 from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import named, real, recover_folder, replacing_folder, write_atomically, write_text_atomically
+from taxotext.files import (
+    check_contents,
+    check_target,
+    named,
+    real,
+    recover_folder,
+    replacing_folder,
+    write_atomically,
+    write_text_atomically,
+)
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
 from taxotext.models.saved import (
     build_system,
@@ -51,10 +60,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     try:
         place = _place(folder)
         recover_folder(place)
-        if place.is_file():
-            raise ModelFolderError(f"{folder}: is a file; name a folder for the model.")
-        if place.exists() and not place.is_dir():
-            raise ModelFolderError(f"{folder}: is a device, pipe or socket, which is never replaced; name a folder.")
+        check_target(Path(folder), "folder for the model", ModelFolderError)
         if not place.is_dir() or not any(place.iterdir()):
             return
     except OSError as error:
@@ -147,7 +153,12 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
         ModelFolderError: it is missing, no model folder, damaged, or of a newer format.
     """
     folder = Path(folder)
-    recover_folder(_place(folder))
+    place = _place(folder)
+    recover_folder(place)
+    # The files of a hub download are links into the folder "blobs" of the same download.
+    real_place = real(place)
+    blobs = real_place.parent.with_name("blobs") if real_place.parent.name == "snapshots" else None
+    check_contents(place, ModelFolderError, also=blobs)
     config = read_config(folder, {"trained_on": dict, "facts": dict, "seen": list})
     problems = _wrong_facts(config)
     if problems:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import named, take_lock, write_text_atomically
+from taxotext.files import check_contents, named, take_lock, target_fault, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
 
 SUFFIX = ".run"
@@ -54,6 +54,7 @@ class RunFolder:
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
         record = folder / "run.json"
+        check_run_place(folder)
         if folder.is_dir():
             take_run(folder)
         self.resumed = record.is_file()
@@ -143,6 +144,8 @@ def release_run(folder: Path) -> None:
 
 def is_taken(folder: Path) -> bool:
     """Whether a process trains in a run folder; never where there are no locks (Windows, some file systems)."""
+    if not (folder / LOCK).is_file():
+        return False
     try:
         with (folder / LOCK).open("rb") as lock:
             return not take_lock(lock)
@@ -190,6 +193,21 @@ def check_identity(record: Path, identity: dict[str, Any], other: str) -> None:
             "with --overwrite.",
             problems,
         )
+
+
+def check_run_place(folder: Path) -> None:
+    """Refuse a run folder that cannot be written to; a look at it, before anything is read.
+
+    Raises:
+        ModelFolderError: it is something else than a folder, or a pipe or a link out of it stands in it.
+    """
+    fault = target_fault(folder, "folder")
+    if fault is not None:
+        raise ModelFolderError(
+            f"{folder}: cannot be written: it {fault.partition(';')[0]}. Checkpoints of a training go there; choose "
+            "another output folder."
+        )
+    check_contents(folder, ModelFolderError)
 
 
 def run_folder_of(output: Path) -> Path:

@@ -208,16 +208,17 @@ def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> 
     """Check all output files before the first is written.
 
     Raises:
-        DataError: one of them is the file that is read, or exists (without ``overwrite``).
+        DataError: one of them cannot be written to, is the file that is read, or exists (without ``overwrite``).
     """
     from taxotext.errors import DataError
+    from taxotext.files import check_target
 
+    for path in paths:
+        check_target(path, "file", DataError)
     existing = [path for path in paths if path.exists()]
     for path in existing:
         if source.exists() and path.samefile(source):
             raise DataError(f"{path}: is the file that is read; write to another name.")
-        if not path.is_file() and not path.is_dir():
-            raise DataError(f"{path}: is a device, pipe or socket, which is never replaced; name a file.")
     if not existing or overwrite:
         return
     others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""

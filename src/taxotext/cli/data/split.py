@@ -82,6 +82,7 @@ def split(
     from taxotext.data.formats.table import parse_format
     from taxotext.data.writers import output_format
     from taxotext.errors import ConfigError, DataError
+    from taxotext.files import check_target
 
     if folds is not None and parts is not None:
         raise ConfigError("--parts and --folds are two ways to split; give one of them.")
@@ -92,6 +93,7 @@ def split(
     shares = _shares(DEFAULT_PARTS if parts is None else parts)
     names = [[*shares]] if folds is None else [[f"fold-{k}/train", f"fold-{k}/test"] for k in range(1, folds + 1)]
     paths = {name: output / f"{name}.{format.lower().lstrip('.')}" for block in names for name in block}
+    check_target(output, "folder", DataError)
     common.refuse_existing(file, list(paths.values()), overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id, group, quotes)
     corpus = read_corpus(file, None, columns, closure="as_given", on_bad_line=on_bad_line, format=input_format)

@@ -17,7 +17,7 @@ from taxotext.data.catalogue.registry import find_dataset
 from taxotext.data.catalogue.writing import file_of, write_splits
 from taxotext.data.sources import open_lines
 from taxotext.errors import DataError
-from taxotext.files import named, real, recover_folder, replacing_folder
+from taxotext.files import check_target, named, real, recover_folder, replacing_folder
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
 from taxotext.progress import Reporter, Silent
 
@@ -61,6 +61,7 @@ def prepare_dataset(
     reporter = reporter or Silent()
     dataset = find_dataset(name) if isinstance(name, str) else name
     chosen = dataset.parse_options(options)
+    check_target(Path(output), "folder", DataError)
     source, folder = Path(raw), _place(Path(output))
     _check_output(folder, source, overwrite=overwrite)
     findings = Findings()
@@ -188,8 +189,6 @@ def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
         raise DataError(f"{folder}: OUTPUT and RAW ({raw}) lie in one another; name a folder beside RAW.")
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is a file; name a folder to write.")
     if not any(folder.iterdir()):
         return
     if not (folder / FACTS).is_file():

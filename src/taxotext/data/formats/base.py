@@ -38,6 +38,7 @@ class Request:
     labelled: bool
     report: ReadReport
     taxonomy: Taxonomy | None = None
+    blank_texts: bool = False
 
     @property
     def name(self) -> str:
@@ -57,13 +58,13 @@ class Request:
 
     def parser(self, *, names: Mapping[str, Sequence[str]] | None = None, cells: bool = False) -> RecordParser:
         """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`."""
-        return RecordParser(self.columns, self.labelled, self.report, names, cells)
+        return RecordParser(self.columns, self.labelled, self.report, names, cells, blank_texts=self.blank_texts)
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""
         columns = self.columns
         wanted = [*columns.text, *(columns.labels if self.labelled else ()), columns.weight, columns.group]
-        wanted.append(columns.id if columns.id != "id" else None)
+        wanted.append(None if columns.id_may_be_absent else columns.id)
         there = set(present)
         return [missing_field(column, present) for column in wanted if column is not None and column not in there]
 

@@ -13,7 +13,7 @@ from taxotext.data.columns import Columns
 from taxotext.data.formats.base import Documents
 from taxotext.data.records import short
 from taxotext.errors import DataError
-from taxotext.files import replacing
+from taxotext.files import check_target, replacing
 
 logger = logging.getLogger("taxotext")
 
@@ -77,14 +77,13 @@ def write_lines(corpus: Documents, target: Path, line: Callable[[int, str, list[
 @contextmanager
 def opened_for(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file beside ``path`` that takes its place once complete, or vanishes."""
-    if path.is_dir():
-        raise DataError(f"{path}: this is a folder; give the name of a file in it")
+    check_target(path, "file", DataError)
     if path.exists() and not overwrite:
         raise DataError(f"{path}: the file exists already; give another name, or overwrite=True to replace it")
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
     try:
-        with replacing(path) as temporary, temporary.open("wb") as raw:
+        with replacing(path, follow_link=True) as temporary, temporary.open("wb") as raw:
             if path.suffix.lower() == ".gz":
                 # No name and no time inside, so that the same corpus gives the same bytes.
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
