@@ -18,6 +18,8 @@ from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
 from taxotext.errors import ConfigError, DataError
+from taxotext.explain.explanation import Explanation
+from taxotext.explain.leave_one_out import MOST_WORDS, explain_texts
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
@@ -284,6 +286,24 @@ class Classifier:
             ranked = decoder.rank(decoder.scores(block), k)
             found += Predictions.from_ranked(*ranked).pairs(taxonomy)
         return found
+
+    def explain(
+        self,
+        X: Sequence[str],
+        labels: Sequence[str] | None = None,
+        *,
+        mode: Literal["delete", "mask"] = "delete",
+        max_words: int = MOST_WORDS,
+        reporter: Reporter | None = None,
+    ) -> list[Explanation]:
+        """How much each word of each text matters to its labels; :func:`~taxotext.explain.leave_one_out.explain_texts`.
+
+        Raises:
+            ConfigError, LabelError: as there.
+            DataError: a text is not a string.
+        """
+        texts, own = checked_texts(X), self.decoding
+        return explain_texts(self.system, own, texts, labels=labels, mode=mode, max_words=max_words, reporter=reporter)
 
     def _check_cells(self, method: str, texts: int, instead: str) -> None:
         if texts * len(self.taxonomy) > MOST_CELLS:

@@ -171,6 +171,10 @@ class LabelDecoder(nn.Module):
 
     def attend(self, memory: Memory, query: Tensor) -> Tensor:
         """Contexts of K queries of each document: (B, K, H) -> (B, K, d); zeros where there is nothing to attend to."""
+        return torch.bmm(self.attention(memory, query).to(memory.tokens.dtype), memory.tokens)
+
+    def attention(self, memory: Memory, query: Tensor) -> Tensor:
+        """Weights of the tokens for K queries of each document, (B, K, H) -> (B, K, S) float32, 0 on padding."""
         if self.attend_state is None or self.attend_energy is None or memory.keys is None:
             energy = self.factor * torch.bmm(query, memory.tokens.transpose(1, 2))  # (B, K, S)
         else:
@@ -183,8 +187,7 @@ class LabelDecoder(nn.Module):
             energy = torch.stack(found, 1)  # (B, K, S)
         energy = energy.float()
         real = memory.mask.unsqueeze(1)  # (B, 1, S)
-        weights = torch.softmax(energy.masked_fill(~real, torch.finfo(energy.dtype).min), -1) * real
-        return torch.bmm(weights.to(memory.tokens.dtype), memory.tokens)
+        return torch.softmax(energy.masked_fill(~real, torch.finfo(energy.dtype).min), -1) * real
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Take one step with K sequences of each document.

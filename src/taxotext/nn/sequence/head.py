@@ -167,3 +167,18 @@ class SequenceHead(Head):
         """Return max_t p_t, (B, N), and the labels of the best sequence."""
         found = self.search(features)
         return HeadScores(found.pooled, sets=found.labels)
+
+    def attention(self, features: TextFeatures, labels: Tensor) -> Tensor:
+        """Return α of the steps that predict the labels of a sequence, (B, C, S); labels (B, C) in its order."""
+        decoder = self.decoder
+        memory, state = decoder.start(features, self.skip)
+        emitted = torch.zeros(len(labels), 1, decoder.end + 1, dtype=torch.bool, device=labels.device)
+        previous = torch.full((len(labels), 1), decoder.begin, device=labels.device)
+        steps = []
+        for label in labels.T.unsqueeze(-1):  # (B, 1) each
+            before = state.hidden[:, :, -1]
+            _, state = decoder.step(memory, state, previous, emitted)
+            steps.append(decoder.attention(memory, state.hidden[:, :, -1] if decoder.query == "current" else before))
+            emitted = emitted.scatter(2, label.unsqueeze(-1), True)
+            previous = label
+        return torch.cat(steps, 1)
