@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxotext.charts.svg import embedded
-from taxotext.files import write_atomically, write_text_atomically
+from taxotext.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,16 +151,25 @@ class Chart:
         Raises:
             ValueError: another suffix.
         """
-        if path.suffix == ".svg":
+        content = self.content(path.suffix)
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+    def content(self, suffix: str) -> bytes:
+        """What :meth:`save` writes.
+
+        Raises:
+            ValueError: another suffix than ``.svg`` and ``.png``.
+        """
+        if suffix == ".svg":
             css = f"<style>{palette()}svg {{ background: var(--back); }}\n{TEXT_STYLE}</style>"
-            write_text_atomically(path, self.svg().replace(">", f">{css}", 1) + "\n")
-        elif path.suffix == ".png":
-            options: dict[str, Any] = {"format": "png", "dpi": 72 * PNG_SCALE, "facecolor": COLOURS["back"][0]}
-            options |= {"bbox_inches": "tight", "pad_inches": 0.15}
-            with style():
-                write_atomically(path, lambda temporary: self.figure.savefig(temporary, **options))
-        else:
-            raise ValueError(f"{path}: a chart is saved as .svg or .png.")
+            return (self.svg().replace(">", f">{css}", 1) + "\n").encode()
+        if suffix != ".png":
+            raise ValueError(f"{suffix}: a chart is saved as .svg or .png.")
+        options: dict[str, Any] = {"format": "png", "dpi": 72 * PNG_SCALE, "facecolor": COLOURS["back"][0]}
+        file = io.BytesIO()
+        with style():
+            self.figure.savefig(file, bbox_inches="tight", pad_inches=0.15, **options)
+        return file.getvalue()
 
 
 @contextmanager

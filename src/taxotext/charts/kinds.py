@@ -34,6 +34,12 @@ _Box = tuple[float, float, float, float]
 _PLACES: tuple[_Place, ...] = ((11, 0, "left"), (-11, 0, "right"), (0, 15, "center"), (0, -15, "center"))
 """Places of the name of a point: pixels to the right and up, and the end of the name that is there."""
 
+_NEAR: tuple[_Place, ...] = ((7, 0, "left"), (-7, 0, "right"), (0, 12, "center"), (0, -12, "center"))
+SMALL_LETTER = 5.8
+"""Pixels of a letter of a small name, about."""
+GROUPS = 4
+"""Names of series beside each other."""
+
 
 @dataclass(frozen=True)
 class Dot:
@@ -48,12 +54,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of :func:`scatter`."""
+    """One point of :func:`scatter` or :func:`label_map`; ``whole`` is its name under the pointer, if longer."""
 
     name: str
     x: float
     y: float
     series: int
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,51 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> Ch
     return chart
 
 
+def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -> Chart:
+    """Points without scales, on which only what is near counts; names where there is room, the first points first.
+
+    Args:
+        title: above the chart.
+        points: at least one; all names are under the pointer.
+        groups: names of the series, shown below; empty: there is one.
+    """
+    shown = list(groups[:SERIES])
+    rows = math.ceil(len(shown) / GROUPS)
+    with style():
+        chart = Chart(title, WIDTH + LABEL * rows, 8, 8, below=8 + LABEL * rows)
+        axes = chart.axes
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for point in reversed(points):
+            chart.mark(point.x, point.y, point.series, 7, gid=chart.tip(point.whole or point.name))
+        axes.autoscale_view()  # places in pixels need the limits, which are found when they are asked for
+        names = [cut(point.name) for point in points]
+        spots = axes.transData.transform([(point.x, point.y) for point in points]).tolist()
+        taken = [(x - MARK / 2, y - MARK / 2, x + MARK / 2, y + MARK / 2) for x, y in spots]
+        for point, name, spot in zip(points, names, spots, strict=True):
+            width = SMALL_LETTER * len(name)
+            place = next((one for one in _NEAR if _covered(_box(spot, width, one), taken, 8) <= 0), None)
+            if place is None:
+                continue
+            taken.append(_box(spot, width, place))
+            x, y, side = place
+            axes.annotate(
+                name,
+                (point.x, point.y),
+                (x, y),
+                textcoords="offset points",
+                ha=side,
+                va="center_baseline",
+                fontsize=10,
+            )
+        step, line = 1 / GROUPS, LABEL / chart.inner[1]
+        for group, name in enumerate(shown):
+            x, y = group % GROUPS * step, -(group // GROUPS + 0.7) * line
+            chart.mark(x + 0.01, y, group, 7, transform=axes.transAxes)
+            axes.text(x + 0.025, y, cut(name), va="center_baseline", fontsize=10, transform=axes.transAxes)
+    return chart
+
+
 def _told(name: str, mean: float, sd: float | None, unit: str) -> str:
     return f"{name}: {mean:.2f}{'' if sd is None else f' ± {sd:.2f}'} {unit}"
 
@@ -223,9 +275,9 @@ def _box(spot: tuple[float, float], width: float, place: _Place) -> _Box:
     return left, middle - LABEL / 2, left + width, middle + LABEL / 2
 
 
-def _covered(box: _Box, taken: Sequence[_Box]) -> float:
-    """Square pixels of a box that lie on others, or outside the chart."""
-    outside = max(0.0, LEFT - box[0]) + max(0.0, box[2] - WIDTH)
+def _covered(box: _Box, taken: Sequence[_Box], left: float = LEFT) -> float:
+    """Square pixels of a box that lie on others, or outside the chart, which begins at ``left``."""
+    outside = max(0.0, left - box[0]) + max(0.0, box[2] - WIDTH)
     return outside * LABEL + sum(
         max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
         * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))

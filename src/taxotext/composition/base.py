@@ -168,6 +168,10 @@ class System(ABC):
         """
         return None
 
+    def label_vectors(self) -> dict[str, Any]:
+        """Matrices of one row a label, (N, ...), by name: arrays or sparse arrays; empty where there are none."""
+        return {}
+
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """The large things that a training on these documents holds; systems that say nothing are not checked.
 

@@ -277,6 +277,13 @@ class NeuralSystem(System):
         network.train(was_training)
         return collected.block()
 
+    def label_vectors(self) -> dict[str, Any]:
+        """What the head has of each label, where its rows are the labels."""
+        head = getattr(self.network, "head", None)
+        found = {} if head is None else head.label_vectors()
+        labels = len(self.taxonomy)
+        return {name: rows.detach().float().cpu().numpy() for name, rows in found.items() if len(rows) == labels}
+
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""
         from taxotext.cost.network import needs

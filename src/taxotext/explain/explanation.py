@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_SHARE = 0.01
+
 
 @dataclass(frozen=True)
 class Pieces:
@@ -74,13 +76,14 @@ class Explanation:
 
         Args:
             label: id of an explained label; None: the predicted set.
-            count: how many at most; pieces that change nothing are left out.
+            count: how many at most; pieces that change less than a hundredth of what the strongest does are left out.
             pieces: None: the words.
         """
         found = self.words if pieces is None else pieces
         values = found.of_set if label is None else found.importance[:, self.labels.index(label)]
         order = np.argsort(-np.abs(values), kind="stable")[:count]
-        return [(int(place), float(values[place])) for place in order if values[place]]
+        least = LEAST_SHARE * float(np.abs(values).max(initial=0))
+        return [(int(place), float(values[place])) for place in order if values[place] and abs(values[place]) >= least]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; words in the order of the text, with offsets in characters."""

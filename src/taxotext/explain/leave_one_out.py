@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +163,7 @@ class _Work:
                 )
                 forced = None
                 if states[batch[0][0]].sequence is not None:
-                    forced = list(chain.from_iterable([states[i].sequence] * len(part) for i, part in batch))
+                    forced = [own for i, part in batch if (own := states[i].sequence) is not None for _ in part]
                 block, sequences = score(self.system, texts, forced, task.advance)
                 row = 0
                 for number, part in batch:
@@ -265,9 +265,9 @@ def _of_set(scores: ScoreBlock, sets: Sequence[NDArray[np.int64]]) -> NDArray[np
     rows = np.repeat(np.arange(len(sets)), [len(labels) for labels in sets])
     columns = np.concatenate([*sets, np.zeros(0, np.int64)]).astype(np.int64)
     own = np.asarray(scores.at(rows, columns), dtype=np.float64)
+    total: NDArray[np.float64]
     if scores.is_sparse:
-        candidates = scores.candidates
-        missed = candidates.copy().astype(np.float64)
+        missed: Any = scores.candidates.astype(np.float64)
         missed.data = np.log1p(-np.minimum(missed.data, 1 - LEAST))
         total = np.asarray(missed.sum(axis=1)).ravel()
     else:

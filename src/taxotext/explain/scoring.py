@@ -75,7 +75,7 @@ def joined(blocks: Sequence[ScoreBlock]) -> ScoreBlock:
     """One block of several."""
     if len(blocks) == 1:
         return blocks[0]
-    sets = [block.sets for block in blocks]
+    sets: list[Any] = [block.sets for block in blocks]
     decided: Any = None if any(part is None for part in sets) else vstack(sets, format="csr")
     if any(block.is_sparse for block in blocks):
         scores: Any = vstack([block.candidates for block in blocks], format="csr")

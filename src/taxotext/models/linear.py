@@ -300,9 +300,9 @@ class Linear(System):
         raw = (whole + self._times(found.changes)) * found.scales[:, None] + self._intercepts
         return self._probabilities(raw)
 
-    def label_vectors(self) -> csr_array:
-        """The coefficients of each label, (N, V)."""
-        return csr_array(self._coefficients.T)
+    def label_vectors(self) -> dict[str, Any]:
+        """The coefficients of each label, sparse (N, V)."""
+        return {"coefficients": csr_array(self._coefficients.T)}
 
     def facts(self) -> dict[str, Any]:
         """Size of the vocabulary and number of coefficients."""

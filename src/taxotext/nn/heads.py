@@ -52,6 +52,10 @@ class Head(nn.Module, ABC):
         """
         return None
 
+    def label_vectors(self) -> dict[str, Tensor]:
+        """Matrices of one row a label, (N, ...), by name; empty where the head has none."""
+        return {}
+
     def metrics(self) -> dict[str, float]:
         """Named numbers of the training since the last call, for history, logs and progress (candidate recall ...)."""
         return {}
@@ -104,6 +108,11 @@ class LogitHead(Head):
     def tied(self) -> Sequence[Tensor]:
         """Matrices (N, ...) of one row a label, which recursive regularisation ties along the taxonomy."""
         return ()
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What is tied, side by side."""
+        found = [rows.flatten(1) for rows in self.tied()]
+        return {"head": torch.cat(found, 1)} if found else {}
 
     def penalty(self) -> Tensor | None:
         """Return the regulariser, a scalar, or None."""

@@ -182,3 +182,8 @@ class SequenceHead(Head):
             emitted = emitted.scatter(2, label.unsqueeze(-1), True)
             previous = label
         return torch.cat(steps, 1)
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What the decoder reads of a label, (N, E), and what it predicts it with, (N, H)."""
+        decoder = self.decoder
+        return {"embedding": decoder.embedding.weight[: decoder.end], "output": decoder.output.weight[: decoder.end]}
