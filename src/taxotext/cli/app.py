@@ -18,6 +18,7 @@ from taxotext.cli import (
     labels,
     models,
     predict,
+    report,
     search,
     status,
     train,
@@ -63,6 +64,7 @@ app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("labels")(labels.labels)
+app.command("report")(report.report)
 app.command("push")(hub.push)
 app.command("pull")(hub.pull)
 app.command("config")(config.config)

@@ -229,13 +229,13 @@ def chart(found: LabelMap, system: System) -> Chart:
         else:
             groups = []
     points = [
-        Point(_short(taxonomy, label), float(x), float(y), number, taxonomy.name(label))
+        Point(short_name(taxonomy, label), float(x), float(y), number, taxonomy.name(label))
         for label, (x, y), number in zip(found.labels.tolist(), found.places, series, strict=True)
     ]
     return label_map(title_of(found), points, groups)
 
 
-def _short(taxonomy: Taxonomy, label: int) -> str:
+def short_name(taxonomy: Taxonomy, label: int) -> str:
     """The name of a label, without that of its parent in front."""
     name = taxonomy.name(label)
     for parent in taxonomy.parents(label).tolist():

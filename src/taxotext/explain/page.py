@@ -42,13 +42,13 @@ def page(explanations: Sequence[Explanation], title: str) -> str:
 
 
 def sections(explained: Explanation, labels: Sequence[str] | None = None) -> list[str]:
-    """Return the HTML of one explanation; of some of its labels only, without the set, where ``labels`` are given."""
+    """Return the HTML of one explanation; with ``labels`` of these only, without the predicted set."""
     body = []
-    predicted = ", ".join(named(explained, label) for label in explained.predicted) or "no label"
-    body.append(f"<p>Predicted: <strong>{escape(predicted)}</strong></p>")
     wanted: list[str | None] = list(explained.labels if labels is None else labels)
-    if labels is None and len(explained.predicted) > 1:
-        wanted.append(None)
+    if labels is None:
+        predicted = ", ".join(named(explained, label) for label in explained.predicted) or "no label"
+        body.append(f"<p>Predicted: <strong>{escape(predicted)}</strong></p>")
+        wanted += [None] if len(explained.predicted) > 1 else []
     for label in wanted:
         body.append(f"<h3>{escape(heading(explained, label))}</h3>")
         body.append(coloured(explained, label))
