@@ -142,7 +142,7 @@ def _show(found: list[Explanation]) -> None:
 def _show_one(console: Any, explained: Explanation) -> None:
     from rich.text import Text
 
-    from taxotext.explain.page import heading, named, shortened, tables
+    from taxotext.explain.page import heading, named, shortened, strongest
 
     predicted = ", ".join(named(explained, one) for one in explained.predicted) or "(no label)"
     console.print(Text(f"Predicted: {predicted}"))
@@ -153,7 +153,7 @@ def _show_one(console: Any, explained: Explanation) -> None:
         console.print(Text(f"\n{heading(explained, label)}", style="bold"))
         if console.is_terminal and console.color_system is not None:
             console.print(_coloured(explained, label))
-        (_, words), (_, passages) = tables(explained, label)
+        words, passages = strongest(explained, label)
         values = explained.best(label, len(words))
         top = max((abs(value) for _, value in values), default=1.0)
         width = max((len(shortened(word, 24)) for word, _ in words), default=0)
@@ -174,16 +174,14 @@ def _show_one(console: Any, explained: Explanation) -> None:
 
 def _coloured(explained: Explanation, label: str | None) -> Any:
     """The text; green words speak for the label, red ones against it, the bold ones most."""
-    import numpy as np
     from rich.text import Text
 
-    from taxotext.explain.page import SHOWN
+    from taxotext.explain.page import SHOWN, strengths
 
     column = None if label is None else explained.labels.index(label)
     values = explained.words.of_set if column is None else explained.words.importance[:, column]
-    top = float(np.abs(values).max(initial=0)) or 1.0
     text = Text(explained.text)
-    for (start, stop), value in zip(explained.words.places.tolist(), (values / top).tolist(), strict=True):
+    for (start, stop), value in zip(explained.words.places.tolist(), strengths(values), strict=True):
         if abs(value) >= SHOWN:
             strong = "bold " if abs(value) > 0.5 else "" if abs(value) > 0.2 else "dim "
             text.stylize(f"{strong}{'green' if value > 0 else 'red underline'}", start, stop)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxotext.charts.html import document, table
 from taxotext.explain.explanation import Explanation
@@ -20,6 +21,8 @@ STYLE = """
 """
 SHOWN = 0.04
 """Share of the strongest word from which a word is coloured."""
+LITTLE = 0.01
+"""Importance up to which a word is never coloured strongly."""
 STRONGEST = 65
 """Per cent of colour behind the strongest word, so that its letters can be read."""
 LISTED = 8
@@ -52,7 +55,11 @@ def sections(explained: Explanation, labels: Sequence[str] | None = None) -> lis
     for label in wanted:
         body.append(f"<h3>{escape(heading(explained, label))}</h3>")
         body.append(coloured(explained, label))
-        body += [table(head, rows) for head, rows in tables(explained, label) if rows]
+        words, passages = strongest(explained, label)
+        listed = " · ".join(f"{escape(word)} <strong>{value}</strong>" for word, value in words)
+        body.append(f'<p class="words">{listed or "No word changes it."}</p>')
+        if passages:
+            body.append(table(("passage", "importance"), passages))
         if label is not None and label in explained.attention:
             body.append('<p class="soft">Attention of the label</p>')
             body.append(_marked(explained, explained.attention[label], "a"))
@@ -77,14 +84,19 @@ def heading(explained: Explanation, label: str | None) -> str:
     return f"{named(explained, label)}: {score:.3f}" + ("" if label in explained.predicted else ", not predicted")
 
 
-def tables(explained: Explanation, label: str | None) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
-    """Head and rows of the strongest words, and of the passages of a long text."""
+def strongest(explained: Explanation, label: str | None) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The strongest words, and passages of a long text, with their importance."""
     words = [(explained.word(place), signed(value)) for place, value in explained.best(label, LISTED)]
     passages = []
     for place, value in explained.best(label, 3, explained.passages):
         start, stop = explained.passages.places[place].tolist()
         passages.append((shortened(explained.text[start:stop]), signed(value)))
-    return [(("word", "importance"), words), (("passage", "importance"), passages)]
+    return words, passages
+
+
+def strengths(values: NDArray[np.float32]) -> list[float]:
+    """Importance as a share of the largest, −1 to 1; where nothing changes a score by much, nothing is near 1."""
+    return (values / max(float(np.abs(values).max(initial=0)), LITTLE)).tolist()
 
 
 def signed(value: float) -> str:
@@ -111,15 +123,15 @@ def coloured(explained: Explanation, label: str | None) -> str:
     return _marked(explained, values, "p")
 
 
-def _marked(explained: Explanation, values: np.ndarray, kind: str) -> str:
-    top = float(np.abs(values).max(initial=0)) or 1.0
+def _marked(explained: Explanation, values: NDArray[np.float32], kind: str) -> str:
     pieces, place = [], 0
-    for (start, stop), value in zip(explained.words.places.tolist(), values.tolist(), strict=True):
-        if abs(value) < SHOWN * top:
+    rows = zip(explained.words.places.tolist(), values.tolist(), strengths(values), strict=True)
+    for (start, stop), value, strength in rows:
+        if abs(strength) < SHOWN:
             continue
         pieces.append(escape(explained.text[place:start]))
         colour = "n" if value < 0 else kind
-        share = round(STRONGEST * abs(value) / top)
+        share = round(STRONGEST * abs(strength))
         word = escape(explained.text[start:stop])
         pieces.append(f'<b class="{colour}" style="--w:{share}%" title="{signed(value)}">{word}</b>')
         place = stop
