@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "taxotext"
 ROWS = (
     {"__main__"},
     {"cli", "serving"},
-    {"experiments"},
+    {"experiments", "report"},
     {"api"},
     {"store", "explain"},
     {"models"},
@@ -31,7 +31,7 @@ ROWS = (
     {"decoding", "nn"},
     {"data"},
     {"labels"},
-    {"metrics"},
+    {"metrics", "charts"},
     {"errors", "settings", "files", "processes", "progress", "sample", "messages"},
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}

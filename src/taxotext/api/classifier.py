@@ -21,6 +21,8 @@ from taxotext.data.frames import as_indicator
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
 from taxotext.decoding.blocks import spread_rows
 from taxotext.errors import ConfigError, DataError
+from taxotext.explain.explanation import Explanation
+from taxotext.explain.leave_one_out import MOST_WORDS, explain_texts
 from taxotext.labels import Taxonomy
 from taxotext.messages import counted
 from taxotext.models.registry import find
@@ -331,6 +333,24 @@ class Classifier:
                 piece[row] = pairs
             found += piece
         return found
+
+    def explain(
+        self,
+        X: Sequence[str],
+        labels: Sequence[str] | None = None,
+        *,
+        mode: Literal["delete", "mask"] = "delete",
+        max_words: int = MOST_WORDS,
+        reporter: Reporter | None = None,
+    ) -> list[Explanation]:
+        """How much each word of each text matters to its labels; :func:`~taxotext.explain.leave_one_out.explain_texts`.
+
+        Raises:
+            ConfigError, LabelError: as there.
+            DataError: a text is not a string.
+        """
+        texts, own = checked_texts(X), self.decoding
+        return explain_texts(self.system, own, texts, labels=labels, mode=mode, max_words=max_words, reporter=reporter)
 
     def _check_cells(self, method: str, texts: int, instead: str) -> None:
         if texts * len(self.taxonomy) > MOST_CELLS:

@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from taxotext import __version__
-from taxotext.cli import compare, config, data, evaluate, experiment, hub, models, predict, search, status, train, tune
+from taxotext.cli import (
+    compare,
+    config,
+    data,
+    evaluate,
+    experiment,
+    explain,
+    hub,
+    labels,
+    models,
+    predict,
+    report,
+    search,
+    status,
+    train,
+    tune,
+)
 
 app = typer.Typer(
     name="taxotext",
@@ -46,6 +62,9 @@ app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
+app.command("labels")(labels.labels)
+app.command("report")(report.report)
 app.command("push")(hub.push)
 app.command("pull")(hub.pull)
 app.command("config")(config.config)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from taxotext.cost.memory import Need
@@ -152,6 +154,23 @@ class System(ABC):
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Facts for the model card and for tables: parameters, encoder source and hash, vocabulary."""
+
+    def scores_without(self, text: str, cuts: NDArray[np.int64], replacement: str) -> ScoreBlock | None:
+        """Scores of a text without each of some pieces, where they are known without scoring as many texts.
+
+        Args:
+            text: one document.
+            cuts: (C, 2) int64, first character and the one behind the last of each piece.
+            replacement: what stands in the place of the piece.
+
+        Returns:
+            C documents, exactly those of :meth:`scores` for the changed texts; None: score these.
+        """
+        return None
+
+    def label_vectors(self) -> dict[str, Any]:
+        """Matrices of one row a label, (N, ...), by name: arrays or sparse arrays; empty where there are none."""
+        return {}
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """The large things that a training on these documents holds; systems that say nothing are not checked.

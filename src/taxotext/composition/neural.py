@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -19,7 +20,7 @@ from taxotext.composition.space import Around
 from taxotext.composition.weights import load_weights, save_weights
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import sorted_plan
-from taxotext.data.tokens import TextTokenizer
+from taxotext.data.tokens import Ragged, TextTokenizer
 from taxotext.data.windows import Windows, make_windows
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ConfigError, ModelFolderError
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
     from taxotext.nn.batch import TokenBatch
     from taxotext.nn.encoders.pretrained import BuiltEncoder
+    from taxotext.nn.features import TextFeatures
     from taxotext.nn.heads import Head
     from taxotext.nn.network import TextClassifier
     from taxotext.nn.runtime import Runtime
+
+    Look = Callable[[NDArray[np.int64], TextFeatures], None]
 
 PARTS = "parts.json"
 """What the parts of a model are rebuilt from, by kind."""
@@ -167,9 +171,13 @@ class NeuralSystem(System):
         return windows if arrange is None else arrange(windows, in_memory=kept)
 
     def _token_windows(self, texts: Sequence[str]) -> Windows:
+        return self.windows_of(self.tokenizer.encode(texts, self.settings.runtime.tokens_in_memory))
+
+    def windows_of(self, tokens: Ragged) -> Windows:
+        """The windows of documents that are token ids without special tokens."""
         text, kept = self.settings.text, self.settings.runtime.tokens_in_memory
         return make_windows(
-            self.tokenizer.encode(texts, kept),
+            tokens,
             max_tokens=text.max_tokens,
             mode=text.long_text,
             max_chunks=text.max_chunks,
@@ -210,6 +218,7 @@ class NeuralSystem(System):
         runtime: Runtime,
         progress: Progress | None = None,
         states: NDArray[np.float16] | None = None,
+        look: Look | None = None,
     ) -> Iterator[ScoreBlock]:
         """Yield the scores of prepared windows in blocks.
 
@@ -218,12 +227,14 @@ class NeuralSystem(System):
             runtime: where to compute.
             progress: called with the number of documents that are done.
             states: (tokens, d) of a frozen encoder, where they were computed before.
+            look: called with the features of each batch, and which documents these are, (B,).
         """
         costs, counts = windows.costs, np.diff(windows.first)
         for part in block_starts(len(windows), SCORED_TOGETHER):
             plan = sorted_plan(costs[part], counts[part], 2 * self.settings.training.batch_size)
             batches = ((rows, self.batch(windows, rows + part.start, states)) for rows in plan)
-            yield self._score_block(batches, part.stop - part.start, runtime, progress)
+            seen = None if look is None else partial(_shifted, look, part.start)
+            yield self._score_block(batches, part.stop - part.start, runtime, progress, seen)
 
     def batch(
         self, windows: Windows, documents: NDArray[np.int64], states: NDArray[np.float16] | None = None
@@ -239,6 +250,7 @@ class NeuralSystem(System):
         documents: int,
         runtime: Runtime,
         progress: Progress | None,
+        look: Look | None,
     ) -> ScoreBlock:
         """Scores of b documents in batches of any order, each with the rows that it fills.
 
@@ -254,12 +266,24 @@ class NeuralSystem(System):
         with torch.inference_mode():
             for rows, batch in batches:
                 with runtime.autocast(training=False):
-                    found = network.scores(batch.to(runtime.device))
+                    if look is None:
+                        found = network.scores(batch.to(runtime.device))
+                    else:
+                        features = network.features(batch.to(runtime.device))
+                        look(rows, features)
+                        found = network.head.scores(features)
                 collected.add(rows, found)
                 if progress is not None:
                     progress(len(rows))
         network.train(was_training)
         return collected.block()
+
+    def label_vectors(self) -> dict[str, Any]:
+        """What the head has of each label, where its rows are the labels."""
+        head = getattr(self.network, "head", None)
+        found = {} if head is None else head.label_vectors()
+        labels = len(self.taxonomy)
+        return {name: rows.detach().float().cpu().numpy() for name, rows in found.items() if len(rows) == labels}
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""
@@ -313,3 +337,7 @@ class NeuralSystem(System):
         system._assemble(built, None, records)
         load_weights(system.network, folder / "weights.safetensors")
         return system
+
+
+def _shifted(look: Look, start: int, rows: NDArray[np.int64], features: TextFeatures) -> None:
+    look(rows + start, features)

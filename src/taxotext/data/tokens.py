@@ -27,6 +27,9 @@ PUNCTUATION = r"[\p{P}$+<=>^`|~]"
 SPACY = "taxotext_spacy_words"
 """Key in ``tokenizer.json`` of the rules by which words are parted, where spaCy does it."""
 
+UNKNOWN_WORD = "\U000103a0\U000103a0"
+"""Two letters of Old Persian: a word that no vocabulary holds."""
+
 
 @dataclass(frozen=True)
 class Ragged:
@@ -208,6 +211,22 @@ class TextTokenizer:
         given: Any = text if self.words is None else self.words.split([text])[0]
         parted = self.words is not None
         return list(self._tokenizer.encode(given, is_pretokenized=parted, add_special_tokens=False).tokens)
+
+    def spans(self, text: str) -> NDArray[np.int64] | None:
+        """Where the tokens of :meth:`encode` are in a text, (tokens, 2) int64; None where that is not known."""
+        if self.words is not None:  # it hands over words without their places
+            return None
+        found = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+
+    def mask(self) -> str | None:
+        """A text that becomes one token without meaning, the mask or the unknown one; None: there is no such token."""
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        for text in ("[MASK]", "<mask>", unknown, UNKNOWN_WORD):
+            wanted = self.unknown_id if text == UNKNOWN_WORD else self._tokenizer.token_to_id(text or "")
+            if text is not None and wanted is not None and self.encode([text]).values.tolist() == [wanted]:
+                return str(text)
+        return None
 
     def encode(self, texts: Sequence[str], in_memory: int = IN_MEMORY) -> Ragged:
         """Token ids of each text, without special tokens, uncut; more than ``in_memory`` of them are in a file.

@@ -7,25 +7,11 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from taxotext.experiments.charts import TEXT_STYLE, Chart, Dot, Line, Point, dots, lines, palette, scatter
-from taxotext.experiments.tables import Table, facts_of, notes_of, tables_of
+from taxotext.charts.chart import Chart
+from taxotext.charts.html import document, table
+from taxotext.charts.kinds import Dot, Line, Point, dots, lines, scatter
+from taxotext.experiments.tables import facts_of, notes_of, tables_of
 
-NUMERIC = frozenset("0123456789–+-")
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
-  padding: 1.5rem 1rem 4rem; max-width: 70rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.3rem; margin: 2.4rem 0 .3rem; }
-h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; } p { margin: .3rem 0 .8rem; } .soft { color: var(--soft); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
-tbody tr:hover { background: var(--panel); } li { margin: .25rem 0; overflow-wrap: anywhere; }
-.charts { display: grid; gap: 1rem; margin: 1rem 0;
-  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
-.charts > div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; }
-svg { width: 100%; height: auto; display: block; }
-"""
 LEVEL = re.compile(r"level_(\d+)_(micro|macro)_f1")
 
 
@@ -38,21 +24,15 @@ def page(summary: Mapping[str, Any]) -> str:
         body.append(f"<h2>{escape(corpus['name'])}</h2>")
         body.append(f'<p class="soft">{escape(facts_of(corpus))}</p>')
         tables = list(tables_of(corpus, summary))
-        body += [_table(table) for table in tables[:1]]
+        body += [table(found.head, found.rows, found.title) for found in tables[:1]]
         for charts in (_metric_charts(corpus, summary), _cost_charts(corpus, summary)):
             inside = "".join(f"<div>{chart.svg()}</div>" for chart in charts)
             body.append(f'<div class="charts">{inside}</div>' if inside else "")
-        body += [_table(table) for table in tables[1:]]
+        body += [table(found.head, found.rows, found.title) for found in tables[1:]]
     body.append("<h2>How it was measured</h2>")
     body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes_of(summary)) + "</ul>")
     made = f'<p class="soft">Written by Taxotext {escape(summary["taxotext_version"])}.</p>'
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary['name'])}</title><style>{palette()}{STYLE}{TEXT_STYLE}</style></head>\n<body>\n"
-        + "\n".join([*body, made])
-        + "\n</body></html>\n"
-    )
+    return document(summary["name"], [*body, made])
 
 
 def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Chart]:
@@ -138,17 +118,3 @@ def _drawn(corpus: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
     """The rows that have figures, and a colour for each system."""
     colours = {row["system"]: number for number, row in enumerate(corpus["rows"])}
     return [row for row in corpus["rows"] if row["seeds"]], colours
-
-
-def _table(table: Table) -> str:
-    numeric = [all(row[column][:1] in NUMERIC for row in table.rows) for column in range(len(table.head))]
-
-    def cell(tag: str, text: str, column: int) -> str:
-        kind = ' class="n"' if numeric[column] and column else ""
-        return f"<{tag}{kind}>{escape(text)}</{tag}>"
-
-    head = "".join(cell("th", text, column) for column, text in enumerate(table.head))
-    lines = ["".join(cell("td", text, column) for column, text in enumerate(row)) for row in table.rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
-    return f'{title}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -30,6 +30,7 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
+from taxotext.models.feature_changes import changes
 from taxotext.models.one_vs_rest import NEVER, OneVsRest
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
 from taxotext.processes import usable_cores
@@ -202,14 +203,17 @@ class Linear(System):
 
     def _raw(self, features: csr_array) -> NDArray[np.float32]:
         """Decision values (b, N)."""
+        return np.asarray(self._times(features) + self._intercepts, dtype=np.float32)
+
+    def _times(self, features: csr_array) -> NDArray[np.float32]:
+        """Features times coefficients, (b, N)."""
         if self._product is None:
             coefficients = self._coefficients
             # Where few are 0, a dense matrix is smaller than its sparse form, and several times faster.
             full = coefficients.nnz > DENSE_FROM * coefficients.shape[0] * coefficients.shape[1]
             self._product = coefficients.toarray() if full else coefficients
         values: Any = features.astype(np.float32) @ self._product
-        dense = values if isinstance(values, np.ndarray) else values.toarray()
-        return np.asarray(dense + self._intercepts, dtype=np.float32)
+        return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), dtype=np.float32)
 
     def _calibrate(self, raw: NDArray[np.float32], gold: csr_array) -> None:
         """Fit p = σ(a f + c) on held-out decision values (D, N)."""
@@ -240,6 +244,19 @@ class Linear(System):
             if progress is not None:
                 progress(len(block))
             yield block
+
+    def scores_without(self, text: str, cuts: NDArray[np.int64], replacement: str) -> ScoreBlock | None:
+        """Coefficients times the changes of the features: no text is read again."""
+        found = changes(self._features, text, cuts, replacement)
+        if found is None:
+            return None
+        whole = self._times(found.values)  # (1, N)
+        raw = (whole + self._times(found.changes)) * found.scales[:, None] + self._intercepts
+        return self._probabilities(raw)
+
+    def label_vectors(self) -> dict[str, Any]:
+        """The coefficients of each label, sparse (N, V)."""
+        return {"coefficients": csr_array(self._coefficients.T)}
 
     def facts(self) -> dict[str, Any]:
         """Size of the vocabulary and number of coefficients."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +92,22 @@ class Tfidf:
     def transform(self, texts: Sequence[str]) -> csr_array:
         """Return the vectors (D, V); what is not among the features is left out."""
         return csr_array(self._checked().transform(texts))
+
+    @property
+    def settings(self) -> FeatureSettings:
+        """Which features, and their values."""
+        return self._settings
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """The column of each feature."""
+        found: dict[str, int] = self._checked().vocabulary_
+        return found
+
+    def analyzer(self) -> Callable[[str], list[str]]:
+        """What cuts a text into its features, those that are not among the V included."""
+        found: Callable[[str], list[str]] = self._checked().build_analyzer()
+        return found
 
     def count_entries(self, texts: Sequence[str]) -> int:
         """About how many entries the vectors of ``texts`` have in sum, counted in :data:`SAMPLED` of them."""

@@ -40,6 +40,22 @@ class Head(nn.Module, ABC):
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return the scores of B documents, float32."""
 
+    def attention(self, features: TextFeatures, labels: Tensor) -> Tensor | None:
+        """How much labels look at the tokens of a whole text; None: the head does not attend to tokens.
+
+        Args:
+            features: of B documents.
+            labels: (B, C) int64; of a head that predicts sequences in the order of the sequence.
+
+        Returns:
+            (B, C, S), tokens as in :meth:`~taxotext.nn.features.TextFeatures.by_document`; a row sums to 1.
+        """
+        return None
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """Matrices of one row a label, (N, ...), by name; empty where the head has none."""
+        return {}
+
     def metrics(self) -> dict[str, float]:
         """Named numbers of the training since the last call, for history, logs and progress (candidate recall ...)."""
         return {}
@@ -92,6 +108,11 @@ class LogitHead(Head):
     def tied(self) -> Sequence[Tensor]:
         """Matrices (N, ...) of one row a label, which recursive regularisation ties along the taxonomy."""
         return ()
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What is tied, side by side."""
+        found = [rows.flatten(1) for rows in self.tied()]
+        return {"head": torch.cat(found, 1)} if found else {}
 
     def penalty(self) -> Tensor | None:
         """Return the regulariser, a scalar, or None."""
@@ -169,8 +190,17 @@ class LabelAttentionHead(LogitHead):
         """Return the logits of all documents, (B, N): the windows of a document are attended over together."""
         tokens, mask = features.by_document()  # (B, S, d), (B, S)
         tokens = self.dropout(tokens)
-        keys = (tokens @ self.queries.T).float()  # (B, S, N)
-        attention = torch.softmax(keys.masked_fill(~mask.unsqueeze(-1), torch.finfo(keys.dtype).min), 1)
+        attention = self._weights(tokens, mask)
         values = tokens @ self.weight.T  # (B, S, N): w_l · h_t, so that (B, N, d) is never made
         found: Tensor = (attention.to(values.dtype) * values).sum(1) + self.bias
         return found
+
+    def attention(self, features: TextFeatures, labels: Tensor) -> Tensor:
+        """Return α of some labels, (B, C, S)."""
+        weights = self._weights(*features.by_document()).transpose(1, 2)  # (B, N, S)
+        return weights.gather(1, labels.unsqueeze(-1).expand(-1, -1, weights.shape[2]))
+
+    def _weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """α of all labels, (B, S, N) float32."""
+        keys = (tokens @ self.queries.T).float()  # (B, S, N)
+        return torch.softmax(keys.masked_fill(~mask.unsqueeze(-1), torch.finfo(keys.dtype).min), 1)

@@ -118,6 +118,11 @@ class AttentionScorer(NodeScorer):
             None if bias is None else bias[wanted],
         )
 
+    def attention(self, features: TextFeatures, nodes: Tensor) -> Tensor:
+        """Return α of some nodes (B, C), (B, C, S)."""
+        tokens, mask = self._tokens(features)
+        return self._weights(tokens, mask, functional.embedding(nodes, self.queries))
+
     def _tables(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         return self.queries, self.output, self.bias
 
@@ -127,14 +132,18 @@ class AttentionScorer(NodeScorer):
 
     def _logits(self, tokens: Tensor, mask: Tensor, queries: Any, output: Tensor | None, bias: Tensor | None) -> Tensor:
         """(B, S, d), (B, S), twice (C, d) or (B, C, d), (C,) or (B, C) -> (B, C)."""
-        keys = (queries @ tokens.transpose(1, 2)).float()  # (B, C, S)
-        hidden = ~mask.unsqueeze(1)
-        attention = torch.softmax(keys.masked_fill(hidden, torch.finfo(keys.dtype).min), -1)
+        attention = self._weights(tokens, mask, queries)
         contexts = attention.to(tokens.dtype) @ tokens  # (B, C, d)
         logits: Tensor = self.layers(contexts).float()
         if output is not None:
             logits = logits + (contexts * output).sum(-1).float()
         return logits if bias is None else logits + bias
+
+    @staticmethod
+    def _weights(tokens: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
+        """(B, S, d), (B, S), (C, d) or (B, C, d) -> (B, C, S), float32."""
+        keys = (queries @ tokens.transpose(1, 2)).float()  # (B, C, S)
+        return torch.softmax(keys.masked_fill(~mask.unsqueeze(1), torch.finfo(keys.dtype).min), -1)
 
 
 class DotScorer(NodeScorer):

@@ -29,3 +29,7 @@ class MultiLabelAttentionHead(LogitHead):
     def logits(self, features: TextFeatures) -> Tensor:
         """Return the logits of all documents, (B, N): the windows of a document are attended over together."""
         return self.scorer.all(features)
+
+    def attention(self, features: TextFeatures, labels: Tensor) -> Tensor:
+        """Return α of some labels, (B, C, S)."""
+        return self.scorer.attention(features, labels)

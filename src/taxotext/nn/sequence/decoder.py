@@ -78,6 +78,13 @@ class StepwiseDecoder(Protocol):
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Log-probabilities of the next label, (B, K, V), and the new state; see :meth:`LabelDecoder.step`."""
 
+    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> Tensor | None:
+        """Return (B, C, S), how much the steps that predict ``labels`` (B, C), in their order, look at each token."""
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """Matrices of one row a label, (N, ...), by name."""
+        ...
+
 
 class LabelDecoder(nn.Module):
     """One step of a label sequence: an LSTM or GRU with attention, and a distribution over the next label.
@@ -192,6 +199,10 @@ class LabelDecoder(nn.Module):
 
     def attend(self, memory: Memory, query: Tensor) -> Tensor:
         """Contexts of K queries of each document: (B, K, H) -> (B, K, d); zeros where there is nothing to attend to."""
+        return torch.bmm(self.attention(memory, query).to(memory.tokens.dtype), memory.tokens)
+
+    def attention(self, memory: Memory, query: Tensor) -> Tensor:
+        """Weights of the tokens for K queries of each document, (B, K, H) -> (B, K, S) float32, 0 on padding."""
         if self.attend_state is None or self.attend_energy is None or memory.keys is None:
             energy = self.factor * torch.bmm(query, memory.tokens.transpose(1, 2))  # (B, K, S)
         else:
@@ -204,8 +215,25 @@ class LabelDecoder(nn.Module):
             energy = torch.stack(found, 1)  # (B, K, S)
         energy = energy.float()
         real = memory.mask.unsqueeze(1)  # (B, 1, S)
-        weights = torch.softmax(energy.masked_fill(~real, torch.finfo(energy.dtype).min), -1) * real
-        return torch.bmm(weights.to(memory.tokens.dtype), memory.tokens)
+        return torch.softmax(energy.masked_fill(~real, torch.finfo(energy.dtype).min), -1) * real
+
+    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> Tensor:
+        """Return α of the steps that predict the labels of a sequence, (B, C, S); labels (B, C) in its order."""
+        memory, state = self.start(features, skip)
+        emitted = torch.zeros(len(labels), 1, self.end + 1, dtype=torch.bool, device=labels.device)
+        previous = torch.full((len(labels), 1), self.begin, device=labels.device)
+        steps = []
+        for label in labels.T.unsqueeze(-1):  # (B, 1) each
+            before = state.hidden[:, :, -1]
+            _, state = self.step(memory, state, previous, emitted)
+            steps.append(self.attention(memory, state.hidden[:, :, -1] if self.query == "current" else before))
+            emitted = emitted.scatter(2, label.unsqueeze(-1), True)
+            previous = label
+        return torch.cat(steps, 1)
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What is read of a label, (N, E), and what it is predicted with, (N, H)."""
+        return {"embedding": self.embedding.weight[: self.end], "output": self.output.weight[: self.end]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Take one step with K sequences of each document.

@@ -217,6 +217,14 @@ class SequenceHead(Head):
         found = self.search(features)
         return HeadScores(found.pooled, sets=found.labels)
 
+    def attention(self, features: TextFeatures, labels: Tensor) -> Tensor | None:
+        """Return α of the steps that predict the labels of a sequence, (B, C, S); labels (B, C) in its order."""
+        return self.decoder.attention_of(features, labels, self.skip)
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """Those of the decoder."""
+        return self.decoder.label_vectors()
+
 
 def set_f1(found: Tensor, gold: Tensor) -> Tensor:
     """F1 of each label set, (B,); 1 where both are empty.

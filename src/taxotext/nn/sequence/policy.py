@@ -68,6 +68,13 @@ class LabelPolicy(nn.Module):
         nothing = pooled.new_zeros(len(pooled), 1, 0)
         return memory, State(pooled.unsqueeze(2), nothing, None, None)
 
+    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> None:
+        """Nothing: it has no attention of its own."""
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What is read of a label and predicts it, (N, E)."""
+        return {"embedding": self.embedding.weight[: self.labels]}
+
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Take one step with K sequences of each document.
 

@@ -63,6 +63,13 @@ class LabelTokens(nn.Module):
         prefix = tokens.new_zeros(len(tokens), 1, 0, tokens.shape[2])
         return Memory(tokens, mask, None), State(prefix, tokens.new_zeros(len(tokens), 1, 0), None, None)
 
+    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> None:
+        """Nothing: it has no attention of its own."""
+
+    def label_vectors(self) -> dict[str, Tensor]:
+        """What is read of a label and predicts it, (N, E)."""
+        return {"embedding": self.embedding.weight[: self.labels], "output": self.output.weight[: self.labels]}
+
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Take one step with K sequences of each document.
 

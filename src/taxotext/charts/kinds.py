@@ -1,99 +1,44 @@
-"""Charts in one style: drawn by matplotlib, embedded in a page as SVG, or files of their own.
-
-Matplotlib is imported when a chart is drawn, and its global settings are left as they are. Colours are roles
-(:data:`COLOURS`): in SVG they become CSS variables, so that a chart follows the light or dark scheme of its reader.
-"""
+"""Charts of single kinds: dots with whiskers, lines between places, points with names."""
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from taxotext.experiments.svg import embedded
-from taxotext.files import write_atomically, write_text_atomically
+from taxotext.charts.chart import (
+    BOTTOM,
+    COLOURS,
+    HEIGHT,
+    LABEL,
+    LEFT,
+    LETTER,
+    LOOKS,
+    MARK,
+    RIGHT,
+    ROW,
+    SERIES,
+    TOP,
+    WIDTH,
+    Chart,
+    colour_of,
+    cut,
+    short_number,
+    style,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-COLOURS = {
-    "ink": ("#1c2430", "#e6eaf0"),
-    "soft": ("#5b6675", "#9aa6b5"),
-    "line": ("#d9dee6", "#3a4350"),
-    "back": ("#ffffff", "#14181e"),
-    "panel": ("#f6f8fa", "#1c222b"),
-    "c0": ("#3753b5", "#118aee"),
-    "c1": ("#ba450e", "#d36c00"),
-    "c2": ("#0d856d", "#00c1a8"),
-    "c3": ("#e24fa8", "#ec9dff"),
-    "c4": ("#c38300", "#adc72d"),
-    "c5": ("#4794df", "#84faff"),
-    "c6": ("#8f006d", "#9377a2"),
-    "c7": ("#273431", "#f6d7a3"),
-}
-"""Role to its light and dark colour. Those of series (c0 to c7) stay apart in every common kind of colour blindness."""
-SERIES = 8
-"""Colours of series; later series repeat them with other marks and dashes, see :data:`LOOKS`."""
-LOOKS = (("o", True, "-"), ("o", False, "--"), ("s", True, ":"), ("s", False, "-."))
-"""Mark, whether it is filled, and line of the first, second, ... :data:`SERIES` series."""
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 64, 24, 34, 30
-ROW, HEIGHT, LABEL = 30, 340, 16
-"""Pixels: a row of dots, any other chart, a name beside others."""
-LETTER = 7.4
-"""Pixels of a letter of a name, about."""
-LONGEST = 28
-"""Letters of a name that are shown."""
-MARK = 7
-"""Pixels from the middle of a mark that names keep away."""
-TICKS, PNG_SCALE = 6, 2
-
-_TICKS = {"labelsize": 12, "labelcolor": COLOURS["soft"][0], "major.pad": 8}
-_STYLE: dict[str, Any] = {
-    "text.color": COLOURS["ink"][0],
-    "text.parse_math": False,
-    "font.size": 13,
-    "axes.facecolor": "none",
-    "axes.edgecolor": COLOURS["line"][0],
-    "axes.labelcolor": COLOURS["soft"][0],
-    "axes.labelsize": 12,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.xmargin": 0.05,
-    "axes.ymargin": 0.08,
-    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
-    "grid.color": COLOURS["line"][0],
-    "grid.linewidth": 1,
-    **{f"{axis}tick.{key}": value for axis in "xy" for key, value in _TICKS.items()},
-    "xtick.bottom": False,
-    "ytick.left": False,
-    "lines.solid_capstyle": "butt",
-    "svg.fonttype": "none",
-}
 _Place = tuple[float, float, Literal["left", "center", "right"]]
 _Box = tuple[float, float, float, float]
 _PLACES: tuple[_Place, ...] = ((11, 0, "left"), (-11, 0, "right"), (0, 15, "center"), (0, -15, "center"))
 """Places of the name of a point: pixels to the right and up, and the end of the name that is there."""
 
-
-def palette() -> str:
-    """The variables that embedded charts take their colours from, as CSS."""
-    light, dark = (
-        " ".join(f"--{role}: {colours[number]};" for role, colours in COLOURS.items()) for number in range(2)
-    )
-    return (
-        f":root {{ color-scheme: light dark; {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
-    )
-
-
-TEXT_STYLE = "svg text { font-family: system-ui, sans-serif; }\nsvg path { stroke-linejoin: round; }\n"
-"""What a page needs beside :func:`palette`."""
+_NEAR: tuple[_Place, ...] = ((7, 0, "left"), (-7, 0, "right"), (0, 12, "center"), (0, -12, "center"))
+SMALL_LETTER = 5.8
+"""Pixels of a letter of a small name, about."""
+GROUPS = 4
+"""Names of series beside each other."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +54,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of :func:`scatter`."""
+    """One point of :func:`scatter` or :func:`label_map`; ``whole`` is its name under the pointer, if longer."""
 
     name: str
     x: float
     y: float
     series: int
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,92 +72,6 @@ class Line:
     series: int
 
 
-class Chart:
-    """A chart with a title and empty axes, made and drawn on within :func:`style`.
-
-    Args:
-        title: above it; also read aloud.
-        height: pixels, of :data:`WIDTH`.
-        left, right, below: pixels around the axes.
-    """
-
-    def __init__(self, title: str, height: int, left: float, right: float, below: int = BOTTOM) -> None:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-
-        self.title = title
-        self.figure: Figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
-        self.inner = (WIDTH - left - right, height - TOP - below)
-        """Width and height of the axes in pixels."""
-        self.axes: Axes = self.figure.add_axes(
-            (left / WIDTH, below / height, self.inner[0] / WIDTH, self.inner[1] / height)
-        )
-        for axis in (self.axes.xaxis, self.axes.yaxis):
-            axis.set_major_locator(MaxNLocator(TICKS, steps=[1, 2, 5, 10]))
-            axis.set_major_formatter(_number)
-        self.figure.text(0, 1 - 18 / height, title, fontsize=15, fontweight="bold")
-        self._tips: dict[str, str] = {}
-
-    def tip(self, text: str) -> str:
-        """An id for what is drawn; the pointer over it shows ``text`` (SVG only)."""
-        name = f"tip-{len(self._tips)}"
-        self._tips[name] = _printable(text)
-        return name
-
-    def mark(self, x: float, y: float, series: int, size: float, **style: Any) -> None:
-        """Draw the mark of a series, ``size`` pixels across."""
-        shape, filled, _ = LOOKS[series // SERIES % len(LOOKS)]
-        colour = _colour(series)
-        self.axes.plot(
-            [x],
-            [y],
-            shape,
-            markersize=size,
-            markerfacecolor=colour if filled else COLOURS["back"][0],
-            markeredgecolor=colour,
-            markeredgewidth=1 if filled else 2,
-            clip_on=False,
-            **{"zorder": 4, **style},
-        )
-
-    def svg(self) -> str:
-        """An SVG element for a page with :func:`palette` and :data:`TEXT_STYLE`; equal charts have equal ones."""
-        file = io.BytesIO()
-        with style(self.title + "".join(self._tips.values())):  # marks have ids, which a page must not hold twice
-            self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        colours = {light: f"var(--{role})" for role, (light, _) in COLOURS.items()}
-        return embedded(file.getvalue(), self.title, self._tips, colours)
-
-    def save(self, path: Path) -> None:
-        """Write a file of its own, completely or not at all: SVG, or PNG in light colours, by the suffix.
-
-        Raises:
-            ValueError: another suffix.
-        """
-        if path.suffix == ".svg":
-            css = f"<style>{palette()}svg {{ background: var(--back); }}\n{TEXT_STYLE}</style>"
-            write_text_atomically(path, self.svg().replace(">", f">{css}", 1) + "\n")
-        elif path.suffix == ".png":
-            options: dict[str, Any] = {"format": "png", "dpi": 72 * PNG_SCALE, "facecolor": COLOURS["back"][0]}
-            options |= {"bbox_inches": "tight", "pad_inches": 0.15}
-            with style():
-                write_atomically(path, lambda temporary: self.figure.savefig(temporary, **options))
-        else:
-            raise ValueError(f"{path}: a chart is saved as .svg or .png.")
-
-
-@contextmanager
-def style(salt: str = "") -> Iterator[None]:
-    """Matplotlib's own defaults with ours, whatever the settings of the user are, which are back afterwards."""
-    import matplotlib
-    import matplotlib.style
-
-    own: Any = {**_STYLE, "svg.hashsalt": f"taxotext {salt}"}
-    with matplotlib.style.context("default"), matplotlib.rc_context(own), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # in SVG the fonts of the reader count
-        yield
-
-
 def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = None, unit: str = "%") -> Chart:
     """Means as dots with whiskers of one standard deviation, single seeds as small circles; ``marks`` are dashed lines.
 
@@ -221,7 +81,7 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
         marks: name to value of lines across all rows, such as published figures.
         unit: of the values, shown under the pointer.
     """
-    names = [_cut(row.name) for row in rows]
+    names = [cut(row.name) for row in rows]
     left = 24 + LETTER * max(len(name) for name in names)
     with style():
         chart = Chart(title, TOP + ROW * len(rows) + BOTTOM, left, RIGHT)
@@ -231,7 +91,7 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
             tip = chart.tip(f"{name}: {value:.2f} {unit}")
             axes.axvline(value, color=COLOURS["soft"][0], linestyle=(0, (4, 4)), linewidth=1.5, gid=tip)
         for number, row in enumerate(rows):
-            colour = _colour(row.series)
+            colour = colour_of(row.series)
             if row.sd is not None:
                 axes.plot([row.mean - row.sd, row.mean + row.sd], [number] * 2, color=colour, linewidth=2)
             seeds: dict[str, Any] = {"color": colour, "markersize": 7, "markerfacecolor": (colour, 0.35)}
@@ -251,7 +111,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         drawn: at least one, each with a value at one place or more.
         unit: of the values, shown under the pointer.
     """
-    names = [_cut(line.name) for line in drawn]
+    names = [cut(line.name) for line in drawn]
     right = 36 + LETTER * max(len(name) for name in names)
     with style():
         chart = Chart(title, max(HEIGHT, TOP + LABEL * len(drawn) + BOTTOM), LEFT - 16, right)
@@ -259,7 +119,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
         axes.grid(visible=False, axis="x")
         ends = []
         for line in drawn:
-            colour = _colour(line.series)
+            colour = colour_of(line.series)
             found = [(number, *place) for number, place in enumerate(line.places) if place is not None]
             dashes = LOOKS[line.series // SERIES % len(LOOKS)][2]
             axes.plot([x for x, _, _ in found], [y for _, y, _ in found], dashes, color=colour, linewidth=1.5)
@@ -299,18 +159,59 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> Ch
             tip = chart.tip(f"{point.name}: {point.x:.3g}, {point.y:.2f}")
             chart.mark(point.x, point.y, point.series, 12, gid=tip)
         ticks = _log_ticks(min(point.x for point in points), max(point.x for point in points))
-        axes.set_xticks(ticks, [_number(tick) for tick in ticks])
+        axes.set_xticks(ticks, [short_number(tick) for tick in ticks])
         axes.minorticks_off()
         axes.set_xlim(ticks[0], ticks[-1])
-        names = [_cut(point.name) for point in points]
+        names = [cut(point.name) for point in points]
         spots = axes.transData.transform([(point.x, point.y) for point in points]).tolist()
         for point, name, (x, y, side) in zip(points, names, _beside(spots, names), strict=True):
             axes.annotate(name, (point.x, point.y), (x, y), textcoords="offset points", ha=side, va="center_baseline")
     return chart
 
 
-def _colour(series: int) -> str:
-    return COLOURS[f"c{series % SERIES}"][0]
+def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -> Chart:
+    """Points without scales, on which only what is near counts; names where there is room, the first points first.
+
+    Args:
+        title: above the chart.
+        points: at least one; all names are under the pointer.
+        groups: names of the series, shown below; empty: there is one.
+    """
+    shown = list(groups[:SERIES])
+    rows = math.ceil(len(shown) / GROUPS)
+    with style():
+        chart = Chart(title, WIDTH + LABEL * rows, 8, 8, below=8 + LABEL * rows)
+        axes = chart.axes
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for point in reversed(points):
+            chart.mark(point.x, point.y, point.series, 7, gid=chart.tip(point.whole or point.name))
+        axes.autoscale_view()  # places in pixels need the limits, which are found when they are asked for
+        names = [cut(point.name) for point in points]
+        spots = axes.transData.transform([(point.x, point.y) for point in points]).tolist()
+        taken = [(x - MARK / 2, y - MARK / 2, x + MARK / 2, y + MARK / 2) for x, y in spots]
+        for point, name, spot in zip(points, names, spots, strict=True):
+            width = SMALL_LETTER * len(name)
+            place = next((one for one in _NEAR if _covered(_box(spot, width, one), taken, 8) <= 0), None)
+            if place is None:
+                continue
+            taken.append(_box(spot, width, place))
+            x, y, side = place
+            axes.annotate(
+                name,
+                (point.x, point.y),
+                (x, y),
+                textcoords="offset points",
+                ha=side,
+                va="center_baseline",
+                fontsize=10,
+            )
+        step, line = 1 / GROUPS, LABEL / chart.inner[1]
+        for group, name in enumerate(shown):
+            x, y = group % GROUPS * step, -(group // GROUPS + 0.7) * line
+            chart.mark(x + 0.01, y, group, 7, transform=axes.transAxes)
+            axes.text(x + 0.025, y, cut(name), va="center_baseline", fontsize=10, transform=axes.transAxes)
+    return chart
 
 
 def _told(name: str, mean: float, sd: float | None, unit: str) -> str:
@@ -374,30 +275,11 @@ def _box(spot: tuple[float, float], width: float, place: _Place) -> _Box:
     return left, middle - LABEL / 2, left + width, middle + LABEL / 2
 
 
-def _covered(box: _Box, taken: Sequence[_Box]) -> float:
-    """Square pixels of a box that lie on others, or outside the chart."""
-    outside = max(0.0, LEFT - box[0]) + max(0.0, box[2] - WIDTH)
+def _covered(box: _Box, taken: Sequence[_Box], left: float = LEFT) -> float:
+    """Square pixels of a box that lie on others, or outside the chart, which begins at ``left``."""
+    outside = max(0.0, left - box[0]) + max(0.0, box[2] - WIDTH)
     return outside * LABEL + sum(
         max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
         * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
         for other in taken
     )
-
-
-def _number(value: float, _: object = None) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:g}"
-
-
-def _cut(name: str) -> str:
-    """A name in one line, not too long."""
-    name = _printable(name)
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    r"""Blanks in the place of what XML does not take, or what ends a line.
-
-    >>> _printable("a\nb\x01")
-    'a b '
-    """
-    return "".join(letter if letter.isprintable() else " " for letter in text)

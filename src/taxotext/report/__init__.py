@@ -1,0 +1,1 @@
+"""One page about a model or several: what they get right and wrong, and why."""
