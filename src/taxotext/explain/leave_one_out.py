@@ -168,8 +168,8 @@ class _Work:
                 row = 0
                 for number, part in batch:
                     rows = slice(row, row + len(part))
-                    own = None if sequences is None else sequences.rows(rows)
-                    found[number].append(self._pieces(states[number], part, block.rows(rows), own))
+                    forced_here = None if sequences is None else sequences.rows(rows)
+                    found[number].append(self._pieces(states[number], part, block.rows(rows), forced_here))
                     row += len(part)
         return [_joined(parts, len(state.labels)) for parts, state in zip(found, states, strict=True)]
 
