@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_systems_have_vectors_of_their_labels(system: str, options: dict[str, An
     # By training documents, the most first.
     counts = [model.manifest.seen[model.taxonomy.index(label)] for label in drawn.ids]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_members_of_a_mixture_have_theirs_in_the_order_of_its_labels(tmp_path: Path) -> None:
+    first = tiny_fit("kim_cnn")
+    first.save(tmp_path / "a")
+    Classifier("linear", features={"min_documents": 1}).fit(tiny_corpus()).save(tmp_path / "b")
+    validation = tiny_corpus(20, seed=77)
+    settings = {"members": [str(tmp_path / "a"), str(tmp_path / "b")], "weights": [0.5, 0.5]}
+    mixed = Classifier("mixed", **settings).fit(validation, validation=validation)
+    found = label_vectors(mixed.system)
+    assert list(found) == ["0.head", "1.coefficients"]
+    own = label_vectors(first.system)["head"]
+    for label in mixed.taxonomy.ids:
+        row = found["0.head"][mixed.taxonomy.index(label)]
+        np.testing.assert_array_equal(row, own[first.taxonomy.index(label)])
 
 
 def test_labels_that_have_the_same_documents_lie_together() -> None:

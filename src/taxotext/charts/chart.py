@@ -152,7 +152,11 @@ class Chart:
             ValueError: another suffix.
         """
         content = self.content(path.suffix)
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+        def write(temporary: Path) -> None:
+            temporary.write_bytes(content)
+
+        write_atomically(path, write)
 
     def content(self, suffix: str) -> bytes:
         """What :meth:`save` writes.

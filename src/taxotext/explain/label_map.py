@@ -156,13 +156,12 @@ def _chosen(system: System, vectors: str | None) -> tuple[str, Any]:
 
 def unit_rows(rows: Any) -> Any:
     """Bring rows to length 1; rows of zeros stay."""
-    if issparse(rows):
-        matrix = csr_array(rows).astype(np.float64)
-        lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
-        return csr_array(diags_array(1 / np.where(lengths > 0, lengths, 1.0)) @ matrix)
-    matrix = np.asarray(rows, dtype=np.float64).reshape(len(rows), -1)
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(lengths > 0, lengths, 1.0)
+    sparse = bool(issparse(rows))
+    matrix: Any = rows.astype(np.float64) if sparse else np.asarray(rows, np.float64).reshape(len(rows), -1)
+    squares: Any = matrix.multiply(matrix).sum(axis=1) if sparse else (matrix * matrix).sum(axis=1)
+    lengths = np.sqrt(np.asarray(squares).ravel())
+    scales = 1 / np.where(lengths > 0, lengths, 1.0)
+    return csr_array(diags_array(scales) @ matrix) if sparse else matrix * scales[:, None]
 
 
 def principal_components(rows: Any, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -198,8 +197,9 @@ def nearest_rows(unit: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.f
 
 
 def _products(rows: Any) -> NDArray[np.float64]:
-    found = rows @ rows.T
-    return np.asarray(found.toarray() if issparse(found) else found, dtype=np.float64)
+    sparse = bool(issparse(rows))
+    found: Any = rows @ rows.T
+    return np.asarray(found.toarray() if sparse else found, dtype=np.float64)
 
 
 def _tsne(unit: Any) -> NDArray[np.float64]:

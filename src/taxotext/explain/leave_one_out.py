@@ -148,6 +148,8 @@ class _Work:
         """Score every text without each of its pieces."""
         found: list[list[Pieces]] = [[] for _ in states]
         wanted = [(number, part) for number, part in enumerate(places) if len(part)]
+        if not wanted:
+            return [Pieces.none(len(state.labels)) for state in states]
         with self.reporter.task("Explaining", sum(len(part) for _, part in wanted)) as task:
             rest: list[tuple[int, NDArray[np.int64]]] = []
             for number, part in wanted:
@@ -168,8 +170,8 @@ class _Work:
                 row = 0
                 for number, part in batch:
                     rows = slice(row, row + len(part))
-                    own = None if sequences is None else sequences.rows(rows)
-                    found[number].append(self._pieces(states[number], part, block.rows(rows), own))
+                    forced_here = None if sequences is None else sequences.rows(rows)
+                    found[number].append(self._pieces(states[number], part, block.rows(rows), forced_here))
                     row += len(part)
         return [_joined(parts, len(state.labels)) for parts, state in zip(found, states, strict=True)]
 

@@ -96,7 +96,8 @@ def strongest(explained: Explanation, label: str | None) -> tuple[list[tuple[str
 
 def strengths(values: NDArray[np.float32]) -> list[float]:
     """Importance as a share of the largest, −1 to 1; where nothing changes a score by much, nothing is near 1."""
-    return (values / max(float(np.abs(values).max(initial=0)), LITTLE)).tolist()
+    shares: list[float] = (values / max(float(np.abs(values).max(initial=0)), LITTLE)).tolist()
+    return shares
 
 
 def signed(value: float) -> str:

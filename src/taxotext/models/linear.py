@@ -252,7 +252,7 @@ class Linear(System):
             return None
         whole = self._times(found.values)  # (1, N)
         raw = (whole + self._times(found.changes)) * found.scales[:, None] + self._intercepts
-        return self._probabilities(raw)
+        return self._probabilities(raw.astype(np.float32))
 
     def label_vectors(self) -> dict[str, Any]:
         """The coefficients of each label, sparse (N, V)."""
