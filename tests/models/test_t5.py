@@ -13,8 +13,10 @@ import torch
 from models.harness import check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.models.registry import find
 from taxotext.nn.encoders.encoder_decoder import load_encoder_decoder, restore_encoder_decoder
 from taxotext.nn.sequence.pretrained import LabelTokens
+from taxotext.settings import parse_settings
 from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -131,6 +133,14 @@ def test_t5_and_bart_keep_the_contract_of_all_systems(kind: str, source: Folders
 
 def test_a_training_resumes(source: Folders, tmp_path: Path) -> None:
     check_resume("t5", settings(source("t5"), epochs=3), tmp_path)
+
+
+def test_the_preset_of_the_paper_sets_what_is_known_of_it() -> None:
+    paper: Any = parse_settings(find("t5").Settings, {"preset": "paper", "encoder": {"source": "mine"}})
+    assert (paper.training.learning_rate, paper.training.head_learning_rate, paper.text.max_tokens) == (5e-5, 5e-5, 512)
+    assert (paper.encoder.source, paper.head.label_order, paper.head.constrained) == ("mine", "top_down", True)
+    plain: Any = parse_settings(find("t5").Settings, {"preset": "paper"})
+    assert plain.encoder.source == "google-t5/t5-base"
 
 
 def test_what_does_not_fit_is_refused(tiny_encoder: Path, source: Folders) -> None:
