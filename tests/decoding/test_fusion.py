@@ -95,7 +95,7 @@ def test_scores_of_folds_do_not_depend_on_their_own_gold_labels() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [(False, True), (True, False), (True, True)])
-def test_sparse_members_are_fused_as_dense_ones(first: bool, second: bool) -> None:
+def test_sparse_members_are_fused_as_dense_ones(first: bool, second: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     scores, gold, counts, _ = drawn(30, 5)
     fusion, _ = cross_fit(scores, gold, counts, seed=0)
     dense = fusion.mix([ScoreBlock(np.asarray(one.toarray())) for one in scores], counts).dense
@@ -103,6 +103,7 @@ def test_sparse_members_are_fused_as_dense_ones(first: bool, second: bool) -> No
         ScoreBlock(one if sparse else np.asarray(one.toarray()))
         for one, sparse in zip(scores, (first, second), strict=True)
     ]
+    monkeypatch.setattr("taxotext.decoding.fusion.TOGETHER", 7)
     found = fusion.mix(blocks, counts)
     assert found.is_sparse == (first and second)
     np.testing.assert_array_equal(found.candidates.toarray() if found.is_sparse else found.dense, dense)

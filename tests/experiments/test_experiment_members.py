@@ -12,10 +12,10 @@ import taxotext
 from lab import SYSTEMS, Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT
-from taxotext.experiments.folder import ExperimentFolder, read_json
+from taxotext.experiments.folder import read_json
 from taxotext.experiments.members import members_first
 from taxotext.experiments.probing import Estimate, plan_experiment
-from taxotext.experiments.runner import run_experiment
+from taxotext.experiments.runner import _Todo, run_experiment
 from taxotext.progress import Silent
 
 MIXED = {"model": "mixed", "members": ["linear", "loose"]}
@@ -33,39 +33,46 @@ def with_mixed(**entry: Any) -> dict[str, Any]:
 
 
 def test_a_mixture_waits_for_its_members_and_uses_their_models(lab: Lab, output: Path) -> None:
-    seen = Notes()
-    outcome = run_experiment(lab.settings(**{**GIVEN, "keep_models": False}), output, seen)
-    assert outcome.failed == {}
-    assert [title.split(",")[0] for title, _, _ in seen.ends] == ["linear", "loose", "mixed"]  # not as in the file
-    folder = ExperimentFolder(output)
-    mixed, *members = (folder.folder_of(cell) for cell in outcome.cells)
-    assert [cell.system for cell in outcome.cells] == ["mixed", "linear", "loose"]
-    facts = (read_json(mixed.fit) or {})["facts"]
+    folder = lab.compute(output, [FIT], **{**GIVEN, "systems": {**SYSTEMS, "mixed": MIXED}})
+    first = lab.cells(**GIVEN)
+    facts = (read_json(folder.folder_of(first[0]).fit) or {})["facts"]
     assert facts["mixture_documents"] == 60  # linear cross-fits: no member saw a document in training
-    assert not any(place.model.exists() for place in (mixed, *members))
+    for cell in first:
+        folder.folder_of(cell).forget_model()
 
-    # Another mixture needs the models again, and only it and its members are run.
-    more = lab.settings(
-        **{**GIVEN, **{"systems": {**GIVEN["systems"], "top": {**MIXED, "settings": {"combine": "max"}}}}}
-    )
+    # Another mixture needs models that were not kept: its members are run again, before it, and the first one is not.
+    top = {**MIXED, "settings": {"combine": "max"}}
+    settings = lab.settings(**{**GIVEN, "systems": {"top": top, **GIVEN["systems"]}, "jobs": 2})
     seen = Notes()
-    outcome = run_experiment(more, output, seen, resume=True)
+    outcome = run_experiment(settings, output, seen, resume=True)
     assert (outcome.failed, outcome.reused) == ({}, 1)
-    assert [title.split(",")[0] for title, _, _ in seen.ends] == ["linear", "loose", "top"]
+    assert sorted(title.split(",")[0] for title, _, _ in seen.ends[:2]) == ["linear", "loose"]
+    assert [title for title, _, _ in seen.ends[2:]] == ["top, tiny, seed 1"]  # last, though it is the first of the file
     again = "linear, tiny, seed 1: its model was not kept, and top, tiny, seed 1 needs it; it is run again."
     assert again in seen.notes
-    top = folder.folder_of(outcome.cells[-1])
-    loaded = taxotext.load(top.model)
+    loaded = taxotext.load(folder.folder_of(outcome.cells[0]).model)
     assert [member.settings.classifier.c for member in loaded.system.members] == [0.5, 30.0]
-    assert taxotext.load(folder.folder_of(outcome.cells[1]).model).system.settings == loaded.system.members[0].settings
+
+    # Where models are not kept, those of members go when no mixture waits for them any more.
+    run_experiment(settings.model_copy(update={"keep_models": False}), output, Notes(), resume=True)
+    assert not any(folder.folder_of(cell).model.exists() for cell in outcome.cells)
 
 
-def test_a_mixture_of_a_failed_member_fails_with_its_reason_and_the_rest_goes_on(lab: Lab, output: Path) -> None:
+def test_models_of_members_stay_while_a_mixture_is_not_fitted(lab: Lab, output: Path) -> None:
+    given: dict[str, Any] = {**GIVEN, "systems": {**SYSTEMS, "mixed": MIXED}, "keep_models": False}
+    folder = lab.compute(output, [FIT], **{**given, "systems": SYSTEMS})
+    todo = _Todo(folder, lab.cells(**given), lab.settings(**given))
+    for cell in todo.cells:
+        todo.tidy(cell)
+    assert all(folder.folder_of(cell).model.is_dir() for cell in todo.cells[:2])
+
+
+def test_a_mixture_of_a_failed_member_fails_with_its_reason_and_the_rest_stays(lab: Lab, output: Path) -> None:
+    lab.compute(output, [FIT], **{**GIVEN, "systems": {"linear": SYSTEMS["linear"]}})
     wrong = {"model": "linear", "settings": {"features": {"min_documents": 1000}}}
     systems = {"linear": SYSTEMS["linear"], "loose": wrong, "mixed": MIXED}
-    settings = lab.settings(**{**GIVEN, "systems": systems})
     seen = Notes()
-    outcome = run_experiment(settings, output, seen)
+    outcome = run_experiment(lab.settings(**{**GIVEN, "systems": systems}), output, seen, resume=True)
     assert set(outcome.failed) == {"loose, tiny, seed 1", "mixed, tiny, seed 1"}
     reason = outcome.failed["mixed, tiny, seed 1"]
     assert reason == f"its member failed: loose, tiny, seed 1: {outcome.failed['loose, tiny, seed 1']}"

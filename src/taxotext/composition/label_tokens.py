@@ -61,7 +61,8 @@ def _build_head(settings: LabelTokensHeadSettings, context: LabelContext) -> tup
         )
     rows = None
     if context.train is not None:
-        names = [row.tolist() for row in context.tokenizer.encode(names_of_labels(context.taxonomy))]
+        pieces = context.tokenizer.encode(names_of_labels(context.taxonomy))
+        names = [pieces[label].tolist() for label in range(labels)]
         given, shown = model.take_rows([*names, [model.end_id], [model.begin_id]])
         rows = given, shown[: labels + 1]
     return head_over(LabelTokens(labels, model, rows), settings, context)

@@ -176,7 +176,7 @@ class TextTokenizer:
 
         copy = Tokenizer.from_str(self._tokenizer.to_str())
         own = copy.normalizer
-        steps = [normalizers.Lowercase()] if lowercase else []
+        steps: list[Any] = [normalizers.Lowercase()] if lowercase else []
         if not punctuation:
             steps.append(normalizers.Replace(Regex(PUNCTUATION), " "))
         copy.normalizer = normalizers.Sequence([*steps, *([] if own is None else [own])])

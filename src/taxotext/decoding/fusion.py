@@ -32,6 +32,8 @@ PRIOR_SPREAD = 1.0
 """Standard deviation of a coefficient around the mean of the logits."""
 FOLDS = 5
 STEPS, TOLERANCE = 50, 1e-8
+TOGETHER = 1 << 18
+"""Pairs whose features are made at a time."""
 NEAREST = 1e-6
 """Distance from 1 that logits keep."""
 
@@ -84,12 +86,14 @@ class Fusion:
         """K."""
         return (len(self.coefficients) - 2) // 3
 
-    def of_pairs(self, values: Numbers, counts: NDArray[np.int64]) -> Numbers:
+    def of_pairs(self, values: NDArray[np.floating[Any]], counts: NDArray[np.int64]) -> Numbers:
         """Probabilities (P,) of pairs, see :meth:`fit`."""
         largest = values.max(0, initial=0.0)
         found = np.where(largest < FLOOR, largest, 0.0)
-        some = np.flatnonzero(largest >= FLOOR)
-        found[some] = _sigmoid(_features(values[:, some], counts[some]) @ self.coefficients)
+        above = np.flatnonzero(largest >= FLOOR)
+        for start in range(0, len(above), TOGETHER):
+            some = above[start : start + TOGETHER]
+            found[some] = _sigmoid(_features(values[:, some], counts[some]) @ self.coefficients)
         return found
 
     def mix(self, blocks: Sequence[ScoreBlock], counts: NDArray[np.int64]) -> ScoreBlock:
@@ -104,7 +108,7 @@ class Fusion:
             return table.with_values(self.of_pairs(table.values, counts[table.indices]))
         shape = blocks[0].shape
         values = np.stack([block.candidates.toarray() if block.is_sparse else block.dense for block in blocks])
-        flat = values.reshape(len(blocks), -1).astype(np.float64)
+        flat = values.reshape(len(blocks), -1)
         found = self.of_pairs(flat, np.broadcast_to(counts, shape).ravel())
         return ScoreBlock(found.astype(np.float32).reshape(shape))
 
@@ -142,10 +146,10 @@ def cross_fit(
     return whole, table.with_values(found)
 
 
-def _features(values: Numbers, counts: NDArray[np.int64]) -> Numbers:
+def _features(values: NDArray[np.floating[Any]], counts: NDArray[np.int64]) -> Numbers:
     """(P, 3K + 2)."""
     frequency = np.log1p(counts)
-    kept = np.clip(values, FLOOR, 1 - NEAREST)
+    kept = np.clip(values.astype(np.float64), FLOOR, 1 - NEAREST)
     logits = np.log(kept) - np.log1p(-kept)  # (K, P)
     absent = values < FLOOR
     return np.vstack([np.ones_like(frequency), frequency, logits, logits * frequency, absent]).T

@@ -18,13 +18,13 @@ itself, in place of a binary cross-entropy level by level along gold labels and 
 F1 of the whole set against that of the greedy set, without discount, standardisation over the batch, and entropy bonus,
 and stopping is no wrong label in it; the end of a document is its own, not after a fixed number of steps; a label with
 several parents waits for all of them; AdamW with the rates of ``bert``. ``head.objective=supervised`` leaves the reward
-out ("HiLAP-SL").
+out ("HiLAP-SL"). Preset ``paper``: its TextCNN (that of Kim), widths, rate, batches and number of epochs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,20 @@ from taxotext.composition.sequences import PolicyHeadSettings
 class HiLapSettings(NeuralSettings):
     """Settings of ``hilap``."""
 
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {
+            "encoder": {"name": "kim_cnn"},
+            "head": {"name": "policy", "label_width": 50, "hidden": 500},
+            "training": {
+                **{"epochs": 50, "batch_size": 32, "learning_rate": 1e-3, "head_learning_rate": 1e-3},
+                **{"weight_decay": 1e-6, "schedule": "constant", "warmup": 0.0},
+            },
+        }
+    }
+
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
     head: parts.choice("head") = Field(  # type: ignore[valid-type]
         PolicyHeadSettings(), description="label head"
     )

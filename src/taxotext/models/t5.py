@@ -13,13 +13,14 @@ search, scores, and the masks that keep to the taxonomy (``head.constrained``, o
 
 c is the factor of the pretrained model, if it has one. Deviations from the paper: each label is one token, in any of
 the orders of ``sgm`` (top-down by default) and without tokens for the way up; O starts from the output embeddings and
-is a matrix of its own; the constraint is not part of the training.
+is a matrix of its own; the constraint is not part of the training. Preset ``paper``: t5-base, 512 tokens and the rate
+5e-5 of Torba et al. (ECIR 2024).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +35,17 @@ from taxotext.composition.sequences import SEARCH_SPACE
 class T5Settings(NeuralSettings):
     """Settings of ``t5``."""
 
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {
+            "text": {"max_tokens": 512},
+            "encoder": {"name": "encoder_decoder", "source": "google-t5/t5-base"},
+            "training": {"learning_rate": 5e-5, "head_learning_rate": 5e-5},
+        }
+    }
+
+    preset: Literal["default", "paper"] = Field(
+        "default", description="default; paper: as published; keys that are given are stronger"
+    )
     encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
         EncoderDecoderSettings(), description="text encoder, with a decoder"
     )

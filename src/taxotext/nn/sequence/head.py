@@ -16,6 +16,18 @@ from taxotext.nn.sequence.decoder import BLOCKED, Memory, State, StepwiseDecoder
 from taxotext.nn.sequence.order import TaxonomyOrder
 
 
+def set_f1(found: Tensor, gold: Tensor) -> Tensor:
+    """F1 of each label set, (B,); 1 where both are empty.
+
+    Args:
+        found: bool (B, N).
+        gold: bool (B, N).
+    """
+    both = (found & gold).sum(1)
+    sizes = found.sum(1) + gold.sum(1)
+    return torch.where(sizes > 0, 2 * both / sizes.clamp(min=1), 1.0)
+
+
 class SequenceHead(Head):
     """Predicts the labels of a document one after the other, until the end is the best continuation.
 
@@ -224,15 +236,3 @@ class SequenceHead(Head):
     def label_vectors(self) -> dict[str, Tensor]:
         """Those of the decoder."""
         return self.decoder.label_vectors()
-
-
-def set_f1(found: Tensor, gold: Tensor) -> Tensor:
-    """F1 of each label set, (B,); 1 where both are empty.
-
-    Args:
-        found: bool (B, N).
-        gold: bool (B, N).
-    """
-    both = (found & gold).sum(1)
-    sizes = found.sum(1) + gold.sum(1)
-    return torch.where(sizes > 0, 2 * both / sizes.clamp(min=1), 1.0)
