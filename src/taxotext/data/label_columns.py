@@ -256,6 +256,10 @@ class LabelColumn:
             if mark in first:
                 self._adopt(mark * 2 if doubled[mark] else mark)
                 return
+        for mark in "\n\t":  # no label has one in it
+            if any(mark in cell for cell, _ in cells):
+                self._adopt(mark)
+                return
         if self._before is not None:
             self._adopt(self._before)
         elif cells and all(re.fullmatch(r"\d+(?: +\d+)*", cell) for cell, _ in cells):
@@ -437,7 +441,8 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, numbers.Real):
-        return str(int(value)) if float(value).is_integer() else str(value)
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(value)
     return str(value).strip().lower()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted
+
+logger = logging.getLogger("taxotext")
 
 TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
@@ -61,6 +64,7 @@ def read_taxonomy(
     skos.check_ids(ids)
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
+    _note_unused(path, kind, language=language, ids=ids, separator=separator)
     rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [])
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
@@ -80,6 +84,20 @@ def read_taxonomy(
     for row in rows.descriptions:
         meanings[taxonomy.index(row.id)] = building.tidy_text(row.name)
     return Taxonomy(taxonomy.ids, tuple(shown), taxonomy.edge_index, tuple(meanings))
+
+
+def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separator: str) -> None:
+    """Warn of settings that belong to another format than that of the file."""
+    given = (
+        (language is not None, "the language of a taxonomy", language, "skos"),
+        (ids != "uri", "the ids of a taxonomy", ids, "skos"),
+        (separator != "/", "the separator of paths", separator, "paths"),
+    )
+    for is_given, what, value, needed in given:
+        if is_given and kind != needed:
+            logger.warning(
+                "%s: not used: %s (%r) is for %s, and the file is read as %s.", path, what, value, needed, kind
+            )
 
 
 def read_names(path: Path | str) -> dict[str, str]:

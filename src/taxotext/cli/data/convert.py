@@ -76,6 +76,8 @@ def convert(
     ):
         if separator is not None and not cells:
             raise ConfigError(f"{path}: labels are lists in {kind.name.upper()}; leave {option} out.")
+    if taxonomy is None and taxonomy_language is not None:
+        raise ConfigError("--taxonomy-language says more about a taxonomy; name that with --taxonomy FILE.")
     common.refuse_existing(source, [target], overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
     with common.quiet():
@@ -92,7 +94,9 @@ def convert(
     write_corpus(corpus, target, columns, overwrite=overwrite, format=to)
     note = make_reporter().note
     note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
-    for sentence in common.reading_notes(corpus.report):
+    if taxonomy is not None and not read.name.startswith("annif"):
+        note(f"Not used: --taxonomy; labels in {read.name} are ids, and only Annif's subjects may be names.")
+    for sentence in [*common.reading_notes(corpus.report), *common.lost_labels(corpus)]:
         note(sentence)
 
 
