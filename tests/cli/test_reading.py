@@ -176,3 +176,15 @@ def test_exports_of_annotation_tools_are_converted(command: Command) -> None:
     told = command("data", "convert", "a.json", "a.jsonl", "--text=body", "--labels=mood").ok().err
     assert "1 record was left out: no annotation, or only skipped ones." in told
     assert json.loads(Path("a.jsonl").read_text()) == {"id": 1, "body": "x", "mood": ["good"]}
+
+
+def test_a_tree_is_made_of_the_paths_that_label_a_corpus(command: Command) -> None:
+    table("a.csv", "text,topics", "food/fruit;food", "things > cars")
+    given = ("data", "convert-taxonomy", "a.csv", "t.tsv")
+    command(*given, "--from-corpus", "--labels=topics").ok()
+    assert Path("t.tsv").read_text() == "Root\tfood\nfood\tfood/fruit\nRoot\tthings > cars\n"
+    command("data", "check", "a.csv", "--labels=topics", "--taxonomy=t.tsv").ok()
+    command(*given, "--labels=topics", "--overwrite").refused("add --from-corpus if a.csv is one")
+    command(*given, "--from-corpus", "--labels=topics", "--path-separator=--", "--overwrite").refused(
+        "none of its 3 labels has '--' in it", "--path-separator"
+    )
