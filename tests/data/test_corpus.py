@@ -332,3 +332,13 @@ def test_unknown_labels_that_look_alike_are_explained() -> None:
 def test_a_corpus_of_one_document_is_counted_so() -> None:
     with pytest.raises(DataError, match=r"the index 1 is outside the corpus of 1 document \("):
         Corpus.from_lists(["a"]).subset([1])
+
+
+def test_rows_of_zeros_and_ones_as_lists_are_told_to_be_a_matrix() -> None:
+    rows = [[1, 0, 0], [0, 1, 1]]
+    with pytest.raises(
+        DataError, match=r"rows of 3 numbers 0 and 1, which are an indicator matrix; give it as numpy\.ar"
+    ):
+        Corpus.from_lists(["x", "y"], rows)
+    corpus = Corpus.from_lists(["x", "y"], np.array(rows), label_ids=["a", "b", "c"])
+    assert corpus.label_lists() == [["a"], ["b", "c"]]

@@ -43,6 +43,13 @@ def test_a_line_that_tells_a_spreadsheet_the_separator_is_obeyed(first: str) -> 
     assert document.where == "<stream>:3"
 
 
+def test_blanks_behind_separators_are_left_out_where_the_header_shows_them() -> None:
+    [document] = read('text, labels\n"one, two", "a;b"\n')
+    assert (document.text, document.labels) == ("one, two", ("a", "b"))
+    assert read("text,labels\nx, a\n")[0].labels == ("a",)
+    assert read("text,labels, extra\n x,a, y\n")[0].metadata == {" extra": " y"}
+
+
 def test_decimal_commas_are_read_only_beside_semicolons() -> None:
     assert "must be a number, found '0,5'" in problem_of('text,labels,w\nx,a,"0,5"\n', weight="w")
 

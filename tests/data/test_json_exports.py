@@ -35,6 +35,7 @@ def read(folder: Path, content: str, name: str = "a.json", **columns: Any) -> tu
         (json.dumps({"text": {"0": "x", "1": "y"}, "labels": {"0": ["a", "b"], "1": []}}), "json"),
         (json.dumps({"text": ["x", "y"], "labels": [["a", "b"], []]}), "json"),
         (json.dumps({"columns": ["text", "labels"], "index": [0, 1], "data": [["x", ["a", "b"]], ["y", []]]}), "json"),
+        (json.dumps({"0": ROWS[0], "1": ROWS[1]}), "json"),
         ("".join(json.dumps(row) + "\n" for row in ROWS), "jsonl"),
         ("\n" + "\n".join(map(json.dumps, ROWS)), "jsonl"),
     ],

@@ -69,6 +69,8 @@ def problem_of(call: Any, *arguments: Any, **settings: Any) -> str:
         (["a||b", "b"], [["a", "b"], ["b"]]),
         (["3 12", "4"], [["3", "12"], ["4"]]),
         (["007", "12"], [["007"], ["12"]]),
+        (["a, b\nc", "c"], [["a, b", "c"], ["c"]]),
+        (["a b\tc", "c\r\n"], [["a b", "c"], ["c"]]),
         (["1.0", "0.0", "2.0"], [["1"], ["0"], ["2"]]),
     ],
 )  # fmt: skip
@@ -191,6 +193,25 @@ def test_class_numbers_of_several_columns_are_kept_apart() -> None:
     rows = [{"y1": "3", "y2": "3"}, {"y1": "4", "y2": "12"}]
     corpus = read_corpus(table(rows), columns=Columns(labels=("y1", "y2")), format="csv")
     assert corpus.label_lists() == [["y1=3", "y2=3"], ["y1=4", "y2=12"]]
+
+
+def test_columns_of_0_and_1_beside_class_numbers_are_class_numbers() -> None:
+    rows = [{"y1": "0", "y2": "3"}, {"y1": "1", "y2": "12"}]
+    corpus = read_corpus(table(rows), columns=Columns(labels=("y1", "y2")), format="csv")
+    assert corpus.label_lists() == [["y1=0", "y2=3"], ["y1=1", "y2=12"]]
+
+
+def test_shares_between_0_and_1_are_refused() -> None:
+    rows = [{"toxic": "0.0", "obscene": "1"}, {"toxic": "0.3", "obscene": "0"}]
+    message = problem_of(read_corpus, table(rows), columns=Columns(labels=("toxic", "obscene")), format="csv")
+    assert message.startswith("<stream>:3: the column 'toxic' is '0.3', between 0 and 1; write 1 where a document has")
+    assert of_cells(["0.1", "0.2"]) == [["0.1"], ["0.2"]]  # chapters
+
+
+def test_a_column_without_a_value_is_read_as_nothing() -> None:
+    report = ReadReport()
+    assert of_values([None, []], report) == [[], []]
+    assert (report.label_columns, report.guessed_columns) == ({}, [])
 
 
 def test_a_later_file_is_read_as_the_first_one_was() -> None:

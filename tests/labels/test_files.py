@@ -180,8 +180,39 @@ def test_mistakes_in_paths_are_reported_at_once(write):
         "p.txt:5: the path 'a/b' is a duplicate (first at p.txt:1); remove one",
         "p.txt:6: the label ' c' begins or ends with white space; remove it",
     ]
-    with pytest.raises(TaxonomyError, match="label 2: the path 'a' is a duplicate"):
-        taxonomy_from_paths(["a", "a"])
+    with pytest.raises(TaxonomyError, match="q:2: the path 'a' is a duplicate"):
+        taxonomy_from_paths(["a", "a"], where=["q:1", "q:2"])
+
+
+def test_paths_come_as_a_corpus_has_them():
+    lists = [["a/b", "c"], [], ["a", "a/b"], ["c"]]
+    assert taxonomy_from_paths(lists).ids == ("a", "a/b", "c")
+    assert taxonomy_from_paths(["a/b", "c", "a", "a/b"]) == taxonomy_from_paths(lists)
+
+
+def test_comments_and_names_of_columns_at_the_top_are_left_out_with_a_warning(write, caplog):
+    with caplog.at_level(logging.WARNING, "taxotext"):
+        assert read_taxonomy(write("p.txt", "# topics of 2020\n#\na/b\n")).ids == ("a", "a/b")
+        assert read_taxonomy(write("e.tsv", "parent\tchild\nRoot\ta\na\tb\n")).ids == ("a", "b")
+        assert read_taxonomy(write("f.tsv", "# parent\tchild\nRoot\ta\n")).ids == ("a",)
+    assert "p.txt: 2 lines at the top were left out, such as '# topics of 2020'" in caplog.text
+    assert "e.tsv: 1 line at the top was left out, such as 'parent\\tchild'" in caplog.text
+    assert read_taxonomy(write("q.txt", "a\n# b\n#c\n")).ids == ("a", "# b", "#c")
+    with pytest.raises(TaxonomyError) as caught:
+        write_taxonomy(Taxonomy.flat(["# b"]), write("p.txt", "a\n").parent / "t.paths")
+    assert caught.value.problems == ("'# b' would be taken for a comment in the first line",)
+
+
+def test_equal_names_below_different_parents_of_a_nested_file_are_told(write, caplog):
+    with caplog.at_level(logging.WARNING, "taxotext"):
+        assert len(read_taxonomy(write("n.yaml", "a: [other]\nb: [other]\n"))) == 3
+    assert "1 name stands below several parents (such as 'other') and is read as one label" in caplog.text
+    caplog.clear()
+    apart = (
+        '[{"id": "a", "children": [{"id": "a/o", "name": "o"}]}, {"id": "b", "children": [{"id": "b/o", "name": "o"}]}]'
+    )
+    assert len(read_taxonomy(write("n.json", apart))) == 4
+    assert caplog.text == ""
 
 
 def test_a_graph_cannot_be_written_as_paths(tmp_path):

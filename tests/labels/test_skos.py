@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from pathlib import Path
 
@@ -276,3 +277,62 @@ def test_any_labels_survive_as_notations(
     read = read_taxonomy(path, ids="uri" if uris else "notation")
     assert set(read.ids) == set(labels)
     assert edges(read) == edges(taxonomy)
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [("v.txt", "turtle"), ("v.xml", "xml"), ("v.txt", "nt11"), ("v.txt", "trig"), ("v.trig", "trig"),
+     ("v.nq", "nquads"), ("v.txt", "nquads"), ("v.json", "json-ld"), ("v", "xml"), ("v.tsv", "turtle")],
+)  # fmt: skip
+def test_rdf_is_recognised_whatever_the_suffix(tmp_path: Path, name: str, syntax: str) -> None:
+    expected = read_taxonomy(written(tmp_path, ARTS))
+    named = rdflib.Dataset(default_union=True)
+    named.graph(rdflib.URIRef("http://e.org/graph")).parse(tmp_path / "v.ttl")
+    source = named if syntax in ("trig", "nquads") else rdflib.Graph().parse(tmp_path / "v.ttl")
+    auto_compact = {"context": {"skos": "http://www.w3.org/2004/02/skos/core#"}} if syntax == "json-ld" else {}
+    content = source.serialize(format=syntax, **auto_compact)
+    assert read_taxonomy(written(tmp_path, content, name)) == expected
+
+
+def test_names_of_skos_xl_and_of_rdfs_are_read_and_missing_ones_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prefixes = (
+        PREFIXES
+        + """@prefix xl: <http://www.w3.org/2008/05/skos-xl#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+"""
+    )
+    content = (
+        prefixes
+        + """e:a a skos:Concept ; xl:prefLabel e:x, e:y .
+e:x a xl:Label ; xl:literalForm "Arts"@en . e:y xl:literalForm "Kunst"@de .
+e:b a skos:Concept ; rdfs:label "Music"@en, "Musik"@de ; skos:broader e:a .
+e:c a skos:Concept ; skos:prefLabel "Opera" ; rdfs:label "no" .
+e:d a skos:Concept .
+"""
+    )
+    with caplog.at_level(logging.WARNING, "taxotext"):
+        taxonomy = read_taxonomy(written(tmp_path, content), language="de")
+    assert taxonomy.names == ("Kunst", "Musik", "Opera", None)
+    assert "1 concept has no name (skos:prefLabel, SKOS-XL or rdfs:label), such as http://e.org/d" in caplog.text
+
+
+def test_relative_uris_do_not_depend_on_where_the_file_lies(tmp_path: Path) -> None:
+    content = PREFIXES + "<#a> a skos:Concept . <b> a skos:Concept ; skos:broader <#a> ."
+    (tmp_path / "deep").mkdir()
+    here, there = (read_taxonomy(written(folder, content)) for folder in (tmp_path, tmp_path / "deep"))
+    assert here == there
+    assert (here.ids, edges(here)) == (("#a", "b"), {("#a", "b")})
+
+
+def test_json_ld_may_have_one_object_a_line(tmp_path: Path) -> None:
+    skos = "http://www.w3.org/2004/02/skos/core#"
+    lines = [
+        {"@id": uri("a"), "@type": f"{skos}Concept", f"{skos}prefLabel": "Arts"},
+        {"@id": uri("b"), "@type": f"{skos}Concept", f"{skos}broader": {"@id": uri("a")}},
+    ]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    for name in ("v.jsonld", "v.json", "v.txt"):
+        taxonomy = read_taxonomy(written(tmp_path, content, name))
+        assert (taxonomy.names, edges(taxonomy)) == (("Arts", None), {(uri("a"), uri("b"))})

@@ -286,11 +286,12 @@ def test_a_cycle_is_spelled_out_with_its_places():
     assert found == ("edge 3: the labels form a cycle: 'b' -> 'c' -> 'b' (edge 3, edge 4); remove one of these edges",)
 
 
-def test_every_knot_is_reported_with_a_shortest_cycle():
+def test_all_cycles_are_reported_at_once_the_shortest_of_a_knot_first():
     found = problems(("a", "b"), ("b", "c"), ("c", "a"), ("b", "a"), ("x", "y"), ("y", "x"), ("c", "x"))
     assert [problem.split(": ")[2].split(" (")[0] for problem in found] == [
         "'a' -> 'b' -> 'a'",
         "'x' -> 'y' -> 'x'",
+        "'a' -> 'b' -> 'c' -> 'a'",
     ]
 
 
@@ -433,11 +434,13 @@ def test_a_graph_is_refused_exactly_when_it_has_a_cycle(pairs):
         Taxonomy.from_edges(edges, labels=labels)
     loops = nx.number_of_selfloops(graph)
     knots = sum(len(component) > 1 for component in nx.strongly_connected_components(graph))
-    assert len(caught.value.problems) == loops + knots
+    assert len(caught.value.problems) >= loops + knots
+    left = nx.DiGraph(pairs)
     for problem in caught.value.problems:
         if "cycle" in problem:
             cycle = problem.split("cycle: ")[1].split(" (")[0].replace("'", "").split(" -> ")
             assert cycle[0] == cycle[-1]
+            left.remove_edges_from([(int(cycle[-2]), int(cycle[-1]))])
             assert all(graph.has_edge(int(a), int(b)) for a, b in pairwise(cycle))
 
 

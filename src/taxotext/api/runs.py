@@ -21,7 +21,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.checks import corpus_oddities
 from taxotext.data.formats.table import check_source
-from taxotext.data.reading_notes import form_notes, left_out_notes
+from taxotext.data.reading_notes import form_notes, left_out_notes, whole_cell_notes
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
@@ -302,9 +302,17 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
 
     train = read(data.train, taxonomy, data.unknown_labels, data.columns())
     if data.names is not None and taxonomy is None:
-        named = train.taxonomy.with_names(read_names(data.names), unknown="ignore")
+        names = read_names(data.names)
+        matched = sum(label in train.taxonomy for label in names)
+        if not matched:
+            train.report.unused["names"] = f"0 of {len(names):,} names match a label"
+        named = train.taxonomy.with_names(names, unknown="ignore")
         described = named.with_descriptions(read_descriptions(data.names), unknown="ignore")
         train = replace(train, taxonomy=described)
+    if taxonomy is None:
+        for key in ("taxonomy_format", "taxonomy_language", "taxonomy_ids", "path_separator"):
+            if getattr(data, key) != DataSettings.model_fields[key].default:
+                train.report.unused[f"data.{key}"] = "no taxonomy is named (data.taxonomy)"
     if data.validation is None:
         return train, None
     # Without a taxonomy the labels are those of the training file, and a rare one may be in the validation file only.
@@ -379,9 +387,8 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
         reporter.note(f"{train.source}: {sentence}")
     for oddity in corpus_oddities(train):
         reporter.note(f"{train.source}: {oddity.sentence}")
-    for name, form in train.report.label_columns.items():
-        if train.report.label_shapes[name] == "one" and not train.report.labels_known:
-            reporter.note(f"{train.source}: the column {name!r} is read as {form}.")
+    for sentence in whole_cell_notes(train.report):
+        reporter.note(f"{train.source}: {sentence}")
     unseen = [] if validation is None else sorted(validation.report.unknown_labels)
     if unseen:
         count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"

@@ -82,10 +82,9 @@ def train(
     from taxotext.errors import ConfigError
 
     values, where = _values(arguments or [], model)
-    given: dict[str, Any] = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
-    fields = {"text": text, "labels": labels, "label_separator": label_separator, "id": id, "quotes": quotes}
-    given |= {key: value for key, value in fields.items() if value != []}
-    _merge(values, "data", given)
+    files = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
+    fields = {"text": text or None, "labels": labels or None, "label_separator": label_separator, "id": id}
+    _merge(values, "data", {**files, **fields, "quotes": quotes})
     _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
     reporter = make_reporter()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from taxotext.data.corpus import Corpus
 from taxotext.data.label_oddities import INVISIBLE, Oddity, label_oddities
-from taxotext.data.reading_notes import form_notes
+from taxotext.data.reading_notes import form_notes, whole_cell_notes
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
 from taxotext.labels import lookup
@@ -121,7 +121,7 @@ def corpus_oddities(corpus: Corpus, frequency: npt.NDArray[np.int64] | None = No
     counts = label_frequency(corpus) if frequency is None else frequency
     used = {corpus.taxonomy.ids[i]: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
     one_each = bool(np.diff(corpus.targets.indptr).max(initial=0) <= 1)
-    known = used if corpus.report.labels_known else ()
+    known = corpus.taxonomy.positions if corpus.report.labels_known else ()
     return label_oddities({**used, **corpus.report.unknown_labels}, known, one_each=one_each)
 
 
@@ -266,9 +266,8 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
         yield Finding("info", f"{differ} annotations that differ; labels that more than half of them give were taken.")
     for sentence in form_notes(report):
         yield Finding("warning" if sentence.startswith("Not used") else "info", f"{corpus.source}: {sentence}")
-    for name, form in report.label_columns.items():
-        if report.label_shapes[name] == "one" and not report.labels_known:
-            yield Finding("info", f"{corpus.source}: the column {name!r} is read as {form}.")
+    for sentence in whole_cell_notes(report):
+        yield Finding("info", f"{corpus.source}: {sentence}")
     if corpus.ids is not None:
         named = Counter(str(key) for key in corpus.ids if key is not None)  # 7 and "7" are one id
         repeated = [key for key, count in named.items() if count > 1]

@@ -52,6 +52,7 @@ _GENERIC = re.compile(
     r"(?:gold_?)?(?:labels?|class(?:es)?|categor(?:y|ies)|targets?|topics?|tags?|subjects?|genres?|y)"
 )
 """Names of columns that are no names of labels."""
+_FRACTION = re.compile(r"0?[.,]\d*[1-9]\d*")
 _WHOLE = re.compile(r"[-+]?\d+")
 _WHOLE_FLOAT = re.compile(r"[-+]?\d+[.,]0+")
 
@@ -83,6 +84,7 @@ class LabelColumn:
         self._width = 0
         self._keys: tuple[str, ...] = ()
         self._cells = self._cut = 0
+        self._is_empty = True
 
     def look(self, values: Sequence[tuple[Any, str]]) -> None:
         """Decide on the shape by (value, its place) of the first rows.
@@ -95,9 +97,20 @@ class LabelColumn:
         cells = [(value.strip(), where) for value, where in there if isinstance(value, str)]
         scalars = [value for value, _ in there if isinstance(value, (str, numbers.Real))]
         self._keys = tuple(dict.fromkeys(str(key) for value, _ in there if isinstance(value, Mapping) for key in value))
+        self._check_shares(there)
         self.shape = self._decide(lists, cells, scalars, len(there), len(values))
-        self._report.label_columns[self.name] = self.sentence()
-        self._report.label_shapes[self.name] = self.shape
+        self._is_empty = not there
+
+    def tell(self) -> None:
+        """Write into the report how the column is read, where it holds something."""
+        if not self._is_empty:
+            self._report.label_columns[self.name] = self.sentence()
+            self._report.label_shapes[self.name] = self.shape
+
+    @property
+    def may_be_numbers(self) -> bool:
+        """Whether a column of 0 and 1 could hold class numbers as well."""
+        return self.shape == "indicator" and self._truth is _TRUTH[0]
 
     def read(self, value: Any, where: str) -> list[Any]:
         """The labels of one value, not yet checked.
@@ -193,6 +206,19 @@ class LabelColumn:
         self._guess([cell for cell, is_list in zip(cells, strict, strict=True) if not is_list])
         return "separated" if self._separator else "one"
 
+    def _check_shares(self, there: Sequence[tuple[Any, str]]) -> None:
+        """Refuse a column of numbers between 0 and 1: only the user knows from which on a document has the label."""
+        if (not self._several and _GENERIC.fullmatch(self.name.lower())) or self._given is not None:
+            return
+        parts = [(value, where) for value, where in there if _FRACTION.fullmatch(str(value).strip())]
+        words = [_word(value) for value, _ in there]
+        if parts and all(_FRACTION.fullmatch(word) or word in _TRUTH[0] for word in words):
+            value, where = parts[0]
+            raise DataError(
+                f"{where}: the column {self.name!r} is {short(value)}, between 0 and 1; write 1 where a document has "
+                f"the label {self.name!r} and 0 where it has not"
+            )
+
     def _is_indicator(self, scalars: list[Any], rows: int) -> bool:
         words = {_word(value) for value in scalars}
         family = next((truth for truth in _TRUTH if words - set(_UNDECIDED) <= set(truth)), None)
@@ -255,6 +281,10 @@ class LabelColumn:
         for mark in ";|":
             if mark in first:
                 self._adopt(mark * 2 if doubled[mark] else mark)
+                return
+        for mark in "\n\t":  # no label has one in it
+            if any(mark in cell for cell, _ in cells):
+                self._adopt(mark)
                 return
         if self._before is not None:
             self._adopt(self._before)
@@ -437,7 +467,8 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, numbers.Real):
-        return str(int(value)) if float(value).is_integer() else str(value)
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(value)
     return str(value).strip().lower()
 
 

@@ -38,15 +38,15 @@ def label_oddities(frequency: Mapping[str, int], known: Collection[str] = (), *,
     """
     unsure = [label for label in frequency if label not in known]
     return [
-        *_uncut(unsure, known or frequency, one_each),
+        *uncut_labels(unsure, known or frequency, one_each),
         *_with_entities(list(frequency)),
         *_missing_values(frequency),
         *_invisible(list(frequency)),
     ]
 
 
-def _uncut(labels: Sequence[str], known: Collection[str], one_each: bool) -> Iterator[Oddity]:
-    """Signs that split labels into others that are there, too, or that mostly separate labels."""
+def uncut_labels(labels: Sequence[str], known: Collection[str], one_each: bool = False) -> Iterator[Oddity]:
+    """Signs that split labels into known ones, or (``one_each``) that mostly separate labels."""
     found: Counter[str] = Counter()
     for label in labels:
         for sign in {_sign(run) for run in _SIGN.findall(without_entities(label))}:

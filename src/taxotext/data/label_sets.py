@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from taxotext.data.columns import ReadReport
+from taxotext.data.label_oddities import uncut_labels
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
 from taxotext.messages import counted
@@ -154,7 +155,8 @@ class LabelSets:
         return DataError(
             f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
             f"{counted(len(taxonomy), 'label')}; add them to the taxonomy, "
-            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation",
+            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation"
+            + "".join(f". {oddity.sentence.rstrip('.')}" for oddity in uncut_labels(labels, taxonomy.positions)),
             problems,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from taxotext.data.columns import ReadReport
 from taxotext.messages import counted, ended
 
@@ -50,6 +52,12 @@ def left_out_notes(report: ReadReport) -> list[str]:
     return notes
 
 
+def whole_cell_notes(report: ReadReport) -> list[str]:
+    """That each cell is one label, where no taxonomy says what the labels are; one sentence at most."""
+    names = [name for name, shape in report.label_shapes.items() if shape == "one" and not report.labels_known]
+    return [f"Each cell of {_columns(names)} is one label."] if names else []
+
+
 def form_notes(report: ReadReport) -> list[str]:
     """How columns and labels are read where it could be another way, and settings without effect; a sentence each."""
     notes = []
@@ -60,11 +68,15 @@ def form_notes(report: ReadReport) -> list[str]:
     alike: dict[str, list[str]] = {}
     for name in report.guessed_columns:
         if report.label_shapes[name] == "indicator":
-            alike.setdefault("1, true, yes or x where a document has the label of that name", []).append(name)
+            alike.setdefault("labels that a document has where the cell says 1 (or true, yes, x)", []).append(name)
         elif report.label_shapes[name] != "separated":
             alike.setdefault(report.label_columns[name], []).append(name)
     for form, names in alike.items():
-        columns = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        notes.append(f"The column {columns} was read as {form}." if len(names) == 1 else f"Columns {columns}: {form}.")
+        several = "Columns" if len(names) > 1 else "The column"
+        notes.append(f"{several} {_columns(names)} {'were' if len(names) > 1 else 'was'} read as {form}.")
     notes += [f"Not used: {_OPTIONS.get(setting, setting)}; {reason}." for setting, reason in report.unused.items()]
     return notes
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

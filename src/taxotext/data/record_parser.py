@@ -65,13 +65,22 @@ class RecordParser:
         """
         for column in self._label_columns:
             column.look([(record.get(column.name), where) for where, record in records if column.name in record])
+        if any(column.shape == "numbers" for column in self._label_columns):  # levels with few classes among others
+            for column in self._label_columns:
+                column.shape = "numbers" if column.may_be_numbers else column.shape
         numbered = [column for column in self._label_columns if column.shape == "numbers"]
         if len(numbered) > 1:  # class 3 of one column is not class 3 of another
             for column in numbered:
                 column.prefix = f"{column.name}="
+        for column in self._label_columns:
+            column.tell()
         declared = (label for column in self._label_columns for label in column.declared())
         self._report.declared_labels = tuple(dict.fromkeys(declared))
-        self._report.guessed_columns = [column.name for column in self._label_columns if column.is_guess]
+        self._report.guessed_columns = [
+            column.name
+            for column in self._label_columns
+            if column.is_guess and column.name in self._report.label_columns
+        ]
 
     def close(self) -> None:
         """Note what had no effect, once all records are read."""

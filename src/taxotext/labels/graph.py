@@ -141,7 +141,19 @@ def ancestor_closure(count: int, edge_index: Int64Array, levels: Int32Array) -> 
 
 
 def cycles(count: int, edge_index: Int64Array) -> Iterator[list[int]]:
-    """One shortest cycle of every knot of labels, as ``[a, b, ..., a]``; self loops must be gone."""
+    """Cycles as ``[a, b, ..., a]`` until none is left without their last edges; self loops must be gone."""
+    while True:
+        found = list(_one_cycle_each(count, edge_index))
+        if not found:
+            return
+        yield from found
+        for cycle in found:
+            last = (edge_index[0] == cycle[-2]) & (edge_index[1] == cycle[-1])
+            edge_index = edge_index[:, ~last]
+
+
+def _one_cycle_each(count: int, edge_index: Int64Array) -> Iterator[list[int]]:
+    """One shortest cycle of every knot of labels."""
     inside = longest_levels(count, edge_index) == 0
     if not inside.any():
         return

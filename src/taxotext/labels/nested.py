@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,9 @@ import orjson
 from taxotext.errors import TaxonomyError, nearest
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
+from taxotext.messages import counted
+
+logger = logging.getLogger("taxotext")
 
 _OBJECT_KEYS = ("id", "name", "description", "children")
 _TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
@@ -53,6 +57,8 @@ class _Entry(NamedTuple):
     line: int | None
     below: str
     """Key path of the children."""
+    by_name: bool = False
+    """Whether it is written as a name alone, not as an object with an id."""
 
 
 def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
@@ -193,6 +199,8 @@ class _Walk:
         self.edges: dict[tuple[str | None, str], str] = {}
         self.texts: dict[str, dict[str, building.Name]] = {"name": {}, "description": {}}
         self.stack: list[tuple[str | None, _Entry]] = []
+        self.below: dict[str, set[str | None]] = {}
+        """The parents of each label that is written as a name, without an id."""
 
     def parts(self, top: Any) -> building.Parts:
         self._push(None, top, "$", None)
@@ -206,11 +214,23 @@ class _Walk:
             if problem := building.id_problem(entry.id):
                 self._report(entry.path, entry.line, problem)
                 continue
+            if entry.by_name:
+                self.below.setdefault(entry.id, set()).add(parent)
             # a label written out below several parents repeats its own edges: that is not a mistake
             self.edges.setdefault((parent, entry.id), self._place(entry.path, entry.line))
             for what, text in entry.texts.items():
                 self._add_text(entry, what, text)
             self._push(entry.id, entry.children, entry.below, entry.line)
+        several = [label for label, parents in self.below.items() if len(parents) > 1]
+        if several:
+            logger.warning(
+                "%s: %s below several parents (such as %r) and %s; if different labels are meant, give each an id "
+                "({id: ..., name: ...}), or write a file of paths.",
+                self.file,
+                counted(len(several), "name stands", "names stand"),
+                several[0],
+                "is read as one label" if len(several) == 1 else "each is read as one label",
+            )
         return building.build(
             list(self.edges),
             names=self.texts["name"].values(),
@@ -250,7 +270,7 @@ class _Walk:
         for key, inner, line in value.pairs:
             step = f"{path}{_step(key)}"
             if not _is_object(inner):
-                entries.append(_Entry(key, {}, inner, step, line, step))
+                entries.append(_Entry(key, {}, inner, step, line, step, by_name=True))
                 continue
             found = self._object(inner, step)
             if found.get("id", key) != key:
@@ -263,7 +283,7 @@ class _Walk:
     def _listed(self, item: Any, path: str, line: int | None) -> list[_Entry]:
         """The labels of one item of a list: text, an object with an id, or a mapping of names."""
         if isinstance(item, str):
-            return [_Entry(item, {}, None, path, line, path)]
+            return [_Entry(item, {}, None, path, line, path, by_name=True)]
         if not isinstance(item, _Mapping):
             self._wrong(path, line, item, "a label (text) or a mapping")
             return []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -11,6 +12,8 @@ from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted
+
+logger = logging.getLogger("taxotext")
 
 TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
@@ -61,6 +64,7 @@ def read_taxonomy(
     skos.check_ids(ids)
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
+    _note_unused(path, kind, language=language, ids=ids, separator=separator)
     rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [])
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
@@ -80,6 +84,20 @@ def read_taxonomy(
     for row in rows.descriptions:
         meanings[taxonomy.index(row.id)] = building.tidy_text(row.name)
     return Taxonomy(taxonomy.ids, tuple(shown), taxonomy.edge_index, tuple(meanings))
+
+
+def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separator: str) -> None:
+    """Warn of settings that belong to another format than that of the file."""
+    given = (
+        (language is not None, "the language of a taxonomy", language, "skos"),
+        (ids != "uri", "the ids of a taxonomy", ids, "skos"),
+        (separator != "/", "the separator of paths", separator, "paths"),
+    )
+    for is_given, what, value, needed in given:
+        if is_given and kind != needed:
+            logger.warning(
+                "%s: not used: %s (%r) is for %s, and the file is read as %s.", path, what, value, needed, kind
+            )
 
 
 def read_names(path: Path | str) -> dict[str, str]:
@@ -102,26 +120,30 @@ def read_descriptions(path: Path | str) -> dict[str, str]:
     return {row.id: row.name or "" for row in _name_rows(Path(path)).descriptions}
 
 
-def taxonomy_from_paths(labels: Iterable[str], separator: str = "/", *, where: Sequence[str] | None = None) -> Taxonomy:
+def taxonomy_from_paths(
+    labels: Iterable[str | Sequence[str]], separator: str = "/", *, where: Sequence[str] | None = None
+) -> Taxonomy:
     """A taxonomy from labels that are paths: ``a/b/c`` lies below ``a/b``, and that below ``a``.
 
     The id of a label is its full path, since names repeat below different parents; its last segment is the
     display name. Labels that only begin a path are added.
 
     Args:
-        labels: paths, each once.
+        labels: paths, in any order and as often as they come: those of a corpus, or its lists of labels
+            (``corpus.label_lists()``).
         separator: between the segments, such as ``"/"``, ``" > "`` or ``"--"``.
         where: for each path the place it was read from, for the error.
 
     Raises:
-        TaxonomyError: listing empty segments, segments with outer white space and duplicates.
+        TaxonomyError: listing empty segments, segments with outer white space, and duplicates where they have places.
         ConfigError: for an empty separator.
 
     >>> taxonomy = taxonomy_from_paths(["arts/music", "science"])
     >>> taxonomy.ids, taxonomy.names
     (('arts', 'arts/music', 'science'), ('arts', 'music', 'science'))
     """
-    return _from_paths(labels, separator, where, None, [])
+    flat = (path for label in labels for path in ([label] if isinstance(label, str) else label))
+    return _from_paths(flat if where is not None else dict.fromkeys(flat), separator, where, None, [])
 
 
 def check_format(format: str) -> None:
@@ -143,6 +165,8 @@ def format_of_name(path: Path) -> str | None:
 
 def _guess(path: Path, content: bytes, separator: str) -> str:
     found = format_of_name(path)
+    if skos.is_skos_content(content):
+        return "skos"
     if files.plain_name(path).endswith(".csv"):
         raise TaxonomyError(
             f"{path} is not a taxonomy file by its suffix; write lines of parent<TAB>child and name the file .tsv, "
@@ -179,7 +203,7 @@ def _read_edges(path: Path, content: bytes) -> Taxonomy:
     problems: list[str] = []
     edges: list[tuple[str | None, str]] = []
     where: list[str] = []
-    for line, place in files.split_lines(content, path, problems):
+    for line, place in _without_head(files.split_lines(content, path, problems), path):
         columns = line.split("\t")
         if len(columns) != 2:
             problems.append(
@@ -193,9 +217,34 @@ def _read_edges(path: Path, content: bytes) -> Taxonomy:
     return Taxonomy(*building.build(edges, where=where, source=str(path), problems=problems))
 
 
+def is_comment(line: str) -> bool:
+    """Whether a line at the top of a file is a comment."""
+    return line.startswith(("# ", "#\t", "##")) or line == "#"
+
+
+def _without_head(lines: Iterable[tuple[str, str]], path: Path) -> Iterator[tuple[str, str]]:
+    """The lines without what stands above them: comments (``# ...``) and the names of the columns of edges."""
+    left_out: list[str] = []
+    at_top = True
+    for line, place in lines:
+        if at_top and (is_comment(line) or line.lower().split("\t") in (["parent", "child"], ["broader", "narrower"])):
+            left_out.append(line)
+            continue
+        at_top = False
+        yield line, place
+    if left_out:
+        logger.warning(
+            "%s: %s at the top %s left out, such as %r",
+            path,
+            counted(len(left_out), "line"),
+            "was" if len(left_out) == 1 else "were",
+            left_out[0][:60],
+        )
+
+
 def _read_paths(path: Path, content: bytes, separator: str) -> Taxonomy:
     problems: list[str] = []
-    lines = list(files.split_lines(content, path, problems))
+    lines = list(_without_head(files.split_lines(content, path, problems), path))
     return _from_paths([line for line, _ in lines], separator, [place for _, place in lines], str(path), problems)
 
 

@@ -1,11 +1,12 @@
-"""SKOS vocabularies as taxonomies (extra ``skos``): Turtle, RDF/XML, N-Triples and JSON-LD.
+"""SKOS vocabularies as taxonomies (extra ``skos``): Turtle, RDF/XML, N-Triples, JSON-LD, TriG and N-Quads.
 
 What is read of a concept (Miles & Bechhofer 2009, "SKOS Simple Knowledge Organization System Reference", W3C):
 
 * ``skos:broader`` and its inverse ``skos:narrower``, in either direction, also as the finer relations of ISO 25964
   (``iso-thes:broaderGeneric``, ``broaderPartitive``, ``broaderInstantial`` and their inverses): an edge. Several
   parents are allowed. ``skos:broaderTransitive`` and ``narrowerTransitive`` are ignored: they state the closure.
-* ``skos:prefLabel``: the display name, in the wanted language.
+* ``skos:prefLabel``, else ``skosxl:prefLabel`` / ``skosxl:literalForm``, else ``rdfs:label``: the display name, in the
+  wanted language.
 * ``skos:definition``, or ``skos:scopeNote`` where there is none: the description, in the wanted language.
 * ``skos:notation``: another id of the label, if asked for.
 * ``skos:topConceptOf`` and ``skos:hasTopConcept``: a label of the top level, where it has no broader concept.
@@ -28,6 +29,7 @@ from urllib.parse import quote
 from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
+from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -39,6 +41,7 @@ SKOS_IDS: tuple[str, ...] = ("uri", "notation")
 """What is the id of a label of a SKOS vocabulary."""
 
 SKOS = "http://www.w3.org/2004/02/skos/core#"
+SKOS_XL = "http://www.w3.org/2008/05/skos-xl#"
 ISO_THES = "http://purl.org/iso25964/skos-thes#"
 DEPRECATED = "http://www.w3.org/2002/07/owl#deprecated"
 BROADER = (f"{SKOS}broader", *(f"{ISO_THES}broader{kind}" for kind in ("Generic", "Partitive", "Instantial")))
@@ -54,12 +57,31 @@ _SYNTAXES = {
     ".owl": "xml",
     ".nt": "nt",
     ".jsonld": "json-ld",
+    ".trig": "trig",
+    ".nq": "nquads",
 }
 LONGEST_ENTITY = 1000
 """Bytes of the value of an XML entity."""
 
 _ENTITY = re.compile(rb"""<!ENTITY\s+(%\s+)?[^\s"'>]+\s+("[^"]*"|'[^']*')""")
-_NAMED = {"turtle": "Turtle", "xml": "RDF/XML", "nt": "N-Triples", "json-ld": "JSON-LD"}
+_NAMED = {
+    "turtle": "Turtle",
+    "xml": "RDF/XML",
+    "nt": "N-Triples",
+    "json-ld": "JSON-LD",
+    "trig": "TriG",
+    "nquads": "N-Quads",
+}
+_BASE = "http://relative.invalid/"
+"""What relative URIs are resolved against, and taken off again: ids do not depend on where the file lies."""
+_RDF_TEXT = re.compile(
+    rb"(?:\s|#[^\n]*\n)*(?:@prefix|@base|PREFIX\s|BASE\s|<[^<>\s]+>\s+(?:<[^<>\s]+>|a)\s)", re.IGNORECASE
+)
+_RDF_XML = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE.*?\]>)*<(?:\w+:)?RDF\b", re.DOTALL)
+_GRAPH = re.compile(rb"^\s*(?:GRAPH\s+)?(?:<[^<>\s]+>|[\w-]*:[\w-]*)?\s*\{", re.MULTILINE | re.IGNORECASE)
+_QUAD = re.compile(
+    rb"\s*<[^<>\s]+>\s+<[^<>\s]+>\s+(?:<[^<>\s]+>|_:\S+|\"(?:[^\"\\]|\\.)*\"\S*)\s+(?:<[^<>\s]+>|_:\S+)\s*\."
+)
 
 
 class _Concept(NamedTuple):
@@ -129,7 +151,7 @@ def check_ids(ids: str) -> None:
 
 def _parse(content: bytes, path: Path) -> Graph:
     try:
-        from rdflib import Graph
+        from rdflib import Dataset, Graph
         from rdflib.plugins.parsers.notation3 import BadSyntax
     except ModuleNotFoundError:
         raise MissingExtraError(
@@ -141,13 +163,14 @@ def _parse(content: bytes, path: Path) -> Graph:
     else:
         files.decode(content, path)
     if syntax == "json-ld":
+        content = _as_one_value(content)
         _refuse_remote_contexts(content, path)
-    graph = Graph()
+    graph = Dataset(default_union=True) if syntax in ("trig", "nquads") else Graph()
     try:
         with _quiet_rdflib():
             # N-Triples are Turtle, and only the parser of Turtle says where it stopped.
             parser = "turtle" if syntax == "nt" else syntax
-            graph.parse(data=content, format=parser, publicID=path.absolute().as_uri())
+            graph.parse(data=content, format=parser, publicID=_BASE)
     except BadSyntax as error:
         reason = re.search(r"Bad syntax \((.*?)\) at \^", str(error), re.DOTALL)
         place = f"{path}:{error.lines + 1}"
@@ -174,7 +197,19 @@ def _syntax(content: bytes, path: Path) -> str:
     start = content.lstrip()[:100]
     if start.startswith((b"{", b"[")):
         return "json-ld"
-    return "xml" if start.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")) else "turtle"
+    if start.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")):
+        return "xml"
+    if _QUAD.match(content):
+        return "nquads"
+    return "trig" if _GRAPH.search(content) else "turtle"
+
+
+def is_skos_content(content: bytes) -> bool:
+    """Whether a file is RDF by what it begins with, whatever its suffix."""
+    start = content[:100_000].removeprefix(b"\xef\xbb\xbf")
+    return bool(_RDF_TEXT.match(start) or _RDF_XML.match(start)) or (
+        start.lstrip()[:1] in (b"{", b"[") and (b'"@context"' in start or b'"@id"' in start)
+    )
 
 
 def _refuse_entities(content: bytes, path: Path) -> None:
@@ -188,6 +223,14 @@ def _refuse_entities(content: bytes, path: Path) -> None:
                 f"{path}:{line}: declares an entity that is long or made of other entities, which is not expanded; "
                 "write the text where it belongs, or convert the file to Turtle."
             )
+
+
+def _as_one_value(content: bytes) -> bytes:
+    """JSON-LD with one object a line as a list of these; other content as it is."""
+    lines = [line for line in content.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(line.strip().startswith(b"{") and line.strip().endswith(b"}") for line in lines):
+        return content
+    return b"[" + b",".join(lines) + b"]"
 
 
 def _refuse_remote_contexts(content: bytes, path: Path) -> None:
@@ -268,11 +311,19 @@ def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems
         uri: _Concept(
             uri,
             _id_of(graph, uri, ids, problems),
-            _text_of(graph, uri, "prefLabel", language),
+            _name_of(graph, uri, language),
             _text_of(graph, uri, "definition", language) or _text_of(graph, uri, "scopeNote", language),
         )
         for uri in kept
     }
+    unnamed = [concept for concept in concepts.values() if concept.name is None]
+    if unnamed:
+        logger.warning(
+            "%s: %s no name (skos:prefLabel, SKOS-XL or rdfs:label), such as %s",
+            path,
+            counted(len(unnamed), "concept has", "concepts have"),
+            unnamed[0].uri.removeprefix(_BASE),
+        )
     doubled = _doubled(concepts.values(), problems)
     return {uri: concept for uri, concept in concepts.items() if concept.id and uri not in doubled}
 
@@ -280,7 +331,7 @@ def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems
 def _id_of(graph: Graph, uri: str, ids: str, problems: list[str]) -> str:
     """The id of a concept; empty, and a problem, when it has none of the wanted kind."""
     if ids == "uri":
-        return uri
+        return uri.removeprefix(_BASE)
     from rdflib import XSD, Literal, URIRef
 
     notations = list(graph.objects(URIRef(uri), URIRef(f"{SKOS}notation")))
@@ -311,11 +362,34 @@ def _doubled(concepts: Iterable[_Concept], problems: list[str]) -> set[str]:
     return doubled
 
 
+def _name_of(graph: Graph, uri: str, language: str | None) -> str | None:
+    """The name of a concept: ``skos:prefLabel``, else that of SKOS-XL, else ``rdfs:label``."""
+    from rdflib import RDFS, URIRef
+
+    forms = [
+        form
+        for node in graph.objects(URIRef(uri), URIRef(f"{SKOS_XL}prefLabel"))
+        for form in graph.objects(node, URIRef(f"{SKOS_XL}literalForm"))
+    ]
+    return (
+        _text_of(graph, uri, "prefLabel", language)
+        or _nearest(forms, language)
+        or _nearest(graph.objects(URIRef(uri), RDFS.label), language)
+    )
+
+
 def _text_of(graph: Graph, uri: str, relation: str, language: str | None) -> str | None:
     """What the concept is given by a relation of SKOS, in the language, else in the one that comes nearest."""
-    from rdflib import Literal, URIRef
+    from rdflib import URIRef
 
-    texts = [value for value in graph.objects(URIRef(uri), URIRef(SKOS + relation)) if isinstance(value, Literal)]
+    return _nearest(graph.objects(URIRef(uri), URIRef(SKOS + relation)), language)
+
+
+def _nearest(values: Iterable[Node], language: str | None) -> str | None:
+    """The text in the language, else in the one that comes nearest."""
+    from rdflib import Literal
+
+    texts = [value for value in values if isinstance(value, Literal)]
     wanted = [code.lower() for code in (language, FALLBACK) if code]
 
     def order(text: Literal) -> tuple[int, str, str]:

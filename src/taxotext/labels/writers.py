@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import building, files, nested, skos
-from taxotext.labels.readers import ROOT, check_format, format_of_name
+from taxotext.labels.readers import ROOT, check_format, format_of_name, is_comment
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted
 
@@ -118,6 +118,8 @@ def _paths(taxonomy: Taxonomy, path: Path, separator: str) -> str:
         raise ConfigError("The separator of paths is empty; give one, such as '/'.")
     problems = []
     changed = 0
+    if is_comment(taxonomy.ids[0]):
+        problems.append(f"{taxonomy.ids[0]!r} would be taken for a comment in the first line")
     for i, label in enumerate(taxonomy.ids):
         above = [taxonomy.ids[p] for p in taxonomy.parents(i)]
         *before, segment = segments = label.split(separator)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from taxotext.messages import counted
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from taxotext.cli.output import Figure
-    from taxotext.data import Columns, ReadReport
+    from taxotext.data import Columns, Corpus, ReadReport
     from taxotext.labels import Taxonomy
 
 CorpusFile = Annotated[
@@ -134,9 +136,15 @@ def taxonomy_of(
 
     if path is not None:
         return read_taxonomy(path, format, path_separator, names=names, language=language, ids=ids)
-    options = (("--names", names), ("--taxonomy-format", format), ("--taxonomy-language", language))
-    for option, value in options:
-        if value is not None:
+    options = (
+        ("--names", names is not None),
+        ("--taxonomy-format", format is not None),
+        ("--taxonomy-language", language is not None),
+        ("--taxonomy-ids", ids != "uri"),
+        ("--path-separator", path_separator != "/"),
+    )
+    for option, is_given in options:
+        if is_given:
             raise ConfigError(f"{option} says more about a taxonomy; name that with --taxonomy FILE.")
     return None
 
@@ -202,6 +210,18 @@ def reading_notes(report: ReadReport) -> list[str]:
     from taxotext.data.reading_notes import form_notes, left_out_notes
 
     return [*left_out_notes(report), *form_notes(report)]
+
+
+def lost_labels(corpus: Corpus) -> list[str]:
+    """Labels that a file declares and no document has, which written files do not name; one sentence at most."""
+    import numpy as np
+
+    counts = np.bincount(corpus.targets.indices, minlength=len(corpus.taxonomy))
+    declared = set(corpus.report.declared_labels)
+    lost = [label for label, count in zip(corpus.taxonomy.ids, counts, strict=False) if not count and label in declared]
+    if not lost:
+        return []
+    return [f"{counted(len(lost), 'label')} that no document has is not in what was written: {', '.join(lost[:5])}."]
 
 
 def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import InputFormat, OnBadLine
 from taxotext.messages import counted
+
+if TYPE_CHECKING:
+    from taxotext.data import Columns
+    from taxotext.labels import Taxonomy
 
 
 def convert(
@@ -76,6 +80,8 @@ def convert(
     ):
         if separator is not None and not cells:
             raise ConfigError(f"{path}: labels are lists in {kind.name.upper()}; leave {option} out.")
+    if taxonomy is None and taxonomy_language is not None:
+        raise ConfigError("--taxonomy-language says more about a taxonomy; name that with --taxonomy FILE.")
     common.refuse_existing(source, [target], overwrite=overwrite)
     columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
     with common.quiet():
@@ -92,13 +98,18 @@ def convert(
     write_corpus(corpus, target, columns, overwrite=overwrite, format=to)
     note = make_reporter().note
     note(f"Wrote {target}: {counted(len(corpus), 'document')}.")
-    for sentence in common.reading_notes(corpus.report):
+    if taxonomy is not None and not read.name.startswith("annif"):
+        note(f"Not used: --taxonomy; labels in {read.name} are ids, and only Annif's subjects may be names.")
+    for sentence in [*common.reading_notes(corpus.report), *common.lost_labels(corpus)]:
         note(sentence)
 
 
 def convert_taxonomy(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="parent<TAB>child lines, paths, nested JSON/YAML, SKOS.")
+        Path,
+        typer.Argument(
+            metavar="IN", help="parent<TAB>child lines, paths, nested JSON/YAML, SKOS; with --from-corpus: a corpus."
+        ),
     ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, also .gz.")],
     to: Annotated[
@@ -116,9 +127,16 @@ def convert_taxonomy(
             help="Write the display names to this file, too: id<TAB>name, and descriptions in a third column."
         ),
     ] = None,
+    from_corpus: Annotated[
+        bool, typer.Option("--from-corpus", help="Make the tree of the labels of a corpus, which are paths: a/b/c.")
+    ] = False,
+    text: common.TextFields = None,
+    labels: common.LabelFields = None,
+    label_separator: common.LabelSeparator = None,
+    input_format: InputFormat = None,
     overwrite: common.Overwrite = False,
 ) -> None:
-    """Convert a taxonomy file.
+    """Convert a taxonomy file, or make one of the labels of a corpus.
 
     Between edges, paths, nested JSON or YAML, and SKOS. Nested files and SKOS hold display names, the others need
     --output-names.
@@ -129,6 +147,7 @@ def convert_taxonomy(
       taxotext data convert-taxonomy topics.paths topics.json
       taxotext data convert-taxonomy topics.yaml topics.tsv --output-names names.tsv
       taxotext data convert-taxonomy thesaurus.ttl topics.json --taxonomy-language de
+      taxotext data convert-taxonomy tickets.csv topics.tsv --from-corpus --labels topics --text body
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
@@ -139,9 +158,18 @@ def convert_taxonomy(
     if target == output_names:
         raise ConfigError(f"{target}: would hold the taxonomy and the names; give --output-names another name.")
     common.refuse_existing(source, outputs, overwrite=overwrite)
-    taxonomy = read_taxonomy(
-        source, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids
-    )
+    of_corpora = {"--text": text, "--labels": labels, "--label-separator": label_separator}
+    for option, value in {**of_corpora, "--input-format": input_format}.items():
+        if value and not from_corpus:
+            raise ConfigError(f"{option} says more about a corpus; add --from-corpus if {source} is one.")
+    if from_corpus:
+        taxonomy = _of_corpus(
+            source, common.columns_of(text, labels, label_separator, "id"), input_format, path_separator
+        )
+    else:
+        taxonomy = read_taxonomy(
+            source, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids
+        )
     write_taxonomy(taxonomy, target, to, path_separator, overwrite=overwrite)
     note = make_reporter().note
     note(
@@ -153,3 +181,19 @@ def convert_taxonomy(
         note(f"Wrote {output_names}.")
     elif (taxonomy.has_names or taxonomy.has_descriptions) and (to or format_of_name(target)) == "edges":
         note(f"{target} has no place for the display names; keep them with --output-names FILE.")
+
+
+def _of_corpus(source: Path, columns: Columns, input_format: str | None, separator: str) -> Taxonomy:
+    """The tree of the labels of a corpus, which are paths."""
+    from taxotext.data import read_corpus
+    from taxotext.errors import TaxonomyError
+    from taxotext.labels import taxonomy_from_paths
+
+    corpus = read_corpus(source, None, columns, closure="as_given", format=input_format)
+    taxonomy = taxonomy_from_paths(corpus.label_lists(), separator)
+    if taxonomy.is_flat:
+        raise TaxonomyError(
+            f"{source}: none of its {counted(len(taxonomy), 'label')} has {separator!r} in it, such as "
+            f"{taxonomy.ids[0]!r}; say what separates the steps of a path with --path-separator."
+        )
+    return taxonomy

@@ -138,7 +138,7 @@ def split(
             ],
         )
     note = make_reporter().note
-    for sentence in [*common.reading_notes(corpus.report), *_notes(corpus, chosen, names)]:
+    for sentence in [*common.reading_notes(corpus.report), *common.lost_labels(corpus), *_notes(corpus, chosen, names)]:
         note(sentence)
 
 

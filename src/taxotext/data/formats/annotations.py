@@ -70,7 +70,7 @@ def _of_label_studio(request: Request, task: Record) -> Record | None:
     Annotations that were skipped do not count. A ground truth is preferred; of several annotations those labels are
     taken that more than half of them give.
     """
-    given = task.get("annotations", task.get("completions"))
+    given = task.get("annotations", task.get("completions")) or ()
     whole = [each for each in given if isinstance(each, dict) and not each.get("was_cancelled")]
     if not whole:
         _ignore(request, "no annotation, or only skipped ones")

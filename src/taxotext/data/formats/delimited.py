@@ -48,10 +48,10 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
     name, report = request.name, request.report
     # The limit of the csv module belongs to the whole process; it is only ever raised here.
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
-    lines, delimiter = _dialect(lines, request, promised)
+    lines, delimiter, spaced = _dialect(lines, request, promised)
     report.column_separator = None if delimiter == promised else delimiter
     feed = _CsvLines(lines, name)
-    rows = csv.reader(feed, **_settings(request, delimiter))
+    rows = csv.reader(feed, **_settings(request, delimiter, spaced))
     header: list[str] | None = None
     while True:
         feed.begin_record()
@@ -111,15 +111,14 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
         raise DataError(f"{name}: the file is empty; give a file with a header and one document a row")
 
 
-def _settings(request: Request, delimiter: str) -> dict[str, Any]:
-    """Settings of the CSV parser."""
-    if request.columns.quotes:
-        return {"delimiter": delimiter, "strict": True}
-    return {"delimiter": delimiter, "strict": True, "quoting": csv.QUOTE_NONE, "quotechar": None}
+def _settings(request: Request, delimiter: str, spaced: bool = False) -> dict[str, Any]:
+    """Settings of the CSV parser; ``spaced``: blanks follow the separators, ``text, "labels"``."""
+    settings = {"delimiter": delimiter, "strict": True, "skipinitialspace": spaced}
+    return settings if request.columns.quotes else {**settings, "quoting": csv.QUOTE_NONE, "quotechar": None}
 
 
-def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str]:
-    """All lines from the header on, and what separates columns.
+def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str, bool]:
+    """All lines from the header on, what separates columns, and whether blanks follow it.
 
     That is what the suffix promises, unless the first line tells a spreadsheet the separator (``sep=;``), or the header
     has the columns that are needed with another separator only.
@@ -129,18 +128,19 @@ def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str]
         text = line.decode("utf-8", "replace")
         told = _SPREADSHEET.fullmatch(text.strip("\r\n"))
         if told is not None and not held:
-            return lines, told[1]
+            return lines, told[1], False
         held.append((number, line))
         if text.strip():
-            ways = dict.fromkeys((promised, *SEPARATORS))
-            readable = (way for way in ways if not request.missing(_cells(text, request, way)))
-            return chain(held, lines), next(readable, _likeliest(text, request, promised))
-    return iter(held), promised
+            marks = dict.fromkeys((promised, *SEPARATORS))
+            ways = [(mark, spaced) for spaced in (False, True) for mark in marks]
+            readable = (way for way in ways if not request.missing(_cells(text, request, *way)))
+            return chain(held, lines), *next(readable, (_likeliest(text, request, promised), False))
+    return iter(held), promised, False
 
 
-def _cells(line: str, request: Request, delimiter: str) -> list[str]:
+def _cells(line: str, request: Request, delimiter: str, spaced: bool = False) -> list[str]:
     try:
-        return next(csv.reader([line], **_settings(request, delimiter)), [])
+        return next(csv.reader([line], **_settings(request, delimiter, spaced)), [])
     except csv.Error:
         return []
 

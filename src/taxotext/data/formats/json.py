@@ -76,6 +76,8 @@ def rows_in(value: Any) -> list[Any] | None:
     if len(value) < 2:
         return None
     by_index = list(value.values())
+    if all(isinstance(part, dict) for part in by_index) and all(str(key).isdecimal() for key in value):
+        return by_index  # rows by their numbers
     if all(isinstance(part, dict) and list(part) == list(by_index[0]) for part in by_index) and by_index[0]:
         return [{name: part[key] for name, part in value.items()} for key in by_index[0]]
     if all(isinstance(part, list) and len(part) == len(by_index[0]) for part in by_index):
