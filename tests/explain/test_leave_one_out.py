@@ -12,7 +12,7 @@ from tests.tiny import tiny_corpus, tiny_encoder, tiny_fit, tiny_taxonomy  # noq
 
 from taxotext import Classifier
 from taxotext.data.words import count_words, word_spans
-from taxotext.decoding import Decoding
+from taxotext.decoding import Decoder, Decoding, ScoreBlock
 from taxotext.errors import ConfigError, LabelError
 from taxotext.explain import leave_one_out
 from taxotext.explain.pieces import passages_of
@@ -29,10 +29,16 @@ def without_each(text: str, replacement: str = "") -> list[str]:
     return [text[:start] + replacement + text[stop:] for start, stop in word_spans(text).tolist()]
 
 
+def probabilities(model: Classifier, texts: list[str]) -> np.ndarray:
+    """(D, N) of the system itself: a text of which nothing is left is a text to it."""
+    decoder = Decoder(model.decoding, model.taxonomy)
+    return np.concatenate([decoder.scores(ScoreBlock.of(block)).dense for block in model.system.scores(texts)])
+
+
 def check_importance(model: Classifier, texts: list[str], replacement: str = "", **options: Any) -> None:
     """Compare with one prediction for each changed text."""
     ids = list(model.taxonomy.ids)
-    whole = model.predict_proba(texts)
+    whole = probabilities(model, texts)
     sets = model.predict(texts)
     for row, found in enumerate(model.explain(texts, **options)):
         changed = without_each(texts[row], replacement)
@@ -45,7 +51,7 @@ def check_importance(model: Classifier, texts: list[str], replacement: str = "",
         if not changed:
             assert found.words.importance.shape == (0, len(columns))
             continue
-        expected = whole[row, columns] - model.predict_proba(changed)[:, columns]
+        expected = whole[row, columns] - probabilities(model, changed)[:, columns]
         np.testing.assert_allclose(found.words.importance, expected, atol=2e-5)
 
 
@@ -103,8 +109,8 @@ def test_networks_give_what_one_prediction_for_each_changed_text_gives(system: s
         found = model.explain(TEXTS[:2], ["rye"])
         for explained in found:
             texts = without_each(explained.text)
-            blocks = [scores for _, scores in model.decode_stream([explained.text, *texts])]
-            column = np.concatenate([block.scores.toarray() for block in blocks])[:, model.taxonomy.index("rye")]
+            blocks = [ScoreBlock.of(block).scores.toarray() for block in model.system.scores([explained.text, *texts])]
+            column = np.concatenate(blocks)[:, model.taxonomy.index("rye")]
             np.testing.assert_allclose(explained.words.importance[:, 0], column[0] - column[1:], atol=2e-5)
         return
     check_importance(model, TEXTS)

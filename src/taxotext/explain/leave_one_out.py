@@ -129,9 +129,12 @@ class _Work:
             sets, scores = self.decoder.decode(block)
             best = self.decoder.rank(scores, 1)[0][:, 0]
             for row, text in enumerate(part):
-                predicted = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].astype(np.int64)
+                empty = not text.strip()  # gets no labels, as in prediction
+                predicted = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].astype(np.int64)[
+                    : 0 if empty else None
+                ]
                 labels = predicted if chosen is None else chosen
-                if not len(labels):
+                if not len(labels) and not empty:
                     labels = best[row : row + 1].astype(np.int64)
                 labels = labels[labels >= 0]
                 own = scores.at(np.full(len(labels), row), labels)
