@@ -38,7 +38,7 @@ def test_json_is_what_python_gives(command: Command, sample_model: Path) -> None
 
 def test_documents_behind_the_first_ones_are_told_of(command: Command, sample_model: Path) -> None:
     outcome = command("explain", sample_model, SAMPLE / "test.jsonl", "--documents", "2", "--output", "why.json").ok()
-    assert "The first 2 documents of" in outcome.err
+    assert "the first 2 documents are explained; --documents N explains more." in outcome.err
     assert len(json.loads(Path("why.json").read_text(encoding="utf-8"))["documents"]) == 2
 
 

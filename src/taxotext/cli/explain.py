@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from taxotext.explain.explanation import Explanation
 
 SUFFIXES = (".html", ".json")
+LEAST = 0.001
+"""Change of a score below which no word matters."""
 BAR = 16
 """Letters of the longest bar."""
 
@@ -73,7 +75,8 @@ def explain(
     if input is not None:
         texts, more = _read(classifier, input, text_field, on_bad_line, input_format, documents)
         if more:
-            reporter.note(f"The first {documents:,} documents of {input} are explained; --documents N explains more.")
+            first = "document is" if documents == 1 else f"{documents:,} documents are"
+            reporter.note(f"{input}: the first {first} explained; --documents N explains more.")
     found = classifier.explain(texts, label or None, mode=mode, max_words=max_words, reporter=reporter)  # type: ignore[arg-type]
     if output is None:
         _show(found)
@@ -165,6 +168,8 @@ def _show_one(console: Any, explained: Explanation) -> None:
             console.print(Text(line.rstrip()))
         if not words:
             console.print(Text("  No word changes it."))
+        elif label is not None and top < LEAST:
+            console.print(Text("  No single word matters here: others say the same.", style="italic"))
         for passage, shown in passages:
             console.print(Text(f"  {shown:>8}  “{shortened(passage, 100)}”", style="dim"))
     for note in explained.notes:
