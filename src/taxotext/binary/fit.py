@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,7 +40,7 @@ from taxotext.settings import parse_settings
 OWN_SHARE = 0.15
 """Share of the documents that a label selects on when it has a split of its own (Banerjee et al. 2019, section 4)."""
 OUTPUT = ("head.output.weight", "head.output.bias")
-NOW, BEST, MEAN, SQUARE = "now.", "best.", "mean.", "square."
+NOW, BEST, LEAST, MEAN, SQUARE = "now.", "best.", "least.", "mean.", "square."
 
 
 def advance(
@@ -64,7 +66,7 @@ def advance(
         table: ``.npy`` file of the word vectors to start from; None: the labels share a pretrained encoder.
         start: file of the parent's classifier; None: random weights.
         train_table: whether the word vectors are trained too.
-        select: keep the best epoch by validation F1; False: the last one, for labels that cannot be validated.
+        select: keep the best epoch by ``training.monitor``; False: the last one, for labels that cannot be validated.
 
     Returns:
         ``weight``; ``f1``, ``average_precision`` and ``loss`` of the kept state on the validation documents, and its
@@ -93,10 +95,13 @@ def advance(
             )
         f1, average_precision, validation_loss = fit.validate()
         progress.epochs += 1
-        if not select or progress.is_better(f1, validation_loss):
+        if not select or progress.is_better(settings.monitor, f1, average_precision, validation_loss):
             progress.f1, progress.average_precision = f1, average_precision
             progress.loss, progress.epoch = validation_loss, progress.epochs
-            fit.remember()
+            fit.best = fit.copy()
+        if fit.hands_down_least and (not select or validation_loss < progress.least_loss):
+            progress.least_loss = validation_loss
+            fit.least = fit.copy()
         progress.stopped = select and progress.epochs - progress.epoch >= settings.patience
         progress.history.append([round(loss, 6), round(f1, 6), round(validation_loss, 6)])
         progress.seconds += time.monotonic() - began
@@ -115,6 +120,7 @@ class Progress:
         epochs: that were trained.
         epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
             weighted loss).
+        least_loss: of all epochs.
         stopped: whether ``training.patience`` is spent.
         seconds: of training and validation.
         history: (training loss, validation F1, validation loss) of each epoch.
@@ -125,17 +131,20 @@ class Progress:
     f1: float = -1.0
     average_precision: float = 0.0
     loss: float = float("inf")
+    least_loss: float = float("inf")
     stopped: bool = False
     seconds: float = 0.0
     history: list[list[float]] = field(default_factory=list)
 
-    def is_better(self, f1: float, loss: float) -> bool:
+    def is_better(self, monitor: str, f1: float, average_precision: float, loss: float) -> bool:
         """Whether an epoch with these validation scores is to be kept.
 
         With few positive documents the F1 stays at 0 for the first epochs, while the loss falls already: between equal
         F1 the loss decides, else patience would end there.
         """
-        return (f1, -loss) > (self.f1, -self.loss)
+        now = {"f1": f1, "average_precision": average_precision, "loss": -loss}[monitor]
+        kept = {"f1": self.f1, "average_precision": self.average_precision, "loss": -self.loss}[monitor]
+        return self.epoch == 0 or (now, -loss) > (kept, -self.loss)
 
     def report(self) -> dict[str, Any]:
         """JSON-ready, without the history."""
@@ -165,6 +174,8 @@ class _Fit:
         self.train, self.chosen, self.validation, self.held = _split(shared, self.settings, label)
         self.train_table = train_table
         self.best: dict[str, Tensor] = {}
+        self.least: dict[str, Tensor] = {}
+        self.hands_down_least = self.settings.transfer.inherit == "least_loss"
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -187,7 +198,7 @@ class _Fit:
             with explaining_damage(start):
                 parent = load_file(start)
             taken = {name: value for name, value in parent.items() if not (transfer.fresh_head and name in OUTPUT)}
-            self.network.load_state_dict(taken, strict=False)
+            self._take(taken, start, OUTPUT if transfer.fresh_head else ())
             body_rate = transfer.body_learning_rate or body_rate
         self.network.to(self.runtime.device).train()
         own = {name: value for name, value in self.network.named_parameters() if value.requires_grad}
@@ -207,16 +218,42 @@ class _Fit:
             kept[TABLE] = self.network.state_dict()[TABLE]
         return {name: value.detach().cpu() for name, value in kept.items()}
 
-    def remember(self) -> None:
-        """Keep the present state as the best one."""
-        self.best = {name: value.clone() for name, value in self.state().items()}
+    def copy(self) -> dict[str, Tensor]:
+        """The present state, which does not change with the network."""
+        return {name: value.clone() for name, value in self.state().items()}
+
+    def _take(self, taken: dict[str, Tensor], path: Path, absent: Collection[str]) -> None:
+        """Start from the parent: λ its weights + σ fresh ones (Ash and Adams 2020); see ``transfer.shrink``.
+
+        Buffers and word vectors are taken as they are.
+        """
+        chosen = self.settings.transfer
+        fresh = dict(self.network.named_parameters())
+        with torch.no_grad():
+            for name, value in taken.items():
+                if name in fresh and name != TABLE and (chosen.shrink, chosen.perturb) != (1.0, 0.0):
+                    taken[name] = chosen.shrink * value + chosen.perturb * fresh[name].detach().cpu()
+        self._load(taken, path, {*absent, TABLE})
+
+    def _load(self, values: dict[str, Tensor], path: Path, absent: Collection[str]) -> None:
+        """Take the values of this label's own weights; what all labels share is not among them.
+
+        Raises:
+            ModelFolderError: one is missing that is not expected to be absent, or unknown.
+        """
+        with explaining_damage(path):
+            found = self.network.load_state_dict(values, strict=False)
+            lost = sorted(set(found.missing_keys) & set(self.state()) - set(absent))
+            if lost or found.unexpected_keys:
+                raise ValueError(f"its weights are not those of this network: {[*lost, *found.unexpected_keys][:3]}")
 
     def save(self, path: Path, progress: Progress) -> None:
         """Write the state file completely or not at all."""
         from safetensors.torch import save_file
 
         stored = {NOW + name: value for name, value in self.state().items()}
-        stored |= {BEST + name: value for name, value in self.best.items()}
+        for prefix, kept in ((BEST, self.best), (LEAST, self.least)):
+            stored |= {prefix + name: value for name, value in kept.items()}
         for name, parameter in self.own.items():
             moments = self.optimiser.state.get(parameter)
             if moments:
@@ -234,8 +271,8 @@ class _Fit:
         with explaining_damage(path), safe_open(path, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
             progress = Progress(**json.loads(file.metadata()["progress"]))
-        self.network.load_state_dict(_under(NOW, stored), strict=False)
-        self.best = _under(BEST, stored)
+        self._load(_under(NOW, stored), path, ())
+        self.best, self.least = _under(BEST, stored), _under(LEAST, stored)
         for name, parameter in self.own.items():
             if MEAN + name in stored:
                 self.optimiser.state[parameter] = {
@@ -324,21 +361,25 @@ def _split(
     count = len(shared.train.windows)
     if settings.training.split == "shared":
         return shared.train, np.arange(count), shared.validation, np.arange(len(shared.validation.windows))
-    rest, held = own_split(shared.train, label, settings.seed)
+    groups = np.asarray(shared.facts["groups"])
+    related = np.flatnonzero(groups == groups[label]).tolist()
+    rest, held = own_split(shared.train, related, settings.seed)
     return shared.train, rest, shared.train, held
 
 
-def own_split(train: Documents, label: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that a label is trained on, and the 15 % that it selects on, stratified by the label."""
-    from scipy.sparse import csr_array
+def own_split(train: Documents, labels: Sequence[int], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that some labels are trained on, and the 15 % that they select on, stratified by the labels.
 
-    marks = csr_array(train.bearing(label).reshape(-1, 1))
-    rest, held = split_stratified(marks, [1 - OWN_SHARE, OWN_SHARE], _number(seed, label, "split") % 2**32)
+    Labels that inherit from each other have one split: else a label would select on documents that its parent, whose
+    weights it starts from, was trained on.
+    """
+    marks = csr_array(train.targets[:, list(labels)])
+    rest, held = split_stratified(marks, [1 - OWN_SHARE, OWN_SHARE], _number(seed, min(labels), "split") % 2**32)
     return np.asarray(rest), np.asarray(held)
 
 
-def chosen_state(path: Path) -> dict[str, Tensor]:
-    """The kept weights of a state file.
+def kept_states(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights of a state file: of the kept epoch, and of that with the least loss, empty where it is not handed down.
 
     Raises:
         ModelFolderError: it cannot be read.
@@ -346,7 +387,8 @@ def chosen_state(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     with explaining_damage(path):
-        return _under(BEST, load_file(path))
+        stored = load_file(path)
+    return _under(BEST, stored), _under(LEAST, stored)
 
 
 def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -76,6 +76,10 @@ class Files:
         """The classifier of a label, its word vectors left out."""
         return self.folder / "chosen" / f"{label}.safetensors"
 
+    def handed_down(self, label: int) -> Path:
+        """What children start from where it is not :meth:`chosen`."""
+        return self.folder / "chosen" / f"{label}.least.safetensors"
+
     def table(self, number: int) -> Path:
         """Word vectors."""
         return self.shared / "table.npy" if number == FIRST_TABLE else self.folder / "chosen" / f"{number}.table.npy"
@@ -202,7 +206,7 @@ class FitPlan:
                 "until": until,
                 "state": str(self.files.state(label, candidate)),
                 "table": str(self.files.table(self._table(parent, results))) if self.has_tables else None,
-                "start": None if parent is None else str(self.files.chosen(parent)),
+                "start": None if parent is None else str(self._start(parent)),
                 "train_table": self._trains_table(parent),
                 "select": select,
             },
@@ -218,6 +222,10 @@ class FitPlan:
             return max(able, key=lambda parent: (results[str(parent)]["f1"], -parent))
         return able[0] if rule == "first" else max(able, key=lambda parent: (self.positives[parent], -parent))
 
+    def _start(self, parent: int) -> Path:
+        least = self.settings.transfer.inherit == "least_loss"
+        return self.files.handed_down(parent) if least else self.files.chosen(parent)
+
     def _trains_table(self, parent: int | None) -> bool:
         frozen = parent is not None and self.settings.transfer.freeze_embeddings
         return trains_words(self.settings) and not frozen
@@ -227,7 +235,7 @@ class FitPlan:
 
     def _choose(self, label: int, results: Mapping[str, Result]) -> Result:
         """Keep the classifier of the best class weight, and say how it was found."""
-        from taxotext.binary.fit import chosen_state
+        from taxotext.binary.fit import kept_states
         from taxotext.binary.shared import save_array
         from taxotext.nn.label_networks import TABLE
 
@@ -241,13 +249,15 @@ class FitPlan:
         last = {report["weight"]: report for report in reports}
         best = max(last.values(), key=_quality)
         candidate = self.settings.weights.candidates.index(best["weight"]) if how == SEARCHED else 0
-        kept = chosen_state(self.files.state(label, candidate))
+        kept, least = kept_states(self.files.state(label, candidate))
         table, own = self._table(parent, results), kept.pop(TABLE, None)
         self.files.chosen(label).parent.mkdir(parents=True, exist_ok=True)
         if own is not None:
             table = label
             save_array(self.files.table(label), own.numpy())
         save_state(self.files.chosen(label), kept)
+        if least:
+            save_state(self.files.handed_down(label), least)
         return {
             **facts,
             "weight": best["weight"],

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from taxotext.binary.damage import explaining_damage
@@ -109,6 +111,17 @@ def fit(
     return FitResult(held_out, clock.seconds(), [], chosen, notes)
 
 
+def _groups(system: BinarySystem) -> list[int]:
+    """A number for each label; those with the same number may inherit from each other and have one split."""
+    labels = len(system.taxonomy)
+    if not system.settings.transfer.enabled:
+        return list(range(labels))
+    ends = system.taxonomy.edge_index
+    edges = csr_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(labels, labels))
+    groups: list[int] = connected_components(edges, directed=False)[1].tolist()
+    return groups
+
+
 def _share(system: BinarySystem, files: Files, train: Documents, validation: Corpus, reporter: Reporter) -> None:
     """Write what all fits read; of a training that goes on only what may have changed: device and the like."""
     facts = {
@@ -116,6 +129,7 @@ def _share(system: BinarySystem, files: Files, train: Documents, validation: Cor
         "settings": system.settings.model_dump(mode="json", include=set(BinarySettings.model_fields)),
         "record": system.built.record,
         "labels": list(system.taxonomy.ids),
+        "groups": _groups(system),
     }
     if (files.shared / "facts.json").is_file():
         _check_same(system, files)

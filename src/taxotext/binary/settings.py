@@ -51,6 +51,15 @@ class TransferSettings(Settings):
     body_learning_rate: float | None = Field(
         None, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"
     )
+    inherit: Literal["selected", "least_loss"] = Field(
+        "selected", description="the epoch of the parent: the one that it keeps, or that of least validation loss"
+    )
+    shrink: float = Field(
+        1.0, gt=0, le=1, description="what is taken over is multiplied by this (shrink and perturb); 1: as it is"
+    )
+    perturb: float = Field(
+        0.0, ge=0, lt=1, description="share of fresh random weights that is added to what is taken over"
+    )
 
 
 class BinaryTrainingSettings(Settings):
@@ -60,7 +69,10 @@ class BinaryTrainingSettings(Settings):
     batch_size: int = Field(128, ge=1, description="documents in a batch")
     learning_rate: float = Field(3e-3, gt=0, description="Adam; of everything that nothing else is said of")
     clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
-    patience: int = Field(3, ge=1, description="epochs without a better validation F1 before stopping")
+    monitor: Literal["f1", "average_precision", "loss"] = Field(
+        "f1", description="what the kept epoch is best in, on the validation documents (f1: at threshold 0.5)"
+    )
+    patience: int = Field(3, ge=1, description="epochs without a better training.monitor before stopping")
     start_at_odds: bool = Field(
         True, description="the output starts at the weighted log-odds of the label; false: at 0"
     )

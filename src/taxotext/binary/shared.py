@@ -137,7 +137,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     path = folder / "facts.json"
     with explaining_damage(path):
         facts = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"system", "settings", "record", "labels"} - set(facts)
+        missing = {"system", "settings", "record", "labels", "groups"} - set(facts)
         if missing:
             raise ValueError(f"it lacks {min(missing)!r}")
     return dict(facts)
