@@ -28,7 +28,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from taxotext.data.columns import Columns, ReadReport
-from taxotext.data.label_cells import Printed, cut, identifiers, looks_printed, parse_printed, without_entities
+from taxotext.data.label_cells import Printed, cut, identifiers, without_entities
+from taxotext.data.label_values import (
+    WHOLE_FLOAT,
+    binary_items,
+    is_nothing,
+    is_whole,
+    items_of,
+    name_in,
+    printed_in,
+    word_of,
+)
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.errors import DataError
 
@@ -53,8 +63,6 @@ _GENERIC = re.compile(
 )
 """Names of columns that are no names of labels."""
 _FRACTION = re.compile(r"0?[.,]\d*[1-9]\d*")
-_WHOLE = re.compile(r"[-+]?\d+")
-_WHOLE_FLOAT = re.compile(r"[-+]?\d+[.,]0+")
 
 
 class LabelColumn:
@@ -92,7 +100,7 @@ class LabelColumn:
         Raises:
             DataError: separators contradict each other, or a comma may be one.
         """
-        there = [(value, where) for value, where in values if not _is_nothing(value)]
+        there = [(value, where) for value, where in values if not is_nothing(value)]
         lists = [value for value, _ in there if isinstance(value, (list, tuple))]
         cells = [(value.strip(), where) for value, where in there if isinstance(value, str)]
         scalars = [value for value, _ in there if isinstance(value, (str, numbers.Real))]
@@ -118,7 +126,7 @@ class LabelColumn:
         Raises:
             BadRecordError: it does not have the shape of the column.
         """
-        if _is_nothing(value):
+        if is_nothing(value):
             return []
         if self.shape == "indicator":
             return [self.name] if self._truth_of(value) else []
@@ -127,7 +135,7 @@ class LabelColumn:
         if self.shape == "positions":
             return self._of_positions(value)
         if self.shape == "numbers":
-            items = _items_of(value, None)
+            items = items_of(value, None)
             found = [value] if items is None else items
             return [self.prefix + self._of_number(item, value) for item in found if not self._is_no_class(item)]
         if isinstance(value, (list, tuple)):
@@ -195,7 +203,7 @@ class LabelColumn:
             return "lists"
         if not given and all(identifiers(text) for text in texts):
             return "identifiers" if any(identifiers(text) != [text] for text in texts) else "one"
-        printed = [_printed(text) for text in texts]
+        printed = [printed_in(text) for text in texts]
         strict = [found is not None and not found.bare for found in printed]
         if self._given != "" and all(strict):
             return "printed"
@@ -211,7 +219,7 @@ class LabelColumn:
         if (not self._several and _GENERIC.fullmatch(self.name.lower())) or self._given is not None:
             return
         parts = [(value, where) for value, where in there if _FRACTION.fullmatch(str(value).strip())]
-        words = [_word(value) for value, _ in there]
+        words = [word_of(value) for value, _ in there]
         if parts and all(_FRACTION.fullmatch(word) or word in _TRUTH[0] for word in words):
             value, where = parts[0]
             raise DataError(
@@ -220,7 +228,7 @@ class LabelColumn:
             )
 
     def _is_indicator(self, scalars: list[Any], rows: int) -> bool:
-        words = {_word(value) for value in scalars}
+        words = {word_of(value) for value in scalars}
         family = next((truth for truth in _TRUTH if words - set(_UNDECIDED) <= set(truth)), None)
         if family is None or not words - set(_UNDECIDED):
             return False
@@ -240,7 +248,7 @@ class LabelColumn:
         return True
 
     def _are_positions(self, values: list[Any]) -> bool:
-        rows = [_binary_items(value) for value in values]
+        rows = [binary_items(value) for value in values]
         first = rows[0]
         if first is None or len(first) < 2 or any(row is None or len(row) != len(first) for row in rows):
             return False
@@ -252,14 +260,14 @@ class LabelColumn:
         return not self._names or len(self._names) == self._width
 
     def _are_numbers(self, values: list[Any]) -> bool:
-        items = [item for value in values for item in _items_of(value, values) or ()]
-        if not all(item is None or _is_whole(item) for item in items) or all(item is None for item in items):
+        items = [item for value in values for item in items_of(value, values) or ()]
+        if not all(item is None or is_whole(item) for item in items) or all(item is None for item in items):
             return False
         return (
             bool(self._names)
             or self._several
             or not all(isinstance(item, str) for item in items)
-            or (all(_WHOLE_FLOAT.fullmatch(item) for item in items))
+            or (all(WHOLE_FLOAT.fullmatch(item) for item in items))
         )
 
     def _are_bare_lists(self, texts: list[str], printed: list[Printed | None]) -> bool:
@@ -301,7 +309,7 @@ class LabelColumn:
     # Reading
 
     def _truth_of(self, value: Any) -> bool:
-        word = _word(value)
+        word = word_of(value)
         found = self._truth.get(word)
         if found is not None:
             return found
@@ -320,7 +328,7 @@ class LabelColumn:
             return ["/".join(map(str, item)) if isinstance(item, list) else item for item in values[0]]
         chosen = []
         for key, value in zip(keys, values, strict=True):
-            truth = _TRUTH[0].get(_word(value), _TRUTH[1].get(_word(value)))
+            truth = _TRUTH[0].get(word_of(value), _TRUTH[1].get(word_of(value)))
             if truth is None and value is not None:
                 raise BadRecordError(
                     f"the field {self.name!r} must be a list of strings, found an object whose {short(key)} is "
@@ -334,10 +342,10 @@ class LabelColumn:
         """The labels of an object in a list: that which it describes, such as ``{"id": 3, "name": "bug"}``."""
         if list(item) in (["choices"], ["taxonomy"]):
             return self._of_mapping(list(item), list(item.values()))
-        return [_name_in(item, self.name)]
+        return [name_in(item, self.name)]
 
     def _of_positions(self, value: Any) -> list[str]:
-        items = _binary_items(value)
+        items = binary_items(value)
         if items is None or len(items) != self._width:
             raise BadRecordError(
                 f"the field {self.name!r} is {short(value)}, where other rows have vectors of {self._width} numbers "
@@ -346,7 +354,7 @@ class LabelColumn:
         return [self._names[place] if self._names else str(place) for place, has in enumerate(items) if has]
 
     def _of_number(self, item: Any, value: Any) -> str:
-        if not _is_whole(item):
+        if not is_whole(item):
             raise BadRecordError(f"the field {self.name!r} is {short(value)}, where other rows have class numbers")
         number = int(float(str(item).replace(",", ".")))
         if not self._names:
@@ -383,7 +391,7 @@ class LabelColumn:
                 )
             return list(found)
         if self._given is None or self.shape == "printed":
-            printed = _printed(text, strict=False)
+            printed = printed_in(text, strict=False)
             if printed is not None and (not printed.bare or self.shape == "printed"):
                 return self._of_printed(printed)
             if text.startswith("[") and self._given is None:
@@ -400,7 +408,7 @@ class LabelColumn:
             return self._of_mapping(printed.items, printed.values)
         items = [item for item in printed.items if item is not None]
         self._report.empty_labels += len(printed.items) - len(items)
-        whole = [str(int(item)) if _is_whole(item) and not isinstance(item, str) else item for item in items]
+        whole = [str(int(item)) if is_whole(item) and not isinstance(item, str) else item for item in items]
         return self._of_list(whole)
 
     def _without_edges(self, labels: list[str], text: str) -> list[str]:
@@ -452,67 +460,3 @@ class LabelColumn:
             f"or belong to one{hint}; give --label-separator ',' to split there, or --label-separator '' if each cell "
             "is one label (in Python label_separator=',' or label_separator='')"
         )
-
-
-def _is_nothing(value: Any) -> bool:
-    """Whether a value says: no labels. NaN is what pandas has for a cell without a value."""
-    if value is None or (isinstance(value, float) and value != value):
-        return True
-    return isinstance(value, (str, list, tuple, Mapping)) and (
-        not value.strip() if isinstance(value, str) else not value
-    )
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return str(int(number)) if number.is_integer() else str(value)
-    return str(value).strip().lower()
-
-
-def _printed(text: str, *, strict: bool = True) -> Printed | None:
-    """A printed list; one that was cut short counts as one until it is read (``strict``: the decision goes on)."""
-    try:
-        return parse_printed(text)
-    except BadRecordError:
-        if strict:
-            return Printed()
-        raise
-
-
-def _items_of(value: Any, sample: object) -> list[Any] | None:
-    """The items of a list, a printed list, or a single value; None where a printed list cannot be read."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if isinstance(value, str) and looks_printed(value):
-        found = _printed(value, strict=sample is not None)
-        return None if found is None or found.values else found.items
-    return [value]
-
-
-def _binary_items(value: Any) -> list[int] | None:
-    """The 0 and 1 of a vector; None when it is none."""
-    items = _items_of(value, ())
-    if isinstance(value, str) and items == [value]:
-        items = re.split(r"[\s,;|]+", value.strip())
-    if not items or not all(item in ("0", "1") if isinstance(item, str) else item in (0, 1) for item in items):
-        return None
-    return [int(item) for item in items]
-
-
-def _is_whole(item: Any) -> bool:
-    if isinstance(item, bool):
-        return False
-    if isinstance(item, str):
-        return bool(_WHOLE.fullmatch(item) or _WHOLE_FLOAT.fullmatch(item))
-    return isinstance(item, numbers.Real) and float(item).is_integer()
-
-
-def _name_in(item: Mapping[str, Any], field: str) -> Any:
-    """The label of an object that describes one, such as ``{"id": 3, "name": "bug"}``."""
-    for key in ("label", "name", "id", "uri", "value", "title"):
-        if isinstance(item.get(key), str):
-            return item[key]
-    raise BadRecordError(f"the field {field!r} must be a list of strings, found an object in it: {short(item)}")
