@@ -174,7 +174,7 @@ class OneVsRest:
     def _rarer(gold: NDArray[np.bool_], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Usable documents on the rarer side of each label: with it, or without it."""
         many = 2 * gold[usable].sum(axis=0) > usable.sum()
-        return (gold != many) & usable[:, None]
+        return np.asarray((gold != many) & usable[:, None])
 
     def _activate(
         self, active: NDArray[np.bool_], margins: NDArray[np.float32], usable: NDArray[np.bool_], turn: int
