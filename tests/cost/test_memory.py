@@ -46,6 +46,14 @@ def test_what_does_not_fit_is_refused_with_the_setting_that_helps() -> None:
     check_memory(needs, free=10 * GIB)
 
 
+def test_what_is_there_already_takes_none_of_the_free_memory() -> None:
+    needs = [Need("weights", 4 * GIB, held=True), Need("gradients", 4 * GIB, "lower a")]
+    check_memory(needs, free=5 * GIB)
+    with pytest.raises(ConfigError, match=r"needs about 4.0 GiB of memory, and 3.0 GiB are free: lower a\."):
+        check_memory(needs, free=3 * GIB)
+    assert "about 8.0 GiB" in sentence(needs)
+
+
 def test_the_gpu_has_a_memory_of_its_own() -> None:
     needs = [Need("weights", 9 * GIB, "take less", on_device=True), Need("tokens", GIB)]
     check_memory(needs, free=2 * GIB, device_free=10 * GIB)
@@ -79,11 +87,11 @@ def corpus(labels: int = 50) -> Corpus:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("name", ["linear", "kim_cnn"])
 def test_the_estimate_is_near_the_measured_peak_and_not_above_it(name: str) -> None:
-    """What is refused could not fit; copies that are made on the way are not counted, hence the factor."""
+    """What is refused could not fit; small copies that are made on the way are not counted, hence the factor."""
     program = [sys.executable, str(Path(__file__).with_name("peak.py")), name]
     done = subprocess.run(program, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["estimated"] <= found["measured"] <= 3.5 * found["estimated"]
+    assert found["estimated"] <= found["measured"] <= 1.5 * found["estimated"]
 
 
 def test_a_training_that_cannot_fit_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,5 +105,5 @@ def test_a_network_that_cannot_fit_is_refused_before_its_batches(
     monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda: 10**5)  # enough for the scores, not for the weights
-    with pytest.raises(ConfigError, match=r"weights, their gradients and the moments of AdamW"):
+    with pytest.raises(ConfigError, match=r"gradients and the moments of AdamW of [\d,]+ weights"):
         Classifier("bert", **tiny_settings("bert", tiny_encoder)).fit(corpus(), validation=corpus())

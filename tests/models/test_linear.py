@@ -81,6 +81,16 @@ def test_pruning_drops_small_coefficients_only() -> None:
     assert pruned.system.facts()["parameters"] == kept.sum() + len(whole.taxonomy)
 
 
+def test_small_coefficients_are_dropped_by_default_where_there_are_many_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = tiny_documents()
+    whole = fitted(texts, labels).system._coefficients
+    assert (np.abs(whole.data) <= 0.01).any()
+    monkeypatch.setattr(linear, "PRUNED_FROM", 7)
+    assert np.abs(fitted(texts, labels).system._coefficients.data).min() > 0.01
+    kept = fitted(texts, labels, classifier={"prune": 0.0}).system._coefficients
+    np.testing.assert_array_equal(kept.toarray(), whole.toarray())
+
+
 def test_documents_of_weight_zero_teach_the_classifiers_nothing() -> None:
     texts, labels = tiny_documents(40)
     wrong = [["rye"] if position % 2 else found for position, found in enumerate(labels)]

@@ -198,9 +198,10 @@ def _start(
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
     with torch.no_grad():
         table.weight.copy_(torch.from_numpy(vectors.matrix))
-        scatter = float(vectors.matrix[1:].std())  # row 0 is padding
-        if scale is not None and vectors.pretrained and scatter > 0:  # a file may hold zeros alone
-            table.weight.mul_(scale / scatter)
+        if scale is not None and vectors.pretrained:
+            scatter = float(vectors.matrix[1:].std())  # row 0 is padding
+            if scatter > 0:  # a file may hold zeros alone
+                table.weight.mul_(scale / scatter)
     record = {
         "vocabulary": len(tokenizer),
         "embedding_width": int(vectors.matrix.shape[1]),

@@ -27,6 +27,7 @@ class Need:
         advice: which setting makes it smaller, as half a sentence; empty where none does.
         phase: when it is held; what belongs to ``training`` is gone while documents are scored, and the reverse.
         on_device: in the memory of the GPU rather than of the machine.
+        held: there already when the estimate is made, so that free memory is what is left beside it.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Need:
     advice: str = ""
     phase: Phase = "always"
     on_device: bool = False
+    held: bool = False
 
 
 def peak(needs: Sequence[Need]) -> tuple[int, list[Need]]:
@@ -62,7 +64,7 @@ def check_memory(needs: Sequence[Need], *, device_free: int | None = None, free:
         ConfigError: with what takes most, and the setting to change.
     """
     for on_device, limit in ((True, device_free), (False, available() if free is None else free)):
-        size, held = peak([need for need in needs if need.on_device == on_device])
+        size, held = peak([need for need in needs if need.on_device == on_device and not need.held])
         if limit is None or size <= limit:
             continue
         where = "on the GPU" if on_device else "of memory"

@@ -49,15 +49,20 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
         return found
     parameters = sum(parameter.numel() for parameter in network.parameters())
     trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    found.append(
+    smaller = "take a smaller encoder (encoder.source), or fewer labels"
+    found += [
         Need(
-            f"{trained:,} weights, their gradients and the moments of AdamW",
-            12 * trained + (4 * parameters if on_device else 0),  # on the CPU the weights themselves are there already
-            "take a smaller encoder (encoder.source), or fewer labels",
+            f"gradients and the moments of AdamW of {trained:,} weights",
+            # On the CPU freed memory stays with the process, in pieces: large gradients take their room twice.
+            12 * trained + 4 * (parameters if on_device else trained),
+            smaller,
             "always",
             on_device,
-        )
-    )
+        ),
+        *([] if on_device else [Need(f"{parameters:,} weights", 4 * parameters, smaller, held=True)]),
+        # They are read while the moments are still there.
+        Need("weights of the selected epoch", 4 * parameters, smaller, "scoring"),
+    ]
     tokens, windows, width = _tokens(system, train)
     if tokens <= settings.runtime.tokens_in_memory:
         # Once as the tokenizer gives them, once as windows.

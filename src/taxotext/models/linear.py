@@ -31,7 +31,7 @@ from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
 from taxotext.models.feature_changes import changes
-from taxotext.models.one_vs_rest import NEVER, OneVsRest
+from taxotext.models.one_vs_rest import GROUP, NEVER, OneVsRest, active_share
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
 from taxotext.processes import usable_cores
 from taxotext.settings import Settings
@@ -42,10 +42,21 @@ if TYPE_CHECKING:
 CALIBRATION_CELLS = 2_000_000
 """Scores that the calibration is fitted on at most."""
 
+SHARE_NOT_ZERO, SHARE_KEPT = 0.3, 0.1
+"""Coefficients that are not 0, without pruning and with it: a guess for the estimate of memory. Measured: 0.15 to 0.84
+and 0.04 to 0.63, the less the more features and the fewer documents a label has."""
+
+PRUNED_FROM, PRUNED = 300, 0.01
+"""Labels from which on small coefficients are dropped by default, and which they are."""
+
 DENSE_FROM = 0.3
 """Share of coefficients that are not 0 from which they are held as a dense matrix."""
 
 SCORED_TOGETHER = 4096
+"""Documents that are scored together at most."""
+
+CELLS_TOGETHER = 2**21
+"""Their scores at most: 8 MB for each array of them."""
 
 
 class ClassifierSettings(Settings):
@@ -56,7 +67,9 @@ class ClassifierSettings(Settings):
     balance: float = Field(
         0.25, ge=0, le=1, description="documents of a label weigh (others / them) to this power; 0: like the others"
     )
-    prune: float = Field(0.0, ge=0, description="coefficients closer to 0 are dropped (0.01 for extreme label sets)")
+    prune: float | None = Field(
+        None, ge=0, description="coefficients closer to 0 are dropped; null: 0.01 from 300 labels on, else none"
+    )
     folds: int = Field(3, ge=2, description="cross-fitting for calibration and thresholds without a validation file")
 
 
@@ -123,16 +136,15 @@ class Linear(System):
             how = f"{folds}-fold cross-fitting" if parts else "scores of the training documents themselves"
             held_out, gold, source = train, targets, f"{train.source}, {how}"
         self._calibrate(raw, gold)
-        blocks = (self._probabilities(raw[part]) for part in block_starts(len(raw), SCORED_TOGETHER))
+        blocks = (self._probabilities(raw[part]) for part in self._parts(len(raw)))
         return HeldOut.from_blocks(blocks, gold, source, texts=held_out.texts)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
         """Decision values of the held-out documents, and the features, counted in some of the texts."""
         entries = self._features.count_entries(train.texts)
         held_out, labels = len(validation if validation is not None else train), len(self.taxonomy)
-        threads = self.settings.runtime.threads or usable_cores()
-        # The solver copies the features, 16 bytes an entry, for each classifier that is fitted at the same time.
-        solver = 16 * entries * min(threads, labels)
+        threads = min(self.settings.runtime.threads or usable_cores(), labels)
+        positives = np.asarray(train.known_targets.sum(axis=0)).ravel()
         shrink = "lower features.max_features, or raise features.min_documents"
         needs = [
             Need(
@@ -140,18 +152,34 @@ class Linear(System):
                 4 * held_out * labels,
                 "name a validation file with fewer documents (data.validation)",
             ),
-            Need(f"features of {len(train):,} documents, about {entries:,} entries", 12 * entries, shrink),
-            Need(f"features in each of {threads} solvers", solver, f"lower runtime.threads ({threads})", "training"),
+            Need(
+                "probabilities that are made at a time, or the sample that they are calibrated with",
+                8 * min(held_out * labels, max(CELLS_TOGETHER, CALIBRATION_CELLS)),
+                phase="scoring",
+            ),
+            # In 64 bits as TF-IDF, and once more in 32 bits for the products.
+            Need(f"features of {len(train):,} documents, about {entries:,} entries", 20 * entries, shrink),
         ]
-        if self._features.fitted and self.settings.classifier.prune == 0:
+        if self._features.fitted:
             size = len(self._features)
-            learned = int((np.asarray(train.known_targets.sum(axis=0)).ravel() > 0).sum())
+            share = active_share(len(train), int(positives.max(initial=0)), self.settings.classifier.loss)
+            group = GROUP * (16 * len(train) + 12 * size)
             needs.append(
                 Need(
-                    f"coefficients of {size:,} features for {learned:,} labels, a quarter of them or more",
-                    # A value and an index each, by label and by feature; measured: 0.27 to 0.83 of them differ from 0.
-                    4 * size * learned,
-                    f"set classifier.prune=0.01, or {shrink}",
+                    f"features of active documents and {GROUP} labels in each of {threads} threads",
+                    # The solver copies what it is given: 8 bytes an entry here, 12 for it, 16 in it.
+                    int(threads * (36 * share * entries + group)),
+                    f"lower runtime.threads ({threads})",
+                    "training",
+                )
+            )
+            share = SHARE_KEPT if self._prune else SHARE_NOT_ZERO
+            needs.append(
+                Need(
+                    f"coefficients of {size:,} features for {np.count_nonzero(positives):,} labels",
+                    # A value and an index each, by label and by feature.
+                    int(16 * share * size * np.count_nonzero(positives)),
+                    f"raise classifier.prune, or {shrink}",
                 )
             )
         return needs
@@ -164,6 +192,11 @@ class Linear(System):
         """How many classifiers :meth:`fit` will fit: the length of its progress bar."""
         folds = self._folds(train)
         return len(self.taxonomy) * (1 if validated or folds < 2 else folds + 1)
+
+    @property
+    def _prune(self) -> float:
+        chosen = self.settings.classifier.prune
+        return (PRUNED if len(self.taxonomy) >= PRUNED_FROM else 0.0) if chosen is None else chosen
 
     def _folds(self, train: Corpus) -> int:
         """Parts of the cross-fitting; the documents of a group are never on both sides."""
@@ -185,7 +218,7 @@ class Linear(System):
             loss=chosen.loss,
             c=chosen.c,
             balance=chosen.balance,
-            prune=chosen.prune,
+            prune=self._prune,
             seed=self.settings.seed,
         )
         # Threads share the features; the solver releases the interpreter lock, and so do products.
@@ -203,7 +236,9 @@ class Linear(System):
 
     def _raw(self, features: csr_array) -> NDArray[np.float32]:
         """Decision values (b, N)."""
-        return np.asarray(self._times(features) + self._intercepts, dtype=np.float32)
+        dense = self._times(features)
+        dense += self._intercepts
+        return dense
 
     def _times(self, features: csr_array) -> NDArray[np.float32]:
         """Features times coefficients, (b, N)."""
@@ -213,7 +248,8 @@ class Linear(System):
             full = coefficients.nnz > DENSE_FROM * coefficients.shape[0] * coefficients.shape[1]
             self._product = coefficients.toarray() if full else coefficients
         values: Any = features.astype(np.float32) @ self._product
-        return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), dtype=np.float32)
+        dense: NDArray[np.float32] = values if isinstance(values, np.ndarray) else values.toarray()
+        return dense
 
     def _calibrate(self, raw: NDArray[np.float32], gold: csr_array) -> None:
         """Fit p = σ(a f + c) on held-out decision values (D, N)."""
@@ -234,12 +270,15 @@ class Linear(System):
         if model.coef_[0, 0] > 0:
             self._slope, self._offset = float(model.coef_[0, 0]), float(model.intercept_[0])
 
+    def _parts(self, documents: int) -> Iterator[slice]:
+        return block_starts(documents, max(1, min(SCORED_TOGETHER, CELLS_TOGETHER // max(1, len(self.taxonomy)))))
+
     def _probabilities(self, raw: NDArray[np.float32]) -> ScoreBlock:
         return ScoreBlock(np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32))
 
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities (b, N)."""
-        for part in block_starts(len(texts), SCORED_TOGETHER):
+        for part in self._parts(len(texts)):
             block = self._probabilities(self._raw(self._features.transform(texts[part])))
             if progress is not None:
                 progress(len(block))

@@ -71,9 +71,9 @@ class NgramFeatures:
         Raises:
             ValueError: no feature is left.
         """
+        self.vocabulary_ = {}
         seen: dict[str, int] = {}
         counts = self._counts(texts, lambda word: seen.setdefault(word, len(seen)))
-        counts.resize(len(texts), len(seen))
         documents = np.bincount(counts.indices, minlength=len(seen))
         words = np.asarray(list(seen), dtype=object)
         order = np.argsort(words, kind="stable")

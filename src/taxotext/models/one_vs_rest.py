@@ -163,8 +163,8 @@ class OneVsRest:
         directions -= self._mean[:, None]
         similar = np.where(usable[:, None] & ~rarer, self._features @ directions, -np.inf)
         for place, at in enumerate(left):
-            count = NEAREST + NEAREST_PER_DOCUMENT * int(rarer[:, place].sum())
-            if 2 * count >= usable.sum():
+            count = _nearest(int(usable.sum()), int(rarer[:, place].sum()))
+            if count is None:
                 active[:, at] = usable
             else:
                 active[np.argpartition(-similar[:, place], count)[:count], at] = True
@@ -174,7 +174,7 @@ class OneVsRest:
     def _rarer(gold: NDArray[np.bool_], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Usable documents on the rarer side of each label: with it, or without it."""
         many = 2 * gold[usable].sum(axis=0) > usable.sum()
-        return (gold != many) & usable[:, None]
+        return np.asarray((gold != many) & usable[:, None])
 
     def _activate(
         self, active: NDArray[np.bool_], margins: NDArray[np.float32], usable: NDArray[np.bool_], turn: int
@@ -212,6 +212,23 @@ class OneVsRest:
             # primal one, at 3 times the time.
             return LinearSVC(C=self._c, dual=True, tol=TOLERANCE, fit_intercept=False, random_state=self._seed)
         return LogisticRegression(C=self._c, solver="liblinear", fit_intercept=False, random_state=self._seed)
+
+
+def _nearest(documents: int, rarer: int) -> int | None:
+    """How many of the other documents are active first; None: all."""
+    count = NEAREST + NEAREST_PER_DOCUMENT * rarer
+    return None if 2 * count >= documents else count
+
+
+def active_share(documents: int, positives: int, loss: str) -> float:
+    """The part of the documents that the solver gets, about, for a label that so many of them have.
+
+    >>> active_share(100_000, 20, "squared_hinge"), active_share(1000, 20, "squared_hinge")
+    (0.0204, 1.0)
+    """
+    rarer = min(positives, documents - positives)
+    count = _nearest(documents, rarer) if loss == "squared_hinge" else None
+    return 1.0 if count is None else (2 * count + 2 * rarer) / documents
 
 
 def with_ones(features: csr_array) -> csr_array:
