@@ -14,7 +14,7 @@ from models.harness import check_folder, check_resume, check_scores, check_syste
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.models.registry import find
-from taxotext.nn.encoders.encoder_decoder import load_encoder_decoder, restore_encoder_decoder
+from taxotext.nn.encoders.encoder_decoder import KINDS, load_encoder_decoder, restore_encoder_decoder
 from taxotext.nn.sequence.pretrained import LabelTokens
 from taxotext.settings import parse_settings
 from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
@@ -164,5 +164,26 @@ def test_what_does_not_fit_is_refused(tiny_encoder: Path, source: Folders) -> No
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Classifier("t5", **settings(tiny_encoder / "nowhere")).fit(corpus, validation=corpus)
     tokenizer = load_encoder_decoder(str(source("t5"))).tokenizer
-    with pytest.raises(ModelFolderError, match="does not describe a known encoder-decoder"):
-        restore_encoder_decoder({"config": {}, "model_type": "unheard-of"}, tokenizer)
+    for kind in ("unheard-of", "bert", None):
+        with pytest.raises(ModelFolderError, match="does not describe a known encoder-decoder"):
+            restore_encoder_decoder({"config": {}, "model_type": kind}, tokenizer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_known_kind_takes_a_step(kind: str, source: Folders) -> None:
+    narrow = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    for side in ("encoder", "decoder"):
+        narrow |= {f"{side}_layers": 1, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 32}
+    ids = {"pad_token_id": 0, "eos_token_id": 3, "decoder_start_token_id": 2, "bos_token_id": 2}
+    config = {**narrow, **ids, "max_position_embeddings": 64, "_commit_hash": "x", "auto_map": {"AutoModel": "evil.py"}}
+    tokenizer = load_encoder_decoder(str(source("t5"))).tokenizer
+    model: Any = restore_encoder_decoder({"config": config, "model_type": kind}, tokenizer).module.eval()
+    decoder = LabelTokens(3, model).eval()
+    with torch.no_grad():
+        ids_of_text = torch.tensor([[5, 6, 3], [7, 3, 0]])
+        memory, state = decoder.start(model(ids_of_text, ids_of_text != 0))
+        emitted = torch.zeros(2, 1, 4, dtype=torch.bool)
+        found, state = decoder.step(memory, state, torch.full((2, 1), decoder.begin), emitted)
+        again, _ = decoder.step(memory, state, torch.zeros(2, 1, dtype=torch.int64), emitted)
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(2, 1))
+    assert not torch.equal(found, again)

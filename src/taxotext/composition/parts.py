@@ -181,6 +181,10 @@ def _load_parts() -> None:
         _loaded = True
         for module in BUILT_IN:
             import_module(module)
+        place = {module: number for number, module in enumerate((__name__, *BUILT_IN))}
+        for kind, found in _PARTS.items():  # in one order, whichever module was imported first
+            ordered = sorted(found.items(), key=lambda part: place.get(part[1].settings.__module__, len(place)))
+            _PARTS[kind] = dict(ordered)
         for point in entry_points(group=ENTRY_POINTS):
             point.load()
 

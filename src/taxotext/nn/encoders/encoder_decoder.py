@@ -22,6 +22,10 @@ from taxotext.nn.encoders.pretrained import (
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.pooling import masked_mean
 
+KINDS = ("bart", "longt5", "mbart", "mt5", "pegasus", "t5", "umt5")
+"""Model types that are taken, and that a model folder may name."""
+OWN_KEYS = frozenset({"model_type", "auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype"})
+"""Keys of a configuration that a model folder does not decide about: where code comes from, and how it is run."""
 SCALED = {"t5", "mt5", "umt5", "longt5"}
 """Families that multiply the states of the decoder by width^-0.5 where input and output embeddings are one matrix."""
 
@@ -47,7 +51,7 @@ class EncoderDecoder(nn.Module):
         self.scale = self.width**-0.5 if getattr(config, "scale_decoder_outputs", tied) else 1.0
         # Words are read by the encoder alone; the decoder reads labels.
         self.decoder.set_input_embeddings(nn.Identity())
-        start = config.decoder_start_token_id
+        start = getattr(config, "decoder_start_token_id", None)  # of T5 the padding, where it is not named
         self.begin_id: int = start if start is not None else config.pad_token_id
         self.end_id: int = config.eos_token_id
         self._output_rows: Tensor | None = model.get_output_embeddings().weight.detach()
@@ -90,6 +94,10 @@ def load_encoder_decoder(source: str) -> BuiltEncoder:
             f"encoder.source: {source!r} has no decoder; choose an encoder-decoder such as T5 or BART, or another "
             "system such as bert_sgm."
         )
+    if config.model_type not in KINDS:
+        raise ConfigError(
+            f"encoder.source: {source!r} is a model of type {config.model_type!r}; choose one of {', '.join(KINDS)}."
+        )
     tokenizer = load_tokenizer(source)
     try:
         model = AutoModelForSeq2SeqLM.from_pretrained(
@@ -116,9 +124,18 @@ def restore_encoder_decoder(record: dict[str, Any], tokenizer: TextTokenizer) ->
     """
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
+    kind = record.get("model_type")
+    if kind not in KINDS:
+        raise ModelFolderError(
+            f"encoder.json: does not describe a known encoder-decoder (model_type is {kind!r}); known: "
+            f"{', '.join(KINDS)}."
+        )
     try:
-        values = {key: value for key, value in record["config"].items() if key not in {"model_type", "auto_map"}}
-        config = AutoConfig.for_model(record["model_type"], **values)
+        # What the library itself knows of such a model; a key with an underscore may name code to fetch.
+        usual: Any = AutoConfig.for_model(kind)
+        known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
+        values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
+        config = AutoConfig.for_model(kind, **values)
         with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             model = AutoModelForSeq2SeqLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
             module = EncoderDecoder(model)
