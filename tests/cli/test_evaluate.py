@@ -104,7 +104,9 @@ def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) ->
 def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
     outcome = command("evaluate", small, "test.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    sentence = "1 label is not in the taxonomy: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    sentence = (
+        "1 label is not among the 2 known labels: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    )
     assert outcome.err == f"test.jsonl: {sentence}\n"  # and says it once
     assert result["unknown_labels"] == 1
     assert result["micro_recall"] == pytest.approx(2 / 3)

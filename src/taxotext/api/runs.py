@@ -372,10 +372,6 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
             f"The labels of {train.source} were separated at {train.report.label_separator!r}, as it seems; "
             "else set data.label_separator."
         )
-    unseen = [] if validation is None else sorted(validation.report.unknown_labels)
-    if unseen:
-        count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"
-        reporter.note(f"{count} {verb} in the validation file only and left out there, such as {unseen[0]!r}.")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "

@@ -126,9 +126,11 @@ class LabelSets:
         one = len(missing) == 1
         was, misses = ("it was", "it counts as a miss") if one else ("they were", "they count as misses")
         logger.warning(
-            "%s: %s not in the taxonomy: %r (in %s)%s; %s",
+            "%s: %s not %s: %r (in %s)%s; %s",
             source,
             counted(len(missing), "label is", "labels are"),
+            # without edges there may be no taxonomy, only the labels of the training documents
+            f"among the {len(taxonomy):,} known labels" if taxonomy.is_flat else "in the taxonomy",
             missing[0],
             counted(report.unknown_labels[missing[0]], "document"),
             "" if one else f" and {len(missing) - 1:,} more",
