@@ -89,7 +89,7 @@ def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any]
     with cut_at(network, "load_weights"):
         train_run(neural, tmp_path / "model", reporter=Silent())
     assert not (tmp_path / "model").exists()
-    with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Continue with --resume"):
+    with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Continue with resume=True"):
         train_run(neural, tmp_path / "model", reporter=Silent())
     other = {**neural, "seed": 99}
     with pytest.raises(

@@ -161,7 +161,7 @@ def test_without_record_the_folder_stays_as_it_is(command: Command, small: Path)
         (["small", "test.jsonl", "--jsn"], "there is no option '--jsn'. Did you mean '--json'?"),
         (["small", "test.jsonl", "--threads=x"], "invalid value for '--threads'"),
         (["small", "test.jsonl", "--device=tpu"], "runtime.device: 'tpu' is not a device"),
-        (["small", "test.jsonl", "--on-bad-line=x"], "on_bad_line is 'x'; choose 'error' or 'skip'"),
+        (["small", "test.jsonl", "--on-bad-line=x"], "--on-bad-line is 'x'; choose 'error' or 'skip'"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence(

@@ -77,7 +77,7 @@ def test_unknown_labels_are_an_error_that_lists_them(tmp_path: Path, animals: Ta
         read_corpus(path, animals)
     assert str(caught.value) == (
         f"{path}: 2 labels are not in the taxonomy of 5 labels; add them to the taxonomy, correct the data, "
-        "or treat unknown labels otherwise: drop them, or count them as misses in an evaluation\n"
+        "or treat unknown labels otherwise: drop them, or count them as misses in an evaluation (unknown)\n"
         f"  - {path}:2: 'dgo' (in 2 documents). Did you mean 'dog'?\n"
         f"  - {path}:3: 'stone' (in 1 document)."
     )

@@ -24,7 +24,7 @@ from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, TextKey, commented_yaml, parse_settings, text_keys
@@ -352,7 +352,7 @@ def _check_same(finished: Classifier, config: RunConfig, where: str, output: Pat
     if problems:
         raise ConfigError(
             f"{output}: is the finished model of another training; choose another output folder, "
-            "or replace it with --overwrite.",
+            f"or replace it with {parameter('overwrite', True)}.",
             problems,
         )
 
@@ -370,7 +370,7 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
     if train.report.label_separator is not None:
         reporter.note(
             f"The labels of {train.source} were separated at {train.report.label_separator!r}, as it seems; "
-            "else set data.label_separator."
+            f"else set {parameter('label_separator')}."
         )
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(

@@ -13,7 +13,7 @@ from scipy import sparse
 from taxotext.data.columns import ReadReport
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
@@ -147,7 +147,8 @@ class LabelSets:
         return DataError(
             f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
             f"{counted(len(taxonomy), 'label')}; add them to the taxonomy, "
-            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation",
+            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation "
+            f"({parameter('unknown_labels')})",
             problems,
         )
 

@@ -18,6 +18,7 @@ from taxotext.data.formats.table import check_source, resolve_format
 from taxotext.data.records import BadRecordError
 from taxotext.errors import SHOWN_PROBLEMS, ConfigError, DataError
 from taxotext.labels import Taxonomy
+from taxotext.messages import parameter
 
 logger = logging.getLogger("taxotext")
 
@@ -60,7 +61,7 @@ def read_documents(
     Settings and the path are checked at once, the content while the documents are drawn.
     """
     if on_bad_line not in BAD_LINE_POLICIES:
-        raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+        raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
     columns.check_roles(labelled=labelled)
     chosen, compressed = resolve_format(source, format)
     if isinstance(source, (str, Path)):
@@ -75,7 +76,7 @@ def documents_of_dataset(
 ) -> Iterator[Document]:
     """The rows of a dataset of Hugging Face as documents, with the errors of :func:`read_documents`."""
     if on_bad_line not in BAD_LINE_POLICIES:
-        raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+        raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
     request = Request(name, "dataset", False, columns, labelled, report)
     return _documents(read_rows(dataset, request), _Problems(name, on_bad_line, report))
 
@@ -131,7 +132,8 @@ class _Problems:
         if self._count and (self._policy == "error" or not self.read):
             total = self.read + self._count
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
-            advice = "fix them, or leave bad lines out (--on-bad-line skip)" if self.read else "fix them"
+            skip = parameter("on_bad_line", "skip")
+            advice = f"fix them, or leave bad lines out ({skip})" if self.read else "fix them"
             raise DataError(
                 f"{self.name}: {self._count:,} of {total:,} records cannot be read{listed}; {advice}",
                 self._sentences,

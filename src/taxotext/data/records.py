@@ -14,6 +14,7 @@ import orjson
 from taxotext.data.columns import Columns, Document, ReadReport
 from taxotext.errors import DataError, nearest
 from taxotext.labels.building import are_sound, id_problem
+from taxotext.messages import parameter
 
 LARGEST_WEIGHT = 3.4e38
 """Weights are kept as 32-bit floats; beyond this they would become infinite."""
@@ -277,7 +278,7 @@ class LabelCells:
         except orjson.JSONDecodeError as error:
             raise BadRecordError(
                 f"the column {self._column!r} begins like a JSON list but is none ({error.msg}): "
-                f"{short(text)}; fix it, or give label_separator if the bracket belongs to a label"
+                f"{short(text)}; fix it, or give {parameter('label_separator')} if the bracket belongs to a label"
             ) from error
         if not isinstance(value, list):  # cannot happen for a value that begins with "[", but costs nothing
             raise BadRecordError(f"the column {self._column!r} must hold a JSON list, found {kind(value)}")
@@ -286,14 +287,14 @@ class LabelCells:
     def _doubt(self, cell: str, where: str) -> DataError:
         return DataError(
             f"{where}: the column {self._column!r} has ';' and '|' in its cells ({short(cell)}), so it is "
-            "not clear which one separates labels; give label_separator (';' or '|')"
+            f"not clear which one separates labels; give {parameter('label_separator')} (';' or '|')"
         )
 
     def _comma(self, cell: str, where: str) -> DataError:
         return DataError(
             f"{where}: the column {self._column!r} has a comma in {short(cell)}, which may separate labels "
-            "or belong to one; give label_separator=',' to split there, or label_separator='' if each cell "
-            "is one label"
+            f"or belong to one; give {parameter('label_separator', ',')} to split there, or "
+            f"{parameter('label_separator', '')} if each cell is one label"
         )
 
 

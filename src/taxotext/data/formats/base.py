@@ -16,6 +16,7 @@ from taxotext.data.records import BadRecordError, LabelCells, RecordParser, kind
 from taxotext.data.sources import Lines, encoding_fault, open_lines, source_name
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
+from taxotext.messages import parameter
 
 Record: TypeAlias = dict[str, Any]
 Item: TypeAlias = tuple[str, Record | BadRecordError | None]
@@ -61,6 +62,13 @@ class Request:
     def parser(self, cells: LabelCells | None = None) -> RecordParser:
         """What makes documents of the records; ``cells`` where labels are cells rather than lists."""
         return RecordParser(self.columns, self.labelled, cells, self.report, blank_texts=self.blank_texts)
+
+    @property
+    def advice(self) -> str:
+        """What to do where a column is missing."""
+        roles = ("text", "labels", "id") if self.labelled else ("text", "id")
+        *first, last = map(parameter, roles)
+        return f"say with {', '.join(first)} and {last} which one is what"
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""

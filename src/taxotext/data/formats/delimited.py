@@ -184,8 +184,7 @@ def _check_header(header: list[str], where: str, delimiter: str, request: Reques
                     f"{mark}, expected {'a comma' if delimiter == ',' else 'a tab'}: {advice}"
                 )
     raise DataError(
-        f"{where}: the header lacks a column that is needed; the first line must name the columns, and the "
-        "setting 'columns' says which one is what",
+        f"{where}: the header lacks a column that is needed; the first line must name the columns: {request.advice}",
         missing,
     )
 

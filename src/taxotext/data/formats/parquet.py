@@ -80,9 +80,7 @@ def _check_schema(file: Any, request: Request, name: str) -> str:
     columns, schema = request.columns, file.schema_arrow
     missing = request.missing(schema.names)
     if missing:
-        raise DataError(
-            f"{name}: a column that is needed is missing; the setting 'columns' says which one is what", missing
-        )
+        raise DataError(f"{name}: a column that is needed is missing; {request.advice}", missing)
     if not request.labelled:
         return "lists"
     kind = schema.field(columns.labels).type
