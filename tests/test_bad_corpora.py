@@ -42,10 +42,7 @@ TEXTS: dict[str, tuple[str, bytes | str | None, tuple[str, ...]]] = {
     "no text": ("c.jsonl", '{"labels": ["printing"]}\n', ("c.jsonl:1: there is no field 'text', only 'labels'",)),
     "text misspelt": ("c.jsonl", '{"txt": "a", "labels": []}\n', ("Did you mean 'txt'?",)),
     "text is a number": ("c.jsonl", line(text=3), ("the field 'text' must be a string, found a number: 3",)),
-    "text is null": ("c.jsonl", line(text=None), ("the field 'text' must be a string, found null",)),
     "text is a list": ("c.jsonl", line(text=["a"]), ("the field 'text' must be a string, found a list",)),
-    "text is empty": ("c.jsonl", line(text=""), ("the text is empty (field 'text')",)),
-    "text is blank": ("c.jsonl", line(text=" \t "), ("the text is empty",)),
     "NUL in the text": ("c.jsonl", line(text="a\0b"), ("the text holds a NUL character",)),
     "half a character": ("c.jsonl", '{"text": "\\ud800", "labels": []}\n', ("this is not valid JSON",)),
     "id is a list": ("c.jsonl", line(id=[1]), ("the field 'id' must be a string or a whole number, found a list",)),
@@ -66,6 +63,11 @@ TEXTS: dict[str, tuple[str, bytes | str | None, tuple[str, ...]]] = {
     "too many cells": ("c.csv", "text,labels\na,printing,c,d\n", ("the row has too many cells, 4",)),
     "quote left open": ("c.csv", 'text,labels\n"a,printing\n', ("c.csv:2:", "never closed")),
     "stray quote": ("c.csv", 'text,labels\n"a"b,printing\n', ("c.csv:2: this is not valid CSV",)),
+}
+NO_TEXT: dict[str, tuple[str, bytes | str | None, tuple[str, ...]]] = {
+    "text is null": ("c.jsonl", line(text=None), ("the field 'text' must be a string, found null",)),
+    "text is empty": ("c.jsonl", line(text=""), ("the text is empty (field 'text')",)),
+    "text is blank": ("c.jsonl", line(text=" \t "), ("the text is empty",)),
 }
 LABELS: dict[str, tuple[str, bytes | str | None, tuple[str, ...]]] = {
     "no labels": ("c.jsonl", '{"text": "a"}\n', ("c.jsonl:1: there is no field 'labels'",)),
@@ -106,6 +108,14 @@ def check_refused(wrong: Wrong, verb: str, command: Command, model: Path) -> Non
 @pytest.mark.parametrize("verb", ["predict", "evaluate", "train"])
 @pytest.mark.parametrize("wrong", TEXTS.values(), ids=TEXTS)
 def test_a_malformed_corpus_is_answered_with_a_sentence(
+    wrong: Wrong, verb: str, command: Command, sample_model: Path
+) -> None:
+    check_refused(wrong, verb, command, sample_model)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "train"])  # predict answers such a document with no labels
+@pytest.mark.parametrize("wrong", NO_TEXT.values(), ids=NO_TEXT)
+def test_a_document_without_text_is_answered_with_a_sentence(
     wrong: Wrong, verb: str, command: Command, sample_model: Path
 ) -> None:
     check_refused(wrong, verb, command, sample_model)

@@ -58,6 +58,17 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def percentage(share: float) -> str:
+    """A share between 0 and 1 with one decimal; only nothing is 0.0%, and only all is 100.0%.
+
+    >>> percentage(0.034), percentage(0.0001), percentage(0.9999), percentage(1.0)
+    ('3.4%', '<0.1%', '>99.9%', '100.0%')
+    """
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
+
+
 def ended(sentence: str) -> str:
     """The sentence with a full stop, unless it ends already.
 
