@@ -192,7 +192,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
         yield Finding(
             "warning" if (facts.tokens.cut_share or 0) > 0.05 else "info",
             f"{counted(facts.tokens.cut_texts, 'text is', 'texts are')} longer than {facts.tokens.max_tokens} "
-            f"tokens ({percentage(facts.tokens.cut_share)}); choose how long texts are treated.",
+            f"tokens ({percentage(facts.tokens.cut_share or 0.0)}); choose how long texts are treated.",
         )
 
 
