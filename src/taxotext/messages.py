@@ -2,6 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+Spelling = Callable[[str, Any], str | None]
+"""From the name of a parameter, and a value or :data:`NO_VALUE`, to how the user writes it; None: as in Python."""
+NO_VALUE: Any = object()
+PYTHON = {"unknown_labels": "unknown", "input_format": "format"} | {
+    role: f"columns.{role}" for role in ("text", "labels", "id", "weight", "group")
+}
+"""Parameters that Python has under another name than the command line and configurations."""
+
+_spelling: ContextVar[Spelling | None] = ContextVar("spelling", default=None)
+
+
+def parameter(name: str, value: Any = NO_VALUE) -> str:
+    """A parameter as the user of this interface writes it, with the value that a message advises.
+
+    Messages name options on the command line (``--label-separator ','``), keys in a training
+    (``data.label_separator=,``), and parameters in Python.
+
+    Args:
+        name: as the command line has it, with underscores.
+        value: what is advised; True for a switch.
+
+    >>> parameter("label_separator", ","), parameter("overwrite", True), parameter("text")
+    ("label_separator=','", 'overwrite=True', 'columns.text')
+    """
+    spelling = _spelling.get()
+    found = None if spelling is None else spelling(name, value)
+    if found is not None:
+        return found
+    own = PYTHON.get(name, name)
+    return own if value is NO_VALUE else f"{own}={value!r}"
+
+
+@contextmanager
+def spelled(spelling: Spelling) -> Iterator[None]:
+    """Let messages name parameters as ``spelling`` does."""
+    before = _spelling.set(spelling)
+    try:
+        yield
+    finally:
+        _spelling.reset(before)
+
 
 def counted(number: int, one: str, many: str | None = None) -> str:
     """A number with the words that fit it; without ``many``, ``one`` gets an s.
@@ -10,6 +56,17 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     ('1 document', '1,234 documents', '2 labels have')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def percentage(share: float) -> str:
+    """A share between 0 and 1 with one decimal; only nothing is 0.0%, and only all is 100.0%.
+
+    >>> percentage(0.034), percentage(0.0001), percentage(0.9999), percentage(1.0)
+    ('3.4%', '<0.1%', '>99.9%', '100.0%')
+    """
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
 
 
 def ended(sentence: str) -> str:

@@ -350,3 +350,35 @@ def test_a_second_tuning_starts_from_the_thresholds_of_the_first() -> None:
     classifier = Classifier("linear", **SETTINGS).fit(TEXTS, LABELS)
     after = classifier.tune(shrink=0.0).after
     assert classifier.tune(shrink=0.0).before == pytest.approx(after)
+
+
+# -- labels of validation documents ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["lists", "corpus"])
+def test_validation_labels_that_training_lacks_are_left_out_and_named(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts, labels = ["cat", "dog"], [["c", "rare"], ["d"]]
+    train: tuple[Any, ...] = (TEXTS, LABELS) if form == "lists" else (Corpus.from_lists(TEXTS, LABELS),)
+    validation: Any = (texts, labels) if form == "lists" else Corpus.from_lists(texts, labels)
+    fitted = Classifier("linear", **SETTINGS).fit(*train, validation=validation)
+    assert fitted.taxonomy.ids == ("c", "d")
+    assert fitted.manifest.held_out is not None
+    assert fitted.manifest.held_out.gold.sum() == 2
+    assert "1 label is not among the 2 known labels: 'rare' (in 1 document); it was removed" in caplog.text
+
+
+def test_declared_labels_stay_and_others_are_errors() -> None:
+    tree = taxotext.Taxonomy.from_edges([(None, "x"), ("x", "c"), ("x", "d"), ("x", "rare")])
+    fitted = Classifier("linear", **SETTINGS).fit(TEXTS, LABELS, taxonomy=tree, validation=(["cat"], [["rare"]]))
+    assert fitted.manifest.held_out is not None
+    assert fitted.manifest.held_out.gold.sum() == 2  # rare and its parent
+    for declared in ({"taxonomy": tree}, {"label_ids": ["c", "d"]}):
+        with pytest.raises(DataError, match="1 label is not in the taxonomy"):
+            Classifier("linear", **SETTINGS).fit(TEXTS, LABELS, validation=(["cat"], [["other"]]), **declared)
+    named = Classifier("linear", **SETTINGS).fit(
+        TEXTS, LABELS, label_ids=["c", "d", "rare"], validation=(["cat"], [["rare"]])
+    )
+    assert named.manifest.held_out is not None
+    assert named.manifest.held_out.gold.sum() == 1

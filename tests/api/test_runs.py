@@ -89,7 +89,7 @@ def test_an_interrupted_training_goes_on_only_with_resume(neural: dict[str, Any]
     with cut_at(network, "load_weights"):
         train_run(neural, tmp_path / "model", reporter=Silent())
     assert not (tmp_path / "model").exists()
-    with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Continue with --resume"):
+    with pytest.raises(ModelFolderError, match=r"model.run: holds an interrupted training. Continue with resume=True"):
         train_run(neural, tmp_path / "model", reporter=Silent())
     other = {**neural, "seed": 99}
     with pytest.raises(
@@ -242,7 +242,9 @@ def test_groups_and_weights_make_another_training(values: dict[str, Any], tmp_pa
     assert identity(config.chosen, corpus, None) != identity(config.chosen, tiny_corpus(), None)
 
 
-def test_a_label_of_the_validation_file_alone_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_label_of_the_validation_file_alone_is_left_out_and_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     lines = ['{"text": "cat dog", "labels": ["a"]}', '{"text": "dog", "labels": ["b"]}'] * 4
     (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "validation.jsonl").write_text('{"text": "cat", "labels": ["a", "rare"]}\n', encoding="utf-8")
@@ -254,4 +256,7 @@ def test_a_label_of_the_validation_file_alone_is_left_out_and_named(tmp_path: Pa
         reporter=notes,
     )
     assert model.taxonomy.ids == ("a", "b")
-    assert "1 label is in the validation file only and left out there, such as 'rare'." in notes.sentences
+    said = [*notes.sentences, *(record.getMessage() for record in caplog.records)]
+    assert [sentence for sentence in said if "rare" in sentence] == [
+        f"{data['validation']}: 1 label is not among the 2 known labels: 'rare' (in 1 document); it was removed"
+    ]

@@ -288,7 +288,7 @@ def test_a_lost_model_is_fitted_again(values: dict[str, Any], undisturbed: tuple
 
 def test_only_the_same_search_is_resumed(values: dict[str, Any], tmp_path: Path) -> None:
     small(values, tmp_path / "found", trials=1)
-    with pytest.raises(ModelFolderError, match=r"holds a search already\. Continue with --resume"):
+    with pytest.raises(ModelFolderError, match=r"holds a search already\. Continue with resume=True"):
         small(values, tmp_path / "found", trials=1)
     with pytest.raises(ConfigError) as error:
         small({**values, "seed": 4}, tmp_path / "found", metric="p@1", resume=True)
@@ -313,7 +313,7 @@ def test_damaged_records_are_sentences(values: dict[str, Any], tmp_path: Path) -
     small(values, tmp_path / "found", trials=1)
     for name in ("trials.jsonl", "search.json"):
         (tmp_path / "found" / name).write_text('{"number": 7}\n[')
-        with pytest.raises(ConfigError, match=rf"{name}: is damaged.*start over with --overwrite"):
+        with pytest.raises(ConfigError, match=rf"{name}: is damaged.*start over with overwrite=True"):
             small(values, tmp_path / "found", resume=True)
 
 

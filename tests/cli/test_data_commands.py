@@ -107,7 +107,7 @@ def test_stats_counts_tokens_as_an_encoder_does(run_data: Run, small_data: Path)
         (("small.jsonl", "--model", "m"), "m: is not a model folder (config.json is missing)."),
         (("small.jsonl", "--encoder", "/none/such"), "encoder.source: '/none/such' cannot be loaded"),
         (("small.jsonl", "--taxonomy", "none.tsv"), "The file none.tsv does not exist"),
-        (("small.jsonl", "--on-bad-line", "stop"), "on_bad_line is 'stop'; choose 'error' or 'skip'"),
+        (("small.jsonl", "--on-bad-line", "stop"), "--on-bad-line is 'stop'; choose 'error' or 'skip'"),
     ],
 )
 def test_stats_answers_mistakes_with_a_sentence(

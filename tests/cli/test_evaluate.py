@@ -104,7 +104,9 @@ def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) ->
 def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
     outcome = command("evaluate", small, "test.jsonl", "--json").ok()
     result = json.loads(outcome.out)
-    sentence = "1 label is not in the taxonomy: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    sentence = (
+        "1 label is not among the 2 known labels: 'parts' (in 1 document); nothing predicts it, so it counts as a miss"
+    )
     assert outcome.err == f"test.jsonl: {sentence}\n"  # and says it once
     assert result["unknown_labels"] == 1
     assert result["micro_recall"] == pytest.approx(2 / 3)
@@ -159,7 +161,7 @@ def test_without_record_the_folder_stays_as_it_is(command: Command, small: Path)
         (["small", "test.jsonl", "--jsn"], "there is no option '--jsn'. Did you mean '--json'?"),
         (["small", "test.jsonl", "--threads=x"], "invalid value for '--threads'"),
         (["small", "test.jsonl", "--device=tpu"], "runtime.device: 'tpu' is not a device"),
-        (["small", "test.jsonl", "--on-bad-line=x"], "on_bad_line is 'x'; choose 'error' or 'skip'"),
+        (["small", "test.jsonl", "--on-bad-line=x"], "--on-bad-line is 'x'; choose 'error' or 'skip'"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence(

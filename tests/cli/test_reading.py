@@ -94,7 +94,7 @@ def test_signs_that_split_labels_are_told_by_check_and_train_and_the_advice_work
 def test_the_comma_is_refused_and_either_advice_works(command: Command) -> None:
     table("a.tsv", "text\tlabels", "food, fruit", "car", sign="\t")
     for verb in (["check", "a.tsv"], ["convert", "a.tsv", "b.jsonl"]):
-        command("data", *verb).refused("give --label-separator ',' to split there, or --label-separator ''")
+        command("data", *verb).refused("give --label-separator , to split there, or --label-separator ''")
     command("data", "convert", "a.tsv", "b.jsonl", "--label-separator", ",").ok()
     command("data", "convert", "a.tsv", "c.jsonl", "--label-separator", "").ok()
     assert read_corpus("b.jsonl").label_lists()[0] == ["food", "fruit"]

@@ -145,3 +145,10 @@ def test_fields_without_a_file_are_refused(command: Command, model: Path) -> Non
     command("tune", model, "--labels=l", "--label-separator=;").refused(
         "--labels, --label-separator: says more about a validation file; name that with --data FILE"
     )
+
+
+def test_what_was_found_is_said_by_the_method(command: Command, model: Path) -> None:
+    assert "Tuned one threshold for all labels (0." in command("tune", model, "--method=global").ok().err
+    said = command("tune", model, "--method=level").ok().err
+    assert "Tuned one threshold for each level (0." in said
+    assert said.partition("each level (")[2].partition(")")[0].count(",") == load(model).taxonomy.depth - 1

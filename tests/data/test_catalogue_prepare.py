@@ -91,7 +91,7 @@ def test_counts_as_published_pass_and_others_warn_with_both_numbers(release: Rel
     sentence = "Warning: not as published: train documents: 2 here, 53,840 published (Yang et al. 2018 (SGM))."
     assert sentence in release.notes
     before = release.text("prepared.json")
-    with pytest.raises(DataError, match="nothing is written because of --strict") as error:
+    with pytest.raises(DataError, match="nothing is written because of strict=True") as error:
         release.prepare("aapd", strict=True, overwrite=True)
     assert len(error.value.problems) == 5
     assert release.text("prepared.json") == before

@@ -144,7 +144,7 @@ def test_a_taxonomy_that_lacks_a_topic_is_noticed(release: Release) -> None:
     taxonomy = read_taxonomy(release.output / "hierarchy.tsv")
     assert "GMIL" in taxonomy
     assert len(taxonomy.parents(taxonomy.index("GMIL"))) == 0
-    with pytest.raises(DataError, match="nothing is written because of --strict") as error:
+    with pytest.raises(DataError, match="nothing is written because of strict=True") as error:
         release.prepare("rcv1-v2", overwrite=True, strict=True)
     assert any("GMIL" in problem for problem in error.value.problems)
 

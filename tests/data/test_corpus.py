@@ -77,7 +77,7 @@ def test_unknown_labels_are_an_error_that_lists_them(tmp_path: Path, animals: Ta
         read_corpus(path, animals)
     assert str(caught.value) == (
         f"{path}: 2 labels are not in the taxonomy of 5 labels; add them to the taxonomy, correct the data, "
-        "or treat unknown labels otherwise: drop them, or count them as misses in an evaluation\n"
+        "or treat unknown labels otherwise: drop them, or count them as misses in an evaluation (unknown)\n"
         f"  - {path}:2: 'dgo' (in 2 documents). Did you mean 'dog'?\n"
         f"  - {path}:3: 'stone' (in 1 document)."
     )
@@ -336,9 +336,7 @@ def test_a_corpus_of_one_document_is_counted_so() -> None:
 
 def test_rows_of_zeros_and_ones_as_lists_are_told_to_be_a_matrix() -> None:
     rows = [[1, 0, 0], [0, 1, 1]]
-    with pytest.raises(
-        DataError, match=r"rows of 3 numbers 0 and 1, which are an indicator matrix; give it as numpy\.ar"
-    ):
+    with pytest.raises(DataError, match=r"looks like an indicator matrix in lists; give numpy\.asarray"):
         Corpus.from_lists(["x", "y"], rows)
     corpus = Corpus.from_lists(["x", "y"], np.array(rows), label_ids=["a", "b", "c"])
     assert corpus.label_lists() == [["a"], ["b", "c"]]

@@ -237,7 +237,7 @@ def test_a_separator_that_had_no_effect_is_told() -> None:
 
 def test_a_comma_is_refused_with_what_the_column_shows() -> None:
     message = problem_of(of_cells, ["php,upload", "php"])
-    assert "('php' is also a cell by itself, so it probably separates labels); give --label-separator ','" in message
+    assert "('php' is also a cell by itself, so it probably separates labels); give label_separator=','" in message
     assert of_cells(["php,upload", "php"], label_separator=",") == [["php", "upload"], ["php"]]
 
 
@@ -246,7 +246,7 @@ def test_a_field_that_no_record_has_is_told_once() -> None:
     message = problem_of(read_corpus, lines, format="jsonl")
     assert message == (
         "<stream>: in all of its 30 records there is no field 'labels', only 'text', 'label'. Did you mean 'label'? "
-        "Say which one is what with --text, --labels and --id (in Python with Columns)."
+        "Say with columns.text, columns.labels and columns.id which one is what."
     )
 
 

@@ -20,7 +20,7 @@ def test_a_sign_that_splits_labels_into_others_is_pointed_out(sign: str) -> None
     assert sentence.startswith(
         f"{shown!r} splits 2 labels into labels that are there by themselves, too: {f'a{sign}b'!r} into 'a' and 'b'"
     )
-    assert f"give --label-separator {shown!r}" in sentence
+    assert f"give label_separator={shown!r}" in sentence
 
 
 @pytest.mark.parametrize(

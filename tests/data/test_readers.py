@@ -251,7 +251,7 @@ def test_two_possible_separators_are_an_error_that_names_the_option() -> None:
     for cells in (["a;b", "c|d"], ["a;b|c"]):
         message = problem_of("text,labels\n" + "".join(f"x,{cell}\n" for cell in cells), "csv")
         assert "has ';' and '|' in its cells" in message
-        assert "give --label-separator ';' or '|' (in Python label_separator)" in message
+        assert "give label_separator (';' or '|')" in message
 
 
 def test_a_second_separator_far_down_is_found_too() -> None:
@@ -504,7 +504,7 @@ def test_impossible_settings_get_a_sentence() -> None:
     [{"text": ()}, {"weight": ""}, {"text": ("a", "a")}, {"id": "text"}, {"group": "g", "weight": "g"}, {"id": ""}],
 )
 def test_impossible_columns_get_a_sentence(settings: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="column"):
+    with pytest.raises(ConfigError, match=r"column|named twice"):
         Columns(**settings)  # type: ignore[arg-type]
 
 

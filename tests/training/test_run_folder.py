@@ -20,7 +20,7 @@ IDENTITY: dict[str, Any] = {"model": "bert", "settings": {"seed": 1, "training":
 
 def test_an_interrupted_training_is_not_touched_without_resume(tmp_path: Path) -> None:
     RunFolder(tmp_path / "m.run", IDENTITY)
-    with pytest.raises(ModelFolderError, match=r"holds an interrupted training. Continue with --resume, or start"):
+    with pytest.raises(ModelFolderError, match=r"holds an interrupted training. Continue with resume=True, or start"):
         RunFolder(tmp_path / "m.run", IDENTITY)
 
 
@@ -56,7 +56,7 @@ def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
     RunFolder(tmp_path / "m.run", IDENTITY)
     (tmp_path / "m.run/run.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"run.json: .*start over with --overwrite"):
+    with pytest.raises(ConfigError, match=r"run.json: .*start over with overwrite=True"):
         RunFolder(tmp_path / "m.run", IDENTITY, resume=True)
 
 

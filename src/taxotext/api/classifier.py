@@ -137,7 +137,9 @@ class Classifier:
             taxonomy: the labels and their structure; None: the labels of ``y``, flat.
             label_ids: names of the columns of an indicator matrix; None: the ids of ``taxonomy``, else numbers.
             validation: documents that select epochs and thresholds; None: a stratified part of ``X``
-                (``validation.fraction``), or cross-fitting where the system does that.
+                (``validation.fraction``), or cross-fitting where the system does that. Their labels that ``X`` lacks
+                are left out with a warning, unless ``taxonomy`` or ``label_ids`` says which labels there are: then
+                others are errors.
             sample_weight: (D,) weights of the documents.
             run: a folder for checkpoints that a later call resumes from.
             reporter: where progress goes; None: nowhere.
@@ -146,6 +148,7 @@ class Classifier:
             DataError: the texts or labels cannot be used; all problems are listed.
         """
         columns: tuple[str, ...] | None = None
+        declared = taxonomy is not None or label_ids is not None
         if isinstance(X, Corpus):
             nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
             train = X
@@ -165,8 +168,11 @@ class Classifier:
                 columns = train.taxonomy.ids if label_ids is None else tuple(map(str, label_ids))
         if validation is not None:
             X_validation, y_validation = validation if isinstance(validation, tuple) else (validation, None)
+            # Where nobody declared the labels, a rare one may be in the validation documents only.
+            declared = declared or not train.taxonomy.is_flat
+            unknown = "error" if declared else "drop"
             validation = corpus_of(
-                X_validation, y_validation, train.taxonomy, "validation texts", columns, train.closure, "error"
+                X_validation, y_validation, train.taxonomy, "validation texts", columns, train.closure, unknown
             )
         system, manifest = fit_system(
             find(self.model), self.settings_(), train, validation, run=run, reporter=reporter or Silent()

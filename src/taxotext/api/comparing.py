@@ -16,6 +16,7 @@ from taxotext.data import Corpus, read_corpus
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, nearest
 from taxotext.labels import read_taxonomy
+from taxotext.messages import parameter
 from taxotext.metrics import (
     approximate_randomisation,
     benjamini_hochberg,
@@ -131,7 +132,7 @@ def compare(
     if settings.test == "randomisation" and len(one) != len(two) and min(len(one), len(two)) > 1:
         raise ConfigError(
             f"The first system has {len(one)} runs and the second {len(two)}; the randomisation test needs as many of "
-            "one as of the other. Give as many, or take --test bootstrap."
+            f"one as of the other. Give as many, or take {parameter('test', 'bootstrap')}."
         )
     rows = [_row(gold_sets, one, two, metric, settings) for metric in settings.metrics]
     adjusted = CORRECTIONS[settings.correction]([row["p_value"] for row in rows])

@@ -26,7 +26,7 @@ from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
 from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
 from taxotext.settings import Settings, TextKey, commented_yaml, parse_settings, text_keys
@@ -368,7 +368,7 @@ def _check_same(finished: Classifier, config: RunConfig, where: str, output: Pat
     if problems:
         raise ConfigError(
             f"{output}: is the finished model of another training; choose another output folder, "
-            "or replace it with --overwrite.",
+            f"or replace it with {parameter('overwrite', True)}.",
             problems,
         )
 
@@ -389,10 +389,6 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
         reporter.note(f"{train.source}: {oddity.sentence}")
     for sentence in whole_cell_notes(train.report):
         reporter.note(f"{train.source}: {sentence}")
-    unseen = [] if validation is None else sorted(validation.report.unknown_labels)
-    if unseen:
-        count, verb = counted(len(unseen), "label"), "is" if len(unseen) == 1 else "are"
-        reporter.note(f"{count} {verb} in the validation file only and left out there, such as {unseen[0]!r}.")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "

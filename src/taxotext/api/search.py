@@ -18,7 +18,7 @@ from taxotext.composition.space import Dimension, build_space, same, start, with
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError, TaxotextError, nearest
 from taxotext.files import write_text_atomically
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 from taxotext.progress import Reporter, Silent, WithoutNotes
 from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder
@@ -154,7 +154,8 @@ def _check_options(metric: str, trials: int | None, minutes: float | None, resum
     if minutes is not None and not 0 < minutes < float("inf"):
         problems.append(f"minutes: must be more than 0 (got {minutes}).")
     if resume and overwrite:
-        problems.append("--resume keeps what is there and --overwrite replaces it; give one of the two.")
+        resume_it, replace_it = parameter("resume", True), parameter("overwrite", True)
+        problems.append(f"{resume_it} keeps what is there and {replace_it} replaces it; give one of the two.")
     if problems:
         raise ConfigError("The search cannot be started with these options.", problems)
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import check_contents, check_target, remove_stale, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
+from taxotext.messages import parameter
 from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
 
@@ -110,7 +111,9 @@ class SearchFolder:
             if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
                 raise ValueError("the numbers of the trials have gaps")
         except (ValueError, TypeError) as error:
-            raise ConfigError(f"{path}: is damaged ({error}); start over with --overwrite.") from None
+            raise ConfigError(
+                f"{path}: is damaged ({error}); start over with {parameter('overwrite', True)}."
+            ) from None
         return trials
 
     def keep(self, trials: Sequence[Trial]) -> None:
@@ -166,5 +169,6 @@ def check_place(folder: Path, *, resume: bool, overwrite: bool) -> None:
             raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
     if record.is_file() and not (resume or overwrite):
         raise ModelFolderError(
-            f"{folder}: holds a search already. Continue with --resume, or start over with --overwrite."
+            f"{folder}: holds a search already. Continue with {parameter('resume', True)}, or start over with "
+            f"{parameter('overwrite', True)}."
         )

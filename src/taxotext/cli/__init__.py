@@ -32,7 +32,9 @@ def _run(arguments: list[str] | None) -> None:
     import typer
 
     from taxotext.cli.app import app
+    from taxotext.cli.spelling import spelling_of
     from taxotext.errors import TaxotextError
+    from taxotext.messages import spelled
 
     logger, handler = logging.getLogger("taxotext"), logging.StreamHandler(sys.stderr)
     logger.addHandler(handler)
@@ -40,7 +42,7 @@ def _run(arguments: list[str] | None) -> None:
         # Not app(): it would answer wrong usage, Ctrl-C and a closed pipe in its own way.
         command = typer.main.get_command(app)
         _check_once(command)
-        with command.make_context("taxotext", given) as context:
+        with spelled(spelling_of(command, given)), command.make_context("taxotext", given) as context:
             command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from taxotext.cli.options import (
     runtime,
 )
 from taxotext.messages import counted
+
+if TYPE_CHECKING:
+    from taxotext.decoding import TuningReport
 
 
 def tune(
@@ -112,7 +115,17 @@ def tune(
             "{error_before:.4f} -> {error_after:.4f} there.".format(**report.calibration)
         )
     reporter.note(
-        f"Tuned {counted(report.tuned_labels, 'label threshold')} (common {report.threshold:.3f}) on "
+        f"Tuned {_thresholds(report)} on "
         f"{counted(report.documents, 'document')} of {report.tuned_on}: {report.metric} {report.before:.4f} -> "
         f"{report.after:.4f} there. Wrote {model}."
     )
+
+
+def _thresholds(report: TuningReport) -> str:
+    """What was found, by the method."""
+    if report.method == "global":
+        return f"one threshold for all labels ({report.threshold:.3f})"
+    if report.method == "level":
+        levels = ", ".join(f"{value:.3f}" for value in report.level_thresholds or ())
+        return f"one threshold for each level ({levels})"
+    return f"{counted(report.tuned_labels, 'label threshold')} (common {report.threshold:.3f})"

@@ -17,7 +17,7 @@ from taxotext.data.reading_notes import form_notes, whole_cell_notes
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
 from taxotext.labels import lookup
-from taxotext.messages import counted, ended
+from taxotext.messages import counted, ended, percentage
 
 FEW_DOCUMENTS = 5
 """A label with fewer documents is reported as rare."""
@@ -79,7 +79,7 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         level: Level = "warning" if empty > total / 2 else "info"
         yield Finding(
             level,
-            f"{counted(empty, 'document has', 'documents have')} no label ({empty / total:.1%}); "
+            f"{counted(empty, 'document has', 'documents have')} no label ({percentage(empty / total)}); "
             f"{'it is' if empty == 1 else 'they are'} kept.",
         )
     frequency = label_frequency(corpus)
@@ -214,7 +214,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
         yield Finding(
             "warning" if (facts.tokens.cut_share or 0) > 0.05 else "info",
             f"{counted(facts.tokens.cut_texts, 'text is', 'texts are')} longer than {facts.tokens.max_tokens} "
-            f"tokens ({facts.tokens.cut_share:.1%}); choose how long texts are treated.",
+            f"tokens ({percentage(facts.tokens.cut_share or 0.0)}); choose how long texts are treated.",
         )
 
 
@@ -288,7 +288,7 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
         here, there = overlap.examples[0]
         yield Finding(
             "warning",
-            f"{counted(overlap.documents, 'text', 'texts')} of {corpus.source} ({overlap.share:.1%}) "
+            f"{counted(overlap.documents, 'text', 'texts')} of {corpus.source} ({percentage(overlap.share)}) "
             f"{'is' if overlap.documents == 1 else 'are'} also in {overlap.source}, for example document "
             f"{here} here and {there} there; results on {overlap.source} will be too good, remove them from "
             "one of the two.",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from taxotext.errors import ConfigError
+from taxotext.messages import parameter
 
 KEPT_SENTENCES = 1000
 """How many sentences about skipped lines a :class:`ReadReport` keeps; all are counted."""
@@ -71,7 +72,7 @@ class Columns:
         roles += [(role, name) for role, name in (("weight", self.weight), ("group", self.group)) if name is not None]
         for role, name in roles:
             if not isinstance(name, str) or not name:
-                raise ConfigError(f"columns.{role} is {name!r}; give the name of a field")
+                raise ConfigError(f"{parameter(role)} is {name!r}; give the name of a field")
         self.check_roles(labelled=False)
 
     @property
@@ -112,10 +113,11 @@ class Columns:
             if name is None:
                 continue
             if name in seen and seen[name] == role:
-                raise ConfigError(f"columns: the field {name!r} is named twice as {role}; name it once")
+                raise ConfigError(f"the field {name!r} is named twice as {role}; name it once")
             if name in seen:
                 raise ConfigError(
-                    f"columns: the field {name!r} is taken as {seen[name]} and as {role}; name another one for {role}"
+                    f"the field {name!r} is taken as {seen[name]} and as {role}; "
+                    f"name another one for {role} with {parameter(role)}"
                 )
             seen[name] = role
 

@@ -41,6 +41,7 @@ from taxotext.data.label_values import (
 )
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.errors import DataError
+from taxotext.messages import parameter
 
 Shape = Literal["lists", "one", "separated", "printed", "identifiers", "numbers", "positions", "indicator"]
 
@@ -441,13 +442,13 @@ class LabelColumn:
     def _no_list(self, text: str) -> BadRecordError:
         return BadRecordError(
             f"the column {self.name!r} begins like a JSON list but is none: {short(text)}; fix it, or give "
-            "--label-separator '' (in Python label_separator='') if the bracket belongs to a label and each cell is one"
+            f"{parameter('label_separator', '')} if the bracket belongs to a label and each cell is one"
         )
 
     def _doubt(self, cell: str, where: str) -> DataError:
         return DataError(
             f"{where}: the column {self.name!r} has ';' and '|' in its cells ({short(cell)}), so it is "
-            "not clear which one separates labels; give --label-separator ';' or '|' (in Python label_separator)"
+            f"not clear which one separates labels; give {parameter('label_separator')} (';' or '|')"
         )
 
     def _comma(self, cell: str, where: str, cells: Sequence[tuple[str, str]]) -> DataError:
@@ -457,6 +458,6 @@ class LabelColumn:
         hint = f" ({both[0]!r} is also a cell by itself, so it probably separates labels)" if both else ""
         return DataError(
             f"{where}: the column {self.name!r} has a comma in {short(cell)}, which may separate labels "
-            f"or belong to one{hint}; give --label-separator ',' to split there, or --label-separator '' if each cell "
-            "is one label (in Python label_separator=',' or label_separator='')"
+            f"or belong to one{hint}; give {parameter('label_separator', ',')} to split there, or "
+            f"{parameter('label_separator', '')} if each cell is one label"
         )

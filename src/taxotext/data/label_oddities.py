@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from taxotext.data.label_cells import NO_LABEL, cut, entities, without_entities
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 
 SHOWN = 3
 """How many labels a sentence names."""
@@ -60,7 +60,7 @@ def uncut_labels(labels: Sequence[str], known: Collection[str], one_each: bool =
         uses = Counter(part for parts in split.values() for part in parts)
         alone = [label for label, parts in split.items() if all(part in known for part in parts)]
         shared = sum(all(part in known or uses[part] > 1 for part in parts) for parts in split.values())
-        advice = f"if it separates labels, give --label-separator {sign!r} (data.label_separator in a configuration)."
+        advice = f"if it separates labels, give {parameter('label_separator', sign)}."
         if alone and 2 * shared >= len(split):
             one = alone[0]
             yield Oddity(

@@ -14,7 +14,7 @@ from taxotext.data.columns import ReadReport
 from taxotext.data.label_oddities import uncut_labels
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy, lookup
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 
 if TYPE_CHECKING:
     BoolMatrix: TypeAlias = sparse.csr_array[np.bool_, tuple[int, int]]
@@ -136,9 +136,11 @@ class LabelSets:
         one = len(missing) == 1
         was, misses = ("it was", "it counts as a miss") if one else ("they were", "they count as misses")
         logger.warning(
-            "%s: %s not in the taxonomy: %r (in %s)%s; %s",
+            "%s: %s not %s: %r (in %s)%s; %s",
             source,
             counted(len(missing), "label is", "labels are"),
+            # without edges there may be no taxonomy, only the labels of the training documents
+            f"among the {len(taxonomy):,} known labels" if taxonomy.is_flat else "in the taxonomy",
             missing[0],
             counted(report.unknown_labels[missing[0]], "document"),
             "" if one else f" and {len(missing) - 1:,} more",
@@ -155,7 +157,8 @@ class LabelSets:
         return DataError(
             f"{source}: {counted(len(counts), 'label is', 'labels are')} not in the taxonomy of "
             f"{counted(len(taxonomy), 'label')}; add them to the taxonomy, "
-            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation"
+            "correct the data, or treat unknown labels otherwise: drop them, or count them as misses in an evaluation "
+            f"({parameter('unknown_labels')})"
             + "".join(f". {oddity.sentence.rstrip('.')}" for oddity in uncut_labels(labels, taxonomy.positions)),
             problems,
         )

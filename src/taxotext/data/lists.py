@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
@@ -108,21 +107,7 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
         report.trimmed_labels += sum(map(operator.ne, given, found))
         return found
 
-    _refuse_indicator_rows(values)
     return _each(values, "labels", checked, "label sets")
-
-
-def _refuse_indicator_rows(values: Sequence[Any]) -> None:
-    """Rows of 0 and 1 are an indicator matrix that was given as lists: no row of it is a list of ids."""
-    rows = [value for value in values if isinstance(value, (list, tuple))]
-    width = len(rows[0]) if rows else 0
-    if width > 1 and len(rows) == len(values) and all(len(row) == width for row in rows):
-        items = [item for row in rows for item in row]
-        if all(isinstance(item, numbers.Real) and item in (0, 1) for item in items):
-            raise DataError(
-                f"labels holds rows of {width:,} numbers 0 and 1, which are an indicator matrix; give it as "
-                "numpy.array(labels), and the ids of its columns as label_ids"
-            )
 
 
 def check_groups(groups: Iterable[Any] | None, count: int) -> tuple[str | None, ...] | None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
-from taxotext.data.formats.base import WHICH_COLUMNS, Item, Reading, Request
+from taxotext.data.formats.base import Item, Reading, Request
 from taxotext.data.formats.hub import read_rows
 from taxotext.data.formats.table import check_source, resolve_format
 from taxotext.data.record_parser import RecordParser
 from taxotext.data.records import BadRecordError, MissingFieldError
 from taxotext.errors import SHOWN_PROBLEMS, ConfigError, DataError
 from taxotext.labels import Taxonomy
+from taxotext.messages import parameter
 
 logger = logging.getLogger("taxotext")
 
@@ -68,14 +69,14 @@ def read_documents(
     Settings and the path are checked at once, the content while the documents are drawn.
     """
     if on_bad_line not in BAD_LINE_POLICIES:
-        raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+        raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
     columns.check_roles(labelled=labelled)
     chosen, compressed = resolve_format(source, format)
     if isinstance(source, (str, Path)):
         check_source(Path(source), chosen.name)
     report = ReadReport() if report is None else report
     request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy, blank_texts)
-    return _documents(chosen.read(request), _Problems(request.name, on_bad_line, report), labelled, chosen.empty)
+    return _documents(chosen.read(request), _Problems(request, on_bad_line), labelled, chosen.empty)
 
 
 def documents_of_dataset(
@@ -83,9 +84,9 @@ def documents_of_dataset(
 ) -> Iterator[Document]:
     """The rows of a dataset of Hugging Face as documents, with the errors of :func:`read_documents`."""
     if on_bad_line not in BAD_LINE_POLICIES:
-        raise ConfigError(f"on_bad_line is {on_bad_line!r}; choose 'error' or 'skip'")
+        raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
     request = Request(name, "dataset", False, columns, labelled, report)
-    return _documents(read_rows(dataset, request), _Problems(name, on_bad_line, report), labelled)
+    return _documents(read_rows(dataset, request), _Problems(request, on_bad_line), labelled)
 
 
 def _documents(opened: Reading, problems: _Problems, labelled: bool, empty: str = "no documents") -> Iterator[Document]:
@@ -133,9 +134,9 @@ def _look_ahead(items: Iterator[Item], parser: RecordParser) -> Iterator[Item]:
 class _Problems:
     """Gathers the sentences about bad lines and says at the end what became of them."""
 
-    def __init__(self, name: str, policy: str, report: ReadReport) -> None:
-        self.name = name
-        self.report = report
+    def __init__(self, request: Request, policy: str) -> None:
+        self.name, self.report = request.name, request.report
+        self._request = request
         self.read = 0
         self._policy = policy
         self._sentences: list[str] = []
@@ -163,7 +164,8 @@ class _Problems:
         if self._count and (self._policy == "error" or not self.read):
             total = self.read + self._count
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
-            advice = "fix them, or leave bad lines out (--on-bad-line skip)" if self.read else "fix them"
+            skip = parameter("on_bad_line", "skip")
+            advice = f"fix them, or leave bad lines out ({skip})" if self.read else "fix them"
             raise DataError(
                 f"{self.name}: {self._count:,} of {total:,} records cannot be read{listed}; {advice}",
                 self._sentences,
@@ -185,5 +187,5 @@ class _Problems:
             if count == self._count > 1 and not self.read:
                 raise DataError(
                     f"{self.name}: in all of its {count:,} records {self._fields} "
-                    f"{WHICH_COLUMNS[0].upper()}{WHICH_COLUMNS[1:]}."
+                    f"{self._request.advice[0].upper()}{self._request.advice[1:]}."
                 )

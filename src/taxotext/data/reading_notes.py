@@ -5,22 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taxotext.data.columns import ReadReport
-from taxotext.messages import counted, ended
-
-_OPTIONS = {
-    "label_separator": "--label-separator",
-    "text": "--text",
-    "labels": "--labels",
-    "id": "--id",
-    "text_join": "data.text_join",
-    "quotes": "--no-quotes",
-    "taxonomy": "--taxonomy",
-    "taxonomy_language": "--taxonomy-language",
-    "taxonomy_ids": "--taxonomy-ids",
-    "path_separator": "--path-separator",
-    "names": "--names",
-}
-"""Settings as the command line calls them."""
+from taxotext.messages import counted, ended, parameter
 
 
 def left_out_notes(report: ReadReport) -> list[str]:
@@ -74,7 +59,7 @@ def form_notes(report: ReadReport) -> list[str]:
     for form, names in alike.items():
         several = "Columns" if len(names) > 1 else "The column"
         notes.append(f"{several} {_columns(names)} {'were' if len(names) > 1 else 'was'} read as {form}.")
-    notes += [f"Not used: {_OPTIONS.get(setting, setting)}; {reason}." for setting, reason in report.unused.items()]
+    notes += [f"Not used: {parameter(setting)}; {reason}." for setting, reason in report.unused.items()]
     return notes
 
 

@@ -31,6 +31,7 @@ from taxotext.experiments.cells import Cell
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
 from taxotext.files import check_contents, check_target, named, temporary_of, write_text_atomically
+from taxotext.messages import parameter
 from taxotext.store import check_outside_models
 
 FORMAT_VERSION = 1
@@ -129,8 +130,8 @@ class ExperimentFolder:
             there = self.record.is_file()
             if there and not resume:
                 raise ConfigError(
-                    f"{self.path}: holds an experiment already. Go on with --resume (finished cells are kept), or name "
-                    "another folder."
+                    f"{self.path}: holds an experiment already. Continue with {parameter('resume', True)} (finished "
+                    "cells are kept), or name another folder."
                 )
             if not there and self.path.is_dir() and {found.name for found in self.path.iterdir()} - _OWN:
                 raise ConfigError(f"{self.path}: is not empty and holds no experiment; name a new or an empty folder.")
@@ -160,7 +161,7 @@ class ExperimentFolder:
         if record is None or record.get("format_version") != FORMAT_VERSION:
             raise ConfigError(
                 f"{self.record}: is damaged, or was written by another version of Taxotext; run the experiment again "
-                "with --resume."
+                f"with {parameter('resume', True)}."
             )
         settings = parse_experiment(record["settings"], str(self.record))
         return settings, [Cell.from_dict(cell) for cell in record["cells"]], record

@@ -26,7 +26,7 @@ from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 from taxotext.training.run import differences
 
 LOOK_EVERY = 0.1
@@ -282,7 +282,7 @@ def _note_other_code(todo: _Todo, observer: Observer) -> None:
     if other:
         observer.note(
             f"{counted(len(other), 'finished cell')} computed by another state of the source of version "
-            f"{__version__}; the table says so. --exact-code runs them again."
+            f"{__version__}; the table says so. {parameter('exact_code', True)} runs them again."
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from taxotext.errors import TaxonomyError
 from taxotext.files import check_target, replacing
+from taxotext.messages import parameter
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -84,7 +85,9 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise a TaxonomyError when ``path`` cannot be written to, or exists and may not be replaced."""
     check_target(path, "file", TaxonomyError)
     if path.exists() and not overwrite:
-        raise TaxonomyError(f"{path} exists already; give another name, or overwrite=True to replace it.")
+        raise TaxonomyError(
+            f"{path} exists already; give another name, or {parameter('overwrite', True)} to replace it."
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -242,9 +242,7 @@ def _refuse_remote_contexts(content: bytes, path: Path) -> None:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            context = value.get("@context")
-            named = [context] if isinstance(context, str) else context if isinstance(context, list) else []
-            named = [name for name in [*named, value.get("@import")] if isinstance(name, str)]
+            named = _texts_in([value.get("@context"), value.get("@import")])
             if named:
                 raise TaxonomyError(
                     f"{path}: names the context {named[0]!r}, which is not part of the file and is not fetched; "
@@ -253,6 +251,19 @@ def _refuse_remote_contexts(content: bytes, path: Path) -> None:
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
+
+
+def _texts_in(context: list[Any]) -> list[str]:
+    """The texts in lists of lists, however deep."""
+    found: list[str] = []
+    waiting = [context]
+    while waiting:
+        for value in waiting.pop():
+            if isinstance(value, list):
+                waiting.append(value)
+            elif isinstance(value, str):
+                found.append(value)
+    return found
 
 
 @contextmanager

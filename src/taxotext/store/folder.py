@@ -35,6 +35,7 @@ from taxotext.files import (
     write_text_atomically,
 )
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
+from taxotext.messages import parameter
 from taxotext.models.saved import (
     build_system,
     mapping,
@@ -66,7 +67,9 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be a model folder ({error.strerror or error}).") from error
     if not overwrite:
-        raise ModelFolderError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
+        raise ModelFolderError(
+            f"{folder}: already exists. Choose another folder, or replace it with {parameter('overwrite', True)}."
+        )
     if not is_model_folder(place):
         raise ModelFolderError(f"{folder}: is not a model of Taxotext and is not replaced; choose another folder.")
 

@@ -15,6 +15,7 @@ from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import check_contents, named, take_lock, target_fault, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
+from taxotext.messages import parameter
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
@@ -61,7 +62,8 @@ class RunFolder:
         if self.resumed:
             if not resume:
                 raise ModelFolderError(
-                    f"{folder}: holds an interrupted training. Continue with --resume, or start over with --overwrite."
+                    f"{folder}: holds an interrupted training. Continue with {parameter('resume', True)}, or start "
+                    f"over with {parameter('overwrite', True)}."
                 )
             check_identity(record, identity, "the interrupted training was another one")
         elif self.checkpoints.is_dir():
@@ -182,15 +184,15 @@ def check_identity(record: Path, identity: dict[str, Any], other: str) -> None:
     """
     before = read_json_or_none(record)
     if before is None:
-        raise ConfigError(f"{record}: is damaged; start over with --overwrite.")
+        raise ConfigError(f"{record}: is damaged; start over with {parameter('overwrite', True)}.")
     before.pop(REPLACES, None)
     problems = [
         f"{path}: {old!r} then, {new!r} now" for path, old, new in differences(before, json.loads(json.dumps(identity)))
     ]
     if problems:
         raise ConfigError(
-            f"{record.parent}: {other}; resume it with the settings and data that it was started with, or start anew "
-            "with --overwrite.",
+            f"{record.parent}: {other}; resume it with the settings and data that it was started with, or start over "
+            f"with {parameter('overwrite', True)}.",
             problems,
         )
 

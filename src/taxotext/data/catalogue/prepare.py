@@ -19,6 +19,7 @@ from taxotext.data.sources import open_lines
 from taxotext.errors import DataError
 from taxotext.files import check_target, named, real, recover_folder, replacing_folder
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
+from taxotext.messages import parameter
 from taxotext.progress import Reporter, Silent
 
 FACTS = "prepared.json"
@@ -173,7 +174,9 @@ def _report(facts: Mapping[str, Any], reporter: Reporter, *, strict: bool) -> No
     if not differing:
         return
     if strict:
-        raise DataError(f"{facts['title']}: not as published; nothing is written because of --strict:", differing)
+        raise DataError(
+            f"{facts['title']}: not as published; nothing is written because of {parameter('strict', True)}:", differing
+        )
     for sentence in differing:
         reporter.note(f"Warning: not as published: {sentence}.")
 
@@ -194,4 +197,6 @@ def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
     if not (folder / FACTS).is_file():
         raise DataError(f"{folder}: holds other files than a prepared corpus; name another folder.")
     if not overwrite:
-        raise DataError(f"{folder}: already exists. Choose another folder, or replace it with --overwrite.")
+        raise DataError(
+            f"{folder}: already exists. Choose another folder, or replace it with {parameter('overwrite', True)}."
+        )

@@ -17,11 +17,11 @@ from taxotext.data.records import BadRecordError, kind, missing_field, short
 from taxotext.data.sources import BYTE_ORDER_MARK, Lines, encoding_fault, open_lines, source_name
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
+from taxotext.messages import parameter
 
 Record: TypeAlias = dict[str, Any]
 Item: TypeAlias = tuple[str, Record | BadRecordError | None]
 """Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
-WHICH_COLUMNS = "say which one is what with --text, --labels and --id (in Python with Columns)"
 """What to do when columns are missing."""
 Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
 """The records of a corpus, and what makes documents of them."""
@@ -59,6 +59,13 @@ class Request:
     def parser(self, *, names: Mapping[str, Sequence[str]] | None = None, cells: bool = False) -> RecordParser:
         """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`."""
         return RecordParser(self.columns, self.labelled, self.report, names, cells, blank_texts=self.blank_texts)
+
+    @property
+    def advice(self) -> str:
+        """What to do where a column is missing."""
+        roles = ("text", "labels", "id") if self.labelled else ("text", "id")
+        *first, last = map(parameter, roles)
+        return f"say with {', '.join(first)} and {last} which one is what"
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""

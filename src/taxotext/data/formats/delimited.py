@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
-from taxotext.data.formats.base import WHICH_COLUMNS, Documents, Format, Item, Reading, Record, Request
+from taxotext.data.formats.base import Documents, Format, Item, Reading, Record, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
 from taxotext.data.records import BadRecordError, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines
@@ -259,7 +259,7 @@ def _check_header(header: list[str], where: str, delimiter: str, request: Reques
     if not missing:
         return
     raise DataError(
-        f"{where}: the header lacks a column that is needed; the first line must name the columns: {WHICH_COLUMNS}",
+        f"{where}: the header lacks a column that is needed; the first line must name the columns: {request.advice}",
         missing,
     )
 

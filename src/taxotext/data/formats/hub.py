@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.data.columns import Columns
-from taxotext.data.formats.base import WHICH_COLUMNS, Format, Item, Reading, Request
+from taxotext.data.formats.base import Format, Item, Reading, Request
 from taxotext.data.records import BadRecordError
 from taxotext.errors import DataError, MissingExtraError
 
@@ -40,7 +40,7 @@ def read_rows(dataset: Any, request: Request) -> Reading:
         features = dataset.features
     missing = request.missing(list(features))
     if missing:
-        raise DataError(f"{request.name}: a column that is needed is missing; {WHICH_COLUMNS}", missing)
+        raise DataError(f"{request.name}: a column that is needed is missing; {request.advice}", missing)
     kept = [name for name, feature in features.items() if _is_plain(feature, datasets)]
     left_out = sorted(set(features) - set(kept))
     if left_out:

@@ -14,6 +14,7 @@ from taxotext.data.formats.base import Documents
 from taxotext.data.records import short
 from taxotext.errors import DataError
 from taxotext.files import check_target, replacing
+from taxotext.messages import parameter
 
 logger = logging.getLogger("taxotext")
 
@@ -31,14 +32,16 @@ def field_names(corpus: Documents, columns: Columns) -> dict[str, str]:
     taken: dict[str, str] = {}
     for role, name in names.items():
         if name in taken:
-            raise DataError(f"the field {name!r} would hold {taken[name]} and {role}; name another one in columns")
+            raise DataError(
+                f"the field {name!r} would hold {taken[name]} and {role}; name another one with {parameter(role)}"
+            )
         taken[name] = role
     for number, fields in enumerate(corpus.metadata or (), 1):
         for name in fields:
             if name in taken:
                 raise DataError(
                     f"document {number} has {name!r} among its metadata, where the {taken[name]} is to be "
-                    f"written; name another field for the {taken[name]} in columns"
+                    f"written; name another field for the {taken[name]} with {parameter(taken[name])}"
                 )
     return names
 
@@ -79,7 +82,9 @@ def opened_for(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file beside ``path`` that takes its place once complete, or vanishes."""
     check_target(path, "file", DataError)
     if path.exists() and not overwrite:
-        raise DataError(f"{path}: the file exists already; give another name, or overwrite=True to replace it")
+        raise DataError(
+            f"{path}: the file exists already; give another name, or {parameter('overwrite', True)} to replace it"
+        )
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
     try:

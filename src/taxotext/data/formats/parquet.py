@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
-from taxotext.data.formats.base import WHICH_COLUMNS, Documents, Format, Item, Reading, Request
+from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
 from taxotext.errors import DataError, MissingExtraError
 
@@ -79,7 +79,7 @@ def _check_schema(file: Any, request: Request, name: str) -> dict[str, tuple[str
     schema = file.schema_arrow
     missing = request.missing(schema.names)
     if missing:
-        raise DataError(f"{name}: a column that is needed is missing; {WHICH_COLUMNS}", missing)
+        raise DataError(f"{name}: a column that is needed is missing; {request.advice}", missing)
     if not request.labelled:
         return {}
     for column in request.columns.labels:

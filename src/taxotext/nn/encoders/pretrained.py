@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
     from taxotext.data.windows import Windows
 
+ENCODERS = (
+    "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
+    "electra", "ernie", "eurobert", "flaubert", "fnet", "funnel", "ibert", "jina_embeddings_v3", "longformer",
+    "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "nomic_bert", "nystromformer", "reformer",
+    "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert", "xlm", "xlm-roberta",
+    "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Model types that a model folder may name: encoders of text that neither fetch nor compile anything."""
+OWN_KEYS = frozenset({"model_type", "auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype"})
+"""Keys of a configuration that a model folder does not decide about: where code comes from, and how it is run."""
 LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError)
 """What transformers raises when something is missing, damaged or unknown to it."""
 
@@ -79,6 +89,11 @@ def load_transformer(source: str, pooling: Pooling, trainable: bool = True) -> B
         raise ConfigError(
             f"encoder.source: {source!r} is an encoder-decoder; choose an encoder such as BERT, or the system t5."
         )
+    if model.config.model_type not in ENCODERS:
+        raise ConfigError(
+            f"encoder.source: {source!r} is a model of type {model.config.model_type!r}, which is not among the "
+            f"encoders that model folders are read with: {', '.join(ENCODERS)}."
+        )
     try:
         sha256 = weights_hash(model)
         module = TransformerEncoder(model, pooling, trainable)
@@ -137,9 +152,17 @@ def restore_transformer(
     import torch
     from transformers import AutoConfig, AutoModel
 
+    kind = record.get("model_type")
+    if kind not in ENCODERS:
+        raise ModelFolderError(
+            f"encoder.json: does not describe a known encoder (model_type is {kind!r}); known: {', '.join(ENCODERS)}."
+        )
     try:
-        values = {key: value for key, value in record["config"].items() if key not in {"model_type", "auto_map"}}
-        config = AutoConfig.for_model(record["model_type"], **values)
+        # What the library itself knows of such a model; a key with an underscore may name code to fetch.
+        usual: Any = AutoConfig.for_model(kind)
+        known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
+        values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
+        config = AutoConfig.for_model(kind, **values)
         with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
             module = TransformerEncoder(model, pooling, trainable)
