@@ -51,6 +51,17 @@ def test_a_small_budget_takes_epochs_then_tokens_then_the_fine_tuning() -> None:
     assert "more than the budget of 1 minutes allows; raise it with --budget" in sized(slow, 1000, 0, 1).reason
 
 
+def test_few_documents_are_not_fine_tuned_on_in_few_steps() -> None:
+    def fine_tuned(documents: int, budget: float) -> bool:
+        plan = sized(pace(0.6, *[100] * 10), documents, 0, budget)
+        return plan.settings is not None and "encoder" not in plan.settings
+
+    assert fine_tuned(240, 60)  # ten epochs
+    assert not fine_tuned(200, 60)
+    assert not fine_tuned(300, 15)  # four epochs would fit
+    assert fine_tuned(3000, 160)
+
+
 def test_the_range_holds_the_measured_time() -> None:
     plan = sized(pace(0.06, *[600] * 10), 1000, 0, budget=30)
     assert plan.minutes[0] < 10 < plan.minutes[1]

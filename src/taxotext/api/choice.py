@@ -26,6 +26,8 @@ FROZEN_EPOCHS = 40
 """Of the head over a frozen encoder: an epoch costs little."""
 HEAD_PACE = 400
 """Documents that this head trains on in a second, on one slow core."""
+FEWEST_READ = 2400
+"""Documents that fine-tuning reads in all its epochs at least: 150 steps, below which a new head has hardly moved."""
 USED = 0.8
 """Share of the budget that epochs are planned for; the rest is for the quick look and for slower moments."""
 
@@ -89,7 +91,7 @@ def sized(pace: Pace, train: int, validation: int, budget: float) -> Plan:
     for size in sorted((size for size in SIZES if size <= needed), reverse=True):
         epoch = pace.epoch(train, validation, size) / 60
         epochs = min(MOST_EPOCHS, int(USED * budget / epoch))
-        if epochs >= FEWEST_EPOCHS:
+        if epochs >= FEWEST_EPOCHS and epochs * train >= FEWEST_READ:
             minutes = (LOW * epoch * epochs, HIGH * epoch * epochs)
             cut = 1 - pace.whole(size)
             shortened = f", which cuts {cut:.0%} of the texts" if cut > 1 - WHOLE else ""
@@ -105,8 +107,8 @@ def sized(pace: Pace, train: int, validation: int, budget: float) -> Plan:
             return Plan(
                 frozen(size, budget),
                 (LOW * whole, HIGH * whole),
-                f"The budget of {budget:g} minutes is too short to fine-tune bert; with a frozen encoder that reads "
-                f"{size} tokens it would take {span(LOW * whole, HIGH * whole)}.",
+                f"To fine-tune bert, documents or the budget of {budget:g} minutes are too few; with a frozen encoder "
+                f"that reads {size} tokens it would take {span(LOW * whole, HIGH * whole)}.",
             )
     shortest = SCORING * pace.epoch(train + validation, 0, SIZES[0]) / 60
     low, high = LOW * shortest, HIGH * shortest

@@ -243,7 +243,7 @@ def dry_run(
         rest, held_out = held_out_part(
             train, held_out_share(train, config.given, linear.settings), linear.settings.seed
         )
-    return f"{said} Then {plan(rest, len(held_out), config.given, budget).reason}"
+    return f"{said} {plan(rest, len(held_out), config.given, budget).reason}"
 
 
 def _tried(chosen: Chosen, train: Corpus, validation: Corpus | None, batches: int, reporter: Reporter) -> str:
