@@ -72,6 +72,7 @@ def test_many_labels_vectors_and_a_missing_encoder_speak_against_bert(monkeypatc
     monkeypatch.setattr(choice, "_encoder_at_hand", lambda: True)
     corpus = tiny_corpus()
     assert obstacle(corpus) == ""
+    assert obstacle(corpus.subset(range(9))) == "Chose linear: 9 documents are too few to compare systems on."
     vectors = replace(corpus, report=replace(corpus.report, feature_vectors=True))
     assert "feature vectors" in obstacle(vectors)
     monkeypatch.setattr(choice, "MANY_LABELS", 6)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxotext.api.trials import HIGH, LOW, span
 from taxotext.data import Corpus
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 BUDGET = 30.0
 """Minutes for ``bert``, unless the user says otherwise."""
 MANY_LABELS = 5000
+FEWEST_DOCUMENTS = 50
+"""With fewer, the documents held out could not tell two systems apart."""
 SIZES = (128, 256, 512)
 """Tokens that may be read of a text."""
 WHOLE = 0.9
@@ -52,6 +55,8 @@ def obstacle(train: Corpus) -> str:
     labels = len(train.taxonomy)
     if labels > MANY_LABELS:
         return f"Chose linear: {labels:,} labels are many for a network with one output each."
+    if len(train) < FEWEST_DOCUMENTS:
+        return f"Chose linear: {counted(len(train), 'document is', 'documents are')} too few to compare systems on."
     if train.report.feature_vectors:
         return "Chose linear: the corpus holds feature vectors, no texts."
     if not _encoder_at_hand():
