@@ -240,7 +240,7 @@ def test_score_is_micro_f1_and_takes_no_weights(fitted: Classifier) -> None:
 
 
 def test_tuning_writes_thresholds_and_where_they_come_from() -> None:
-    classifier = Classifier("linear", **SETTINGS).fit(tiny_corpus())
+    classifier = Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False)
     assert classifier.decoding.tuned_on is None
     report = classifier.tune(method="label", shrink=0.0)
     assert classifier.decoding.tuned_on == report.tuned_on == "tiny, 3-fold cross-fitting"

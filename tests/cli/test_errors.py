@@ -31,8 +31,8 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
         (["trian"], "taxotext: there is no command 'trian'. Did you mean 'train'? See `taxotext --help`."),
         (
             ["xyz"],
-            "taxotext: there is no command 'xyz'. Known: train, status, search, tune, evaluate, compare, predict, explain, "
-            "labels, report, push, pull, config, data, models, experiment.",
+            "taxotext: there is no command 'xyz'. Known: train, status, search, tune, evaluate, compare, predict, "
+            "explain, labels, report, push, pull, config, data, models, experiment.",
         ),
         (["--versoin"], "there is no option '--versoin'. Did you mean '--version'?"),
         (["train", "--modle=linear"], "taxotext train: there is no option '--modle'. Did you mean '--model'?"),

@@ -184,7 +184,7 @@ def test_recorded_figures_are_added_to_what_others_have_written(command: Command
 def test_figures_of_old_thresholds_are_not_recorded(command: Command, small: Path) -> None:
     model = load(small)
     figures = {"data_fingerprint": "f", "micro_f1": 0.5}
-    command("tune", small).ok()
+    command("tune", small, "--shrink=0").ok()
     before = (small / "decoding.json").read_text()
     with pytest.raises(ModelFolderError, match="was tuned while it was evaluated"):
         record_evaluation(small, model.system, model.manifest, "test.jsonl", figures)
@@ -211,3 +211,29 @@ def test_the_fields_of_a_file_may_have_other_names_than_in_training(command: Com
     assert command("evaluate", "m", "new.csv", "--json", *given).ok().code == 0
     given = ["--text=t", "--labels=l", "--label-separator=#", "--id=missing"]
     command("evaluate", "m", "new.csv", "--json", *given).refused("missing")
+
+
+def test_eight_metrics_are_shown_and_all_when_asked(command: Command, small: Path) -> None:
+    lines = command("evaluate", small, "test.jsonl").ok().out.splitlines()
+    names = [line.split()[0] for line in lines[1:]]
+    assert names[: names.index("documents")] == [
+        "micro_f1", "macro_f1", "samples_f1", "set_accuracy", "p@1", "p@5", "ndcg@5", "micro_average_precision",
+    ]  # fmt: skip
+    everything = command("evaluate", small, "test.jsonl", "--all").ok().out
+    assert len(everything.splitlines()) > len(lines)
+    assert "macro_average_precision" in everything
+
+
+def test_documents_of_the_training_and_of_tuning_are_noticed(command: Command, small: Path) -> None:
+    outcome = command("evaluate", small, "train.jsonl", "--json").ok()
+    result = json.loads(outcome.out)
+    assert (result["seen_in_training"], result["seen_in_tuning"]) == (result["documents"], 0)
+    assert f"{result['documents']} of {result['documents']} documents the model was trained on" in outcome.err
+    assert "Scores on them are optimistic" in outcome.err
+
+    Path("more.jsonl").write_text('{"text": "plum and engine", "labels": ["fruit", "cars"]}\n', encoding="utf-8")
+    assert "Not new to the model" not in command("evaluate", small, "more.jsonl").ok().err
+    command("tune", small, "--data=more.jsonl", "--shrink=1").ok()
+    assert "1 of 1 document the model was validated or tuned on" in command("evaluate", small, "more.jsonl").ok().err
+    command("tune", small).ok()  # on the documents of the training again
+    assert "Not new to the model" not in command("evaluate", small, "more.jsonl").ok().err

@@ -62,7 +62,6 @@ def test_mistakes_are_sentences(command: Command, train: str) -> None:
     command(*base, "--output=x", "--minutes=0").refused("minutes: must be more than 0")
 
 
-def test_the_system_is_chosen_when_none_is_named(command: Command, train: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taxotext.api.choice._encoder_at_hand", lambda: False)
+def test_linear_is_searched_when_no_system_is_named(command: Command, train: str) -> None:
     done = command("search", train, "--output=found", "--trials=1", "runtime.threads=1").ok()
-    assert "Chose linear" in done.err
+    assert "settings of linear are searched" in done.err

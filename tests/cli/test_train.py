@@ -33,7 +33,7 @@ def write(name: str, *records: tuple[str, list[str]]) -> None:
 def test_a_model_folder_is_written_and_the_next_step_named(command: Command) -> None:
     outcome = train(command).ok()
     assert outcome.out == ""
-    assert "Wrote model. Next: taxotext tune model" in outcome.err
+    assert "Wrote model. Next: taxotext evaluate model TEST_FILE" in outcome.err
     assert {"config.json", "taxonomy.json", "decoding.json", "metrics.json", "README.md"} <= set(os.listdir("model"))
     assert not Path("model.run").exists()
     assert load("model").predict(["plum and pear", "an engine"]) == [["fruit"], ["cars"]]

@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
 
 @pytest.fixture(scope="module")
 def first() -> Classifier:
-    return Classifier("linear", **SETTINGS).fit(tiny_corpus())
+    return Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False)
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,13 @@ def test_a_better_epoch_gives_patience_anew(tiny_encoder: Path, monkeypatch: pyt
     assert equal(weights(classifier), states[4])
 
 
+def test_no_epoch_begins_that_would_end_after_the_time(tiny_encoder: Path) -> None:
+    history = fit(tiny_encoder, training={"epochs": 6, "max_minutes": 1e-6}).manifest.metrics["history"]
+    assert len(history) == 1
+    history = fit(tiny_encoder, training={"epochs": 3, "patience": 3, "max_minutes": 60}).manifest.metrics["history"]
+    assert len(history) == 3
+
+
 def test_while_all_epochs_score_zero_the_latest_is_kept_and_patience_waits(
     tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

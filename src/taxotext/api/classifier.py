@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from taxotext.api.evaluation import evaluate_corpus
+from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
 from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
 from taxotext.api.tuning import tune_thresholds
@@ -125,10 +126,11 @@ class Classifier:
         label_ids: Sequence[str] | None = None,
         validation: Corpus | tuple[Sequence[str], Any] | None = None,
         sample_weight: Any = None,
+        tune: bool = True,
         run: RunFolder | None = None,
         reporter: Reporter | None = None,
     ) -> Self:
-        """Fit the system.
+        """Fit the system, then tune its thresholds on the documents that were held out.
 
         Args:
             X: D texts (a list, a Series, a data frame of one column), or a corpus.
@@ -141,6 +143,8 @@ class Classifier:
                 are left out with a warning, unless ``taxonomy`` or ``label_ids`` says which labels there are: then
                 others are errors.
             sample_weight: (D,) weights of the documents.
+            tune: False: thresholds stay as the settings have them. They also do where the system decides on label sets
+                itself, in presets ``paper``, and where the settings name thresholds.
             run: a folder for checkpoints that a later call resumes from.
             reporter: where progress goes; None: nowhere.
 
@@ -178,6 +182,7 @@ class Classifier:
             find(self.model), self.settings_(), train, validation, run=run, reporter=reporter or Silent()
         )
         manifest.trained_on["matrix_columns"] = columns
+        finish(system, manifest, tune=tune, reporter=reporter)
         self._system, self._manifest, self._columns = system, manifest, columns
         return self
 
@@ -420,8 +425,10 @@ class Classifier:
         metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
         method: Literal["label", "level", "global"] = "label",
         shrink: float | Literal["auto"] = "auto",
+        consistency: Literal["none", "up", "down", "auto"] | None = None,
         calibration: Literal["none", "temperature", "isotonic"] | None = None,
         calibration_by: Literal["all", "label"] | None = None,
+        never_empty: bool | None = None,
         reporter: Reporter | None = None,
     ) -> TuningReport:
         """Find thresholds on validation documents; they are used from then on and saved with the model.
@@ -434,8 +441,11 @@ class Classifier:
             metric: what to make greatest.
             method: thresholds for each label, each level, or one.
             shrink: how strongly rare labels are pulled to the common threshold.
+            consistency: with the taxonomy; auto: the rule that does best in cross-validation; None: as
+                ``decoding.consistency`` says.
             calibration: of the probabilities; None: as ``decoding.calibration`` says.
             calibration_by: one for all labels, or one for each; None: as ``decoding.calibration_by`` says.
+            never_empty: predict the best label where none passes; None: as ``decoding.never_empty`` says.
             reporter: where progress goes.
 
         Raises:
@@ -450,8 +460,10 @@ class Classifier:
             metric=metric,
             method=method,
             shrink=shrink,
+            consistency=consistency,
             calibration=calibration,
             calibration_by=calibration_by,
+            never_empty=never_empty,
             reporter=reporter or Silent(),
         )
 

@@ -13,6 +13,7 @@ from taxotext.composition.base import System
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder
 from taxotext.errors import ConfigError, nearest
+from taxotext.messages import counted
 from taxotext.metrics import PROPENSITIES, Evaluation, widen
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
@@ -62,11 +63,15 @@ def evaluate_corpus(
                 keep(predicted, ranked)
             row += len(scores)
     seconds = time.perf_counter() - started
+    trained, chosen = (0, 0) if manifest.held_out is None else manifest.held_out.known(corpus.texts)
+    _warn(trained, chosen, len(corpus), reporter)
     result: dict[str, Any] = {
         **evaluation.compute(),
         "data": corpus.source,
         "documents": len(corpus),
         "labels": len(taxonomy),
+        "seen_in_training": trained,
+        "seen_in_tuning": chosen,
         "unknown_labels": len(corpus.report.unknown_labels),
         "cut_texts": system.count_cut(corpus.texts),
         "closure": corpus.closure,
@@ -82,6 +87,17 @@ def evaluate_corpus(
             {"id": ids[index], **{name: table[name][index].item() for name in figures}} for index in range(labels)
         ]
     return result
+
+
+def _warn(trained: int, chosen: int, documents: int, reporter: Reporter) -> None:
+    """Say that scores are too good where the documents are not new."""
+    shares = (("trained on", trained), ("validated or tuned on", chosen))
+    found = [f"{count:,} of {counted(documents, 'document')} the model was {what}" for what, count in shares if count]
+    if found:
+        reporter.note(
+            f"Not new to the model (equal texts): {' and '.join(found)}. Scores on them are optimistic; evaluate on "
+            "documents that the model has not seen."
+        )
 
 
 def propensity_constants(given: str | tuple[float, float]) -> tuple[float, float]:

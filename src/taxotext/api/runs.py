@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from taxotext.api.choice import choose_system
+from taxotext.api.choice import BUDGET, obstacle, plan
 from taxotext.api.classifier import Classifier, load
-from taxotext.api.fitting import fit_system
-from taxotext.api.trials import memory_sentence, try_fit
-from taxotext.composition.base import System, SystemSettings
-from taxotext.composition.class_weights import given_weights
+from taxotext.api.finishing import finish, summary
+from taxotext.api.first_model import Given, held_out_share, train_first
+from taxotext.api.fitting import fit_system, held_out_part
+from taxotext.api.identity import Chosen, compared, fingerprints_of, identity, open_identity
+from taxotext.api.trials import HIGH, LOW, memory_sentence, span, try_fit
+from taxotext.composition.base import SystemSettings
 from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.checks import corpus_oddities
@@ -29,7 +31,7 @@ from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxono
 from taxotext.messages import counted, parameter
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
-from taxotext.settings import Settings, TextKey, commented_yaml, parse_settings, text_keys
+from taxotext.settings import Settings, TextKey, commented_yaml, overlaid, parse_settings, text_keys
 from taxotext.store import check_free, save_folder
 from taxotext.training import RunFolder, recipe_of
 from taxotext.training.run import check_run_place, clean_run, differences, run_folder_of, take_run, was_replacing
@@ -109,14 +111,6 @@ class RunConfig:
     given: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A system and its settings."""
-
-    kind: type[System]
-    settings: SystemSettings
-
-
 def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     """Validate a whole configuration: ``model``, ``data``, and the settings of that system.
 
@@ -186,12 +180,16 @@ def train_run(
     where: str = "settings",
     resume: bool = False,
     overwrite: bool = False,
+    tune: bool = True,
+    budget: float = BUDGET,
     reporter: Reporter,
 ) -> Classifier:
-    """Train what ``values`` describe and write the model folder ``output``.
+    """Train what ``values`` describe, tune its thresholds, and write the model folder ``output``.
 
-    Checkpoints and logs go to ``<output>.run``. With ``resume`` an interrupted training goes on there, and a finished
-    one is loaded; with ``overwrite`` both folders are replaced.
+    Where ``values`` name no system, ``linear`` is trained, ``bert`` as well if ``budget`` minutes are enough, and the
+    better one is kept (:mod:`taxotext.api.first_model`). With ``tune`` false, and where thresholds do not decide, the
+    decoding stays as the settings have it. Checkpoints and logs go to ``<output>.run``. With ``resume`` an interrupted
+    training goes on there, and a finished one is loaded; with ``overwrite`` both folders are replaced.
 
     Raises:
         ConfigError, DataError, TaxonomyError, ModelFolderError: with everything that is wrong.
@@ -213,60 +211,97 @@ def train_run(
     _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
-    chosen = config.chosen or _choose(config, train, where, reporter)
+    if not budget > 0:
+        raise ConfigError(f"--budget is {budget:g}: give minutes above 0, such as 30.")
+    given = Given(train, validation, config.given, budget, config.data.columns(), where)
+    chosen = config.chosen
     if overwrite and run_folder.exists():
         _remove_run(run_folder)
     run = RunFolder(
         run_folder,
-        identity(chosen, train, validation),
+        open_identity(config.given, train, validation, where)
+        if chosen is None
+        else identity(chosen, train, validation),
         resume=resume,
         replaces=replaces,
-        states=recipe_of(chosen.kind).STATES,
+        states=("*",) if chosen is None else recipe_of(chosen.kind).STATES,
     )
     if run.resumed:
         reporter.note(f"Continuing the training in {run_folder}.")
     try:
-        system, manifest = fit_system(
-            chosen.kind,
-            chosen.settings,
-            train,
-            validation,
-            run=run,
-            columns=config.data.columns(),
-            reporter=reporter,
-        )
+        if chosen is None:
+            system, manifest = train_first(given, run, reporter)
+        else:
+            system, manifest = fit_system(
+                chosen.kind, chosen.settings, train, validation, run=run, columns=given.columns, reporter=reporter
+            )
     except BaseException:
         run.abandon()  # else a corrected command would be told that a training was interrupted
         raise
+    ending = finish(system, manifest, tune=tune, reporter=reporter)
     save_folder(output, system, manifest, overwrite=replaces)
     run.clean()
-    selected = manifest.metrics.get("selected")
-    kept = f" (kept {selected})" if selected else ""
-    then = f"evaluate {output} TEST_FILE" if system.decides_sets else f"tune {output}"
-    reporter.note(f"Wrote {output}{kept}. Next: taxotext {then}")
+    reporter.note(summary(output, system, manifest, ending))
     return Classifier._restored(system, manifest)
 
 
-def dry_run(values: Mapping[str, Any], *, where: str = "settings", batches: int = 3, reporter: Reporter) -> str:
+def dry_run(
+    values: Mapping[str, Any],
+    *,
+    where: str = "settings",
+    batches: int = 3,
+    budget: float = BUDGET,
+    reporter: Reporter,
+) -> str:
     """Train a few batches of the real data, write nothing, and say what the whole training would take."""
     config = parse_run(values, where)
     train, validation = read_data(config.data, where)
-    chosen = config.chosen or _choose(config, train, where, reporter)
-    trial = try_fit(chosen.kind, chosen.settings, train, validation, batches=batches, reporter=reporter)
-    minutes = max(trial.estimate() / 60, 0.1)
-    seconds = trial.seconds + trial.seconds_once
+    if config.chosen is not None:
+        return f"Dry run of {_tried(config.chosen, train, validation, batches, reporter)}"
+    kind = find("linear")
+    linear = Chosen(kind, parse_settings(kind.Settings, config.given, where))
+    said = f"Dry run without --model: {_tried(linear, train, validation, batches, reporter)}"
+    why_not = obstacle(train)
+    if why_not:
+        return f"{said} {why_not}"
+    rest, held_out = train, validation
+    if held_out is None:
+        rest, held_out = held_out_part(
+            train, held_out_share(train, config.given, linear.settings), linear.settings.seed
+        )
+    return f"{said} {plan(rest, len(held_out), config.given, budget).reason}"
+
+
+def _tried(chosen: Chosen, train: Corpus, validation: Corpus | None, batches: int, reporter: Reporter) -> str:
+    """What a trial of one system says about its whole training."""
+    kind, settings = chosen.kind, chosen.settings
+    trainable = getattr(getattr(settings, "encoder", None), "trainable", True)
+    if kind.recipe == "gradient" and trainable:
+        return _timed(chosen, train, validation)
+    trial = try_fit(kind, settings, train, validation, batches=batches, reporter=reporter)
+    low, high = trial.minutes()
     return (
-        f"Dry run of {chosen.kind.name}: {trial.documents} of {trial.all_documents} training documents in "
-        f"{seconds:.1f} s, nothing written. The whole training would take about {minutes:.1f} minutes at most. "
-        f"{memory_sentence(trial.system, *trial.whole)}".rstrip()
+        f"{kind.name}: {trial.documents} of {trial.all_documents} training documents in "
+        f"{trial.seconds + trial.seconds_once:.1f} s, nothing written. The whole training would take "
+        f"{span(low, high)} at most. {memory_sentence(trial.system, *trial.whole)}".rstrip()
     )
 
 
-def _choose(config: RunConfig, train: Corpus, where: str, reporter: Reporter) -> Chosen:
-    choice = choose_system(train, config.given)
-    reporter.note(choice.reason)
-    kind = find(choice.name)
-    return Chosen(kind, parse_settings(kind.Settings, config.given, where))
+def _timed(chosen: Chosen, train: Corpus, validation: Corpus | None) -> str:
+    """The same where one network is trained: batches are timed behind a warm-up."""
+    from taxotext.training.pace import measure
+
+    settings: Any = chosen.settings
+    if validation is None:
+        train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
+    system: Any = chosen.kind(settings, train.taxonomy)
+    system.check_source(train.report.feature_vectors, train.source)
+    epoch, epochs = measure(system, train).epoch(len(train), len(validation)) / 60, settings.training.epochs
+    return (
+        f"{chosen.kind.name}: a few batches of {counted(len(train), 'training document')} timed, nothing written. The "
+        f"whole training would take {span(LOW * epoch * epochs, HIGH * epoch * epochs)} for "
+        f"{counted(epochs, 'epoch')}, less if it stops early. {memory_sentence(system, train, validation)}".rstrip()
+    )
 
 
 def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
@@ -352,18 +387,21 @@ def _check_inputs_are_kept(config: RunConfig, output: Path, run_folder: Path) ->
 def _check_same(finished: Classifier, config: RunConfig, where: str, output: Path) -> None:
     """Refuse to pass off a finished model as the result of other settings or data."""
     kind = type(finished.system)
-    chosen = config.chosen or Chosen(kind, parse_settings(kind.Settings, config.given, where))
+    chosen = config.chosen
+    if chosen is None:  # it was planned with settings of its own
+        planned = finished.manifest.metrics.get("choice", {}).get("settings", {})
+        chosen = Chosen(kind, parse_settings(kind.Settings, overlaid(config.given, planned), where))
     if chosen.kind.name != finished.system.name:
         problems = [f"model: {finished.system.name!r} there, {chosen.kind.name!r} now"]
     else:
         train, validation = read_data(config.data, where)
         trained_on = finished.manifest.trained_on
         there = {
-            **_compared(finished.system.settings),
+            **compared(finished.system.settings),
             "train": trained_on.get("training_fingerprint"),
             "validation": trained_on.get("validation_fingerprint"),
         }
-        now = {**_compared(chosen.settings), **_fingerprints(train, validation)}
+        now = {**compared(chosen.settings), **fingerprints_of(train, validation)}
         problems = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(there, now)]
     if problems:
         raise ConfigError(
@@ -394,43 +432,6 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter)
             "The validation file holds the training documents: its scores will be far too good. Leave it out to hold "
             "out a part of the training file."
         )
-
-
-def identity(chosen: Chosen, train: Corpus, validation: Corpus | None) -> dict[str, Any]:
-    """What makes two trainings the same: system, settings, data. Where they are computed does not count."""
-    found = {
-        "model": chosen.kind.name,
-        "settings": _compared(chosen.settings),
-        **_fingerprints(train, validation),
-        "taxonomy": hex(hash_taxonomy(train.taxonomy)),
-    }
-    loss: Any = getattr(chosen.settings, "loss", None)
-    if getattr(loss, "weights_from", None) is not None:  # what it leads to may have changed in between
-        found["class_weights"] = given_weights(loss.weights_from, loss.weights_missing, train.taxonomy)
-    return found
-
-
-def _compared(settings: SystemSettings) -> dict[str, Any]:
-    """The settings that the weights depend on."""
-    elsewhere = {"device", "threads", "predict_precision", "tokens_in_memory", "check_memory"}
-    values = settings.model_dump(mode="json", exclude={"runtime": elsewhere, "decoding": True})
-    values.get("training", {}).pop("checkpoint_minutes", None)
-    return values
-
-
-def _fingerprints(train: Corpus, validation: Corpus | None) -> dict[str, str | None]:
-    return {
-        "train": train.fingerprint(),
-        "validation": None if validation is None else validation.fingerprint(),
-    }
-
-
-def hash_taxonomy(taxonomy: Taxonomy) -> int:
-    """A number that is the same for equal taxonomies in every process."""
-    import hashlib
-    import json
-
-    return int(hashlib.sha256(json.dumps(taxonomy.to_dict()).encode()).hexdigest()[:16], 16)
 
 
 def _check_removable(folder: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.api.fitting import fit_system
+from taxotext.api.identity import Chosen, identity
 from taxotext.api.objective import METRICS, held_out_score
 from taxotext.api.proposals import check_installed, propose
-from taxotext.api.runs import Chosen, RunConfig, _choose, _note_oddities, identity, parse_run, read_data
+from taxotext.api.runs import RunConfig, _note_oddities, parse_run, read_data
 from taxotext.api.search_folder import BEST, MODEL, SearchFolder, Trial, check_place
 from taxotext.composition.base import System
 from taxotext.composition.space import Dimension, build_space, same, start, with_values
@@ -19,6 +20,7 @@ from taxotext.data import Corpus
 from taxotext.errors import ConfigError, TaxotextError, nearest
 from taxotext.files import write_text_atomically
 from taxotext.messages import counted, parameter
+from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent, WithoutNotes
 from taxotext.settings import parse_settings
 from taxotext.store import Manifest, save_folder
@@ -120,7 +122,9 @@ def search(
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
     if chosen is None:
-        chosen = _choose(config, train, where, reporter)
+        reporter.note("No system is named: settings of linear are searched. Name another one with --model.")
+        kind = find("linear")
+        chosen = Chosen(kind, parse_settings(kind.Settings, config.given, where))
         dimensions = _space(config, chosen, metric, space or {}, only, where)
     given = _given(config, chosen, metric)
     base = replace(chosen, settings=parse_settings(chosen.kind.Settings, given, where))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from taxotext.api.fitting import fit_system, held_out_part
@@ -10,6 +11,9 @@ from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.progress import Reporter, WithoutNotes
+
+LOW, HIGH = 0.8, 1.4
+"""The range around a measurement of a few batches, on a machine that has other work at times."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class TrialFit:
     def estimate(self) -> float:
         """Seconds of the whole fit at most, in a straight line from this one."""
         return self.seconds / self.work * self.whole_work + self.once()
+
+    def minutes(self) -> tuple[float, float]:
+        """The range around :meth:`estimate`, in minutes: few batches, on a machine that has other work at times."""
+        return LOW * self.estimate() / 60, HIGH * self.estimate() / 60
 
     def once(self) -> float:
         """Seconds of what the whole fit does once."""
@@ -78,18 +86,37 @@ def try_fit(
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
     system, manifest = fit_system(kind, kind.brief(settings), few, few_validation, reporter=WithoutNotes(reporter))
     system.settings = settings
+    growth = _learned(train) / max(_learned(few), 1) if kind.grows_with_labels else 1.0
     work = system.work(train, validation, float(manifest.facts["seconds"]))
     return TrialFit(
         len(few),
         len(train),
         len(few) * max(work.done, 1),
-        len(train) * work.planned,
+        len(train) * work.planned * growth,
         work.seconds,
         work.once,
         work.scorings,
         system,
         (train, validation),
     )
+
+
+def _learned(corpus: Corpus) -> int:
+    """How many labels have a document."""
+    return int((corpus.known_targets.sum(axis=0) > 0).sum())
+
+
+def span(low: float, high: float) -> str:
+    """A range of minutes in words.
+
+    >>> span(0.2, 0.6), span(3.4, 5.2), span(1.2, 1.9), span(90, 150)
+    ('less than a minute', '3 to 6 minutes', '1 to 2 minutes', '1.5 to 2.5 hours')
+    """
+    if high < 1:
+        return "less than a minute"
+    if low >= 90:
+        return f"{low / 60:.1f} to {high / 60:.1f} hours"
+    return f"{max(int(low), 1)} to {max(math.ceil(high), 2)} minutes"
 
 
 def memory_sentence(system: System, train: Corpus, validation: Corpus | None) -> str:

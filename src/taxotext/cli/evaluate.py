@@ -21,6 +21,8 @@ from taxotext.cli.options import (
     runtime,
 )
 
+FIRST = ("micro_f1", "macro_f1", "samples_f1", "set_accuracy", "p@1", "p@5", "ndcg@5")
+"""Shown without ``--all``, with one more: violations of the taxonomy, or what flat labels have instead."""
 SHOWN = (
     "micro_f1",
     "macro_f1",
@@ -62,6 +64,7 @@ def evaluate(
         ),
     ],
     as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="All metrics, not eight of them.")] = False,
     per_label: Annotated[bool, typer.Option("--per-label", help="A row for each label, too.")] = False,
     unknown_labels: Annotated[
         str, typer.Option(help="Gold labels that the model does not know: count (as misses), error, drop.")
@@ -87,6 +90,7 @@ def evaluate(
 
     \b
       taxotext evaluate model test.jsonl
+      taxotext evaluate model test.csv --all
       taxotext evaluate model test.csv --json --per-label
     """
     from taxotext.api import load
@@ -122,7 +126,9 @@ def evaluate(
         "thresholds_tuned_on",
         "documents_per_second",
     )
-    print_figures({name: result[name] for name in (*SHOWN, *facts) if name in result})
+    one_more = "micro_average_precision" if classifier.taxonomy.is_flat else "violation_rate"
+    names = SHOWN if everything else (*FIRST, one_more)
+    print_figures({name: result[name] for name in (*names, *facts) if name in result})
     if per_label:
         rows = sorted(result["per_label"], key=lambda row: -row["support"])
         print_table(list(rows[0]), [list(row.values()) for row in rows])

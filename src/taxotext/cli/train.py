@@ -23,7 +23,7 @@ def train(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model folder to write.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="System; chosen for the data and the machine when left out.")
+        str | None, typer.Option(help="System; when left out: linear, or bert where it is better beyond chance.")
     ] = None,
     train: Annotated[
         str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder.")
@@ -58,6 +58,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
+    budget: Annotated[float, typer.Option(help="Minutes for bert where no system is named.")] = 30.0,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Tune thresholds on the held-out documents, or leave them at 0.5.")
+    ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train a few batches, write nothing, estimate the time.")
     ] = False,
@@ -91,14 +95,23 @@ def train(
     from taxotext.api import runs
 
     if dry_run:
-        reporter.note(runs.dry_run(values, where=where, reporter=reporter))
+        reporter.note(runs.dry_run(values, where=where, budget=budget, reporter=reporter))
         return
     if output is None:
         raise ConfigError("Where should the model go? Name a folder with --output DIR.")
     if resume and overwrite:
         raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
     try:
-        runs.train_run(values, output, where=where, resume=resume, overwrite=overwrite, reporter=reporter)
+        runs.train_run(
+            values,
+            output,
+            where=where,
+            resume=resume,
+            overwrite=overwrite,
+            tune=tune,
+            budget=budget,
+            reporter=reporter,
+        )
     except KeyboardInterrupt:
         reporter.note("Run the same command with --resume to continue the training.")
         raise

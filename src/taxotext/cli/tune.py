@@ -20,10 +20,9 @@ from taxotext.cli.options import (
     columns,
     runtime,
 )
-from taxotext.messages import counted
 
 if TYPE_CHECKING:
-    from taxotext.decoding import TuningReport
+    pass
 
 
 def tune(
@@ -39,7 +38,10 @@ def tune(
         typer.Option(help="Pull of rare labels to the common threshold, in documents; auto: cross-validated."),
     ] = "auto",
     consistency: Annotated[
-        str | None, typer.Option(help="none; up: maximum over descendants; down: minimum over ancestors.")
+        str | None,
+        typer.Option(
+            help="none; up: maximum over descendants; down: minimum over ancestors; auto: the best in cross-validation."
+        ),
     ] = None,
     never_empty: Annotated[
         bool | None,
@@ -67,15 +69,15 @@ def tune(
 
     \b
       taxotext tune model
-      taxotext tune model --metric macro_f1 --consistency up
+      taxotext tune model --metric macro_f1 --consistency auto
       taxotext tune model --data validation.jsonl --method level
       taxotext tune model --calibration isotonic
     """
     from taxotext.api import load
+    from taxotext.api.finishing import explain
     from taxotext.api.reading import read_for_model
     from taxotext.cli.output import write_json
     from taxotext.cli.reporter import make_reporter
-    from taxotext.decoding import Decoding
     from taxotext.errors import ConfigError
 
     try:
@@ -84,17 +86,6 @@ def tune(
         raise ConfigError(f"--shrink: {shrink!r} is not a number; give one, such as 10, or auto.") from None
     reporter = make_reporter()
     classifier = load(model, **runtime(device=device, threads=threads))
-    changes = {
-        "consistency": consistency,
-        "never_empty": never_empty,
-        "calibration": calibration,
-        "calibration_by": calibration_by,
-    }
-    rules = {
-        **classifier.decoding.to_dict(),
-        **{key: value for key, value in changes.items() if value is not None},
-    }
-    classifier.decoding = Decoding.from_dict(rules, "tune")
     fields = columns(text, labels, label_separator, id)
     if data is None and fields:
         given = ", ".join(f"--{name.replace('_', '-')}" for name in fields)
@@ -104,7 +95,17 @@ def tune(
         if data is None
         else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format, columns=fields)
     )
-    report = classifier.tune(corpus, metric=metric, method=method, shrink=strength, reporter=reporter)  # type: ignore[arg-type]  # tune checks the names
+    report = classifier.tune(
+        corpus,
+        metric=metric,  # type: ignore[arg-type]  # tune checks the names
+        method=method,  # type: ignore[arg-type]
+        shrink=strength,  # type: ignore[arg-type]
+        consistency=consistency,  # type: ignore[arg-type]
+        calibration=calibration,  # type: ignore[arg-type]
+        calibration_by=calibration_by,  # type: ignore[arg-type]
+        never_empty=never_empty,
+        reporter=reporter,
+    )
     classifier.update(model)
     if as_json:
         write_json(report.to_dict())
@@ -114,18 +115,6 @@ def tune(
             "Calibrated ({method}, {by}): log loss {log_loss_before:.4f} -> {log_loss_after:.4f}, calibration error "
             "{error_before:.4f} -> {error_after:.4f} there.".format(**report.calibration)
         )
-    reporter.note(
-        f"Tuned {_thresholds(report)} on "
-        f"{counted(report.documents, 'document')} of {report.tuned_on}: {report.metric} {report.before:.4f} -> "
-        f"{report.after:.4f} there. Wrote {model}."
-    )
-
-
-def _thresholds(report: TuningReport) -> str:
-    """What was found, by the method."""
-    if report.method == "global":
-        return f"one threshold for all labels ({report.threshold:.3f})"
-    if report.method == "level":
-        levels = ", ".join(f"{value:.3f}" for value in report.level_thresholds or ())
-        return f"one threshold for each level ({levels})"
-    return f"{counted(report.tuned_labels, 'label threshold')} (common {report.threshold:.3f})"
+    for sentence in explain(report):
+        reporter.note(sentence)
+    reporter.note(f"Wrote {model}.")

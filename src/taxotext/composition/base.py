@@ -123,6 +123,8 @@ class System(ABC):
     recipe: ClassVar[str]
     cross_fits: ClassVar[bool] = False
     """Whether the system makes held-out scores of its own when there is no validation corpus; others need one."""
+    grows_with_labels: ClassVar[bool] = False
+    """Whether the time of a fit grows with the number of labels that have documents: one classifier for each."""
     search_space: ClassVar[Mapping[str, Any]] = {}
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
     members: Sequence[System] = ()

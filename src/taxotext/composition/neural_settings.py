@@ -45,6 +45,9 @@ class TrainingSettings(Settings):
         "none", description="swa: from averaging_start on, the mean of the weights at the ends of the epochs is kept"
     )
     averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
+    max_minutes: float | None = Field(
+        None, gt=0, description="no epoch begins that would end later, by the time of the epochs before; null: no limit"
+    )
     checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
 
 

@@ -10,11 +10,13 @@ from taxotext.decoding.decoder import Decoder
 from taxotext.decoding.predictions import Predictions
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Consistency, Decoding
-from taxotext.decoding.tuning import SHRINK, SHRINK_GRID, TuningReport, sparse_scores, tune
+from taxotext.decoding.shapes import SHRINK, SHRINK_GRID, UNTUNED
+from taxotext.decoding.tuning import TuningReport, sparse_scores, tune
 
 __all__ = [
     "SHRINK",
     "SHRINK_GRID",
+    "UNTUNED",
     "Calibration",
     "CalibrationReport",
     "Consistency",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,23 +87,38 @@ class Decoder:
         _check_ids(decoding, taxonomy)
         self._calibration = Calibration(decoding, taxonomy)
         levels = np.asarray(taxonomy.levels, dtype=np.int64)
-        self.thresholds = _thresholds(decoding, taxonomy, levels)
         self.eligible = _eligible(decoding, taxonomy)
         self._all_eligible = bool(self.eligible.all())
-        self._limits = _round_down(self.thresholds)
 
-        parents, children = np.asarray(taxonomy.edge_index, dtype=np.int64)
         self._propagation: Propagation | None = None
-        self._set_may_break = False
         self._order: NDArray[np.int64] | None = None  # of the labels, where ties do not go by the index alone
         self._place: NDArray[np.int64] | None = None  # (N,) where each label is in that order
-        if decoding.consistency != "none" and parents.size:
+        if decoding.consistency != "none" and not taxonomy.is_flat:
             self._propagation = Propagation(taxonomy)
-            # a parent whose threshold is no higher passes whenever its child passes
-            self._set_may_break = bool((self.thresholds[parents] > self.thresholds[children]).any())
             order = np.argsort(levels, kind="stable")
             if (np.diff(order) != 1).any():
                 self._order, self._place = order, np.argsort(order)
+        self._set_thresholds(_thresholds(decoding, taxonomy, levels))
+
+    def _set_thresholds(self, thresholds: FloatArray) -> None:
+        self.thresholds = thresholds
+        self._limits = _round_down(thresholds)
+        self._set_may_break = False
+        if self._propagation is not None:
+            parents, children = np.asarray(self.taxonomy.edge_index, dtype=np.int64)
+            # a parent whose threshold is no higher passes whenever its child passes
+            self._set_may_break = bool((thresholds[parents] > thresholds[children]).any())
+
+    def with_thresholds(self, thresholds: FloatArray) -> Self:
+        """Return a decoder of the same rules with other thresholds (N,); ``decoding`` stays as it is."""
+        other = copy.copy(self)
+        other._set_thresholds(thresholds)
+        return other
+
+    @property
+    def by_thresholds_alone(self) -> bool:
+        """Whether steps 5 to 7 change nothing: each label is answered when its consistent score passes."""
+        return self.decoding.top_k is None and not self.decoding.never_empty and not self._set_may_break
 
     def scores(self, block: Any) -> ScoreBlock:
         """Return the calibrated and consistent scores of a block; dense or sparse like the block, and a new one.
@@ -135,6 +151,14 @@ class Decoder:
             ValueError: see :meth:`scores`.
         """
         scores = self.scores(block)
+        return self.choose(scores), scores
+
+    def choose(self, scores: ScoreBlock) -> Sets:
+        """Return the label sets of consistent scores (:meth:`scores`): steps 3 to 7.
+
+        Raises:
+            ConfigError: see :meth:`decode`.
+        """
         decided = self._decided(scores)
         sets = self._passing(scores) if decided is None else decided
         orphans = scores.is_sparse and not self._up  # candidates may lack ancestors
@@ -144,7 +168,7 @@ class Decoder:
             sets = self._keep_best(sets, scores, self.decoding.top_k)
         if self.decoding.never_empty:
             sets = self._filled(sets, scores)
-        return sets, scores
+        return sets
 
     def rank(self, scores: Any, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the k best eligible labels of consistent scores, with the ties of the class.

@@ -39,6 +39,7 @@ class HeldOut:
         salt: of all fingerprints here, hexadecimal; empty where there are none.
         trained: uint64, ascending, of the training documents; None where they were not kept.
         decided: csr bool (D, N), the label sets of a system that decides on them itself; else None.
+        tuned: uint64, ascending, of documents from elsewhere that thresholds were tuned on; None where there were none.
     """
 
     scores: csr_array
@@ -48,6 +49,7 @@ class HeldOut:
     salt: str = ""
     trained: Fingerprints | None = None
     decided: csr_array | None = None
+    tuned: Fingerprints | None = None
 
     @classmethod
     def from_blocks(
@@ -83,6 +85,16 @@ class HeldOut:
         salt = self.salt or salt_of(texts)
         return replace(self, salt=salt, trained=np.sort(fingerprints(texts, salt)))
 
+    def known(self, texts: Sequence[str]) -> tuple[int, int]:
+        """How many of the texts are those of training documents, and how many others those of validation or tuning."""
+        if not self.salt:
+            return 0, 0
+        found = fingerprints(texts, self.salt)
+        none = np.zeros(0, dtype=np.uint64)
+        trained = np.isin(found, none if self.trained is None else self.trained)
+        chosen = np.concatenate([none if kept is None else kept for kept in (self.fingerprints, self.tuned)])
+        return int(trained.sum()), int((np.isin(found, chosen) & ~trained).sum())
+
     def save(self, path: Path) -> None:
         """Write a safetensors file; the texts are not part of it."""
         from safetensors.numpy import save_file
@@ -105,6 +117,8 @@ class HeldOut:
             tensors["fingerprints"] = self.fingerprints
         if self.trained is not None:
             tensors["trained.fingerprints"] = self.trained
+        if self.tuned is not None:
+            tensors["tuned.fingerprints"] = self.tuned
         # One entry only: several would be written in random order, and equal models should be equal files.
         save_file(tensors, path, metadata={"source": self.source})
 
@@ -128,13 +142,15 @@ class HeldOut:
             decided = sparse_rows(tensors, "decided", shape, ones=True) if "decided.indptr" in tensors else None
             own = _kept(tensors, "fingerprints", shape[0], np.uint64)
             trained = _kept(tensors, "trained.fingerprints", None, np.uint64)
+            tuned = _kept(tensors, "tuned.fingerprints", None, np.uint64)
             salt = _kept(tensors, "salt", SALT_BYTES, np.uint8)
         except ValueError as error:
             raise ModelFolderError(f"{path}: cannot be used ({error}); {advice}.") from None
         if known != labels:
             raise ModelFolderError(f"{path}: holds scores of {known} labels, the taxonomy has {labels}; {advice}.")
         source = metadata.get("source", "held-out documents")
-        return cls(scores, gold, source, own, "" if salt is None else salt.tobytes().hex(), trained, decided)
+        text = "" if salt is None else salt.tobytes().hex()
+        return cls(scores, gold, source, own, text, trained, decided, tuned)
 
 
 def fingerprints(texts: Sequence[str], salt: str) -> Fingerprints:

@@ -27,6 +27,8 @@ _ROUNDS = 100
 class Scored:
     """The stored scores of some documents and what is true of them; P stored pairs, G gold pairs, N labels.
 
+    Pairs go by label, then from the highest score down: sorting is what a search takes longest for.
+
     Attributes:
         labels: N.
         document, label: (P,) int64 of each stored score.
@@ -50,12 +52,13 @@ class Scored:
         score = np.minimum(scores.data.astype(np.float64), 1.0)
         kept = (score > floor) & eligible[label]
         hit = contains(keys(gold), keys(scores)[kept])
+        order = np.lexsort((-score[kept], label[kept]))
         return cls(
             labels=gold.shape[1],
-            document=row_of_entry(scores)[kept],
-            label=label[kept],
-            score=score[kept],
-            hit=hit,
+            document=row_of_entry(scores)[kept][order],
+            label=label[kept][order],
+            score=score[kept][order],
+            hit=hit[order],
             gold_document=row_of_entry(gold),
             gold_label=gold.indices.astype(np.int64),
         )
@@ -122,7 +125,11 @@ class Candidates:
         """
         gains = _f1_gains(scored)
         group = group_of_label[scored.label]
-        order = np.lexsort((-scored.score, group))
+        order: Any = slice(None)
+        if groups == 1:
+            order = np.argsort(-scored.score, kind="stable")
+        elif group_of_label.size != groups:  # where each label is a group, pairs are in order already
+            order = np.lexsort((-scored.score, group))
         group, score = group[order], scored.score[order]
         size = np.bincount(group, minlength=groups)
         first = np.cumsum(size) - size  # (M,) where the scores of a group begin
@@ -199,15 +206,12 @@ def _cumulated(values: Any, first: IntArray, group: IntArray) -> Any:
 
 def _f1_gains(scored: Scored) -> FloatArray:
     """Return by how much its label's F1 changes when a stored pair joins those that score higher, (P,)."""
-    order = np.lexsort((-scored.score, scored.label))
-    label = scored.label[order]
+    label = scored.label
     size = np.bincount(label, minlength=scored.labels)
     first = np.cumsum(size) - size
-    tp = _cumulated(scored.hit[order].astype(np.int64), first, label)
+    tp = _cumulated(scored.hit.astype(np.int64), first, label)
     predicted = np.arange(1, label.size + 1) - first[label]
     f1 = ratio(2 * tp, predicted + scored.positives()[label])
     before = np.concatenate([np.zeros(1), f1[:-1]])[: label.size]
     before[predicted == 1] = 0.0
-    gains = np.empty(label.size, dtype=np.float64)
-    gains[order] = f1 - before
-    return gains
+    return np.asarray(f1 - before)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array, issparse, vstack
 
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.decoder import Decoder
 from taxotext.decoding.settings import Decoding
-from taxotext.decoding.thresholds import Candidates, Scored, f1_of_counts
+from taxotext.decoding.shapes import SHRINK, UNTUNED, Fit, Search, Shape
+from taxotext.decoding.thresholds import Scored, f1_of_counts
 from taxotext.errors import ConfigError, DataError, nearest
-from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, keep_entries
+from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, contains, keep_entries, keys
 
 if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
@@ -22,19 +24,10 @@ if TYPE_CHECKING:
 Method = Literal["label", "level", "global"]
 Metric = Literal["micro_f1", "macro_f1"]
 
-SHRINK = 10.0
-"""The default strength of the pull towards the common threshold, in validation positives.
-
-A threshold estimated from n positives scatters by about 2/sqrt(n) in logits, while the best thresholds of
-labels differ by about 0.6 logits: the two weigh the same at n = (2 / 0.6)^2, about 10.
-"""
-SHRINK_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
-"""The strengths among which ``shrink="auto"`` chooses."""
-
 
 @dataclass(frozen=True)
 class TuningReport:
-    """What tuning found; all figures come from the data that it was tuned on and are therefore optimistic.
+    """What tuning found. All metrics are those of the label sets that decoding gives, all its rules included.
 
     Attributes:
         method, metric, tuned_on: as asked for.
@@ -42,12 +35,18 @@ class TuningReport:
         threshold: the common threshold.
         level_thresholds: the threshold of each level, None when levels have none.
         tuned_labels: how many labels got a threshold of their own.
-        shrink: the strength used; None with method "global".
-        before, after: the metric with the thresholds of ``base`` and with the new ones; thresholds alone,
-            without top_k, never_empty and set consistency.
-        cross_validated: the metric of the chosen ``shrink`` on documents held out from tuning; None without
-            "auto".
+        shrink: the strength used; None where one threshold holds for all labels.
+        before: the metric with the decoding in force so far.
+        after: the metric with the new one, on the documents that it was tuned on, and therefore optimistic.
+        cross_validated: the metric on documents held out from tuning, pooled over the folds; slightly optimistic, since
+            it also chose ``shrink``. None with a single document.
         calibration: what a calibration changed before (:class:`~taxotext.decoding.CalibrationReport`), or None.
+        consistency: the rule that the thresholds were found for.
+        by_consistency: ``cross_validated`` of each rule that was tried.
+        before_tuned_here: whether the thresholds in force so far were tuned on the same documents, which makes
+            ``before`` optimistic as well.
+        cross_validated_sets: (D, N) bool, the label sets of each document with thresholds found on the other folds, of
+            which ``cross_validated`` is the metric.
     """
 
     method: str
@@ -62,10 +61,15 @@ class TuningReport:
     after: float
     cross_validated: float | None = None
     calibration: dict[str, Any] | None = None
+    consistency: str = "none"
+    by_consistency: dict[str, float] = field(default_factory=dict)
+    before_tuned_here: bool = False
+    cross_validated_sets: Sets | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        result = asdict(self)
+        """Return the report as plain JSON values, without the sets."""
+        result = asdict(replace(self, cross_validated_sets=None))
+        del result["cross_validated_sets"]
         if self.level_thresholds is not None:
             result["level_thresholds"] = list(self.level_thresholds)
         return result
@@ -114,7 +118,7 @@ def tune(
     thresholds of all labels (levels) are found together, the joint optimum. Then each is pulled towards the
     common one in logits, ``t = (n * t_own + s * t_common) / (n + s)``, with n validation positives and
     strength s = ``shrink``. Labels without a validation positive among the stored scores keep the common
-    threshold.
+    threshold. All rules of ``base`` are applied wherever a metric is computed.
 
     Args:
         scores: (D, N) sparse float32 probabilities, those up to ``floor`` dropped (:func:`sparse_scores`).
@@ -125,8 +129,8 @@ def tune(
             decoding.
         method: a threshold for each label, for each level, or one for all.
         metric: what to make greatest; macro-F1 over all labels.
-        shrink: s, at least 0; "auto" chooses it from :data:`SHRINK_GRID` by cross-validation over the
-            documents.
+        shrink: s, at least 0; "auto" chooses by cross-validation over the documents among :data:`SHRINK_GRID`, one
+            threshold for all labels, and :data:`UNTUNED` for all labels.
         towards: the common threshold of a label: the global one, or that of its level (itself pulled to the
             global one).
         base: the decoding whose other settings are kept; its ineligible labels are not predicted here either.
@@ -147,30 +151,26 @@ def tune(
     """
     _check_options(tuned_on, method, metric, shrink, towards, floor, folds)
     base = Decoding() if base is None else base
-    decoder = Decoder(base, taxonomy)
+    rules = Decoder(base.model_copy(update={"source": "threshold"}), taxonomy)
     gold = as_sets(gold, "gold", len(taxonomy))
     stored = _checked_scores(scores, gold)
     if gold.nnz == 0:
         raise DataError(f"{tuned_on}: no document has a label; thresholds cannot be tuned on these data.")
-
+    if shrink == "auto" and gold.shape[0] < 2:
+        raise ConfigError('shrink is "auto" but there is only one document: give a number.')
     if floor is None:
         floor = _floor_of(stored)
-    scored = Scored.build(stored, gold, decoder.eligible, floor)
+    scored = Scored.build(stored, gold, rules.eligible, floor)
+    decoded = _Decoded(rules, stored, gold, scored)
     levels = np.asarray(taxonomy.levels, dtype=np.int64)
-    fallback = 0.5 if base.threshold is None else base.threshold
-    search = _Search(levels, method, metric, towards, floor, fallback)
-    strength: float = SHRINK if shrink == "auto" else float(shrink)
-    held_out: float | None = None
-    if shrink == "auto" and method != "global":
-        strength, held_out = _cross_validate(scored, search, gold.shape[0], folds, seed)
-    fit = search.fit(scored)
-    found = fit.thresholds(strength)
-
-    own = (
-        {}
-        if method != "label"
-        else {taxonomy.ids[i]: float(found.label[i]) for i in np.flatnonzero(fit.label_known).tolist()}
-    )
+    fallback = UNTUNED if base.threshold is None else base.threshold
+    search = Search(levels, method, metric, towards, floor, fallback)
+    shapes = search.shapes(shrink)
+    shape, held_out, sets = shapes[-1], None, None
+    if gold.shape[0] > 1:
+        shape, held_out, sets = _cross_validate(decoded, search, shapes, folds, seed)
+    found = search.fit(scored).thresholds(shape)
+    own = {taxonomy.ids[i]: float(found.label[i]) for i in np.flatnonzero(found.own).tolist()}
     level_thresholds = None if found.level is None else tuple(found.level.tolist())
     changed = {
         "source": "threshold",
@@ -181,7 +181,6 @@ def tune(
         "metric": metric,
     }
     decoding = Decoding.from_dict(base.to_dict() | changed)
-    positives = scored.positives()
     report = TuningReport(
         method=method,
         metric=metric,
@@ -190,119 +189,75 @@ def tune(
         threshold=found.common,
         level_thresholds=level_thresholds,
         tuned_labels=len(own),
-        shrink=None if method == "global" else strength,
-        before=f1_of_counts(scored.counts(Decoder(before or base, taxonomy).thresholds), positives, metric),
-        after=f1_of_counts(scored.counts(found.label), positives, metric),
+        shrink=shape.strength if math.isfinite(shape.strength) else None,
+        before=decoded.f1(Decoder(before or base, taxonomy).thresholds, metric),
+        after=decoded.f1(found.label, metric),
         cross_validated=held_out,
+        consistency=base.consistency,
+        cross_validated_sets=sets,
     )
     return decoding, report
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """Final thresholds: the common one, those of levels (or None), and of every label (N,)."""
+class _Decoded:
+    """What thresholds decode some documents to.
 
-    common: float
-    level: FloatArray | None
-    label: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Unshrunk thresholds and the positives behind them; ``*_known`` False: no evidence, the common one."""
-
-    levels: IntArray  # (N,) level of each label, 1-based
-    common: float
-    level: FloatArray | None
-    level_positives: IntArray
-    level_known: BoolArray
-    label: FloatArray | None
-    label_positives: IntArray
-    label_known: BoolArray
-
-    def thresholds(self, strength: float) -> _Found:
-        result: FloatArray = np.full(self.levels.size, self.common)
-        level = self.level
-        if level is not None:
-            prior = np.full(level.size, self.common)
-            level = _shrunk(level, prior, self.level_positives, self.level_known, strength)
-            result = level[self.levels - 1]
-        if self.label is not None:
-            result = _shrunk(self.label, result, self.label_positives, self.label_known, strength)
-        return _Found(self.common, level, result)
-
-
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """How to find thresholds; the same for all data and for every fold."""
-
-    levels: IntArray
-    method: str
-    metric: str
-    towards: str
-    floor: float
-    fallback: float  # the common threshold where no gold label has a stored score: nothing can be learned
-
-    def fit(self, scored: Scored) -> _Fit:
-        count, depth = self.levels.size, int(self.levels.max(initial=0))
-        positives = scored.positives()
-        known = np.bincount(scored.label[scored.hit], minlength=count) > 0
-        common = self.fallback
-        if known.any():
-            common = float(self._best(scored, np.zeros(count, dtype=np.int64), 1)[0])
-        by_level = self.method == "level" or (self.method == "label" and self.towards == "level")
-        group = self.levels - 1
-        return _Fit(
-            levels=self.levels,
-            common=common,
-            level=self._best(scored, group, depth) if by_level else None,
-            level_positives=np.bincount(group, weights=positives, minlength=depth).astype(np.int64),
-            level_known=np.bincount(group[known], minlength=depth) > 0,
-            label=self._best(scored, np.arange(count), count) if self.method == "label" else None,
-            label_positives=positives,
-            label_known=known,
-        )
-
-    def _best(self, scored: Scored, group_of_label: IntArray, groups: int) -> FloatArray:
-        candidates = Candidates.build(scored, group_of_label, groups, self.floor)
-        if self.metric == "micro_f1":
-            return candidates.best_micro(scored.gold_label.size)
-        return candidates.best_macro()
-
-
-def _shrunk(own: FloatArray, common: FloatArray, positives: IntArray, known: BoolArray, strength: float) -> FloatArray:
-    """Return the thresholds pulled towards the common ones in logits; exactly ``own`` at strength 0."""
-    result = common.copy()
-    if strength == 0:
-        result[known] = own[known]
-        return result
-    weight = positives[known] / (positives[known] + strength)
-    mixed = weight * _logit(own[known]) + (1 - weight) * _logit(common[known])
-    result[known] = np.clip(1 / (1 + np.exp(-mixed)), 1e-12, 1 - 1e-12)
-    return result
-
-
-def _logit(probability: FloatArray) -> FloatArray:
-    return np.asarray(np.log(probability) - np.log1p(-probability))
-
-
-def _cross_validate(scored: Scored, search: _Search, documents: int, folds: int, seed: int) -> tuple[float, float]:
-    """Return the strength of :data:`SHRINK_GRID` that does best on held-out documents, and its metric there.
-
-    The counts of all folds are pooled before the metric is taken; of equal strengths the greatest wins.
+    Attributes:
+        rules: the decoder, of whatever thresholds.
+        scores: (D, N) CSR, consistent.
+        gold: (D, N) bool.
+        scored: the same as pairs.
     """
-    parts = min(folds, documents)
-    if parts < 2:
-        raise ConfigError('shrink is "auto" but there is only one document: give a number.')
-    fold = np.random.default_rng(seed).permutation(documents) % parts  # (D,)
-    counts = np.zeros((len(SHRINK_GRID), 2, scored.labels), dtype=np.int64)
-    for part in range(parts):
-        fit, held_out = search.fit(scored.of_documents(fold != part)), scored.of_documents(fold == part)
-        for place, strength in enumerate(SHRINK_GRID):
-            counts[place] += held_out.counts(fit.thresholds(strength).label)
-    values = [f1_of_counts(c, scored.positives(), search.metric) for c in counts]
-    best = max(range(len(SHRINK_GRID)), key=lambda place: (values[place], place))
-    return SHRINK_GRID[best], values[best]
+
+    rules: Decoder
+    scores: Any
+    gold: Sets
+    scored: Scored
+
+    def of_documents(self, chosen: BoolArray) -> _Decoded:
+        """The documents that the (D,) mask chooses."""
+        rows = np.flatnonzero(chosen)
+        return _Decoded(self.rules, self.scores[rows], self.gold[rows], self.scored.of_documents(chosen))
+
+    def sets(self, thresholds: FloatArray) -> Sets:
+        """The label sets under (N,) thresholds."""
+        return self.rules.with_thresholds(thresholds).choose(ScoreBlock(self.scores))
+
+    def counts(self, thresholds: FloatArray) -> IntArray:
+        """True positives and predictions of each label under (N,) thresholds, (2, N), all rules applied."""
+        if self.rules.with_thresholds(thresholds).by_thresholds_alone:  # the same, several times faster
+            return self.scored.counts(thresholds)
+        sets = self.sets(thresholds)
+        hits = sets.indices[contains(keys(self.gold), keys(sets))]
+        return np.stack([np.bincount(found, minlength=self.scored.labels) for found in (hits, sets.indices)])
+
+    def f1(self, thresholds: FloatArray, metric: str) -> float:
+        """The metric under (N,) thresholds."""
+        return f1_of_counts(self.counts(thresholds), self.scored.positives(), metric)
+
+
+def _cross_validate(
+    decoded: _Decoded, search: Search, shapes: Sequence[Shape], folds: int, seed: int
+) -> tuple[Shape, float, Sets]:
+    """Return the shape that does best on held-out documents, with its metric and the label sets there.
+
+    The counts of all folds are pooled before the metric is taken; of equal shapes the last wins.
+    """
+    documents = decoded.gold.shape[0]
+    fold = np.random.default_rng(seed).permutation(documents) % min(folds, documents)  # (D,)
+    counts = np.zeros((len(shapes), 2, decoded.scored.labels), dtype=np.int64)
+    tried: list[tuple[_Decoded, Fit]] = []
+    for part in range(int(fold.max()) + 1):
+        fit, held_out = search.fit(decoded.scored.of_documents(fold != part)), decoded.of_documents(fold == part)
+        tried.append((held_out, fit))
+        for place, shape in enumerate(shapes):
+            counts[place] += held_out.counts(fit.thresholds(shape).label)
+    values = [f1_of_counts(c, decoded.scored.positives(), search.metric) for c in counts]
+    best = max(range(len(shapes)), key=lambda place: (values[place], place))
+    sets: Any = vstack([held_out.sets(fit.thresholds(shapes[best]).label) for held_out, fit in tried], format="csr")
+    back = np.argsort(np.argsort(fold, kind="stable"), kind="stable")  # the folds one after the other, in order
+    return shapes[best], values[best], as_sets(sets[back])
 
 
 def _check_options(

@@ -82,7 +82,9 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
     from taxotext.experiments.predictions import Collector
 
     # A model that is there already is taken as it is: its folder belongs to this cell alone.
-    classifier = train_run(folder.values_of(cell), folder.model, where=cell.title, resume=True, reporter=heart)
+    classifier = train_run(
+        folder.values_of(cell), folder.model, where=cell.title, resume=True, tune=False, reporter=heart
+    )
     if cell.tune is not None and not classifier.decoding.tuned_on:
         with heart.task("Tuning", None):
             classifier.tune(**cell.tune)

@@ -87,6 +87,7 @@ class Linear(System):
     Settings: ClassVar[type[SystemSettings]] = LinearSettings
     recipe: ClassVar[str] = "direct"
     cross_fits: ClassVar[bool] = True
+    grows_with_labels: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {
         "classifier.c": "0.01..100:log",
         "classifier.loss": ["squared_hinge", "logistic"],

@@ -23,7 +23,7 @@ from taxotext.composition.base import System
 from taxotext.data import Columns
 from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError, LabelError, ModelFolderError
 from taxotext.files import (
     check_contents,
     check_target,
@@ -105,12 +105,14 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
 
 
 def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
-    """Write thresholds and figures anew (``tune``); the weights stay as they are.
+    """Write thresholds and figures anew (``tune``), and what they were tuned on; the weights stay as they are.
 
     Raises:
         ModelFolderError: the folder cannot be written.
     """
     try:
+        if manifest.held_out is not None and manifest.held_out.tuned is not None:
+            write_atomically(folder / HELD_OUT, manifest.held_out.save)
         write_text_atomically(folder / "decoding.json", _json(manifest.decoding.to_dict()))
         write_text_atomically(folder / "metrics.json", _json(manifest.metrics))
         write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
@@ -167,12 +169,12 @@ def read_folder(folder: Path, overrides: Mapping[str, Any] | None = None) -> tup
     if problems:
         raise ModelFolderError(f"{folder / 'config.json'}: is damaged; save the model again.", problems)
     taxonomy = parsed(folder / "taxonomy.json", Taxonomy.from_dict)
-    decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
     if len(config["seen"]) != len(taxonomy):
         raise ModelFolderError(
             f"{folder}: config.json and taxonomy.json do not hold the same labels; the folder was mixed from two "
             "models, save the model again."
         )
+    decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, taxonomy))
     system = build_system(folder, config, taxonomy, overrides)
     held_out = folder / HELD_OUT
     return system, Manifest(
@@ -233,6 +235,12 @@ def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
     decoding = Decoding.from_dict(mapping(content), str(folder / "decoding.json"))
     try:
         Decoder(decoding, taxonomy)
+    except LabelError as error:
+        raise ModelFolderError(
+            f"{folder}: decoding.json names labels that taxonomy.json lacks; the folder was mixed from two models, "
+            "save the model again.",
+            error.problems,
+        ) from None
     except ConfigError as error:
         raise ModelFolderError(str(error)) from None
     return decoding

@@ -57,6 +57,7 @@ class EpochCallback(pl.Callback):
         batches_per_epoch: length of an epoch.
         folder: where ``last.ckpt`` and ``best.safetensors`` go.
         seconds: time between checkpoints.
+        most_seconds: after an epoch, the training stops where another one would exceed this time; None: no limit.
         average: of the weights at the ends of epochs; from its first epoch on it is what is validated and kept, and
             patience counts from there.
     """
@@ -71,12 +72,13 @@ class EpochCallback(pl.Callback):
         batches_per_epoch: int,
         folder: Path,
         seconds: float,
+        most_seconds: float | None = None,
         average: WeightAverage | None = None,
     ) -> None:
         self._network, self._validate = network, validate
         self._monitor, self._patience = monitor, patience
         self._batches_per_epoch, self._folder, self._seconds = batches_per_epoch, folder, seconds
-        self._average = average
+        self._average, self._most_seconds = average, most_seconds
         self.history: list[dict[str, float]] = []
         self.best = -1.0
         self.best_epoch = 0
@@ -164,6 +166,8 @@ class EpochCallback(pl.Callback):
             self.best, self.best_epoch = scores[self._monitor], epoch
             save_weights(self._network, self._folder / BEST)
         elif epoch - max(self.best_epoch, 0 if self._average is None else self._average.first - 1) >= self._patience:
+            trainer.should_stop = True
+        if self._most_seconds is not None and self.seconds * (epoch + 1) / epoch > self._most_seconds:
             trainer.should_stop = True
         for logger in trainer.loggers:
             named = {f"validation/{name}": score for name, score in scores.items()}

@@ -67,9 +67,10 @@ class TrainingLoader:
             plan = shuffled_plan(self._costs, self._batch_size, seed=self._seed, epoch=epoch)
             for documents in plan[first:]:
                 self.position += 1
-                yield self._batch(documents)
+                yield self.batch(documents)
 
-    def _batch(self, documents: NDArray[np.int64]) -> TrainingBatch:
+    def batch(self, documents: NDArray[np.int64]) -> TrainingBatch:
+        """Gather documents into one padded batch."""
         tokens = TokenBatch.gather(self._windows, documents, self._pad_id, self._states)
         weights = None if self._weights is None else self._weights[documents]
         return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights))

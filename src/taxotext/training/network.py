@@ -137,6 +137,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         batches_per_epoch=loader.batches_per_epoch,
         folder=folder,
         seconds=60 * settings.checkpoint_minutes,
+        most_seconds=None if settings.max_minutes is None else 60 * settings.max_minutes,
         average=_average(task, runtime),
     )
     bar = Bar(reporter, callback, settings.monitor, len(task.windows), settings.epochs, task.title)
