@@ -123,3 +123,25 @@ def test_a_file_with_none_of_the_labels_cannot_tune(command: Command, model: Pat
 def test_a_model_must_be_named(command: Command) -> None:
     command("tune").refused("taxotext tune: missing argument 'model'")
     command("tune", "nope").refused("nope: there is no such model folder")
+
+
+def test_label_sets_of_greatest_expected_f1_are_decided_stored_and_evaluated(command: Command, model: Path) -> None:
+    outcome = command("tune", model, "--for", "hierarchical_f1").ok()
+    assert "greatest expected hierarchical F1" in outcome.err
+    decoding = load(model).decoding
+    assert (decoding.source, decoding.metric) == ("expected_f1", "hierarchical_f1")
+    assert (decoding.consistency, decoding.calibration) == ("up", "isotonic")
+    assert decoding.tuned_on == "validation file validation.jsonl"
+    assert not decoding.never_empty  # some validation documents have no label
+    assert "greatest expected hierarchical F1" in (model / "README.md").read_text(encoding="utf-8")
+    figures = json.loads(command("evaluate", model, SAMPLE / "test.jsonl", "--json").ok().out)
+    assert figures["violation_rate"] == 0
+    assert 0 < figures["hierarchical_f1_auc"] <= 1
+    command("tune", model).ok()  # thresholds decide again
+    assert load(model).decoding.source == "threshold"
+
+
+def test_options_that_do_not_go_with_expected_f1_are_refused(command: Command, model: Path) -> None:
+    outcome = command("tune", model, "--for", "hierarchical_f1", "--shrink", "10")
+    outcome.refused("shrink is 10.0: it pulls thresholds, and hierarchical_f1 searches for none; leave it out.")
+    command("tune", model, "--metric", "hierarchical").refused("choose from micro_f1, macro_f1, hierarchical_f1.")

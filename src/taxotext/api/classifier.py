@@ -344,7 +344,7 @@ class Classifier:
         X: Sequence[str] | Corpus | None = None,
         y: Any = None,
         *,
-        metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
+        metric: Literal["micro_f1", "macro_f1", "hierarchical_f1"] = "micro_f1",
         method: Literal["label", "level", "global"] = "label",
         shrink: float | Literal["auto"] = "auto",
         calibration: Literal["none", "temperature", "isotonic"] | None = None,
@@ -358,10 +358,12 @@ class Classifier:
         Args:
             X: validation texts or corpus; None: the scores of the held-out documents kept from ``fit``.
             y: their labels.
-            metric: what to make greatest.
+            metric: what to make greatest; with ``hierarchical_f1`` each document gets the closed label set of greatest
+                expected hierarchical F1 from then on.
             method: thresholds for each label, each level, or one.
             shrink: how strongly rare labels are pulled to the common threshold.
-            calibration: of the probabilities; None: as ``decoding.calibration`` says.
+            calibration: of the probabilities; None: as ``decoding.calibration`` says, and isotonic for
+                ``hierarchical_f1`` where it says none.
             calibration_by: one for all labels, or one for each; None: as ``decoding.calibration_by`` says.
             reporter: where progress goes.
 

@@ -17,7 +17,12 @@ def tune(
         Path | None,
         typer.Option(help="Validation file; else the held-out documents that training kept scores of."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="micro_f1 or macro_f1.")] = "micro_f1",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric", "--for", help="micro_f1, macro_f1, or hierarchical_f1: the closed set of best expected value."
+        ),
+    ] = "micro_f1",
     method: Annotated[str, typer.Option(help="label, level or global thresholds.")] = "label",
     shrink: Annotated[
         str,
@@ -49,6 +54,7 @@ def tune(
     \b
       taxotext tune model
       taxotext tune model --metric macro_f1 --consistency up
+      taxotext tune model --for hierarchical_f1
       taxotext tune model --data validation.jsonl --method level
       taxotext tune model --calibration isotonic
     """
@@ -87,6 +93,13 @@ def tune(
             "Calibrated ({method}, {by}): log loss {log_loss_before:.4f} -> {log_loss_after:.4f}, calibration error "
             "{error_before:.4f} -> {error_after:.4f} there.".format(**report.calibration)
         )
+    if classifier.decoding.source == "expected_f1":
+        reporter.note(
+            f"Documents now get the closed label set of greatest expected hierarchical F1; probabilities corrected on "
+            f"{counted(report.documents, 'document')} of {report.tuned_on}: {report.metric} {report.before:.4f} -> "
+            f"{report.after:.4f} there. Wrote {model}."
+        )
+        return
     reporter.note(
         f"Tuned {counted(report.tuned_labels, 'label threshold')} (common {report.threshold:.3f}) on "
         f"{counted(report.documents, 'document')} of {report.tuned_on}: {report.metric} {report.before:.4f} -> "

@@ -7,12 +7,15 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration, CalibrationReport, fit_calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.decoder import Decoder
+from taxotext.decoding.expected import ExpectedF1
+from taxotext.decoding.intercepts import HIERARCHICAL_F1, tune_expected
 from taxotext.decoding.predictions import Predictions
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Consistency, Decoding
 from taxotext.decoding.tuning import SHRINK, SHRINK_GRID, TuningReport, sparse_scores, tune
 
 __all__ = [
+    "HIERARCHICAL_F1",
     "SHRINK",
     "SHRINK_GRID",
     "Calibration",
@@ -20,6 +23,7 @@ __all__ = [
     "Consistency",
     "Decoder",
     "Decoding",
+    "ExpectedF1",
     "Predictions",
     "Propagation",
     "ScoreBlock",
@@ -28,4 +32,5 @@ __all__ = [
     "sparse_scores",
     "top_k",
     "tune",
+    "tune_expected",
 ]

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration
 from taxotext.decoding.consistency import Propagation
+from taxotext.decoding.expected import ExpectedF1
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
 from taxotext.errors import ConfigError, LabelError
@@ -49,7 +50,9 @@ class Decoder:
        is ever answered, whatever comes below.
     4. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
        all pass. Where the block brings label sets of its own and ``source`` is not ``threshold``, the eligible
-       labels of these sets pass instead.
+       labels of these sets pass instead. With ``source: expected_f1`` the set of eligible labels, closed among them, of
+       greatest expected hierarchical F1 is taken (:mod:`taxotext.decoding.expected`); ``top_k`` and ``never_empty``
+       limit its size, and step 5 has nothing to do.
     5. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
        labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
        step 2 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
@@ -90,6 +93,7 @@ class Decoder:
         self.eligible = _eligible(decoding, taxonomy)
         self._all_eligible = bool(self.eligible.all())
         self._limits = _round_down(self.thresholds)
+        self._expected = ExpectedF1(taxonomy, self.eligible) if decoding.source == "expected_f1" else None
 
         parents, children = np.asarray(taxonomy.edge_index, dtype=np.int64)
         self._propagation: Propagation | None = None
@@ -135,6 +139,10 @@ class Decoder:
             ValueError: see :meth:`scores`.
         """
         scores = self.scores(block)
+        if self._expected is not None:
+            rules = self.decoding
+            sets = self._expected(self._centred(scores), most=rules.top_k, some=rules.never_empty)
+            return self._filled(sets, scores) if rules.never_empty else sets, scores
         decided = self._decided(scores)
         sets = self._passing(scores) if decided is None else decided
         orphans = scores.is_sparse and not self._up  # candidates may lack ancestors
@@ -184,6 +192,21 @@ class Decoder:
             return None
         sets: Sets = keep_entries(scores.sets, self.eligible[scores.sets.indices])
         return sets
+
+    def _centred(self, scores: ScoreBlock) -> ScoreBlock:
+        """The scores moved in logits so that the threshold of each label becomes 0.5, and consistent again."""
+        limits = np.where(np.isneginf(self.thresholds), 0.5, self.thresholds)
+        if (limits == 0.5).all():
+            return scores
+        if scores.is_sparse:
+            found = scores.candidates
+            moved = type(found)(
+                (_odds(found.data, limits[found.indices]), found.indices, found.indptr), shape=found.shape
+            )
+            block = ScoreBlock(moved)
+        else:
+            block = ScoreBlock(_odds(scores.dense, limits))
+        return self._propagation.up(block) if self._propagation is not None and self._up else block
 
     def _passing(self, scores: ScoreBlock) -> Sets:
         """Steps 3 and 4 by thresholds."""
@@ -269,6 +292,13 @@ class Decoder:
             if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
                 raise ValueError(f"scores lie between {low} and {high}; probabilities from 0 to 1 are needed")
         return given
+
+
+def _odds(scores: NDArray[np.float32], limits: FloatArray) -> NDArray[np.float32]:
+    """The probability of which the odds are those of the scores, divided by those of the limits."""
+    scores = np.clip(scores, np.float32(0), np.float32(1))
+    above, below = scores * (1 - limits), (1 - scores) * limits
+    return np.asarray(above / (above + below), dtype=np.float32)
 
 
 def _ones(found: Any) -> Any:
