@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -156,3 +158,20 @@ def test_hmcn_is_that_of_its_equations(scale: str) -> None:
         expected = expected + both / over[0] + 2.0 * price / over[1]
     assert price > 0
     torch.testing.assert_close(head.loss(features, targets_of(gold)), expected / 3, **CLOSE)
+
+
+def test_learned_weights_follow_the_uncertainty_of_each_branch() -> None:
+    head, _ = branches_head("projection", weights="learned")
+    features, targets = features_of(3), targets_of((torch.rand(3, 7) > 0.5).float())
+    losses, _ = head.losses(features, targets)
+    assert head.log_variance is not None
+    with torch.no_grad():
+        head.log_variance.copy_(torch.tensor([0.4, -0.2]))
+    expected = losses[0] * math.exp(-0.4) + 0.2 + losses[1] * math.exp(0.2) - 0.1
+    torch.testing.assert_close(head.loss(features, targets), expected, **CLOSE)
+    optimiser = torch.optim.SGD([head.log_variance], 0.05)
+    for _ in range(400):
+        optimiser.zero_grad()
+        head.loss(features, targets).backward()
+        optimiser.step()
+    torch.testing.assert_close(torch.exp(-head.log_variance), 1 / (2 * losses.detach()), atol=1e-3, rtol=1e-3)
