@@ -49,6 +49,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "himatch": ("himatch", {"structure": GCN, "matching": {"hidden": 12, "refresh": 4}}),
     "hitin": ("hitin", {"structure": CODING_TREE, "head": LAYERS}),
     "hmcn": ("hmcn", {"head": {"width": 24, "dropout": 0.1}}),
+    "local_global": ("bert", {"loss": None, "head": {"name": "local_global", "width": 24, "dropout": 0.1}}),
     "conditional_softmax": ("conditional_softmax", {"head": {"dropout": 0.0}}),
     "himtl": ("himtl", {"structure": GCN}),
     "himtl-masking": ("himtl", {"structure": TREELSTM, "branches": {"mode": "masking", "reduction": "branch_mean"}}),

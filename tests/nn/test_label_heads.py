@@ -14,7 +14,7 @@ from taxotext.nn.batch import Targets
 from taxotext.nn.branches import BranchIndex
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import LinearHead
-from taxotext.nn.hmcn import HmcnHead
+from taxotext.nn.hmcn import HmcnHead, LevelsHead
 from taxotext.nn.label_heads import BranchesHead, FlattenedHead, LabelDotHead, LayersHead
 from tiny import tiny_taxonomy
 
@@ -175,3 +175,30 @@ def test_learned_weights_follow_the_uncertainty_of_each_branch() -> None:
         head.loss(features, targets).backward()
         optimiser.step()
     torch.testing.assert_close(torch.exp(-head.log_variance), 1 / (2 * losses.detach()), atol=1e-3, rtol=1e-3)
+
+
+def test_levels_that_a_layer_combines_are_those_of_the_equations() -> None:
+    levels = [torch.from_numpy((TAXONOMY.levels == level).nonzero()[0]) for level in (1, 2, 3)]
+    head = LevelsHead(5, levels, EDGES, 6, beta=0.25, violation=3.0, local_weight=0.5, bias=torch.randn(7)).eval()
+    features, gold = features_of(3), (torch.rand(3, 7) > 0.5).float()
+    local, whole = head.both(features)
+    torch.testing.assert_close(local, whole, **CLOSE)  # the layer starts as the identity
+    with torch.no_grad():
+        head.combine.weight.normal_()
+        head.combine.bias.normal_()
+    expected = torch.zeros(3, 7)
+    for level, labels in enumerate(levels):
+        module = head.local[level]
+        hidden = torch.relu(features.pooled @ module[0].weight.T + module[0].bias) / (1 + module[2].eps) ** 0.5
+        expected[:, labels] = hidden @ head.local_output[level].weight.T + head.local_output[level].bias
+        torch.testing.assert_close(head.tied()[0][labels], head.local_output[level].weight)
+    local, whole = head.both(features)
+    torch.testing.assert_close(local, expected, **CLOSE)
+    torch.testing.assert_close(whole, expected @ head.combine.weight.T + head.combine.bias, **CLOSE)
+    mixed = 0.25 * torch.sigmoid(local) + 0.75 * torch.sigmoid(whole)
+    torch.testing.assert_close(head.scores(features).values, mixed, **CLOSE)
+    entropy = functional.binary_cross_entropy
+    price = sum((mixed[:, c] - mixed[:, p]).clamp(min=0) ** 2 for p, c in EDGES.T.tolist()).sum()
+    both = [entropy(torch.sigmoid(z), gold, reduction="sum") for z in (whole, local)]
+    loss = head.loss(features, targets_of(gold))
+    torch.testing.assert_close(loss, (both[0] + 0.5 * both[1] + 3.0 * price) / 3, **CLOSE)
