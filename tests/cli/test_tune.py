@@ -144,4 +144,3 @@ def test_label_sets_of_greatest_expected_f1_are_decided_stored_and_evaluated(com
 def test_options_that_do_not_go_with_expected_f1_are_refused(command: Command, model: Path) -> None:
     outcome = command("tune", model, "--for", "hierarchical_f1", "--shrink", "10")
     outcome.refused("shrink is 10.0: it pulls thresholds, and hierarchical_f1 searches for none; leave it out.")
-    command("tune", model, "--metric", "hierarchical").refused("choose from micro_f1, macro_f1, hierarchical_f1.")

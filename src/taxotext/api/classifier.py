@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from taxotext.api.evaluation import evaluate_corpus
+from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.fitting import fit_system
 from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
 from taxotext.api.tuning import tune_thresholds
@@ -372,6 +373,17 @@ class Classifier:
         """
         system, manifest = self._fitted()
         corpus = None if X is None else self._corpus(X, y, "tuning texts")
+        if metric == "hierarchical_f1":
+            return tune_hierarchical_f1(
+                system,
+                manifest,
+                corpus,
+                method=method,
+                shrink=shrink,
+                calibration=calibration,
+                calibration_by=calibration_by,
+                reporter=reporter or Silent(),
+            )
         return tune_thresholds(
             system,
             manifest,

@@ -92,8 +92,8 @@ class Decoder:
         self.thresholds = _thresholds(decoding, taxonomy, levels)
         self.eligible = _eligible(decoding, taxonomy)
         self._all_eligible = bool(self.eligible.all())
-        self._limits = _round_down(self.thresholds)
         self._expected = ExpectedF1(taxonomy, self.eligible) if decoding.source == "expected_f1" else None
+        self._limits = _round_down(self.thresholds)
 
         parents, children = np.asarray(taxonomy.edge_index, dtype=np.int64)
         self._propagation: Propagation | None = None
@@ -140,9 +140,7 @@ class Decoder:
         """
         scores = self.scores(block)
         if self._expected is not None:
-            rules = self.decoding
-            sets = self._expected(self._centred(scores), most=rules.top_k, some=rules.never_empty)
-            return self._filled(sets, scores) if rules.never_empty else sets, scores
+            return self._most_expected(self._expected, scores), scores
         decided = self._decided(scores)
         sets = self._passing(scores) if decided is None else decided
         orphans = scores.is_sparse and not self._up  # candidates may lack ancestors
@@ -192,6 +190,12 @@ class Decoder:
             return None
         sets: Sets = keep_entries(scores.sets, self.eligible[scores.sets.indices])
         return sets
+
+    def _most_expected(self, expected: ExpectedF1, scores: ScoreBlock) -> Sets:
+        """The sets of greatest expected F1, within ``top_k`` and ``never_empty``."""
+        rules = self.decoding
+        sets = expected(self._centred(scores), most=rules.top_k, some=rules.never_empty)
+        return self._filled(sets, scores) if rules.never_empty else sets
 
     def _centred(self, scores: ScoreBlock) -> ScoreBlock:
         """The scores moved in logits so that the threshold of each label becomes 0.5, and consistent again."""

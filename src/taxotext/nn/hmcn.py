@@ -204,7 +204,8 @@ class LevelsHead(LocalGlobalHead):
 
     def tied(self) -> Sequence[Tensor]:
         """The rows of W_L in the order of the labels, (N, H)."""
-        return (torch.cat([output.weight for output in self.local_output])[self.order],)
+        rows = [output.weight for output in self.local_output if isinstance(output, nn.Linear)]
+        return (torch.cat(rows)[self.order],)
 
     def both(self, features: TextFeatures) -> tuple[Tensor, Tensor]:
         """Return the local and the global logits of all documents, (B, N) each."""

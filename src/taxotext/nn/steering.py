@@ -13,6 +13,7 @@ which each branch has its own, always learn from the whole loss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -37,6 +38,7 @@ def steered_loss(text: TextFeatures, structure: nn.Module, head: BranchesHead, t
     leaves = [part for part in (cut.pooled, cut.tokens) if part.requires_grad]
     losses, own = head.losses(structure(cut), targets)
     loss = head.whole(losses)
+    found: Sequence[Tensor | None]
     if head.gradients == "routing":
         found = torch.autograd.grad(head.weighted(own).sum(), leaves, retain_graph=True, allow_unused=True)
     else:
