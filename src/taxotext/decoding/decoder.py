@@ -204,9 +204,8 @@ class Decoder:
             return scores
         if scores.is_sparse:
             found = scores.candidates
-            moved = type(found)(
-                (_odds(found.data, limits[found.indices]), found.indices, found.indptr), shape=found.shape
-            )
+            data = _odds(found.data, limits[found.indices])
+            moved: Any = csr_array((data, found.indices, found.indptr), shape=found.shape)
             block = ScoreBlock(moved)
         else:
             block = ScoreBlock(_odds(scores.dense, limits))
