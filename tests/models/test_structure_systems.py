@@ -306,7 +306,7 @@ def test_branches_with_learned_weights_and_steered_gradients_learn_and_are_saved
 ) -> None:
     corpus = tiny_corpus()
     values = settings(key, epochs=4)
-    values["branches"] = {"weights": "learned", "gradients": gradients}
+    values["branches"] = {"weights": "learned", "gradients": gradients, "loss": "asymmetric"}
     classifier = Classifier("himtl", **values).fit(corpus, validation=corpus)
     history = classifier.manifest.metrics["history"]
     assert history[-1]["loss"] < history[0]["loss"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import LinearHead
 from taxotext.nn.hmcn import HmcnHead, LevelsHead
 from taxotext.nn.label_heads import BranchesHead, FlattenedHead, LabelDotHead, LayersHead
+from taxotext.nn.losses import FocalLoss
 from tiny import tiny_taxonomy
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -87,7 +89,7 @@ def test_logits_of_windows_are_joined() -> None:
     torch.testing.assert_close(joined, torch.stack([alone[:2].amax(0), alone[2]]))
 
 
-def branches_head(mode: str, **chosen: str) -> tuple[BranchesHead, LabelGraph]:
+def branches_head(mode: str, **chosen: Any) -> tuple[BranchesHead, LabelGraph]:
     graph = BRANCHES if mode == "projection" else BRANCHES.masked()
     inner = LinearHead(5, len(graph), dropout=0.0)
     labels, branch, owned = (torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned))
@@ -202,3 +204,14 @@ def test_levels_that_a_layer_combines_are_those_of_the_equations() -> None:
     both = [entropy(torch.sigmoid(z), gold, reduction="sum") for z in (whole, local)]
     loss = head.loss(features, targets_of(gold))
     torch.testing.assert_close(loss, (both[0] + 0.5 * both[1] + 3.0 * price) / 3, **CLOSE)
+
+
+def test_another_loss_of_labels_is_summed_over_branches_in_the_same_way() -> None:
+    head, graph = branches_head("projection", reduction="branch_mean", cell_loss=FocalLoss(2.0, 0.25, scale="mean"))
+    features, gold = features_of(3), (torch.rand(3, 7) > 0.5).float()
+    chance, expected = torch.sigmoid(head.inner.logits(features)), torch.zeros(())
+    for node, (label, branch) in enumerate(zip(graph.labels.tolist(), graph.branch.tolist(), strict=True)):
+        p, y = chance[:, node], gold[:, label]
+        cells = torch.where(y > 0, -0.25 * (1 - p) ** 2 * p.log(), -0.75 * p**2 * (1 - p).log())
+        expected = expected + cells.mean() / graph.sizes[branch]
+    torch.testing.assert_close(head.loss(features, targets_of(gold)), expected, **CLOSE)

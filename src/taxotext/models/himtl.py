@@ -60,6 +60,10 @@ class BranchSettings(Settings):
         "label_sum", description="of the loss: each label the same; or the sum of the means of the branches"
     )
     merge: Literal["max", "mean", "sum"] = Field("max", description="scores of a label that is in several branches")
+    loss: Literal["bce", "focal", "asymmetric"] = Field(
+        "bce",
+        description="of each label; focal and asymmetric with the numbers of their papers (docs/how-to/losses.md)",
+    )
     weights: Literal["equal", "learned"] = Field(
         "equal", description="of the losses of the branches; learned: by the uncertainty of each (Kendall et al. 2018)"
     )
@@ -159,13 +163,15 @@ class Himtl(NeuralSystem):
 
         from taxotext.nn.heads import LogitHead
         from taxotext.nn.label_heads import BranchesHead
+        from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, FocalLoss
 
         if not isinstance(head, LogitHead):  # of a package: the settings refuse heads with a loss of their own
             raise ConfigError(f"head.name: {self.settings.head.name} gives no logits; branches need them.")
         graph = context.graph
         labels, branch, owned = (torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned))
         chosen = self.settings.branches
-        how = (chosen.reduction, chosen.merge, chosen.weights, chosen.gradients)
+        cell_loss = {"bce": BinaryCrossEntropy, "focal": FocalLoss, "asymmetric": AsymmetricLoss}[chosen.loss]()
+        how = (chosen.reduction, chosen.merge, chosen.weights, chosen.gradients, cell_loss)
         return BranchesHead(head, labels, branch, owned, len(self.taxonomy), *how)
 
     def facts(self) -> dict[str, Any]:

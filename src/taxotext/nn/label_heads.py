@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from taxotext.nn.batch import Targets
 from taxotext.nn.branches import BranchIndex
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import Head, HeadScores, LogitHead
+from taxotext.nn.losses import BinaryCrossEntropy, LabelwiseLoss
 
 
 class LabelDotHead(LogitHead):
@@ -118,7 +118,7 @@ class LayersHead(LogitHead):
 class BranchesHead(Head):
     """Heads of branches that are trained together, and their scores merged (HiMTL).
 
-        L_g = Σ_m  c_m BCE(σ(z_m), y_label(m))            over the nodes that branch g owns
+        L_g = Σ_m  c_m ℓ(z_m, y_label(m))                 over the nodes that branch g owns; ℓ: cross-entropy
         L   = Σ_g L_g, or Σ_g exp(−s_g) L_g + s_g / 2     learned weights, s_g = ln σ_g² (Kendall et al. 2018)
         p_l = merge of σ(z_m) over the branches that own l
 
@@ -135,6 +135,7 @@ class BranchesHead(Head):
         merge: "max", "mean" or "sum" (at most 1) over the owners.
         weights: "equal", or "learned" by the uncertainty of each branch.
         gradients: what reaches the text encoder: "sum" of all branches, "routing" or "surgery".
+        cell_loss: ℓ; None: binary cross-entropy. Its scale does not matter.
     """
 
     kept: Tensor
@@ -153,8 +154,10 @@ class BranchesHead(Head):
         merge: str = "max",
         weights: str = "equal",
         gradients: str = "sum",
+        cell_loss: LabelwiseLoss | None = None,
     ) -> None:
         super().__init__()
+        self.cell_loss = BinaryCrossEntropy() if cell_loss is None else cell_loss
         self.inner, self.count, self.merge, self.gradients = inner, count, merge, gradients
         kept = torch.nonzero(owned).flatten()
         sizes = torch.bincount(branch[kept])
@@ -172,13 +175,13 @@ class BranchesHead(Head):
         return found[:, self.kept]
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
-        """Return the weighted cross-entropy of all branches, and the regulariser of the heads."""
+        """Return the weighted loss of all branches, and the regulariser of the heads."""
         return self.whole(self.losses(features, targets)[0])
 
     def losses(self, features: TextFeatures, targets: Targets) -> tuple[Tensor, Tensor]:
-        """Return the cross-entropy of each branch, (G,), and the part of it from documents with a label there, (G,)."""
+        """Return the loss of each branch, (G,), and the part of it from documents with a label there, (G,)."""
         gold = targets.dense()[:, self.labels]  # (B, O)
-        cells = functional.binary_cross_entropy_with_logits(self.logits(features).float(), gold, reduction="none")
+        cells = self.cell_loss.cells(self.logits(features), gold)
         by_branch = self._by_branch(cells * self.cell)  # (B, G)
         own = by_branch * (self._by_branch(gold) > 0)
         weights = torch.ones_like(by_branch[:, 0]) if targets.weights is None else targets.weights
