@@ -52,12 +52,9 @@ def test_a_configuration_file_is_changed_by_assignments_and_options(command: Com
     assert settings["runtime"]["threads"] == 1
 
 
-def test_without_a_model_one_is_chosen_and_the_reason_given(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from taxotext.api import choice
-
-    monkeypatch.setattr(choice, "_encoder_at_hand", lambda: False)
+def test_without_a_model_one_is_chosen_and_the_reason_given(command: Command) -> None:
     outcome = command("train", "--train=train.jsonl", "--output=model", "seed=5").ok()
-    assert "Chose linear: no encoder is installed" in outcome.err
+    assert "Chose linear: 8 documents are too few to compare systems on." in outcome.err
     config = json.loads(Path("model/config.json").read_text())
     assert config["model"] == "linear"
     assert config["settings"]["seed"] == 5

@@ -148,7 +148,27 @@ def test_fields_without_a_file_are_refused(command: Command, model: Path) -> Non
 
 
 def test_what_was_found_is_said_by_the_method(command: Command, model: Path) -> None:
-    assert "Tuned one threshold for all labels (0." in command("tune", model, "--method=global").ok().err
-    said = command("tune", model, "--method=level").ok().err
-    assert "Tuned one threshold for each level (0." in said
-    assert said.partition("each level (")[2].partition(")")[0].count(",") == load(model).taxonomy.depth - 1
+    assert "one threshold of 0." in command("tune", model, "--method=global").ok().err
+    levels = load(model).taxonomy.depth
+    assert f"a threshold for each of {levels} levels" in command("tune", model, "--method=level").ok().err
+
+
+def test_label_sets_of_greatest_expected_f1_are_decided_stored_and_evaluated(command: Command, model: Path) -> None:
+    outcome = command("tune", model, "--for", "hierarchical_f1").ok()
+    assert "greatest expected hierarchical F1" in outcome.err
+    decoding = load(model).decoding
+    assert (decoding.source, decoding.metric) == ("expected_f1", "hierarchical_f1")
+    assert (decoding.consistency, decoding.calibration) == ("up", "isotonic")
+    assert decoding.tuned_on == "validation file validation.jsonl"
+    assert not decoding.never_empty  # some validation documents have no label
+    assert "greatest expected hierarchical F1" in (model / "README.md").read_text(encoding="utf-8")
+    figures = json.loads(command("evaluate", model, SAMPLE / "test.jsonl", "--json").ok().out)
+    assert figures["violation_rate"] == 0
+    assert 0 < figures["hierarchical_f1_auc"] <= 1
+    command("tune", model).ok()  # thresholds decide again
+    assert load(model).decoding.source == "threshold"
+
+
+def test_options_that_do_not_go_with_expected_f1_are_refused(command: Command, model: Path) -> None:
+    outcome = command("tune", model, "--for", "hierarchical_f1", "--shrink", "10")
+    outcome.refused("shrink is 10.0: it pulls thresholds, and hierarchical_f1 searches for none; leave it out.")

@@ -16,7 +16,7 @@ from taxotext.cost.memory import Need, check_memory, peak, sentence
 from taxotext.data import Corpus
 from taxotext.errors import ConfigError
 from taxotext.labels import Taxonomy
-from tiny import tiny_settings
+from tiny import tiny_corpus, tiny_settings
 
 GIB = 2**30
 
@@ -107,3 +107,46 @@ def test_a_network_that_cannot_fit_is_refused_before_its_batches(
     monkeypatch.setattr(memory, "available", lambda: 10**5)  # enough for the scores, not for the weights
     with pytest.raises(ConfigError, match=r"gradients and the moments of AdamW of [\d,]+ weights"):
         Classifier("bert", **tiny_settings("bert", tiny_encoder)).fit(corpus(), validation=corpus())
+
+
+STRUCTURES: dict[str, dict[str, object]] = {
+    "gcn": {"structure": {"name": "gcn", "width": 8}},
+    "la": {"structure": {"name": "gcn", "width": 8, "variant": "la"}},
+    "treelstm": {"structure": {"name": "treelstm", "width": 8}},
+    "gat": {"structure": {"name": "gat", "width": 8, "heads": 2}},
+    "coding_tree": {"structure": {"name": "coding_tree", "width": 8}, "head": {"name": "layers"}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(STRUCTURES))
+@pytest.mark.parametrize("model", ["bert", "himtl"])
+def test_what_a_structure_encoder_keeps_grows_as_measured(name: str, model: str) -> None:
+    import torch
+
+    from taxotext.cost.network import _kept, structure_activations
+
+    corpus = tiny_corpus()
+    values = {**tiny_settings("c_hmcnn"), "loss": None, **STRUCTURES[name]}
+    if model == "bert":
+        values = {**values, "loss": {"name": "bce"}, "head": values.get("head", {"name": "label_vectors"})}
+    else:
+        values.pop("loss")
+        values["head"] = values.get("head", {"name": "label_vectors"})
+    system = Classifier(model, **{**values, "training": {"epochs": 1}}).fit(corpus, validation=corpus).system
+    network = system.network.cpu()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    for windows in (1, 2, 3, 12):
+        assert structure_activations(network, windows, 6) == pytest.approx(_kept(network, windows, 6), rel=0.02)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert structure_activations(network, 12, 6) > 12 * 7 * 8 * 4 / (7 if name == "coding_tree" else 1)
+    (need,) = [one for one in system.memory(corpus, corpus) if "structure encoder" in one.what]
+    assert need.phase == "training"
+    assert "structure.width (now 8)" in need.advice
+
+
+def test_without_a_structure_encoder_nothing_is_counted_for_one() -> None:
+    corpus = tiny_corpus()
+    system = Classifier("c_hmcnn", **tiny_settings("c_hmcnn")).fit(corpus, validation=corpus).system
+    assert not [one for one in system.memory(corpus, corpus) if "structure encoder" in one.what]

@@ -13,6 +13,7 @@ PROBABILITY_METRICS = {"micro_average_precision", "macro_average_precision", "sa
     "aurc",
     "excess_aurc",
     "risk@80%",
+    "hierarchical_f1_auc",
 }
 
 

@@ -49,13 +49,18 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "himatch": ("himatch", {"structure": GCN, "matching": {"hidden": 12, "refresh": 4}}),
     "hitin": ("hitin", {"structure": CODING_TREE, "head": LAYERS}),
     "hmcn": ("hmcn", {"head": {"width": 24, "dropout": 0.1}}),
+    "local_global": ("bert", {"loss": None, "head": {"name": "local_global", "width": 24, "dropout": 0.1}}),
     "conditional_softmax": ("conditional_softmax", {"head": {"dropout": 0.0}}),
     "himtl": ("himtl", {"structure": GCN}),
     "himtl-masking": ("himtl", {"structure": TREELSTM, "branches": {"mode": "masking", "reduction": "branch_mean"}}),
     "himtl-hitin": ("himtl", {"structure": CODING_TREE, "head": LAYERS, "branches": {"split": "level:2"}}),
 }
 """Name of the system and sections of its settings, by name of the test."""
-MORE_FACTS = {"hitin": ("coding_tree",), "hmcn": ("levels",), "himtl": ("branches", "branch_labels")}
+MORE_FACTS = {
+    "hitin": ("coding_tree",),
+    "hmcn": ("levels",),
+    "himtl": ("branches", "branch_labels", "branch_parameters", "squared_branches", "squared_labels"),
+}
 
 
 def settings(key: str, **training: Any) -> dict[str, Any]:
@@ -292,3 +297,40 @@ def test_parts_that_do_not_fit_each_other_are_refused() -> None:
         Classifier("himtl", **{**settings("himtl"), "branches": {"split": "level:5"}}).fit(corpus, validation=corpus)
     with pytest.raises(ConfigError, match="head: hmcn has a loss over all labels and does not work on branches"):
         Classifier("himtl", structure={"name": "none"}, head={"name": "hmcn"})
+
+
+@pytest.mark.parametrize("gradients", ["routing", "surgery"])
+@pytest.mark.parametrize("key", ["himtl", "himtl-hitin"])
+def test_branches_with_learned_weights_and_steered_gradients_learn_and_are_saved(
+    key: str, gradients: str, tmp_path: Path
+) -> None:
+    corpus = tiny_corpus()
+    values = settings(key, epochs=4)
+    values["branches"] = {"weights": "learned", "gradients": gradients, "loss": "asymmetric"}
+    classifier = Classifier("himtl", **values).fit(corpus, validation=corpus)
+    history = classifier.manifest.metrics["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert classifier.system.network.head.log_variance.detach().abs().min() > 0
+    classifier.save(tmp_path / "model")
+    loaded = taxotext.load(tmp_path / "model")
+    assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(classifier, corpus.texts))
+
+
+def test_parameters_of_branches_are_counted_as_equation_4_does() -> None:
+    corpus, found = tiny_corpus(), {}
+    for mode in ("projection", "masking"):
+        values = {**settings("himtl", epochs=1), "branches": {"mode": mode}}
+        facts = Classifier("himtl", **values).fit(corpus, validation=corpus).manifest.facts
+        found[mode] = facts
+        assert facts["squared_labels"] == 49
+        assert facts["branch_parameters"] < facts["parameters"]
+    # animals with cats, dogs and fish; food with fish, bread and rye
+    assert found["projection"]["squared_branches"] == 4**2 + 4**2
+    assert found["masking"]["squared_branches"] == 2 * 7**2
+    assert found["projection"]["branch_parameters"] < found["masking"]["branch_parameters"]
+
+
+def test_steered_gradients_need_an_encoder_that_learns(tiny_encoder: Path) -> None:
+    encoder = {"name": "transformer", "source": str(tiny_encoder), "trainable": False}
+    with pytest.raises(ConfigError, match=r"branches\.gradients: routing is about what the encoder learns"):
+        Classifier("himtl", encoder=encoder, branches={"gradients": "routing"})

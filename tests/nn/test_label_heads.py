@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +15,9 @@ from taxotext.nn.batch import Targets
 from taxotext.nn.branches import BranchIndex
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import LinearHead
-from taxotext.nn.hmcn import HmcnHead
+from taxotext.nn.hmcn import HmcnHead, LevelsHead
 from taxotext.nn.label_heads import BranchesHead, FlattenedHead, LabelDotHead, LayersHead
+from taxotext.nn.losses import FocalLoss
 from tiny import tiny_taxonomy
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -85,7 +89,7 @@ def test_logits_of_windows_are_joined() -> None:
     torch.testing.assert_close(joined, torch.stack([alone[:2].amax(0), alone[2]]))
 
 
-def branches_head(mode: str, **chosen: str) -> tuple[BranchesHead, LabelGraph]:
+def branches_head(mode: str, **chosen: Any) -> tuple[BranchesHead, LabelGraph]:
     graph = BRANCHES if mode == "projection" else BRANCHES.masked()
     inner = LinearHead(5, len(graph), dropout=0.0)
     labels, branch, owned = (torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned))
@@ -156,3 +160,58 @@ def test_hmcn_is_that_of_its_equations(scale: str) -> None:
         expected = expected + both / over[0] + 2.0 * price / over[1]
     assert price > 0
     torch.testing.assert_close(head.loss(features, targets_of(gold)), expected / 3, **CLOSE)
+
+
+def test_learned_weights_follow_the_uncertainty_of_each_branch() -> None:
+    head, _ = branches_head("projection", weights="learned")
+    features, targets = features_of(3), targets_of((torch.rand(3, 7) > 0.5).float())
+    losses, _ = head.losses(features, targets)
+    assert head.log_variance is not None
+    with torch.no_grad():
+        head.log_variance.copy_(torch.tensor([0.4, -0.2]))
+    expected = losses[0] * math.exp(-0.4) + 0.2 + losses[1] * math.exp(0.2) - 0.1
+    torch.testing.assert_close(head.loss(features, targets), expected, **CLOSE)
+    optimiser = torch.optim.SGD([head.log_variance], 0.05)
+    for _ in range(400):
+        optimiser.zero_grad()
+        head.loss(features, targets).backward()
+        optimiser.step()
+    torch.testing.assert_close(torch.exp(-head.log_variance), 1 / (2 * losses.detach()), atol=1e-3, rtol=1e-3)
+
+
+def test_levels_that_a_layer_combines_are_those_of_the_equations() -> None:
+    levels = [torch.from_numpy((TAXONOMY.levels == level).nonzero()[0]) for level in (1, 2, 3)]
+    head = LevelsHead(5, levels, EDGES, 6, beta=0.25, violation=3.0, local_weight=0.5, bias=torch.randn(7)).eval()
+    features, gold = features_of(3), (torch.rand(3, 7) > 0.5).float()
+    local, whole = head.both(features)
+    torch.testing.assert_close(local, whole, **CLOSE)  # the layer starts as the identity
+    with torch.no_grad():
+        head.combine.weight.normal_()
+        head.combine.bias.normal_()
+    expected = torch.zeros(3, 7)
+    for level, labels in enumerate(levels):
+        module = head.local[level]
+        hidden = torch.relu(features.pooled @ module[0].weight.T + module[0].bias) / (1 + module[2].eps) ** 0.5
+        expected[:, labels] = hidden @ head.local_output[level].weight.T + head.local_output[level].bias
+        torch.testing.assert_close(head.tied()[0][labels], head.local_output[level].weight)
+    local, whole = head.both(features)
+    torch.testing.assert_close(local, expected, **CLOSE)
+    torch.testing.assert_close(whole, expected @ head.combine.weight.T + head.combine.bias, **CLOSE)
+    mixed = 0.25 * torch.sigmoid(local) + 0.75 * torch.sigmoid(whole)
+    torch.testing.assert_close(head.scores(features).values, mixed, **CLOSE)
+    entropy = functional.binary_cross_entropy
+    price = sum((mixed[:, c] - mixed[:, p]).clamp(min=0) ** 2 for p, c in EDGES.T.tolist()).sum()
+    both = [entropy(torch.sigmoid(z), gold, reduction="sum") for z in (whole, local)]
+    loss = head.loss(features, targets_of(gold))
+    torch.testing.assert_close(loss, (both[0] + 0.5 * both[1] + 3.0 * price) / 3, **CLOSE)
+
+
+def test_another_loss_of_labels_is_summed_over_branches_in_the_same_way() -> None:
+    head, graph = branches_head("projection", reduction="branch_mean", cell_loss=FocalLoss(2.0, 0.25, scale="mean"))
+    features, gold = features_of(3), (torch.rand(3, 7) > 0.5).float()
+    chance, expected = torch.sigmoid(head.inner.logits(features)), torch.zeros(())
+    for node, (label, branch) in enumerate(zip(graph.labels.tolist(), graph.branch.tolist(), strict=True)):
+        p, y = chance[:, node], gold[:, label]
+        cells = torch.where(y > 0, -0.25 * (1 - p) ** 2 * p.log(), -0.75 * p**2 * (1 - p).log())
+        expected = expected + cells.mean() / graph.sizes[branch]
+    torch.testing.assert_close(head.loss(features, targets_of(gold)), expected, **CLOSE)

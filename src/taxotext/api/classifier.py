@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from taxotext.api.evaluation import evaluate_corpus
+from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
 from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
@@ -422,7 +423,7 @@ class Classifier:
         X: Sequence[str] | Corpus | None = None,
         y: Any = None,
         *,
-        metric: Literal["micro_f1", "macro_f1"] = "micro_f1",
+        metric: Literal["micro_f1", "macro_f1", "hierarchical_f1"] = "micro_f1",
         method: Literal["label", "level", "global"] = "label",
         shrink: float | Literal["auto"] = "auto",
         consistency: Literal["none", "up", "down", "auto"] | None = None,
@@ -438,12 +439,14 @@ class Classifier:
         Args:
             X: validation texts or corpus; None: the scores of the held-out documents kept from ``fit``.
             y: their labels.
-            metric: what to make greatest.
+            metric: what to make greatest; with ``hierarchical_f1`` each document gets the closed label set of greatest
+                expected hierarchical F1 from then on.
             method: thresholds for each label, each level, or one.
             shrink: how strongly rare labels are pulled to the common threshold.
             consistency: with the taxonomy; auto: the rule that does best in cross-validation; None: as
                 ``decoding.consistency`` says.
-            calibration: of the probabilities; None: as ``decoding.calibration`` says.
+            calibration: of the probabilities; None: as ``decoding.calibration`` says, and isotonic for
+                ``hierarchical_f1`` where it says none.
             calibration_by: one for all labels, or one for each; None: as ``decoding.calibration_by`` says.
             never_empty: predict the best label where none passes; None: as ``decoding.never_empty`` says.
             reporter: where progress goes.
@@ -453,6 +456,19 @@ class Classifier:
         """
         system, manifest = self._fitted()
         corpus = None if X is None else self._corpus(X, y, "tuning texts")
+        if metric == "hierarchical_f1":
+            return tune_hierarchical_f1(
+                system,
+                manifest,
+                corpus,
+                method=method,
+                shrink=shrink,
+                consistency=consistency,
+                calibration=calibration,
+                calibration_by=calibration_by,
+                never_empty=never_empty,
+                reporter=reporter or Silent(),
+            )
         return tune_thresholds(
             system,
             manifest,

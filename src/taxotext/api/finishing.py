@@ -7,7 +7,7 @@ from pathlib import Path
 
 from taxotext.api.tuning import decoded, falls, scored, tune_thresholds
 from taxotext.composition.base import System
-from taxotext.decoding import UNTUNED, TuningReport
+from taxotext.decoding import HIERARCHICAL_F1, UNTUNED, TuningReport
 from taxotext.decoding.heldout import HeldOut
 from taxotext.messages import counted
 from taxotext.progress import Reporter, Silent
@@ -71,6 +71,8 @@ def why_untuned(system: System, manifest: Manifest) -> str:
         return f"{system.name} decides on label sets itself"
     if str(getattr(system.settings, "preset", "")).startswith("paper"):
         return "the preset of a paper keeps its threshold"
+    if decoding.source == "expected_f1":
+        return "the settings decode for expected F1"
     if decoding.threshold != UNTUNED or decoding.level_thresholds or decoding.label_thresholds:
         return "the settings name thresholds"
     if held_out is None or held_out.gold.shape[0] < 2:
@@ -82,7 +84,9 @@ def why_untuned(system: System, manifest: Manifest) -> str:
 
 def explain(report: TuningReport) -> list[str]:
     """What a tuning found, as sentences; a fall comes with its reason."""
-    if report.level_thresholds is not None:
+    if report.metric == HIERARCHICAL_F1:
+        kind = "each document gets the closed label set of greatest expected hierarchical F1"
+    elif report.level_thresholds is not None:
         kind = f"a threshold for each of {counted(len(report.level_thresholds), 'level')}"
     elif report.tuned_labels:
         kind = f"thresholds for {counted(report.tuned_labels, 'label')} (common {report.threshold:.3f})"

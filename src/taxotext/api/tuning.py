@@ -79,13 +79,8 @@ def tune_thresholds(
         ConfigError: an option is unknown, or there is too little to choose a rule by.
         DataError: there are no held-out documents.
     """
-    taxonomy, before, held_out = system.taxonomy, manifest.decoding, manifest.held_out
-    if corpus is not None:
-        with reporter.task("Scoring", len(corpus)) as task:
-            blocks = system.scores(corpus.texts, progress=task.advance)
-            held_out = HeldOut.from_blocks(blocks, corpus.known_targets, corpus.source)
-    if held_out is None:
-        raise DataError("The model keeps no scores of held-out documents; name validation documents to tune on.")
+    taxonomy, before = system.taxonomy, manifest.decoding
+    held_out = held_out_scores(system, manifest, corpus, reporter)
     changes: dict[str, Any] = {"consistency": consistency, "never_empty": never_empty}
     if consistency == "auto":
         changes["consistency"] = "none"
@@ -112,10 +107,25 @@ def tune_thresholds(
     report = replace(report, by_consistency=by_rule)
     manifest.decoding = decoding
     manifest.metrics["tuning"] = report.to_dict()
-    _remember(manifest, corpus)
+    remember(manifest, corpus)
     if manifest.metrics.pop("evaluations", None):
         reporter.note("Figures that were recorded with the old thresholds are removed; evaluate again.")
     return report
+
+
+def held_out_scores(system: System, manifest: Manifest, corpus: Corpus | None, reporter: Reporter) -> HeldOut:
+    """Scores of validation documents, or those kept from the training.
+
+    Raises:
+        DataError: there are none.
+    """
+    if corpus is None:
+        if manifest.held_out is None:
+            raise DataError("The model keeps no scores of held-out documents; name validation documents to tune on.")
+        return manifest.held_out
+    with reporter.task("Scoring", len(corpus)) as task:
+        blocks = system.scores(corpus.texts, progress=task.advance)
+        return HeldOut.from_blocks(blocks, corpus.known_targets, corpus.source)
 
 
 def falls(report: TuningReport) -> bool:
@@ -184,7 +194,7 @@ def scored(gold: Sets, sets: Sets, taxonomy: Taxonomy) -> dict[str, float]:
     return {name: float(value) for name, value in evaluation.compute().items() if isinstance(value, (int, float))}
 
 
-def _remember(manifest: Manifest, corpus: Corpus | None) -> None:
+def remember(manifest: Manifest, corpus: Corpus | None) -> None:
     """Keep the fingerprints of documents that thresholds were tuned on, beside those of the training."""
     held_out = manifest.held_out
     if held_out is None or not held_out.salt or (corpus is None and held_out.tuned is None):

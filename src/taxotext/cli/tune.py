@@ -31,7 +31,12 @@ def tune(
         Path | None,
         typer.Option(help="Validation file; else the held-out documents that training kept scores of."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="micro_f1 or macro_f1.")] = "micro_f1",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric", "--for", help="micro_f1, macro_f1, or hierarchical_f1: the closed set of best expected value."
+        ),
+    ] = "micro_f1",
     method: Annotated[str, typer.Option(help="label, level or global thresholds.")] = "label",
     shrink: Annotated[
         str,
@@ -70,6 +75,7 @@ def tune(
     \b
       taxotext tune model
       taxotext tune model --metric macro_f1 --consistency auto
+      taxotext tune model --for hierarchical_f1
       taxotext tune model --data validation.jsonl --method level
       taxotext tune model --calibration isotonic
     """

@@ -18,7 +18,8 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
 
     Weights, gradients and the two moments of AdamW: 16 bytes a parameter. Activations of a transformer, for L layers of
     width h with a heads, B windows of T tokens: BThL (34 + 5 a T / h) in 16 bits, twice that in 32 bits (Korthikanti et
-    al. 2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 2).
+    al. 2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 2). What a structure encoder keeps
+    is measured on a few windows (:func:`structure_activations`).
     """
     settings, labels = system.settings, len(system.taxonomy)
     training = settings.training
@@ -78,6 +79,17 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
                 on_device,
             )
         )
+    spread = structure_activations(network, int(training.batch_size * windows), width)
+    if spread:
+        found.append(
+            Need(
+                f"activations of the structure encoder for a batch of {training.batch_size} documents",
+                spread,
+                f"lower {batch}, or lower structure.width (now {settings.structure.width})",
+                "training",
+                on_device,
+            )
+        )
     return found
 
 
@@ -119,3 +131,60 @@ def activations(network: Any, windows: int, tokens: int, bf16: bool) -> int:
         return 0
     size = windows * tokens * width * layers * (34 + 5 * heads * tokens / width)
     return int(size if bf16 else 2 * size)
+
+
+def structure_activations(network: Any, windows: int, tokens: int) -> int:
+    """Bytes that the structure encoder keeps for the gradient of a batch, in 32 bits; 0 without one.
+
+    One and three windows go through it, and what they leave is counted: a part that is there once and one for each
+    window. Weights, running means and random numbers stay as they are.
+
+    Args:
+        network: before or after its training.
+        windows: of a batch.
+        tokens: of a window.
+    """
+    if not any(True for _ in network.structure.parameters()):
+        return 0
+    one, three = (_kept(network, count, tokens) for count in (1, 3))
+    return one + (three - one) * (windows - 1) // 2
+
+
+def _kept(network: Any, windows: int, tokens: int) -> int:
+    """Bytes of the tensors that the structure encoder keeps for so many windows of zeros."""
+    import torch
+
+    from taxotext.nn.features import TextFeatures
+
+    structure, encoder = network.structure, network.encoder
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*structure.parameters(), *structure.buffers())}
+    sizes: dict[int, int] = {}
+    held: list[Any] = []  # so that no two of them get the same place in memory
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+            held.append(tensor)
+        return tensor
+
+    buffers = [(buffer, buffer.clone()) for buffer in structure.buffers()]
+    was_training = structure.training
+    device = next(structure.parameters()).device
+    given = TextFeatures(
+        torch.zeros(windows, tokens, encoder.token_width, device=device, requires_grad=True),
+        torch.ones(windows, tokens, device=device, dtype=torch.bool),
+        torch.zeros(windows, encoder.width, device=device, requires_grad=True),
+    )
+    own |= {part.untyped_storage().data_ptr() for part in (given.tokens, given.mask, given.pooled)}
+    structure.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.enable_grad():
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            made = structure(given)
+        for part in (made.labels, made.layers):  # what the head reads
+            if part is not None:
+                keep(part.detach())
+    structure.train(was_training)
+    for buffer, before in buffers:
+        buffer.copy_(before)
+    return sum(sizes.values())

@@ -7,6 +7,8 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration, CalibrationReport, fit_calibration
 from taxotext.decoding.consistency import Propagation
 from taxotext.decoding.decoder import Decoder
+from taxotext.decoding.expected import ExpectedF1
+from taxotext.decoding.intercepts import HIERARCHICAL_F1, tune_expected
 from taxotext.decoding.predictions import Predictions
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Consistency, Decoding
@@ -14,6 +16,7 @@ from taxotext.decoding.shapes import SHRINK, SHRINK_GRID, UNTUNED
 from taxotext.decoding.tuning import TuningReport, sparse_scores, tune
 
 __all__ = [
+    "HIERARCHICAL_F1",
     "SHRINK",
     "SHRINK_GRID",
     "UNTUNED",
@@ -22,6 +25,7 @@ __all__ = [
     "Consistency",
     "Decoder",
     "Decoding",
+    "ExpectedF1",
     "Predictions",
     "Propagation",
     "ScoreBlock",
@@ -30,4 +34,5 @@ __all__ = [
     "sparse_scores",
     "top_k",
     "tune",
+    "tune_expected",
 ]

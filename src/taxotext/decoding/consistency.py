@@ -93,10 +93,12 @@ def _largest(given: IntArray, values: NDArray[np.float32]) -> tuple[IntArray, ND
 
 def _steps(targets: NDArray[np.int64], sources: NDArray[np.int64], level: NDArray[np.int64]) -> list[_Step]:
     """Group the edges by the level of their target (ascending), within it by target."""
+    if not targets.size:
+        return []
     order = np.lexsort((targets, level[targets]))
     targets, sources = targets[order], sources[order]
     steps = []
-    bounds = np.flatnonzero(np.diff(level[targets], prepend=-1)) if targets.size else np.zeros(0, np.int64)
+    bounds = np.flatnonzero(np.diff(level[targets], prepend=-1))
     for first, last in zip(bounds, [*bounds[1:], targets.size], strict=True):
         group, starts = np.unique(targets[first:last], return_index=True)
         steps.append(_Step(group, sources[first:last], starts))

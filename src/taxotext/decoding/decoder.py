@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.calibration import Calibration
 from taxotext.decoding.consistency import Propagation
+from taxotext.decoding.expected import ExpectedF1
 from taxotext.decoding.ranking import top_k
 from taxotext.decoding.settings import Decoding
 from taxotext.errors import ConfigError, LabelError
@@ -50,7 +51,9 @@ class Decoder:
        is ever answered, whatever comes below.
     4. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
        all pass. Where the block brings label sets of its own and ``source`` is not ``threshold``, the eligible
-       labels of these sets pass instead.
+       labels of these sets pass instead. With ``source: expected_f1`` the set of eligible labels, closed among them, of
+       greatest expected hierarchical F1 is taken (:mod:`taxotext.decoding.expected`); ``top_k`` and ``never_empty``
+       limit its size, and step 5 has nothing to do.
     5. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
        labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
        step 2 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
@@ -89,6 +92,7 @@ class Decoder:
         levels = np.asarray(taxonomy.levels, dtype=np.int64)
         self.eligible = _eligible(decoding, taxonomy)
         self._all_eligible = bool(self.eligible.all())
+        self._expected = ExpectedF1(taxonomy, self.eligible) if decoding.source == "expected_f1" else None
 
         self._propagation: Propagation | None = None
         self._order: NDArray[np.int64] | None = None  # of the labels, where ties do not go by the index alone
@@ -118,7 +122,8 @@ class Decoder:
     @property
     def by_thresholds_alone(self) -> bool:
         """Whether steps 5 to 7 change nothing: each label is answered when its consistent score passes."""
-        return self.decoding.top_k is None and not self.decoding.never_empty and not self._set_may_break
+        free = self.decoding.top_k is None and not self.decoding.never_empty and not self._set_may_break
+        return free and self._expected is None
 
     def scores(self, block: Any) -> ScoreBlock:
         """Return the calibrated and consistent scores of a block; dense or sparse like the block, and a new one.
@@ -159,6 +164,8 @@ class Decoder:
         Raises:
             ConfigError: see :meth:`decode`.
         """
+        if self._expected is not None:
+            return self._most_expected(self._expected, scores)
         decided = self._decided(scores)
         sets = self._passing(scores) if decided is None else decided
         orphans = scores.is_sparse and not self._up  # candidates may lack ancestors
@@ -208,6 +215,26 @@ class Decoder:
             return None
         sets: Sets = keep_entries(scores.sets, self.eligible[scores.sets.indices])
         return sets
+
+    def _most_expected(self, expected: ExpectedF1, scores: ScoreBlock) -> Sets:
+        """The sets of greatest expected F1, within ``top_k`` and ``never_empty``."""
+        rules = self.decoding
+        sets = expected(self._centred(scores), most=rules.top_k, some=rules.never_empty)
+        return self._filled(sets, scores) if rules.never_empty else sets
+
+    def _centred(self, scores: ScoreBlock) -> ScoreBlock:
+        """The scores moved in logits so that the threshold of each label becomes 0.5, and consistent again."""
+        limits = np.where(np.isneginf(self.thresholds), 0.5, self.thresholds)
+        if (limits == 0.5).all():
+            return scores
+        if scores.is_sparse:
+            found = scores.candidates
+            data = _odds(found.data, limits[found.indices])
+            moved: Any = csr_array((data, found.indices, found.indptr), shape=found.shape)
+            block = ScoreBlock(moved)
+        else:
+            block = ScoreBlock(_odds(scores.dense, limits))
+        return self._propagation.up(block) if self._propagation is not None and self._up else block
 
     def _passing(self, scores: ScoreBlock) -> Sets:
         """Steps 3 and 4 by thresholds."""
@@ -293,6 +320,13 @@ class Decoder:
             if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
                 raise ValueError(f"scores lie between {low} and {high}; probabilities from 0 to 1 are needed")
         return given
+
+
+def _odds(scores: NDArray[np.float32], limits: FloatArray) -> NDArray[np.float32]:
+    """The probability of which the odds are those of the scores, divided by those of the limits."""
+    scores = np.clip(scores, np.float32(0), np.float32(1))
+    above, below = scores * (1 - limits), (1 - scores) * limits
+    return np.asarray(above / (above + below), dtype=np.float32)
 
 
 def _ones(found: Any) -> Any:

@@ -11,7 +11,7 @@ from taxotext.settings import Settings, parse_settings
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Consistency = Literal["none", "up", "down"]
-Source = Literal["auto", "system", "threshold"]
+Source = Literal["auto", "system", "threshold", "expected_f1"]
 CalibrationMethod = Literal["none", "temperature", "isotonic"]
 CalibrationScope = Literal["all", "label"]
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
@@ -43,7 +43,8 @@ class Decoding(Settings):
     source: Source = Field(
         default="auto",
         description="what decides on label sets: system (one that decides on them itself, such as by beam search), "
-        "threshold (thresholds and top_k), auto (the system where it does, else thresholds)",
+        "threshold (thresholds and top_k), auto (the system where it does, else thresholds), expected_f1 (the closed "
+        "set of greatest expected hierarchical F1; a score equal to its threshold counts as probability 0.5)",
     )
     threshold: Threshold | None = Field(
         default=0.5,
@@ -134,7 +135,7 @@ class Decoding(Settings):
     @model_validator(mode="after")
     def _something_decides(self) -> Decoding:
         given = (self.threshold, self.level_thresholds, self.top_k)
-        if all(one is None for one in given) and self.source != "system":
+        if all(one is None for one in given) and self.source not in {"system", "expected_f1"}:
             raise ValueError("nothing decides what is answered: set threshold, level_thresholds or top_k")
         return self
 

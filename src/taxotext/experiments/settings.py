@@ -99,7 +99,10 @@ class TuneSettings(Settings):
         description="null: all systems but those that decide on label sets themselves; true: these, too; false: every "
         "system answers at its own threshold, 0.5 by default",
     )
-    metric: Literal["micro_f1", "macro_f1"] = Field("micro_f1", description="what to make greatest")
+    metric: Literal["micro_f1", "macro_f1", "hierarchical_f1"] = Field(
+        "micro_f1",
+        description="what to make greatest; hierarchical_f1: the closed set of greatest expected hierarchical F1",
+    )
     method: Literal["label", "level", "global"] = Field("label", description="thresholds for each label, level, or one")
     shrink: float | Literal["auto"] = Field("auto", description="pull of rare labels to the common threshold")
 

@@ -10,6 +10,7 @@ from taxotext.metrics.candidates import CandidateRecall
 from taxotext.metrics.evaluation import Evaluation, evaluate
 from taxotext.metrics.frequency import FrequencyBins
 from taxotext.metrics.hierarchical import HierarchicalMetrics
+from taxotext.metrics.hierarchical_curve import HierarchicalCurve
 from taxotext.metrics.propensity import PROPENSITIES, PropensityMetrics, inverse_propensities
 from taxotext.metrics.ranking import RankingMetrics
 from taxotext.metrics.selective import SelectiveMetrics, risk_coverage
@@ -35,6 +36,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "FrequencyBins",
+    "HierarchicalCurve",
     "HierarchicalMetrics",
     "Interval",
     "PropensityMetrics",

@@ -88,7 +88,7 @@ class AveragePrecision:
         self.documents += documents
         self._documents_with_gold += int((size > 0).sum())
         self._support += np.bincount(gold.indices, minlength=self.labels)
-        self._samples += float((_precisions(scores, rows, columns) / size[rows]).sum())
+        self._samples += float((precisions(scores, rows, columns) / size[rows]).sum())
         first = 0
         while first < documents:
             if self._filled == len(self._buffer):
@@ -210,8 +210,13 @@ def _terms(every: NDArray[np.float32], gold: NDArray[np.float32]) -> FloatArray:
     return np.asarray((gold.size - np.searchsorted(gold, gold)) / (every.size - np.searchsorted(every, gold)))
 
 
-def _precisions(scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -> FloatArray:
-    """The precision among the labels of the document that score at least as high as each gold label, (gold,)."""
+def precisions(scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -> FloatArray:
+    """The precision among the labels of the document that score at least as high as each gold label, (gold,).
+
+    Args:
+        scores: (B, N).
+        rows, columns: (gold,) document and label of the gold labels, by document.
+    """
     of_gold, labels = scores[rows, columns], scores.shape[1]
     ordered = np.sort(scores, axis=1)
     # Bisection of all rows together: how many labels score lower.

@@ -14,6 +14,7 @@ from taxotext.metrics.calibration import CalibrationMetrics
 from taxotext.metrics.candidates import CandidateRecall
 from taxotext.metrics.frequency import FrequencyBins, train_counts
 from taxotext.metrics.hierarchical import HierarchicalMetrics
+from taxotext.metrics.hierarchical_curve import HierarchicalCurve
 from taxotext.metrics.propensity import PROPENSITIES, PropensityMetrics, inverse_propensities
 from taxotext.metrics.ranking import RankingMetrics, hits_of, top_labels
 from taxotext.metrics.scores import as_candidates, as_scores
@@ -75,8 +76,9 @@ class Evaluation:
         self._calibration = CalibrationMetrics(labels)
         self._selective = SelectiveMetrics(labels)
         self._candidates = CandidateRecall(labels)
-        self._hierarchical = None
+        self._hierarchical = self._curve = None
         if closure is not None:
+            self._curve = HierarchicalCurve(labels, closure)
             self._hierarchical = HierarchicalMetrics(labels, closure, zero_division=zero_division)
         self._levels = None if levels is None else level_of_label(levels, labels)
         self._inside = labels if levels is None else len(levels)
@@ -122,6 +124,8 @@ class Evaluation:
             self._precision.add(gold, block)
             self._calibration.add(gold, block)
             self._selective.add(gold, predicted, block)
+            if self._curve is not None:
+                self._curve.add(gold, block)
         if top is not None:
             hits = hits_of(gold, top)
             self._ranking.add(gold, top, hits)
@@ -154,6 +158,8 @@ class Evaluation:
         if self._calibration.documents:
             for metrics in (self._precision, self._calibration, self._selective):
                 result.update(metrics.compute())
+            if self._curve is not None:
+                result.update(self._curve.compute())
         if self._candidates.documents:
             result.update(self._candidates.compute())
         if self._bins is not None:

@@ -12,6 +12,9 @@ those outside of V^(i) do not count in the loss and not in what is predicted; th
 branch only. Priors, coding trees, normalisation and regularisers are those of each branch. A label of a DAG below two
 roots is in both branches, and both heads learn it.
 
+``branches.weights=learned`` gives each branch a weight that is learned, ``branches.gradients`` chooses what of the
+branches the encoder learns from: routing (the paper's related work) or gradient surgery (:mod:`taxotext.nn.steering`).
+
 All branches are computed in one pass: the branches are one graph whose parts are not connected, and layers with weights
 of their own for each branch are padded batched products (:mod:`taxotext.nn.branches`).
 
@@ -57,6 +60,18 @@ class BranchSettings(Settings):
         "label_sum", description="of the loss: each label the same; or the sum of the means of the branches"
     )
     merge: Literal["max", "mean", "sum"] = Field("max", description="scores of a label that is in several branches")
+    loss: Literal["bce", "focal", "asymmetric"] = Field(
+        "bce",
+        description="of each label; focal and asymmetric with the numbers of their papers (docs/how-to/losses.md)",
+    )
+    weights: Literal["equal", "learned"] = Field(
+        "equal", description="of the losses of the branches; learned: by the uncertainty of each (Kendall et al. 2018)"
+    )
+    gradients: Literal["sum", "routing", "surgery"] = Field(
+        "sum",
+        description="what the encoder learns from: sum of all branches; routing: from a branch by documents with a "
+        "label in it; surgery: without what branches undo of each other (PCGrad)",
+    )
 
     @field_validator("split")
     @classmethod
@@ -112,6 +127,15 @@ class HimtlSettings(NeuralSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _encoder_learns(self) -> Self:
+        if self.branches.gradients != "sum" and not getattr(self.encoder, "trainable", True):
+            raise ValueError(
+                f"branches.gradients: {self.branches.gradients} is about what the encoder learns, and "
+                "encoder.trainable=false leaves it as it is; set it to sum"
+            )
+        return self
+
 
 class Himtl(NeuralSystem):
     """Heads of branches over one text encoder."""
@@ -139,15 +163,31 @@ class Himtl(NeuralSystem):
 
         from taxotext.nn.heads import LogitHead
         from taxotext.nn.label_heads import BranchesHead
+        from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, FocalLoss
 
         if not isinstance(head, LogitHead):  # of a package: the settings refuse heads with a loss of their own
             raise ConfigError(f"head.name: {self.settings.head.name} gives no logits; branches need them.")
         graph = context.graph
         labels, branch, owned = (torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned))
         chosen = self.settings.branches
-        return BranchesHead(head, labels, branch, owned, len(self.taxonomy), chosen.reduction, chosen.merge)
+        cell_loss = {"bce": BinaryCrossEntropy, "focal": FocalLoss, "asymmetric": AsymmetricLoss}[chosen.loss]()
+        how = (chosen.reduction, chosen.merge, chosen.weights, chosen.gradients, cell_loss)
+        return BranchesHead(head, labels, branch, owned, len(self.taxonomy), *how)
 
     def facts(self) -> dict[str, Any]:
-        """Those of all composed systems, and the number of branches and of outputs that count."""
-        graph = self.label_graph()
-        return {**super().facts(), "branches": graph.count, "branch_labels": int(graph.owned.sum())}
+        """Those of all composed systems, and the sizes of the branches.
+
+        ``branches``, ``branch_labels``: how many, and how many outputs count. ``branch_parameters``: numbers in
+        structure encoders and heads, θ_G of the paper. ``squared_branches``: Σ_i |V^(i)|², which equation 4 says they
+        grow with; ``squared_labels``: |V|², with which they grow without branches.
+        """
+        graph, network = self.label_graph(), self.network
+        own = sum(part.numel() for module in (network.structure, network.head) for part in module.parameters())
+        return {
+            **super().facts(),
+            "branches": graph.count,
+            "branch_labels": int(graph.owned.sum()),
+            "branch_parameters": own,
+            "squared_branches": int((graph.sizes**2).sum()),
+            "squared_labels": len(self.taxonomy) ** 2,
+        }

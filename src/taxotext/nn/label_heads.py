@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from taxotext.nn.batch import Targets
 from taxotext.nn.branches import BranchIndex
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import Head, HeadScores, LogitHead
-from taxotext.nn.losses import mean_over_documents
+from taxotext.nn.losses import BinaryCrossEntropy, LabelwiseLoss
 
 
 class LabelDotHead(LogitHead):
@@ -119,8 +118,11 @@ class LayersHead(LogitHead):
 class BranchesHead(Head):
     """Heads of branches that are trained together, and their scores merged (HiMTL).
 
-        L = Σ_m  c_m BCE(σ(z_m), y_label(m))              over the nodes that their branch owns
+        L_g = Σ_m  c_m ℓ(z_m, y_label(m))                 over the nodes that branch g owns; ℓ: cross-entropy
+        L   = Σ_g L_g, or Σ_g exp(−s_g) L_g + s_g / 2     learned weights, s_g = ln σ_g² (Kendall et al. 2018)
         p_l = merge of σ(z_m) over the branches that own l
+
+    What the text encoder learns from can be less than that, see :mod:`taxotext.nn.steering`.
 
     Args:
         inner: gives the logits of the M nodes, (B, M).
@@ -131,9 +133,13 @@ class BranchesHead(Head):
         reduction: "label_sum": c = 1; "label_mean": 1 / nodes that count; "branch_mean": 1 / those of the branch, so
             that each branch weighs the same.
         merge: "max", "mean" or "sum" (at most 1) over the owners.
+        weights: "equal", or "learned" by the uncertainty of each branch.
+        gradients: what reaches the text encoder: "sum" of all branches, "routing" or "surgery".
+        cell_loss: ℓ; None: binary cross-entropy. Its scale does not matter.
     """
 
     kept: Tensor
+    branch: Tensor
     labels: Tensor
     cell: Tensor
 
@@ -146,16 +152,22 @@ class BranchesHead(Head):
         count: int,
         reduction: str = "branch_mean",
         merge: str = "max",
+        weights: str = "equal",
+        gradients: str = "sum",
+        cell_loss: LabelwiseLoss | None = None,
     ) -> None:
         super().__init__()
-        self.inner, self.count, self.merge = inner, count, merge
+        self.cell_loss = BinaryCrossEntropy() if cell_loss is None else cell_loss
+        self.inner, self.count, self.merge, self.gradients = inner, count, merge, gradients
         kept = torch.nonzero(owned).flatten()
         sizes = torch.bincount(branch[kept])
         cell = torch.ones(len(kept))
         if reduction != "label_sum":
             cell = cell / (sizes[branch[kept]] if reduction == "branch_mean" else max(len(kept), 1))
-        for name, tensor in (("kept", kept), ("labels", labels[kept]), ("cell", cell)):
+        for name, tensor in (("kept", kept), ("labels", labels[kept]), ("cell", cell), ("branch", branch[kept])):
             self.register_buffer(name, tensor, persistent=False)
+        self.branches = int(branch.max()) + 1 if len(branch) else 0
+        self.log_variance = nn.Parameter(torch.zeros(self.branches)) if weights == "learned" else None
 
     def logits(self, features: TextFeatures) -> Tensor:
         """Return the logits of the nodes that count, (B, O)."""
@@ -163,12 +175,33 @@ class BranchesHead(Head):
         return found[:, self.kept]
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
-        """Return the weighted cross-entropy of all branches, and the regulariser of the heads."""
+        """Return the weighted loss of all branches, and the regulariser of the heads."""
+        return self.whole(self.losses(features, targets)[0])
+
+    def losses(self, features: TextFeatures, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Return the loss of each branch, (G,), and the part of it from documents with a label there, (G,)."""
         gold = targets.dense()[:, self.labels]  # (B, O)
-        cells = functional.binary_cross_entropy_with_logits(self.logits(features).float(), gold, reduction="none")
-        loss = mean_over_documents((cells * self.cell).sum(1), targets.weights)
+        cells = self.cell_loss.cells(self.logits(features), gold)
+        by_branch = self._by_branch(cells * self.cell)  # (B, G)
+        own = by_branch * (self._by_branch(gold) > 0)
+        weights = torch.ones_like(by_branch[:, 0]) if targets.weights is None else targets.weights
+        share = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)  # (B,)
+        return share @ by_branch, share @ own
+
+    def weighted(self, losses: Tensor) -> Tensor:
+        """(G,) -> (G,), each multiplied by the weight of its branch, which learns nothing from it."""
+        return losses if self.log_variance is None else losses * torch.exp(-self.log_variance.detach())
+
+    def whole(self, losses: Tensor) -> Tensor:
+        """Return the loss from those of the branches, (G,), and the regulariser of the heads."""
+        if self.log_variance is not None:
+            losses = losses * torch.exp(-self.log_variance) + self.log_variance / 2
         penalty = self.inner.penalty()
-        return loss if penalty is None else loss + penalty
+        return losses.sum() if penalty is None else losses.sum() + penalty
+
+    def _by_branch(self, cells: Tensor) -> Tensor:
+        """(B, O) -> (B, G), sums."""
+        return cells.new_zeros(len(cells), self.branches).index_add(1, self.branch, cells)
 
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return the merged probabilities, (B, N)."""

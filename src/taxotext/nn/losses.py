@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -11,7 +12,30 @@ from torch.nn import functional
 Scale = Literal["sum", "mean"]
 
 
-class BinaryCrossEntropy(nn.Module):
+class LabelwiseLoss(nn.Module, ABC):
+    """A loss that is a sum over labels, mean over documents.
+
+    Args:
+        scale: ``sum`` over the labels or their ``mean``.
+    """
+
+    def __init__(self, scale: Scale = "sum") -> None:
+        super().__init__()
+        self.scale = scale
+
+    @abstractmethod
+    def cells(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """(B, N) logits, (B, N) targets in {0, 1} -> (B, N), in float32 also under autocast."""
+
+    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """(B, N) logits, (B, N) targets in {0, 1}, (B,) document weights or None -> scalar.
+
+        Documents of weight 0 do not count; the mean is taken over the sum of the weights.
+        """
+        return mean_over_documents(over_labels(self.cells(logits, targets), self.scale), weights)
+
+
+class BinaryCrossEntropy(LabelwiseLoss):
     """Binary cross-entropy over N labels, mean over documents.
 
     Args:
@@ -24,22 +48,17 @@ class BinaryCrossEntropy(nn.Module):
     positive_weight: Tensor | None
 
     def __init__(self, positive_weight: Tensor | None = None, scale: Scale = "sum") -> None:
-        super().__init__()
-        self.scale = scale
+        super().__init__(scale)
         self.register_buffer("positive_weight", positive_weight)
 
-    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """(B, N) logits, (B, N) targets in {0, 1}, (B,) document weights or None -> scalar.
-
-        Documents of weight 0 do not count; the mean is taken over the sum of the weights.
-        """
-        cells = functional.binary_cross_entropy_with_logits(
+    def cells(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """As :meth:`LabelwiseLoss.cells`."""
+        return functional.binary_cross_entropy_with_logits(
             logits.float(), targets, pos_weight=self.positive_weight, reduction="none"
-        )  # (B, N), in float32 also under autocast
-        return mean_over_documents(over_labels(cells, self.scale), weights)
+        )
 
 
-class FocalLoss(nn.Module):
+class FocalLoss(LabelwiseLoss):
     """Focal loss (Lin et al. 2017, equation 5), over N labels, mean over documents.
 
     FL(p_t) = −α_t (1 − p_t)^γ ln p_t, with p_t = p of a gold label and 1 − p of another one, α_t = α and 1 − α.
@@ -51,20 +70,20 @@ class FocalLoss(nn.Module):
     """
 
     def __init__(self, gamma: float = 2.0, alpha: float | None = None, scale: Scale = "sum") -> None:
-        super().__init__()
-        self.gamma, self.alpha, self.scale = gamma, alpha, scale
+        super().__init__(scale)
+        self.gamma, self.alpha = gamma, alpha
 
-    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """As :meth:`BinaryCrossEntropy.forward`."""
+    def cells(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """As :meth:`LabelwiseLoss.cells`."""
         right = logits.float() * (2 * targets - 1)  # (B, N), the logit of p_t
         # (1 − p_t)^γ by way of its logarithm: the power itself has no finite slope at 0 for γ below 1.
         cells = -torch.exp(self.gamma * functional.logsigmoid(-right)) * functional.logsigmoid(right)
         if self.alpha is not None:
             cells = cells * (targets * self.alpha + (1 - targets) * (1 - self.alpha))
-        return mean_over_documents(over_labels(cells, self.scale), weights)
+        return cells
 
 
-class AsymmetricLoss(nn.Module):
+class AsymmetricLoss(LabelwiseLoss):
     """Asymmetric loss (Ridnik et al. 2021, equations 4 to 7), over N labels, mean over documents.
 
     L+ = −(1 − p)^γ+ ln p                  of gold labels
@@ -80,12 +99,11 @@ class AsymmetricLoss(nn.Module):
     def __init__(
         self, gamma_positive: float = 0.0, gamma_negative: float = 4.0, margin: float = 0.05, scale: Scale = "sum"
     ) -> None:
-        super().__init__()
-        self.gamma_positive, self.gamma_negative = gamma_positive, gamma_negative
-        self.margin, self.scale = margin, scale
+        super().__init__(scale)
+        self.gamma_positive, self.gamma_negative, self.margin = gamma_positive, gamma_negative, margin
 
-    def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """As :meth:`BinaryCrossEntropy.forward`."""
+    def cells(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """As :meth:`LabelwiseLoss.cells`."""
         logits = logits.float()
         gold = torch.exp(self.gamma_positive * functional.logsigmoid(-logits)) * functional.logsigmoid(logits)
         if self.margin == 0:
@@ -97,8 +115,7 @@ class AsymmetricLoss(nn.Module):
             shifted = torch.where(counts, above, torch.ones_like(above))  # p_m
             rest = torch.where(counts, torch.sigmoid(-logits) + self.margin, torch.ones_like(above))  # 1 − p_m
             other = shifted.pow(self.gamma_negative) * rest.log()
-        cells = -(targets * gold + (1 - targets) * other)  # (B, N)
-        return mean_over_documents(over_labels(cells, self.scale), weights)
+        return -(targets * gold + (1 - targets) * other)
 
 
 class ZlprLoss(nn.Module):
@@ -112,7 +129,7 @@ class ZlprLoss(nn.Module):
     """
 
     def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """As :meth:`BinaryCrossEntropy.forward`."""
+        """As :meth:`LabelwiseLoss.forward`."""
         logits = logits.float()
         gold = targets > 0.5  # (B, N)
         lowest = torch.finfo(logits.dtype).min
@@ -151,7 +168,7 @@ class MaxConstraintLoss(nn.Module):
         self.register_buffer("descendants", descendants, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """As :meth:`BinaryCrossEntropy.forward`."""
+        """As :meth:`LabelwiseLoss.forward`."""
         logits = logits.float()
         gold = self.highest(targets) > 0.5  # (B, N), closed
         lowest = torch.finfo(logits.dtype).min

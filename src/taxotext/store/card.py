@@ -148,6 +148,9 @@ def _decoding(system: System, manifest: Manifest) -> list[str]:
         origin = f"Tuned for {decoding.metric} on: {decoding.tuned_on}."
     else:
         origin = "Not tuned: the default threshold. `taxotext tune` finds better ones."
+    if decoding.source == "expected_f1":
+        decided = "Documents get the closed label set of greatest expected hierarchical F1"
+        return [origin, f"{decided}; consistency: {decoding.consistency}."]
     own = len(decoding.label_thresholds)
     rules = f"Threshold {decoding.threshold}; {own} labels have their own; consistency: {decoding.consistency}."
     if decoding.calibration != "none":
