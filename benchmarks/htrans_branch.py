@@ -2,6 +2,7 @@
 
     python benchmarks/htrans_branch.py chemical-exposure --model weights=MODEL --model htrans=MODEL
     python benchmarks/htrans_branch.py chemical-exposure --vectors random --vectors glove.txt --seed 13 --seed 14
+    python benchmarks/htrans_branch.py chemical-exposure --vectors glove.txt --variants --seed 13 --seed 14 --seed 15
 
 The folder holds ``train.jsonl.gz``, ``dev.jsonl.gz``, ``test.jsonl.gz`` and ``hierarchy.tsv``. The labels are one,
 those above and those below it; 48 units, the first 100 words. With the preset each label selects class weight (of
@@ -23,7 +24,21 @@ from pathlib import Path
 from typing import Any
 
 SYSTEMS = ("gru_att", "htrans")
-FIGURES = ("micro_f1", "macro_f1", "micro_f1_tuned", "macro_f1_tuned", "fit_seconds", "epochs")
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "": {},
+    "own vectors": {"transfer": {"freeze_embeddings": False}},
+    "own vectors, least loss": {"transfer": {"freeze_embeddings": False, "inherit": "least_loss"}},
+    "least loss": {"transfer": {"inherit": "least_loss"}},
+    "kept by loss": {"training": {"monitor": "loss"}},
+    "kept by average precision": {"training": {"monitor": "average_precision"}},
+    "shrunk and perturbed": {"transfer": {"shrink": 0.5, "perturb": 0.5}},
+    "all of them": {
+        "transfer": {"freeze_embeddings": False, "inherit": "least_loss", "shrink": 0.5, "perturb": 0.5},
+        "training": {"monitor": "average_precision"},
+    },
+}
+"""Settings of ``htrans`` beside its defaults, by what they are."""
+FIGURES = ("micro_f1", "macro_f1", "macro_ap", "micro_f1_tuned", "macro_f1_tuned", "fit_seconds", "epochs")
 
 
 def main() -> None:
@@ -34,6 +49,7 @@ def main() -> None:
     parser.add_argument("--vectors", action="append", default=[], help="random, encoder, or a file; else the preset")
     parser.add_argument("--seed", action="append", type=int, default=[])
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FOLDER", help="a model to stand beside")
+    parser.add_argument("--variants", action="store_true", help="htrans with each of some settings, too")
     parser.add_argument("--results", type=Path, default=Path("htrans_branch.json"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -41,11 +57,15 @@ def main() -> None:
         print(json.dumps(run(*json.loads(arguments.one), arguments.data, arguments.branch)))
         return
     found = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {}
+    variants = {"gru_att": [""], "htrans": list(VARIANTS) if arguments.variants else [""]}
     cases = {
-        f"{system}, {Path(vectors).name if vectors else 'paper'}, seed {seed}": [system, vectors, seed]
+        f"{system}{variant and f' ({variant})'}, {Path(vectors).name if vectors else 'paper'}, seed {seed}": [
+            *(system, vectors, seed, variant)
+        ]
         for seed in arguments.seed or [13]
         for vectors in arguments.vectors or [None]
         for system in SYSTEMS
+        for variant in variants[system]
     }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -67,7 +87,7 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(str(row[column]) for column in FIGURES) + " |")
 
 
-def run(system: str, vectors: str | None, seed: int, data: Path, branch: str) -> dict[str, Any]:
+def run(system: str, vectors: str | None, seed: int, variant: str, data: Path, branch: str) -> dict[str, Any]:
     """Fit and evaluate one case on the labels of a branch."""
     from some_labels import with_labels
 
@@ -84,13 +104,14 @@ def run(system: str, vectors: str | None, seed: int, data: Path, branch: str) ->
     settings: dict[str, Any] = {"preset": "paper"}
     if vectors is not None:
         settings = {"text": {"max_tokens": 100}, "weights": {"candidates": [1.0, 3.0, 10.0]}}
+    settings |= VARIANTS[variant]
     model = Classifier(
         system,
         seed=seed,
         encoder={"embeddings": vectors or "encoder", "units": 48},
         runtime={"device": "cpu", "threads": 1},
         **settings,
-    ).fit(train, validation=dev)
+    ).fit(train, validation=dev, tune=False)
     return _figures(model, test, list(test.taxonomy.ids))
 
 
@@ -111,12 +132,18 @@ def _branch(taxonomy: Any, branch: str) -> list[int]:
 
 
 def _figures(model: Any, test: Any, labels: list[str]) -> dict[str, Any]:
+    from sklearn.metrics import average_precision_score
+
     plain = _f1(model.evaluate(test, per_label=True)["per_label"], labels)
+    gold, scores = test.known_targets.toarray(), model.predict_proba(test.texts)
+    chosen = [test.taxonomy.index(label) for label in labels]
+    precisions = [average_precision_score(gold[:, label], scores[:, label]) for label in chosen if gold[:, label].any()]
     model.tune(metric="macro_f1")
     tuned = _f1(model.evaluate(test, per_label=True)["per_label"], labels)
     fits = [fit for fit, label in zip(model.system.fits, model.taxonomy.ids, strict=True) if label in labels]
     return {
         **plain,
+        "macro_ap": round(100 * sum(precisions) / len(precisions), 2),
         **{f"{name}_tuned": value for name, value in tuned.items()},
         "fit_seconds": round(sum(fit["seconds"] for fit in fits)),
         "epochs": sum(fit["epochs"] for fit in fits),
