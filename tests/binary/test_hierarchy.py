@@ -24,7 +24,7 @@ from interrupted import Cut, cut_at, full_disk
 from taxotext import load
 from taxotext.api.runs import train_run
 from taxotext.binary.fits import Outcome, executors
-from taxotext.errors import TrainingError
+from taxotext.errors import ModelFolderError, TrainingError
 from taxotext.files import folders
 from taxotext.progress import Silent
 
@@ -382,11 +382,11 @@ def test_seconds_of_a_training_count_those_before_it_was_interrupted(data: dict[
 def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], tmp_path: Path) -> None:
     """Fresh output layer, frozen word vectors, a rate of its own for what was taken over; each can be switched off."""
     import torch
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, save_file
 
     from taxotext.binary import recipe as hierarchy
-    from taxotext.binary.fit import OUTPUT, _Fit
-    from taxotext.binary.shared import read_shared
+    from taxotext.binary.fit import OUTPUT, _Fit, _number
+    from taxotext.binary.shared import fit_network, read_shared
 
     with cut_at(hierarchy, "_assemble"):
         train_run(tiny_run(data), tmp_path / "model", reporter=Silent())
@@ -420,6 +420,100 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
     assert made.network.encoder.embedding.weight.requires_grad
     assert "encoder.embedding.weight" in made.own
     assert [group["lr"] for group in made.optimiser.param_groups] == [3e-3, 3e-3]
+
+    fresh = begun(False, fresh_head=True, perturb=0.0, shrink=1e-9).network.state_dict()  # nothing of the parent
+    torch.manual_seed(_number(made.settings.seed, 3, "start"))
+    drawn = dict(fit_network(made.settings, made.record, made.tokenizer, made.folder).named_parameters())
+    now = begun(False, fresh_head=True, shrink=0.25, perturb=0.5).network.state_dict()
+    weights = [name for name in taken if name in drawn]
+    assert weights
+    for name in weights:
+        torch.testing.assert_close(now[name], 0.25 * parent[name] + 0.5 * drawn[name].detach())
+        assert fresh[name].abs().max() < 1e-6
+
+    save_file({name: value for name, value in parent.items() if name != weights[0]}, chosen)
+    with pytest.raises(ModelFolderError, match=f"not those of this network: .*{re.escape(weights[0])}"):
+        begun(False, shrink=1.0, perturb=0.0)
+    save_file({**parent, "unknown": parent[weights[0]].clone()}, chosen)
+    with pytest.raises(ModelFolderError, match=r"not those of this network: .*unknown"):
+        begun(False)
+
+
+@pytest.mark.parametrize("own_vectors", [False, True])
+def test_children_start_from_the_epoch_of_least_loss_when_asked(
+    data: dict[str, str], own_vectors: bool, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    from taxotext.binary import recipe as hierarchy
+    from taxotext.binary.fit import NOW, kept_states
+
+    transfer = {"inherit": "least_loss", "freeze_embeddings": not own_vectors}
+    run = tiny_run(data, transfer=transfer, training={"epochs": 4, "patience": 4, "monitor": "f1"})
+    with cut_at(hierarchy, "_assemble"):
+        train_run(run, tmp_path / "model", reporter=Silent())
+    folder = tmp_path / "model.run/checkpoints"
+    handed = sorted(path.name for path in (folder / "chosen").glob("*.least.safetensors"))
+    assert len(handed) == LABELS
+    table = "encoder.embedding.weight"
+    for name in handed:
+        least, chosen = load_file(folder / "chosen" / name), load_file(folder / "chosen" / name.replace(".least", ""))
+        top = name.startswith(("0.", "1."))
+        assert set(least) - {table} == set(chosen)
+        assert (table in least) == (own_vectors or top)
+    states = list((folder / "fits").glob("*.safetensors"))
+    for path in states:
+        stored = load_file(path)
+        history = json.loads(_metadata(path)["progress"])["history"]
+        losses = [loss for _, _, loss in history]
+        kept, least = kept_states(path)
+        assert set(least) == set(kept)
+        if losses.index(min(losses)) == len(losses) - 1:
+            assert all((stored[NOW + name] == value).all() for name, value in least.items())
+    assert states or not own_vectors or handed
+
+
+def test_epochs_are_kept_by_what_is_monitored() -> None:
+    from taxotext.binary.fit import Progress
+
+    progress = Progress(epochs=1, epoch=1, f1=0.5, average_precision=0.4, loss=0.3)
+    assert progress.is_better("f1", 0.5, 0.0, 0.2)  # of equal F1 the smaller loss
+    assert not progress.is_better("f1", 0.5, 0.9, 0.4)
+    assert progress.is_better("average_precision", 0.0, 0.5, 9.0)
+    assert not progress.is_better("average_precision", 1.0, 0.4, 0.3)
+    assert progress.is_better("loss", 0.0, 0.0, 0.29)
+    assert not progress.is_better("loss", 1.0, 1.0, 0.31)
+    assert Progress().is_better("loss", 0.0, 0.0, 1e9), "the first epoch is kept"
+
+
+def test_labels_that_inherit_from_each_other_have_one_split(data: dict[str, str], tmp_path: Path) -> None:
+    from taxotext.binary import recipe as hierarchy
+    from taxotext.binary.fit import _Fit
+    from taxotext.binary.shared import read_shared
+
+    def splits(model: str) -> list[set[int]]:
+        folder = tmp_path / f"{model}.run/checkpoints/shared"
+        with cut_at(hierarchy, "_assemble"):
+            train_run(tiny_run(data, model=model, training={"split": "own"}), tmp_path / model, reporter=Silent())
+        read_shared.cache_clear()
+        shared = read_shared(folder)
+        made = [_Fit(shared, folder, label, 1.0, False) for label in range(LABELS)]
+        assert all(not set(fit.chosen) & set(fit.held) for fit in made)
+        return [set(fit.held.tolist()) for fit in made]
+
+    related, alone = splits("htrans"), splits("gru_att")
+    facts = json.loads((tmp_path / "htrans.run/checkpoints/shared/facts.json").read_text())["groups"]
+    for one in range(LABELS):
+        for other in range(one):
+            assert (related[one] == related[other]) == (facts[one] == facts[other])
+    assert len(set(map(frozenset, alone))) > len(set(facts))
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata())
 
 
 def test_average_precision_is_that_of_scikit_learn() -> None:
