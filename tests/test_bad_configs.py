@@ -114,7 +114,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "decoding.threshold=1.5": ("decoding.threshold: input should be less than 1 (got 1.5)",),
     "decoding.threshold=0": ("decoding.threshold: input should be greater than 0",),
     "decoding.threshold=null": (
-        "decoding: nothing decides what is answered: set threshold, level_thresholds or top_k",
+        "decoding: nothing decides what is predicted: set threshold, level_thresholds or top_k",
     ),
     "decoding.threshold=true": ("decoding.threshold: a number is needed, not true or false",),
     "decoding.top_k=0": ("decoding.top_k: input should be greater than or equal to 1",),

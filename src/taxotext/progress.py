@@ -14,7 +14,7 @@ class Task(Protocol):
         """``amount`` more units are done."""
 
     def show(self, **fields: float | str) -> None:
-        """Set figures shown beside the bar, such as the loss."""
+        """Set metrics shown beside the bar, such as the loss."""
 
 
 class Reporter(Protocol):

@@ -1,4 +1,4 @@
-"""Searches: the figure that is compared, the best model, resumption after a cut at any place, budgets."""
+"""Searches: the metric that is compared, the best model, resumption after a cut at any place, budgets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def small(values: dict[str, Any], output: Path, **options: Any) -> Any:
     return search(values, output, **{"space": SPACE, "only": True, "trials": 6, **options})
 
 
-def figures(result: Any) -> list[tuple[Any, ...]]:
+def metrics(result: Any) -> list[tuple[Any, ...]]:
     return [(trial.number, trial.state, trial.settings, trial.value) for trial in result.trials]
 
 
@@ -191,7 +191,7 @@ def undisturbed(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 
 def same_ends(result: Any, folder: Path, undisturbed: tuple[Any, Path]) -> None:
     whole, there = undisturbed
-    assert figures(result) == figures(whole)
+    assert metrics(result) == metrics(whole)
     for name in ("best.yaml", "model/weights.safetensors", "model/decoding.json", "model/heldout.safetensors"):
         assert (folder / name).read_bytes() == (there / name).read_bytes(), name
     assert sorted(os.listdir(folder)) == sorted(os.listdir(there))
@@ -263,7 +263,7 @@ def test_a_neural_trial_goes_on_from_its_checkpoint(
     monkeypatch.setattr(module, "RunFolder", spy)
     again = search(given, tmp_path / "cut", **options, resume=True)
     assert resumed == [True, False]
-    assert figures(again) == figures(whole)
+    assert metrics(again) == metrics(whole)
     assert sorted(os.listdir(tmp_path / "cut/trials/0002")) == ["logs"]
     assert again.trials[0].settings["head.dropout"] == 0.1
 
@@ -274,7 +274,7 @@ def test_a_search_goes_on_with_more_trials_and_is_left_alone_when_it_is_done(
     small(values, tmp_path / "found", trials=2)
     same_ends(small(values, tmp_path / "found", resume=True), tmp_path / "found", undisturbed)
     monkeypatch.setattr(module, "fit_system", lambda *_, **__: pytest.fail("nothing is to be fitted"))
-    assert figures(small(values, tmp_path / "found", trials=3, resume=True)) == figures(undisturbed[0])
+    assert metrics(small(values, tmp_path / "found", trials=3, resume=True)) == metrics(undisturbed[0])
 
 
 def test_a_lost_model_is_fitted_again(values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path) -> None:
@@ -404,7 +404,7 @@ def test_without_optuna_the_extra_is_named(
 
 
 def test_binary_systems_are_searched_too(files: dict[str, str], tmp_path: Path) -> None:
-    """They have no setting that names the figure by which epochs are selected."""
+    """They have no setting that names the metric by which epochs are selected."""
     sections = {
         "text": {"max_tokens": 8},
         "encoder": {"units": 2, "embedding_width": 4},

@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def report(weight: float, **figures: Any) -> dict[str, Any]:
-    return {"weight": weight, "f1": 0.5, **figures}
+def report(weight: float, **metrics: Any) -> dict[str, Any]:
+    return {"weight": weight, "f1": 0.5, **metrics}
 
 
 def chosen(**more: Any) -> dict[str, Any]:

@@ -89,14 +89,14 @@ def test_models_are_compared_on_data(command: Command, sample_model: Path) -> No
     same = compared(command, sample_model, sample_model, f"--data={test}", "--metric=micro_f1")
     assert same["comparisons"][0]["difference"] == 0
     assert same["comparisons"][0]["p_value"] == 1
-    figures = json.loads(command("evaluate", sample_model, test, "--json").ok().out)
+    metrics = json.loads(command("evaluate", sample_model, test, "--json").ok().out)
     mixed = compared(command, sample_model, "second.jsonl", f"--data={test}")
     of_files = compared(
         command, "first.jsonl", "second.jsonl", f"--gold={test}", f"--taxonomy={SAMPLE / 'taxonomy.tsv'}"
     )
     assert mixed["comparisons"] == of_files["comparisons"]
     for row in mixed["comparisons"]:
-        assert row["first"]["value"] == pytest.approx(figures[row["metric"]])
+        assert row["first"]["value"] == pytest.approx(metrics[row["metric"]])
         assert row["difference"] == pytest.approx(row["first"]["value"] - row["second"]["value"])
     assert mixed["comparisons"][0]["p_adjusted"] < 0.05
 

@@ -1,4 +1,4 @@
-"""``taxotext evaluate``: the promised figures, unknown labels counted, and a sentence for what cannot be done."""
+"""``taxotext evaluate``: the promised metrics, unknown labels counted, and a sentence for what cannot be done."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def small(command: Command) -> Path:
     return Path("small")
 
 
-def figures(command: Command, *arguments: object) -> dict[str, Any]:
+def metrics(command: Command, *arguments: object) -> dict[str, Any]:
     result = json.loads(command("evaluate", *arguments, "--json").ok().out)
     assert isinstance(result, dict)
     return result
 
 
 def test_one_json_object_holds_everything_promised(command: Command, sample_model: Path) -> None:
-    result = figures(command, sample_model, SAMPLE / "test.jsonl")
+    result = metrics(command, sample_model, SAMPLE / "test.jsonl")
     assert result.keys() >= PROMISED
     assert (result["documents"], result["labels"], result["unknown_labels"]) == (136, 46, 0)
     assert result["closure"] == "ancestors"
@@ -73,7 +73,7 @@ def test_one_json_object_holds_everything_promised(command: Command, sample_mode
 
 
 def test_figures_by_frequency_come_from_the_training_documents(command: Command, sample_model: Path) -> None:
-    result = figures(command, sample_model, SAMPLE / "test.jsonl")
+    result = metrics(command, sample_model, SAMPLE / "test.jsonl")
     names = ("head", "middle", "tail", "unseen")
     counts = np.asarray(load(sample_model).manifest.seen)
     assert result["tail_labels"] == ((counts > 0) & (counts < 20)).sum()
@@ -82,8 +82,8 @@ def test_figures_by_frequency_come_from_the_training_documents(command: Command,
 
 
 def test_the_constants_of_propensities_can_be_chosen(command: Command, small: Path) -> None:
-    default = figures(command, small, "test.jsonl")
-    named, given = (figures(command, small, "test.jsonl", f"--propensity={value}") for value in ("amazon", "0.6,2.6"))
+    default = metrics(command, small, "test.jsonl")
+    named, given = (metrics(command, small, "test.jsonl", f"--propensity={value}") for value in ("amazon", "0.6,2.6"))
     assert named["psp@1"] == given["psp@1"]
     assert named["psndcg@5"] != default["psndcg@5"]
     assert named["micro_f1"] == default["micro_f1"]
@@ -98,7 +98,7 @@ def test_people_get_a_table(command: Command, sample_model: Path) -> None:
 
 
 def test_a_model_of_two_labels_has_all_figures(command: Command, small: Path) -> None:
-    assert figures(command, small, "train.jsonl").keys() >= PROMISED
+    assert metrics(command, small, "train.jsonl").keys() >= PROMISED
 
 
 def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: Path) -> None:
@@ -114,7 +114,7 @@ def test_unknown_labels_count_as_misses_and_are_named(command: Command, small: P
 
 
 def test_unknown_labels_can_be_dropped_or_refused(command: Command, small: Path) -> None:
-    dropped = figures(command, small, "test.jsonl", "--unknown-labels=drop")
+    dropped = metrics(command, small, "test.jsonl", "--unknown-labels=drop")
     assert (dropped["unknown_labels"], dropped["micro_f1"], dropped["set_accuracy"]) == (1, 1.0, 1.0)
     command("evaluate", small, "test.jsonl", "--unknown-labels=error").refused(
         "test.jsonl: 1 label is not in the taxonomy of 2 labels", "test.jsonl:2: 'parts' (in 1 document)"
@@ -131,7 +131,7 @@ def test_a_file_of_another_taxonomy_is_all_misses(command: Command, sample_model
 
 def test_documents_without_gold_labels_are_evaluated(command: Command, small: Path) -> None:
     Path("none.jsonl").write_text('{"text": "apple", "labels": []}\n', encoding="utf-8")
-    result = figures(command, small, "none.jsonl")
+    result = metrics(command, small, "none.jsonl")
     assert result["documents"] == 1
     assert all(value == value for value in result.values() if isinstance(value, float))
 
@@ -144,7 +144,7 @@ def test_record_writes_the_figures_into_the_folder(command: Command, small: Path
 
 def test_without_record_the_folder_stays_as_it_is(command: Command, small: Path) -> None:
     before = {path: path.read_bytes() for path in small.iterdir()}
-    figures(command, small, "train.jsonl")
+    metrics(command, small, "train.jsonl")
     assert {path: path.read_bytes() for path in small.iterdir()} == before
 
 
@@ -177,17 +177,17 @@ def test_recorded_figures_are_added_to_what_others_have_written(command: Command
     command("evaluate", small, "other/test.jsonl", "--record").ok()
     command("evaluate", small, "test.jsonl", "--record").ok()
     recorded = json.loads((small / "metrics.json").read_text())["evaluations"]
-    assert sorted(figures["documents"] for figures in recorded.values()) == [1, 2]
+    assert sorted(metrics["documents"] for metrics in recorded.values()) == [1, 2]
     assert any(name.startswith("test.jsonl (") for name in recorded)
 
 
 def test_figures_of_old_thresholds_are_not_recorded(command: Command, small: Path) -> None:
     model = load(small)
-    figures = {"data_fingerprint": "f", "micro_f1": 0.5}
+    metrics = {"data_fingerprint": "f", "micro_f1": 0.5}
     command("tune", small, "--shrink=0").ok()
     before = (small / "decoding.json").read_text()
     with pytest.raises(ModelFolderError, match="was tuned while it was evaluated"):
-        record_evaluation(small, model.system, model.manifest, "test.jsonl", figures)
+        record_evaluation(small, model.system, model.manifest, "test.jsonl", metrics)
     assert (small / "decoding.json").read_text() == before
 
 

@@ -56,8 +56,8 @@ def test_each_format_is_checked_measured_split_and_converted(command: Command, f
         as_parquet()
     checked = command("data", "check", name, *GERMAN)
     assert "0 errors" in checked.err, checked
-    figures = json.loads(command("data", "stats", name, *GERMAN, "--json").ok().out)
-    assert (figures["documents"], figures["labels"], figures["unknown_labels"]) == (8, 3, 0)
+    metrics = json.loads(command("data", "stats", name, *GERMAN, "--json").ok().out)
+    assert (metrics["documents"], metrics["labels"], metrics["unknown_labels"]) == (8, 3, 0)
     command("data", "convert", name, "out.jsonl", *GERMAN).ok()
     assert sorted(map(str, read_corpus("out.jsonl").label_lists())) == sorted(
         map(str, read_corpus("plain.jsonl").label_lists())

@@ -22,7 +22,7 @@ def test_a_corpus_is_prepared_and_can_be_trained_on(command: Command, tmp_path: 
     done = command("data", "prepare", "aapd", "--from", "raw", "--output", "aapd").ok()
     assert done.out == ""
     assert "Wrote aapd: 2 train, 1 validation, 1 test documents with 2 labels." in done.err
-    assert "0 of 5 figures as published" in done.err
+    assert "0 of 5 counts as published" in done.err
     assert "Warning: not as published: labels: 2 here, 54 published" in done.err
     assert "1 document without text left out." in done.err
     command("data", "check", "aapd/train.jsonl", "--other", "aapd/test.jsonl")

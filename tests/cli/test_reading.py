@@ -36,9 +36,9 @@ def test_several_label_columns_work_in_every_command(
     table("a.csv", header, fruit, cars)
     columns = [f"--labels={name}" for name in header.split(",")[1:]]
     assert "0 errors" in command("data", "check", "a.csv", *columns).ok().err
-    figures = json.loads(command("data", "stats", "a.csv", *columns, "--json").ok().out)
-    assert figures["documents_without_labels"] == 0
-    assert figures["labels_used"] == len({label for labels in expected for label in labels})
+    metrics = json.loads(command("data", "stats", "a.csv", *columns, "--json").ok().out)
+    assert metrics["documents_without_labels"] == 0
+    assert metrics["labels_used"] == len({label for labels in expected for label in labels})
     command("data", "convert", "a.csv", "a.jsonl", *columns).ok()
     assert [set(labels) for labels in read_corpus("a.jsonl").label_lists()][::4] == [set(labels) for labels in expected]
     command("data", "split", "a.csv", "-o", "parts", "--parts", "a=0.5,b=0.5", *columns).ok()

@@ -63,11 +63,11 @@ def test_a_report_on_a_corpus_has_every_section_and_the_figures_of_evaluate(
     assert [one for one in page.headings if one in sections] == sections
     model = load(sample_model)
     corpus = read_corpus(SAMPLE / "test.jsonl", model.taxonomy, closure=model.manifest.trained_on.get("closure"))
-    figures = model.evaluate(corpus, per_label=True)
+    metrics = model.evaluate(corpus, per_label=True)
     head, summary = page.rows[:2]
-    assert summary[head.index("micro-F1, %")] == f"{100 * figures['micro_f1']:.1f}"
-    assert summary[head.index("set accuracy, %")] == f"{100 * figures['set_accuracy']:.1f}"
-    per_label = {model.taxonomy.name(model.taxonomy.index(row["id"])): row for row in figures["per_label"]}
+    assert summary[head.index("micro-F1, %")] == f"{100 * metrics['micro_f1']:.1f}"
+    assert summary[head.index("set accuracy, %")] == f"{100 * metrics['set_accuracy']:.1f}"
+    per_label = {model.taxonomy.name(model.taxonomy.index(row["id"])): row for row in metrics["per_label"]}
     start = next(place for place, row in enumerate(page.rows) if row[:2] == ["label", "F1, %"])
     shown = page.rows[start + 1 : start + 6]
     for row in shown:
@@ -76,7 +76,7 @@ def test_a_report_on_a_corpus_has_every_section_and_the_figures_of_evaluate(
         assert row[4] == f"{expected['support']:,}"
     assert re.search(r"\w+ [+−]0\.\d{3} · ", page.text)  # words that are explained
     levels = {row[0]: row for row in page.rows if row[0].startswith("level ")}
-    assert levels["level 1"][1] == f"{100 * figures['level_1_micro_f1']:.1f}"
+    assert levels["level 1"][1] == f"{100 * metrics['level_1_micro_f1']:.1f}"
 
 
 def test_the_page_loads_nothing_and_escapes_texts(command: Command, sample_model: Path) -> None:

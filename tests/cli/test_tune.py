@@ -162,9 +162,9 @@ def test_label_sets_of_greatest_expected_f1_are_decided_stored_and_evaluated(com
     assert decoding.tuned_on == "validation file validation.jsonl"
     assert not decoding.never_empty  # some validation documents have no label
     assert "greatest expected hierarchical F1" in (model / "README.md").read_text(encoding="utf-8")
-    figures = json.loads(command("evaluate", model, SAMPLE / "test.jsonl", "--json").ok().out)
-    assert figures["violation_rate"] == 0
-    assert 0 < figures["hierarchical_f1_auc"] <= 1
+    metrics = json.loads(command("evaluate", model, SAMPLE / "test.jsonl", "--json").ok().out)
+    assert metrics["violation_rate"] == 0
+    assert 0 < metrics["hierarchical_f1_auc"] <= 1
     command("tune", model).ok()  # thresholds decide again
     assert load(model).decoding.source == "threshold"
 

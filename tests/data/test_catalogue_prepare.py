@@ -98,9 +98,9 @@ def test_counts_as_published_pass_and_others_warn_with_both_numbers(release: Rel
 
 
 def test_documents_without_text_may_count_or_not() -> None:
-    from taxotext.data.catalogue.checks import SplitFigures, compare, figures
+    from taxotext.data.catalogue.checks import SplitCounts, compare, counts
 
-    found = figures({"train": SplitFigures(documents=3, without_text=1)}, None)
+    found = counts({"train": SplitCounts(documents=3, without_text=1)}, None)
     for published, fits in ((3, True), (4, True), (5, False)):
         (check,) = compare([Count("train documents", published, "x")], found)
         assert (check.found, check.ok) == (3, fits)

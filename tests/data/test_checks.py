@@ -93,7 +93,7 @@ def test_sentences_end_once_and_count_in_words_that_fit(tmp_path: Path) -> None:
     )
     found = list(sentences(read_corpus(tmp_path / "c.jsonl", TREE, on_bad_line="skip", closure="leaves")))
     assert any(sentence.endswith("Did you mean 'txt'?") for sentence in found)
-    assert "1 label stood twice in one document; one of the two was removed." in found
+    assert "1 label was duplicated in one document; one of the two was removed." in found
     assert "White space around 1 label was removed." in found
     assert not any("1 labels" in sentence or ".." in sentence or "?." in sentence for sentence in found)
     (tmp_path / "d.jsonl").write_text(json.dumps({"text": "a b c", "labels": ["a", "b"]}) + "\n")

@@ -140,7 +140,7 @@ def test_without_spacy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     rules = {"rules": {"format": 1, "spacy": "3.8.0"}, "punctuation": True}
     (tmp_path / "tokenizer.json").write_text(json.dumps({**content, SPACY: rules}))
     monkeypatch.setattr(spacy_words, "find_spec", lambda name: None)
-    advice = r"words are parted by spaCy; install it with `pip install 'taxotext\[spacy\]'`\."
+    advice = r"words are split by spaCy; install it with `pip install 'taxotext\[spacy\]'`\."
     with pytest.raises(MissingExtraError, match=rf"^encoder\.vocabulary\.tokens: {advice}$"):
         fitted()
     with pytest.raises(MissingExtraError, match=rf"tokenizer\.json: {advice}$"):

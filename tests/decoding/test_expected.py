@@ -191,8 +191,8 @@ def test_tuning_finds_the_shift_of_the_probabilities():
         )
         assert decoding.label_thresholds == {}
         assert (count is None) == (decoding.level_thresholds is None)
-        figures = evaluate(gold, Decoder(decoding, TREE).sets(scores), closure=TREE.closure)
-        assert report.after == pytest.approx(figures["hierarchical_samples_f1"])
+        metrics = evaluate(gold, Decoder(decoding, TREE).sets(scores), closure=TREE.closure)
+        assert report.after == pytest.approx(metrics["hierarchical_samples_f1"])
 
 
 def test_labels_with_few_documents_stay_near_the_common_intercept():

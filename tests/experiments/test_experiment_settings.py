@@ -122,16 +122,16 @@ def test_all_problems_of_all_parts_are_reported_together() -> None:
         ({"systems": ["linear"]}, "systems: "),
         ({"metrics": ["level_0_macro_f1"]}, "there is no metric 'level_0_macro_f1'"),
         (
-            {"published": [{"system": "z", "corpus": "x", "source": "s", "split": "t", "figures": {"mirco_f1": 0.5}}]},
-            "published.0.figures.mirco_f1: there is no such metric. Did you mean 'micro_f1'?",
+            {"published": [{"system": "z", "corpus": "x", "source": "s", "split": "t", "metrics": {"mirco_f1": 0.5}}]},
+            "published.0.metrics.mirco_f1: there is no such metric. Did you mean 'micro_f1'?",
         ),
         ({"significance": {"metrics": ["p@1"]}}, "significance.metrics.0: 'p@1' cannot be resampled"),
         (
-            {"published": [{"system": "z", "corpus": "q", "source": "s", "split": "t", "figures": {"micro_f1": 0.5}}]},
+            {"published": [{"system": "z", "corpus": "q", "source": "s", "split": "t", "metrics": {"micro_f1": 0.5}}]},
             "published.0.corpus: there is no corpus 'q'",
         ),
         (
-            {"published": [{"system": "z", "corpus": "x", "source": "s", "split": "t", "figures": {"micro_f1": 89.9}}]},
+            {"published": [{"system": "z", "corpus": "x", "source": "s", "split": "t", "metrics": {"micro_f1": 89.9}}]},
             "micro_f1 is 89.9; give fractions, 0.899 for 89.9 %",
         ),
     ],

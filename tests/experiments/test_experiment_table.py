@@ -1,4 +1,4 @@
-"""The table: means, deviations, differences, published figures, in four forms."""
+"""The table: means, deviations, differences, published metrics, in four forms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PUBLISHED = {
     "corpus": "tiny",
     "source": "A paper | Table 2",
     "split": "theirs <other>",
-    "figures": {"micro_f1": 0.5, "macro_f1": 0.25},
+    "metrics": {"micro_f1": 0.5, "macro_f1": 0.25},
 }
 
 
@@ -66,8 +66,8 @@ def test_the_figures_of_a_cell_are_those_of_evaluate_and_fit_its_answers(compute
     }
     answers = CellPredictions.load(cell / "answers.safetensors")
     assert answers.labels == taxonomy.ids
-    figures = evaluate(answers.gold, answers.predicted, answers.ranked, ks=(1, 3, 5))
-    assert {name: again[name] for name in figures if name in again} == pytest.approx(figures)
+    metrics = evaluate(answers.gold, answers.predicted, answers.ranked, ks=(1, 3, 5))
+    assert {name: again[name] for name in metrics if name in again} == pytest.approx(metrics)
     assert fit["parameters"] > 0
     assert fit["training_documents"] == 60
 
@@ -131,7 +131,7 @@ def test_published_figures_stand_beside_ours_with_source_and_split(published: di
     assert ours["ours"]["micro_f1"] == published["corpora"][0]["rows"][0]["metrics"]["micro_f1"]
     assert theirs["ours"] is None
     text = markdown(published)
-    lines = text[text.index("Published figures") :].splitlines()
+    lines = text[text.index("Published metrics") :].splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("| linear | 50.00 |"))
     assert "A paper \\| Table 2" in lines[at]
     assert "theirs <other>" in lines[at]
@@ -217,8 +217,8 @@ def test_figures_of_two_levels_or_more_are_one_chart_and_a_file_of_its_own(
     levels = ["level_1_macro_f1", "level_2_macro_f1"]
     for row in corpus["rows"]:
         row["metrics"] |= {name: {"mean": 0.5, "sd": None, "values": [0.5]} for name in levels}
-    figures = {"level_2_macro_f1": 0.25}
-    corpus["published"] = [{"system": "theirs", "source": "p. 2", "split": "", "figures": figures, "ours": {}}]
+    metrics = {"level_2_macro_f1": 0.25}
+    corpus["published"] = [{"system": "theirs", "source": "p. 2", "split": "", "metrics": metrics, "ours": {}}]
     monkeypatch.setattr(output_module, "summarise", lambda _: whole)
     whole["metrics"] = [levels[1], "micro_f1", levels[0]]
     (chart,) = level_charts(corpus, whole).values()

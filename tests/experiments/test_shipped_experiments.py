@@ -29,7 +29,7 @@ def test_table_1_of_himtl_stands_beside_its_systems() -> None:
     averages = {}  # of the paper's last columns, over the three corpora
     for name, entry in experiment.systems.items():
         micro, macro = (
-            [one.figures[f"hierarchical_{mean}_f1"] for one in entry.published] for mean in ("micro", "macro")
+            [one.metrics[f"hierarchical_{mean}_f1"] for one in entry.published] for mean in ("micro", "macro")
         )
         if micro:
             assert [one.corpus for one in entry.published] == ["wos", "rcv1", "nyt"]

@@ -270,7 +270,7 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
       "f": [{"id": "g", "nam": "G"}, {"name": "H"}, 7, null, {"id": 8}, {"id": "i", "name": ["I"]}],
       "j": {"j": null}, " k": true, "l": ["m", "m"]}"""
     assert problems(write("t.json", content)) == [
-        "t.json at $.a.b: 'b' stands here twice; remove one",
+        "t.json at $.a.b: 'b' is duplicated here; remove one",
         "t.json at $.a.b: expected a mapping, a list or nothing (null), found 5",
         "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
         "for a single child write a list",
@@ -281,7 +281,7 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
         "t.json at $.f[4]: the label 8 is not text; write it as a string",
         "t.json at $.f[5].name: expected text, found a list",
         "t.json at $[\" k\"]: the label ' k' begins or ends with white space; remove it",
-        "t.json at $.l[1]: 'm' stands here twice; remove one",
+        "t.json at $.l[1]: 'm' is duplicated here; remove one",
         "t.json at $.j.j: 'j' is its own parent; remove the edge",
     ]
 
@@ -290,7 +290,7 @@ def test_mistakes_in_yaml_have_lines_too(write):
     content = "a:\n  b:\n  no:\n  2019:\n  b:\n- c\n"
     assert problems(write("t.yaml", content))[0].startswith("t.yaml:6: not YAML: ")
     assert problems(write("t.yaml", content[:-4])) == [
-        "t.yaml:5 at $.a.b: 'b' stands here twice; remove one",
+        "t.yaml:5 at $.a.b: 'b' is duplicated here; remove one",
         "t.yaml:3 at $.a.no: expected a label (text), found the bool no; put text that looks like one in quotes",
         "t.yaml:4 at $.a.2019: expected a label (text), found the int 2019; put text that looks like one in quotes",
     ]

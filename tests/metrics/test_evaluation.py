@@ -70,8 +70,8 @@ def test_hierarchical_figures_are_the_flat_ones_of_closed_sets_on_random_graphs(
     )
     flat = evaluate(csr_array(closed_gold), csr_array(closed))
     for mean in ("micro", "macro", "samples"):
-        for figure in ("precision", "recall", "f1"):
-            assert result[f"hierarchical_{mean}_{figure}"] == pytest.approx(flat[f"{mean}_{figure}"])
+        for metric in ("precision", "recall", "f1"):
+            assert result[f"hierarchical_{mean}_{metric}"] == pytest.approx(flat[f"{mean}_{metric}"])
     bad = [[label for label in np.flatnonzero(row) if not row[closure[label]].all()] for row in predicted]
     pairs = predicted.sum()
     assert result["violation_rate"] == pytest.approx(sum(map(len, bad)) / pairs if pairs else 0.0)

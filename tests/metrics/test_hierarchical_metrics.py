@@ -57,8 +57,8 @@ def test_on_a_flat_label_set_both_equal_the_flat_figures():
     expected = flat.compute()
     result = computed(gold.toarray(), predicted.toarray(), identity_closure(6).toarray())
     for name in ("constrained", "path"):
-        for figure in ("precision", "recall", "f1"):
-            assert result[f"{name}_micro_{figure}"] == expected[f"micro_{figure}"]
+        for metric in ("precision", "recall", "f1"):
+            assert result[f"{name}_micro_{metric}"] == expected[f"micro_{metric}"]
     assert result["constrained_macro_f1"] == expected["macro_f1"]
     assert result["path_macro_f1"] == expected["macro_f1_supported"]
 

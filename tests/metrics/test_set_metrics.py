@@ -89,7 +89,7 @@ def test_without_any_label_every_document_is_right_and_the_ratios_are_zero_divis
 
 def test_a_document_with_only_gold_or_only_predicted_labels_scores_zero():
     result = computed(np.array([[1, 0], [0, 0]], bool), np.array([[0, 0], [1, 0]], bool))
-    assert [result[f"samples_{figure}"] for figure in ("precision", "recall", "f1")] == [0.0, 0.0, 0.0]
+    assert [result[f"samples_{metric}"] for metric in ("precision", "recall", "f1")] == [0.0, 0.0, 0.0]
     assert result["set_accuracy"] == 0.0
 
 
@@ -105,7 +105,7 @@ def test_all_averages_agree_with_scikit_learn(matrices, zero_division):
                 expected = sk.precision_recall_fscore_support(
                     gold, predicted, average=average, zero_division=zero_division
                 )[:3]
-                found = [result[f"{average}_{figure}"] for figure in ("precision", "recall", "f1")]
+                found = [result[f"{average}_{metric}"] for metric in ("precision", "recall", "f1")]
                 assert found == pytest.approx(expected)
             some = gold.any(1) | predicted.any(1)
             expected = np.zeros(3)
@@ -114,8 +114,8 @@ def test_all_averages_agree_with_scikit_learn(matrices, zero_division):
                     gold[some], predicted[some], average="samples", zero_division=0.0
                 )[:3]
             both_empty = (~some).sum()
-            for figure, value in zip(("precision", "recall", "f1"), expected, strict=True):
-                ours = result[f"samples_{figure}"]
+            for metric, value in zip(("precision", "recall", "f1"), expected, strict=True):
+                ours = result[f"samples_{metric}"]
                 assert ours == pytest.approx((value * some.sum() + both_empty) / len(gold))
             assert result["set_accuracy"] == pytest.approx(sk.accuracy_score(gold, predicted))
             assert result["hamming_loss"] == pytest.approx(sk.hamming_loss(gold, predicted))

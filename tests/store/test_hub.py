@@ -388,12 +388,12 @@ print(json.dumps([model.predict({TEXTS!r}), said, "torch" in sys.modules]))
 def test_the_card_is_read_by_the_parser_of_the_hub(fitted: Classifier, hub: Hub, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
     model = taxotext.load(tmp_path / "model")
-    for name, figures in {
+    for name, metrics in {
         "test: 1.jsonl": {"micro_f1": 0.81234, "set_accuracy": 1, "violation_rate": 0.0, "ndcg@5": float("nan")},
         'näh "x" #2.csv': {"macro_f1": 0.5},
     }.items():
         fingerprint = {"data_fingerprint": f"{len(name):064d}"}
-        record_evaluation(tmp_path / "model", model.system, model.manifest, name, {**figures, **fingerprint})
+        record_evaluation(tmp_path / "model", model.system, model.manifest, name, {**metrics, **fingerprint})
     model.push_to_hub(NAME)
     card = ModelCard(hub.files[NAME, "main"]["README.md"].decode())
     assert card.data.library_name == "taxotext"

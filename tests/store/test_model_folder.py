@@ -255,7 +255,7 @@ def test_the_card_states_the_facts(first: Classifier, tmp_path: Path) -> None:
         "| closure | ancestors |",
         f"| parameters | {first.system.facts()['parameters']} |",
         "Not tuned: the default threshold. `taxotext tune` finds better ones.",
-        "Not evaluated yet: `taxotext evaluate` adds its figures here.",
+        "Not evaluated yet: `taxotext evaluate` adds its metrics here.",
         "| id | name | training documents |",
     ):
         assert line in card.splitlines(), line
@@ -267,12 +267,12 @@ def test_the_card_states_the_facts(first: Classifier, tmp_path: Path) -> None:
 def test_the_card_shows_evaluations_and_the_first_labels_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("taxotext.store.card.SHOWN_LABELS", 3)
     classifier = Classifier("linear", **SETTINGS).fit(tiny_corpus())
-    figures = classifier.evaluate(tiny_corpus())
-    classifier.manifest.metrics["evaluations"] = {"test|1": figures}
+    metrics = classifier.evaluate(tiny_corpus())
+    classifier.manifest.metrics["evaluations"] = {"test|1": metrics}
     classifier.save(tmp_path / "model")
     card = (tmp_path / "model/README.md").read_text(encoding="utf-8")
     assert "... and 4 more in taxonomy.json." in card
-    assert f"| test\\|1 | {figures['micro_f1']:.4f} | {figures['macro_f1']:.4f} |" in card
+    assert f"| test\\|1 | {metrics['micro_f1']:.4f} | {metrics['macro_f1']:.4f} |" in card
 
 
 def test_a_reader_between_the_two_renames_does_not_lose_the_new_model(

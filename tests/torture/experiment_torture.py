@@ -7,7 +7,7 @@
 Twelve cells (three linear systems, four seeds) on the sample corpus, two at a time. Each kill hits the runner alone or
 the runner and the processes of its cells. After each kill no process of the experiment may be left, every finished cell
 must still be finished with the very same files, and ``status`` must answer. The command is then given again with
-``--resume``. In the end all figures, differences and p-values of the table, and the answers on every test document,
+``--resume``. In the end all metrics, differences and p-values of the table, and the answers on every test document,
 must equal those of an undisturbed run; what depends on time (seconds, memory, speed) is set aside.
 """
 

@@ -495,7 +495,7 @@ class Classifier:
         save_folder(Path(folder), system, manifest, overwrite=overwrite)
 
     def update(self, folder: str | Path) -> None:
-        """Write thresholds and figures into the folder that this model was loaded from."""
+        """Write thresholds and metrics into the folder that this model was loaded from."""
         system, manifest = self._fitted()
         update_folder(Path(folder), system, manifest)
 
@@ -565,7 +565,7 @@ class Classifier:
 
     @property
     def manifest(self) -> Manifest:
-        """Facts, figures and provenance of the fitted model."""
+        """Facts, metrics and provenance of the fitted model."""
         return self._fitted()[1]
 
     @property

@@ -1,4 +1,4 @@
-"""Two systems on the same documents: the difference of their figures, and whether it is more than chance."""
+"""Two systems on the same documents: the difference of their metrics, and whether it is more than chance."""
 
 from __future__ import annotations
 
@@ -156,15 +156,15 @@ def compare(
 
 def _row(gold: Any, one: Any, two: Any, metric: str, settings: CompareSettings) -> dict[str, Any]:
     draws: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed}
-    figures = [bootstrap_interval(gold, runs, metric, confidence=settings.confidence, **draws) for runs in (one, two)]
+    own = [bootstrap_interval(gold, runs, metric, confidence=settings.confidence, **draws) for runs in (one, two)]
     result = paired_bootstrap(gold, one, two, metric, confidence=settings.confidence, **draws)
     if settings.test == "randomisation":
         result = replace(result, p_value=approximate_randomisation(gold, one, two, metric, **draws).p_value)
     return {
         "metric": metric,
         **{
-            name: {"value": figure.value, "low": figure.low, "high": figure.high}
-            for name, figure in zip(("first", "second"), figures, strict=True)
+            name: {"value": interval.value, "low": interval.low, "high": interval.high}
+            for name, interval in zip(("first", "second"), own, strict=True)
         },
         "difference": result.difference,
         "low": result.low,

@@ -30,7 +30,7 @@ def evaluate_corpus(
     reporter: Reporter,
     keep: Callable[[Any, NDArray[np.int32]], None] | None = None,
 ) -> dict[str, Any]:
-    """Score ``corpus`` block by block and return the figures with what they were computed on.
+    """Score ``corpus`` block by block and return the metrics with what they were computed on.
 
     ``keep`` is handed the answers of each block: label sets (b, L) sparse and ranked labels (b, K).
     ``seconds`` is the time of reading tokens, scoring, decoding and counting; loading the model is not part of it.
@@ -82,9 +82,9 @@ def evaluate_corpus(
     if per_label:
         table = evaluation.per_label()
         ids = corpus.label_ids
-        figures = [name for name in table.dtype.names or () if name != "label"]
+        metrics = [name for name in table.dtype.names or () if name != "label"]
         result["per_label"] = [
-            {"id": ids[index], **{name: table[name][index].item() for name in figures}} for index in range(labels)
+            {"id": ids[index], **{name: table[name][index].item() for name in metrics}} for index in range(labels)
         ]
     return result
 

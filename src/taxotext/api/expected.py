@@ -79,5 +79,5 @@ def tune_hierarchical_f1(
     manifest.metrics["tuning"] = report.to_dict()
     remember(manifest, corpus)
     if manifest.metrics.pop("evaluations", None):
-        reporter.note("Figures that were recorded with the old thresholds are removed; evaluate again.")
+        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
     return report

@@ -94,12 +94,12 @@ def explain(report: TuningReport) -> list[str]:
         kind = f"one threshold of {report.threshold:.3f} for all labels"
     rule = "" if report.consistency == "none" else f", consistency {report.consistency}"
     optimistic = ", with thresholds that were tuned on these documents" if report.before_tuned_here else ""
-    figures = f"{report.before:.4f} before{optimistic}; {report.after:.4f} after"
+    metrics = f"{report.before:.4f} before{optimistic}; {report.after:.4f} after"
     if report.cross_validated is not None:
-        figures += f", {report.cross_validated:.4f} in cross-validation, the one to expect on new documents"
+        metrics += f", {report.cross_validated:.4f} in cross-validation, the one to expect on new documents"
     sentences = [
         f"Tuned on {counted(report.documents, 'document')} of {report.tuned_on}: {kind}{rule}. "
-        f"{report.metric}: {figures}."
+        f"{report.metric}: {metrics}."
     ]
     if len(report.by_consistency) > 1 and not falls(report):
         tried = ", ".join(f"{rule} {value:.4f}" for rule, value in report.by_consistency.items())

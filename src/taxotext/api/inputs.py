@@ -91,7 +91,7 @@ def _checked(text: Any, position: int) -> str:
     if not isinstance(text, str):
         raise DataError(f"Text {position} is {kind(text)}, not a string: {short(text)}.")
     if not text.isascii() and HALF_CHARACTER.search(text):
-        raise DataError(f"Text {position} has half a character (a lone surrogate): {short(text)}; decode it anew.")
+        raise DataError(f"Text {position} has half a character (a lone surrogate): {short(text)}; decode it again.")
     return text
 
 

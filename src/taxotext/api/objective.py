@@ -1,4 +1,4 @@
-"""The figure that trials of a search are compared by."""
+"""The metric that trials of a search are compared by."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def propose(
 
     Args:
         space: what may be tried.
-        finished: settings and figure of the trials so far; greater is better.
+        finished: settings and metric of the trials so far; greater is better.
         seed: of the search.
         number: of the trial.
     """
@@ -54,9 +54,9 @@ def propose(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own))
-        for values, figure in finished:
+        for values, metric in finished:
             parameters = {key: _encoded(space[key], value) for key, value in values.items()}
-            study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, value=figure))
+            study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, value=metric))
         drawn = study.ask(distributions).params
     finally:
         optuna.logging.set_verbosity(verbosity)

@@ -1,4 +1,4 @@
-"""Search for settings: trials on one split, compared by a figure on held-out documents; resumable at any moment."""
+"""Search for settings: trials on one split, compared by a metric on held-out documents; resumable at any moment."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SearchResult:
 
     @property
     def best(self) -> Trial:
-        """The trial with the greatest figure, the first of equal ones."""
+        """The trial with the greatest metric, the first of equal ones."""
         return _best(self.trials)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def search(
 ) -> SearchResult:
     """Try settings of one system and keep the best configuration and its model.
 
-    Every trial is fitted on the same training documents with the same seed. Its figure is the metric on its held-out
+    Every trial is fitted on the same training documents with the same seed. Its metric is the metric on its held-out
     documents: with thresholds tuned by cross-validation over them for ``micro_f1`` and ``macro_f1``, without thresholds
     for the others. Test data have no place here.
 

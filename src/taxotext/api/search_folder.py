@@ -38,7 +38,7 @@ class Trial:
         settings: what was tried, by key path.
         value: the metric on held-out documents; None unless complete.
         seconds: fitting, scoring and tuning.
-        same_as: number of an earlier trial with the same settings, whose figure it took over.
+        same_as: number of an earlier trial with the same settings, whose metric it took over.
         reason: why it failed.
     """
 

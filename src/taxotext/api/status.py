@@ -31,7 +31,7 @@ class TrainingStatus:
         output: the model folder that it writes.
         state: ``training``, ``interrupted`` or ``finished``.
         system: its name, or None while that is not known.
-        sentence: what is known beside the figures, and how to go on.
+        sentence: what is known beside the metrics, and how to go on.
         seconds: the whole training took; None before its end.
         epochs_done, epochs: of an unfinished training by epochs; None of others.
         scores: validation scores of the last of these epochs.

@@ -109,7 +109,7 @@ def tune_thresholds(
     manifest.metrics["tuning"] = report.to_dict()
     remember(manifest, corpus)
     if manifest.metrics.pop("evaluations", None):
-        reporter.note("Figures that were recorded with the old thresholds are removed; evaluate again.")
+        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
     return report
 
 

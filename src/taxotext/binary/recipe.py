@@ -174,7 +174,7 @@ def _note_fallbacks(plan: FitPlan, reporter: Reporter) -> None:
     named = {how: [ids[label] for label in range(len(ids)) if plan.how(label) == how] for how in (CONSTANT, FALLBACK)}
     if named[CONSTANT]:
         reporter.note(
-            f"{counted(len(named[CONSTANT]), 'label')} with no training document, or with all of them: always answered "
+            f"{counted(len(named[CONSTANT]), 'label')} with no training document, or with all: always predicted "
             f"with how often they came ({_some(named[CONSTANT])})."
         )
     below: dict[bool, list[str]] = {True: [], False: []}

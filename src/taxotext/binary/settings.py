@@ -46,7 +46,9 @@ class TransferSettings(Settings):
     parent: Literal["best", "largest", "first"] = Field(
         "best", description="of several: best validation F1, most training documents, or first in the taxonomy"
     )
-    fresh_head: bool = Field(True, description="the output layer starts anew; false: from that of the parent")
+    fresh_head: bool = Field(
+        True, description="the output layer starts from random weights; false: from that of the parent"
+    )
     freeze_embeddings: bool = Field(True, description="word vectors are trained by labels without parent only")
     body_learning_rate: float | None = Field(
         None, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"

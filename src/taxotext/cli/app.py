@@ -51,7 +51,7 @@ def _root(
 ) -> None:
     """Classify texts into many labels at once, using the structure of the label set.
 
-    Mistakes are answered with a sentence; add --debug to see where in the program one was found.
+    Errors are reported in one sentence; add --debug to see where in the program one was found.
     """
 
 

@@ -70,7 +70,7 @@ def evaluate(
         str, typer.Option(help="Gold labels that the model does not know: count (as misses), error, drop.")
     ] = "count",
     record: Annotated[
-        bool, typer.Option("--record", help="Write the figures into the model folder and its card.")
+        bool, typer.Option("--record", help="Write the metrics into the model folder and its card.")
     ] = False,
     propensity: Annotated[
         str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
@@ -95,7 +95,7 @@ def evaluate(
     """
     from taxotext.api import load
     from taxotext.api.reading import read_for_model
-    from taxotext.cli.output import print_figures, print_table, write_json
+    from taxotext.cli.output import print_metrics, print_table, write_json
     from taxotext.cli.reporter import make_reporter
     from taxotext.store import record_evaluation
 
@@ -111,9 +111,9 @@ def evaluate(
     )
     result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:
-        figures = {key: value for key, value in result.items() if key != "per_label"}
-        figures["data_fingerprint"] = corpus.fingerprint()
-        record_evaluation(model, classifier.system, classifier.manifest, corpus.source, figures)
+        metrics = {key: value for key, value in result.items() if key != "per_label"}
+        metrics["data_fingerprint"] = corpus.fingerprint()
+        record_evaluation(model, classifier.system, classifier.manifest, corpus.source, metrics)
     if as_json:
         write_json(result)
         return
@@ -128,7 +128,7 @@ def evaluate(
     )
     one_more = "micro_average_precision" if classifier.taxonomy.is_flat else "violation_rate"
     names = SHOWN if everything else (*FIRST, one_more)
-    print_figures({name: result[name] for name in (*names, *facts) if name in result})
+    print_metrics({name: result[name] for name in (*names, *facts) if name in result})
     if per_label:
         rows = sorted(result["per_label"], key=lambda row: -row["support"])
         print_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -118,7 +118,7 @@ def plan(
       taxotext experiment plan examples/experiment.yaml
       taxotext experiment plan experiments/reuters21578.yaml --data corpora --jobs 2 --json
     """
-    from taxotext.cli.output import Figure, print_table, write_json
+    from taxotext.cli.output import Number, print_table, write_json
     from taxotext.cli.reporter import make_reporter
     from taxotext.experiments.probing import plan_experiment
 
@@ -133,8 +133,8 @@ def plan(
             one.system,
             one.corpus,
             one.cells,
-            "fails" if one.seconds is None else Figure(duration(one.seconds)),
-            "" if one.memory is None else Figure(f"{one.memory / 1e6:,.0f} MB"),
+            "fails" if one.seconds is None else Number(duration(one.seconds)),
+            "" if one.memory is None else Number(f"{one.memory / 1e6:,.0f} MB"),
             f"{one.tried:,} of {one.documents:,} documents" if one.documents else "",
         )
         for one in found.estimates
@@ -160,7 +160,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
       taxotext experiment show reuters
       taxotext experiment show reuters --json
     """
-    from taxotext.cli.output import Figure, print_table, write_json
+    from taxotext.cli.output import Number, print_table, write_json
     from taxotext.experiments.folder import ExperimentFolder
     from taxotext.experiments.summary import summarise
     from taxotext.experiments.tables import facts_of, notes_of, tables_of
@@ -174,7 +174,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
         typer.echo(f"\n{corpus['name']}: {facts_of(corpus)}")
         for table in tables_of(corpus, summary):
             typer.echo("")
-            rows = [[text if number == 0 else Figure(text) for number, text in enumerate(row)] for row in table.rows]
+            rows = [[text if number == 0 else Number(text) for number, text in enumerate(row)] for row in table.rows]
             print_table(table.head, rows, table.title or None)
     typer.echo("")
     for note in notes_of(summary):

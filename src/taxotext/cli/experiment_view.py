@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from taxotext.cli import reporter
-from taxotext.cli.output import Figure, clock
+from taxotext.cli.output import Number, clock
 
 if TYPE_CHECKING:
     from taxotext.experiments.cells import Cell
@@ -65,7 +65,7 @@ class Live(Lines):
         self._console.print(sentence, markup=False)
 
     def show(self, status: Status) -> None:
-        """Draw the cells anew."""
+        """Redraw the cells."""
         self._live.update(self._drawn(status))
 
     def ended(self, cell: Cell, state: str, sentence: str) -> None:
@@ -116,9 +116,9 @@ def cell_rows(status: Status) -> list[tuple[Any, ...]]:
             cell.seed,
             cell.state,
             _at(cell),
-            Figure(clock(cell.seconds)) if cell.seconds else Figure(""),
-            Figure(clock(cell.seconds_left)) if cell.seconds_left else Figure(""),
-            Figure(f"{cell.peak_memory / 1e6:,.0f}") if cell.peak_memory else Figure(""),
+            Number(clock(cell.seconds)) if cell.seconds else Number(""),
+            Number(clock(cell.seconds_left)) if cell.seconds_left else Number(""),
+            Number(f"{cell.peak_memory / 1e6:,.0f}") if cell.peak_memory else Number(""),
         )
         for cell in status.cells
     ]
@@ -128,10 +128,10 @@ def _at(cell: CellStatus) -> str:
     if not cell.task:
         return cell.reason.splitlines()[0][:60] if cell.reason else ""
     share = "" if cell.share is None else f" {100 * cell.share:.0f} %"
-    figures = (
+    metrics = (
         f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in cell.fields.items()
     )
-    return ", ".join([f"{cell.task}{share}", *figures])
+    return ", ".join([f"{cell.task}{share}", *metrics])
 
 
 def _chosen(status: Status, room: int) -> list[int]:

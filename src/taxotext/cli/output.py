@@ -24,7 +24,7 @@ WIDEST = 1_000_000
 """Columns of a table that does not go to a terminal."""
 
 
-class Figure(str):
+class Number(str):
     """A number in a form of its own, such as ``1,234`` or ``3.4 %``; tables put it to the right."""
 
 
@@ -67,7 +67,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table for people to stdout; figures to the right."""
+    """Print a table for people to stdout; metrics to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -103,13 +103,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def print_figures(figures: Mapping[str, Any], title: str | None = None) -> None:
+def print_metrics(metrics: Mapping[str, Any], title: str | None = None) -> None:
     """Print name and value pairs."""
-    print_table(("figure", "value"), list(figures.items()), title)
+    print_table(("metric", "value"), list(metrics.items()), title)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, Figure)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Number)) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

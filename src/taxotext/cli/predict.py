@@ -30,11 +30,14 @@ def predict(
     threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="The K best labels, whatever their probability.")] = None,
     all_scores: Annotated[
-        bool, typer.Option("--all-scores", help="Probabilities of all labels (all candidates), not the answered.")
+        bool,
+        typer.Option(
+            "--all-scores", help="Probabilities of all labels (all candidates), not only of the predicted ones."
+        ),
     ] = False,
     tree: Annotated[bool, typer.Option("--tree", help="For people: each text with its labels as a tree.")] = False,
-    include: Annotated[list[str] | None, typer.Option(help="Answer only these labels; several times.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Never answer these labels; several times.")] = None,
+    include: Annotated[list[str] | None, typer.Option(help="Predict only these labels; several times.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Never predict these labels; several times.")] = None,
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
     text: TextFields = None,
     id: IdField = None,

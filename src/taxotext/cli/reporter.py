@@ -60,7 +60,7 @@ class _LineTask:
         left = ""
         if not final and self._total is not None and rate > 0:
             left = f", {clock((self._total - self._done) / rate)} left"
-        fields = "".join(f", {name} {_figure(value)}" for name, value in self._fields.items())
+        fields = "".join(f", {name} {_shown(value)}" for name, value in self._fields.items())
         line = f"{self._name}: {self._done}{of} {self._unit}, {_pace(rate)}{fields}{left}\n"
         sys.stderr.write(line)
         sys.stderr.flush()
@@ -76,21 +76,21 @@ class Bars:
 
     @contextmanager
     def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
-        """Show a bar with speed, figures and time left."""
+        """Show a bar with speed, metrics and time left."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.fields[all]} {task.fields[unit]}", markup=False),
-            TextColumn("{task.fields[rate]}{task.fields[figures]}", markup=False),  # labels may hold brackets
+            TextColumn("{task.fields[rate]}{task.fields[metrics]}", markup=False),  # labels may hold brackets
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console) as progress:
             identity = progress.add_task(
-                name, total=total, completed=done, unit=unit, rate="", figures="", all=total or "?"
+                name, total=total, completed=done, unit=unit, rate="", metrics="", all=total or "?"
             )
             task = _BarTask(progress, identity)
             yield task
@@ -104,7 +104,7 @@ class Bars:
 class _BarTask:
     def __init__(self, progress: object, identity: int) -> None:
         self._progress, self._identity = progress, identity
-        self._figures: dict[str, float | str] = {}
+        self._metrics: dict[str, float | str] = {}
         self._started, self._done, self._refreshed = time.monotonic(), 0, 0.0
 
     def advance(self, amount: int = 1) -> None:
@@ -114,16 +114,16 @@ class _BarTask:
             self.refresh()
 
     def show(self, **fields: float | str) -> None:
-        self._figures.update(fields)
+        self._metrics.update(fields)
 
     def refresh(self) -> None:
         self._refreshed = time.monotonic()
         rate = self._done / max(self._refreshed - self._started, 1e-9)
-        figures = "".join(f"  {name} {_figure(value)}" for name, value in self._figures.items())
-        self._progress.update(self._identity, rate=_pace(rate), figures=figures)  # type: ignore[attr-defined]
+        metrics = "".join(f"  {name} {_shown(value)}" for name, value in self._metrics.items())
+        self._progress.update(self._identity, rate=_pace(rate), metrics=metrics)  # type: ignore[attr-defined]
 
 
-def _figure(value: float | str) -> str:
+def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4f}"
 
 

@@ -51,7 +51,7 @@ def search(
     threads: Threads = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the split, initial weights, batches and proposals.")] = None,
 ) -> None:
-    """Search for good settings of a system, by a figure on validation documents.
+    """Search for good settings of a system, by a metric on validation documents.
 
     Writes OUTPUT/best.yaml, which `taxotext train` takes, and OUTPUT/model, the model of the best trial.
 
@@ -110,7 +110,7 @@ def search(
 
 def _print(result: SearchResult) -> None:
     """The trials, the best first."""
-    from taxotext.cli.output import Figure, print_table
+    from taxotext.cli.output import Number, print_table
 
     keys = list(result.space)
     order = sorted(result.trials, key=lambda trial: (trial.value is None, -(trial.value or 0.0), trial.number))
@@ -118,7 +118,7 @@ def _print(result: SearchResult) -> None:
         [
             trial.number,
             trial.state if trial.value is None else trial.value,
-            Figure(f"{trial.seconds:.1f}"),
+            Number(f"{trial.seconds:.1f}"),
             *(_cell(trial.settings.get(key)) for key in keys),
         ]
         for trial in order
@@ -127,8 +127,8 @@ def _print(result: SearchResult) -> None:
 
 
 def _cell(value: Any) -> Any:
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
     if isinstance(value, bool):
         return str(value).lower()
-    return Figure(f"{value:g}") if isinstance(value, (int, float)) else str(value)
+    return Number(f"{value:g}") if isinstance(value, (int, float)) else str(value)

@@ -50,7 +50,7 @@ def tune(
     ] = None,
     never_empty: Annotated[
         bool | None,
-        typer.Option("--never-empty/--may-be-empty", help="Answer the best label when none passes."),
+        typer.Option("--never-empty/--may-be-empty", help="Predict the best label when none passes."),
     ] = None,
     calibration: Annotated[
         str | None, typer.Option(help="Correct the probabilities first: none, temperature or isotonic.")

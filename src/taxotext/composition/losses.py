@@ -16,7 +16,7 @@ SCALE = "over labels; the mean divides the gradients by their number"
 
 
 class FocalSettings(Settings):
-    """Cross-entropy that turns away from what is answered well already."""
+    """Cross-entropy that turns away from what is predicted well already."""
 
     name: Literal["focal"] = Field("focal", description="kind of loss")
     scale: Literal["sum", "mean"] = Field("sum", description=SCALE)

@@ -56,7 +56,7 @@ class ScoreCollector:
         scores: Any = self._candidates.matrix(self.shape, np.float32) if self._dense is None else self._dense
         if not np.isfinite(scores if self._dense is not None else scores.data).all():
             raise DataError(
-                "The network answers with NaN instead of probabilities: its training has diverged. Train again with a "
+                "The network returns NaN instead of probabilities: its training has diverged. Train again with a "
                 "lower training.learning_rate, or with runtime.precision=float32."
             )
         return ScoreBlock(scores, self._sets.matrix(self.shape, np.bool_) if self._sets.parts else None)

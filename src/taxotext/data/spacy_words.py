@@ -34,7 +34,7 @@ class SpacyWords:
     """Parts texts into words by the rules of one of spaCy's tokenizers.
 
     The rules are part of the object, so that a model parts texts in the same way whatever version of spaCy is there.
-    spaCy itself is loaded when the first text is parted.
+    spaCy itself is loaded when the first text is split.
 
     Args:
         rules: what :meth:`of_language` found, or :attr:`rules` of a saved one; JSON-ready.
@@ -50,7 +50,7 @@ class SpacyWords:
     ) -> None:
         if find_spec("spacy") is None:
             raise MissingExtraError(
-                f"{where}: words are parted by spaCy; install it with `pip install 'taxotext[spacy]'`."
+                f"{where}: words are split by spaCy; install it with `pip install 'taxotext[spacy]'`."
             )
         self._where = where
         self.rules = dict(rules)

@@ -25,7 +25,7 @@ CHUNK = 1024
 PUNCTUATION = r"[\p{P}$+<=>^`|~]"
 """Unicode's, and the symbols of ASCII: what the library's own pre-tokenizer takes for punctuation."""
 SPACY = "taxotext_spacy_words"
-"""Key in ``tokenizer.json`` of the rules by which words are parted, where spaCy does it."""
+"""Key in ``tokenizer.json`` of the rules by which texts are split into words, where spaCy does it."""
 
 UNKNOWN_WORD = "\U000103a0\U000103a0"
 """Two letters of Old Persian: a word that no vocabulary holds."""

@@ -41,7 +41,7 @@ class WordVectors:
 def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = False) -> WordVectors:
     """Read the vectors of ``words``; those of other words are passed over unread.
 
-    Each line is a word and D numbers, parted by blanks; the word itself may hold blanks (some of GloVe's do). A
+    Each line is a word and D numbers, separated by whitespace; the word itself may hold blanks (some of GloVe's do). A
     first line of two whole numbers (word2vec, fastText) announces how many vectors there are and D. Of a word that
     is duplicated the first vector counts.
 
@@ -91,7 +91,7 @@ def _select(lines: Lines, name: str, rows: Mapping[bytes, int], fold_case: bool)
             if len(parts) <= width:
                 raise DataError(
                     f"{name}:{number}: {max(len(parts) - 1, 0)} numbers instead of {width} (got {_shown(body)}); each "
-                    "line is a word and its numbers, parted by blanks."
+                    "line is a word and its numbers, separated by whitespace."
                 )
             word, rest = b" ".join(parts[:-width]), b" ".join(parts[-width:])
         vectors += 1
@@ -107,7 +107,7 @@ def _select(lines: Lines, name: str, rows: Mapping[bytes, int], fold_case: bool)
             elif fold_case and (row := rows.get(text.lower().encode())) is not None:
                 folded.setdefault(row, (number, rest))
     if vectors == 0:
-        raise DataError(f"{name}: holds no word vectors; each line is a word and its numbers, parted by blanks.")
+        raise DataError(f"{name}: holds no word vectors; each line is a word and its numbers, separated by whitespace.")
     if announced not in {-1, vectors}:
         raise DataError(
             f"{name}:1: announces {announced} vectors, but {vectors} follow; the file is cut short or damaged, fetch "

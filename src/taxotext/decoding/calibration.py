@@ -151,7 +151,7 @@ class _Corrections:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What a calibration changed; figures come from the data that it was fitted on and are therefore optimistic.
+    """What a calibration changed; metrics come from the data that it was fitted on and are therefore optimistic.
 
     Attributes:
         method, by: as asked for.

@@ -48,7 +48,7 @@ class Decoder:
     2. **Scores** are made consistent over all labels, excluded ones too: with ``up`` a label gets the maximum
        over itself and its descendants, with ``down`` the minimum over itself and its ancestors.
     3. **Eligible** are the labels of ``include`` (all when None) that are not in ``exclude``. No other label
-       is ever answered, whatever comes below.
+       is ever predicted, whatever comes below.
     4. **Threshold**: eligible labels whose score is greater than their threshold pass; without any threshold
        all pass. Where the block brings label sets of its own and ``source`` is not ``threshold``, the eligible
        labels of these sets pass instead. With ``source: expected_f1`` the set of eligible labels, closed among them, of
@@ -56,18 +56,18 @@ class Decoder:
        limit its size, and step 5 has nothing to do.
     5. **Set consistency**: with ``up`` the eligible ancestors of passing labels are added; with ``down``
        labels that lack an eligible ancestor are removed. (With one threshold for all this changes nothing:
-       step 2 has seen to it.) Ineligible ancestors are passed over, so the answer is free of violations
+       step 2 has seen to it.) Ineligible ancestors are passed over, so the prediction is free of violations
        among the eligible labels, and free of any when no ancestor of an eligible label is ineligible.
     6. **top_k** keeps the best k of the set.
-    7. **never_empty**: where nothing is left, the best eligible label is answered.
+    7. **never_empty**: where nothing is left, the best eligible label is predicted.
 
     Ties in steps 6 and 7 go to the smaller label index; with consistency, to the upper level first, then the
     smaller index. A consistent score never rises from parent to child, so the best k of a closed set form a
     closed set: steps 6 and 7 keep what step 5 made, and ``top_k`` is never exceeded.
 
-    Of a sparse block only candidates are corrected (1), pass a threshold (4) and are answered where nothing is left
+    Of a sparse block only candidates are corrected (1), pass a threshold (4) and are predicted where nothing is left
     (7); a document without candidates stays empty. :class:`Propagation` says what step 2 does with them. With ``down``,
-    a candidate whose eligible ancestor is not a candidate is answered by neither step 4 nor step 7.
+    a candidate whose eligible ancestor is not a candidate is predicted by neither step 4 nor step 7.
 
     Args:
         decoding: the settings.
@@ -121,7 +121,7 @@ class Decoder:
 
     @property
     def by_thresholds_alone(self) -> bool:
-        """Whether steps 5 to 7 change nothing: each label is answered when its consistent score passes."""
+        """Whether steps 5 to 7 change nothing: each label is predicted when its consistent score passes."""
         free = self.decoding.top_k is None and not self.decoding.never_empty and not self._set_may_break
         return free and self._expected is None
 
@@ -394,5 +394,5 @@ def _eligible(decoding: Decoding, taxonomy: Taxonomy) -> BoolArray:
     eligible[taxonomy.indices(decoding.include or ())] = True
     eligible[taxonomy.indices(decoding.exclude)] = False
     if len(taxonomy) and not eligible.any():
-        raise ConfigError("decoding.exclude names every label: nothing could be answered; leave some out.")
+        raise ConfigError("decoding.exclude names every label: nothing could be predicted; leave some out.")
     return eligible

@@ -1,4 +1,4 @@
-"""What was answered for each document: label indexes with their scores, best first."""
+"""What was predicted for each document: label indexes with their scores, best first."""
 
 from __future__ import annotations
 

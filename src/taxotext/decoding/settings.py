@@ -48,7 +48,7 @@ class Decoding(Settings):
     )
     threshold: Threshold | None = Field(
         default=0.5,
-        description="a label is answered when its probability is greater; null: top_k alone decides",
+        description="a label is predicted when its probability is greater; null: top_k alone decides",
     )
     level_thresholds: tuple[Threshold, ...] | None = Field(
         default=None,
@@ -57,10 +57,12 @@ class Decoding(Settings):
     label_thresholds: dict[str, Threshold] = Field(
         default_factory=dict, description="thresholds of single labels by id; stronger than the other two"
     )
-    top_k: int | None = Field(default=None, ge=1, description="answer at most this many labels, the best ones")
-    never_empty: bool = Field(default=False, description="answer the best label when none passes")
-    include: tuple[str, ...] | None = Field(default=None, description="only these label ids may be answered; null: all")
-    exclude: tuple[str, ...] = Field(default=(), description="these label ids are never answered")
+    top_k: int | None = Field(default=None, ge=1, description="predict at most this many labels, the best ones")
+    never_empty: bool = Field(default=False, description="predict the best label when none passes")
+    include: tuple[str, ...] | None = Field(
+        default=None, description="only these label ids may be predicted; null: all"
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="these label ids are never predicted")
     consistency: Consistency = Field(
         default="none",
         description="none; up: no label scores below its descendants; down: none scores above its ancestors",
@@ -108,7 +110,7 @@ class Decoding(Settings):
     @classmethod
     def _some_included(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None and not value:
-            raise ValueError("is empty: nothing could be answered; name labels, or null for all")
+            raise ValueError("is empty: nothing could be predicted; name labels, or null for all")
         return value
 
     @field_validator("exclude")
@@ -136,7 +138,7 @@ class Decoding(Settings):
     def _something_decides(self) -> Decoding:
         given = (self.threshold, self.level_thresholds, self.top_k)
         if all(one is None for one in given) and self.source not in {"system", "expected_f1"}:
-            raise ValueError("nothing decides what is answered: set threshold, level_thresholds or top_k")
+            raise ValueError("nothing decides what is predicted: set threshold, level_thresholds or top_k")
         return self
 
     def to_dict(self) -> dict[str, Any]:

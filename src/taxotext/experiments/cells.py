@@ -38,7 +38,7 @@ class Cell:
         test: path of the test file.
         tune: how thresholds are tuned; None: not at all.
         ks: cut-offs of the ranking metrics.
-        identity: what the figures depend on; cells of equal identity have equal figures.
+        identity: what the metrics depend on; cells of equal identity have equal metrics.
         key: hash of ``identity``.
         members: keys of the cells that it is made of, in their order.
     """

@@ -3,7 +3,7 @@
 =========================  ========================================================================================
 ``experiment.json``        settings, cells in the order of the table, jobs and threads
 ``experiment.yaml``        the file that it was started with
-``cells/NAME_KEY/``        one cell; ``KEY`` is a hash of all that its figures depend on
+``cells/NAME_KEY/``        one cell; ``KEY`` is a hash of all that its metrics depend on
 ``  cell.json``            what is computed
 ``  model/, model.run/``   the model; checkpoints of an unfinished training
 ``  progress.json``        what the process is at, written every second

@@ -53,9 +53,9 @@ def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Ite
             if (found := row["metrics"].get(name)) is not None
         ]
         marks = {
-            f"{one['system']} ({one['source']})": 100 * one["figures"][name]
+            f"{one['system']} ({one['source']})": 100 * one["metrics"][name]
             for one in corpus["published"]
-            if name in one["figures"]
+            if name in one["metrics"]
         }
         if drawn:
             title = f"{name}, %" + (" (dashed: published)" if marks else "")
@@ -66,10 +66,10 @@ def _metric_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Ite
 def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Chart]:
     """Average ("micro", "macro") -> chart of the F1 by level, where the experiment asks for two levels or more.
 
-    Published figures are lines like others.
+    Published metrics are lines like others.
     """
     rows, colours = _drawn(corpus)
-    published = [one for one in corpus["published"] if one["figures"]]
+    published = [one for one in corpus["published"] if one["metrics"]]
     charts = {}
     for average, names in _levels(summary).items():
         drawn = []
@@ -77,8 +77,8 @@ def level_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[
             spreads = [row["metrics"].get(name) for name in names.values()]
             drawn.append(Line(row["system"], [found and _percent(found) for found in spreads], colours[row["system"]]))
         for number, one in enumerate(published, len(colours)):
-            figures = [one["figures"].get(name) for name in names.values()]
-            places = [None if figure is None else (100 * figure, None) for figure in figures]
+            metrics = [one["metrics"].get(name) for name in names.values()]
+            places = [None if metric is None else (100 * metric, None) for metric in metrics]
             drawn.append(Line(f"{one['system']} ({one['source']})", places, number))
         drawn = [line for line in drawn if any(line.places)]
         if drawn:
@@ -115,6 +115,6 @@ def _cost_charts(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Itera
 
 
 def _drawn(corpus: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
-    """The rows that have figures, and a colour for each system."""
+    """The rows that have metrics, and a colour for each system."""
     colours = {row["system"]: number for number, row in enumerate(corpus["rows"])}
     return [row for row in corpus["rows"] if row["seeds"]], colours

@@ -145,7 +145,7 @@ def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: S
             )
             more = f"; and {len(what) - SHOWN_LINES} more" if len(what) > SHOWN_LINES else ""
             sentences.append(
-                f"{now.title}: changed since it was run ({shown}{more}). It is run anew; the earlier result stays in "
+                f"{now.title}: changed since it was run ({shown}{more}). It is run again; the earlier result stays in "
                 f"cells/{folder.folder_of(old).path.name}."
             )
     if gone:

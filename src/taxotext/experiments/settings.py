@@ -25,28 +25,28 @@ OWN_KEYS = {
 }
 """Keys of a training that a cell gets from elsewhere."""
 COUNTS = ("_labels", "_documents")
-"""How figures of an evaluation end that are counts."""
+"""How metrics of an evaluation end that are counts."""
 
 
 class PublishedSettings(Settings):
-    """Figures of somebody else on one of the corpora."""
+    """Metrics of somebody else on one of the corpora."""
 
     corpus: str = Field(description="name of a corpus of the experiment")
-    source: str = Field(min_length=1, description="paper and table that the figures stand in")
+    source: str = Field(min_length=1, description="paper and table that the metrics stand in")
     split: str = Field(min_length=1, description="the split that they were measured on, in words")
-    figures: dict[str, float] = Field(min_length=1, description="metric to value, as a fraction: 0.899 for 89.9 %")
+    metrics: dict[str, float] = Field(min_length=1, description="metric to value, as a fraction: 0.899 for 89.9 %")
 
-    @field_validator("figures")
+    @field_validator("metrics")
     @classmethod
     def _fractions(cls, value: dict[str, float]) -> dict[str, float]:
-        for name, figure in value.items():
-            if not 0 <= figure <= 1:
-                raise ValueError(f"{name} is {figure}; give fractions, 0.899 for 89.9 %")
+        for name, metric in value.items():
+            if not 0 <= metric <= 1:
+                raise ValueError(f"{name} is {metric}; give fractions, 0.899 for 89.9 %")
         return value
 
 
 class OtherPublishedSettings(PublishedSettings):
-    """Figures of a system that the experiment does not run."""
+    """Metrics of a system that the experiment does not run."""
 
     system: str = Field(min_length=1, description="its name, as the table shows it")
 
@@ -62,7 +62,7 @@ class SystemEntry(Settings):
         (), description="systems of this experiment that it is made of (mixed): cells of the same seed and corpus"
     )
     seeds: tuple[Seed, ...] | None = Field(None, description="seeds of this system; null: those of the experiment")
-    published: tuple[PublishedSettings, ...] = Field((), description="published figures of this system")
+    published: tuple[PublishedSettings, ...] = Field((), description="published metrics of this system")
 
 
 class CorpusSettings(DataSettings):
@@ -97,7 +97,7 @@ class TuneSettings(Settings):
     enabled: bool | None = Field(
         None,
         description="null: all systems but those that decide on label sets themselves; true: these, too; false: every "
-        "system answers at its own threshold, 0.5 by default",
+        "system predicts at its own threshold, 0.5 by default",
     )
     metric: Literal["micro_f1", "macro_f1", "hierarchical_f1"] = Field(
         "micro_f1",
@@ -142,7 +142,7 @@ class ExperimentSettings(Settings):
     baseline: str | None = Field(None, description="system that the others are compared with; null: no comparison")
     significance: SignificanceSettings = Field(SignificanceSettings(), description="of differences to the baseline")
     speed: SpeedSettings = Field(SpeedSettings(), description="speed of prediction; false: not measured")
-    published: tuple[OtherPublishedSettings, ...] = Field((), description="published figures of other systems")
+    published: tuple[OtherPublishedSettings, ...] = Field((), description="published metrics of other systems")
     jobs: int = Field(1, ge=1, description="cells that are trained at a time")
     threads: int | None = Field(None, ge=1, description="threads of each; null: the cores divided by jobs")
     keep_models: bool = Field(True, description="false: remove the model of a finished cell")
@@ -311,24 +311,24 @@ def _name_problems(settings: ExperimentSettings) -> Iterator[str]:
             yield from unknown(f"{key}.{number}.system", "system", one.system, systems)
             yield from unknown(f"{key}.{number}.corpus", "corpus", one.corpus, corpora)
     for name, entry in settings.systems.items():
-        for number, figures in enumerate(entry.published):
+        for number, published in enumerate(entry.published):
             path = f"systems.{name}.published.{number}"
-            yield from unknown(f"{path}.corpus", "corpus", figures.corpus, corpora)
-            yield from _figure_problems(path, figures.figures)
+            yield from unknown(f"{path}.corpus", "corpus", published.corpus, corpora)
+            yield from _metric_problems(path, published.metrics)
         if entry.seeds is not None and len(set(entry.seeds)) < max(len(entry.seeds), 1):
             yield f"systems.{name}.seeds: is empty, or a seed is duplicated."
         for number, member in enumerate(entry.members):
             yield from unknown(f"systems.{name}.members.{number}", "system", member, systems)
     for number, other in enumerate(settings.published):
         yield from unknown(f"published.{number}.corpus", "corpus", other.corpus, corpora)
-        yield from _figure_problems(f"published.{number}", other.figures)
+        yield from _metric_problems(f"published.{number}", other.metrics)
 
 
-def _figure_problems(path: str, figures: Mapping[str, float]) -> Iterator[str]:
-    known = known_metrics(cut_offs(list(figures)))
-    for name in figures:
+def _metric_problems(path: str, metrics: Mapping[str, float]) -> Iterator[str]:
+    known = known_metrics(cut_offs(list(metrics)))
+    for name in metrics:
         if not is_metric(name, known):
-            yield f"{path}.figures.{name}: there is no such metric.{nearest(name, known)}"
+            yield f"{path}.metrics.{name}: there is no such metric.{nearest(name, known)}"
 
 
 def _shape_problems(values: Mapping[str, Any]) -> Iterator[str]:
@@ -362,7 +362,7 @@ def _names_in(value: Any) -> list[str]:
 
 
 def is_metric(name: str, known: Sequence[str]) -> bool:
-    """Whether an evaluation gives a figure of that name; how many levels there are only the data say."""
+    """Whether an evaluation gives a metric of that name; how many levels there are only the data say."""
     return name in known or re.fullmatch(r"level_[1-9]\d*_(micro|macro)_f1", name) is not None
 
 
@@ -378,13 +378,13 @@ def cut_offs(metrics: Sequence[str]) -> tuple[int, ...]:
 
 @cache
 def known_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The figures that an evaluation gives, whatever the data; those of levels are more, and counts are not figures."""
+    """The metrics that an evaluation gives, whatever the data; those of levels are more, and counts are not metrics."""
     import numpy as np
     from scipy.sparse import csr_array, eye_array
 
     from taxotext.metrics import CandidateRecall, Evaluation
 
-    # A label of each frequency, so that the figures by frequency are all there.
+    # A label of each frequency, so that the metrics by frequency are all there.
     counts = np.asarray([1, 50, 5000])
     some = csr_array(eye_array(len(counts), dtype=np.bool_, format="csr"))
     evaluation = Evaluation(

@@ -10,7 +10,7 @@ from pathlib import Path
 import taxotext
 
 ASIDE = ("cli", "serving", "explain", "experiments", "sample")
-"""Rooms that no figure depends on."""
+"""Rooms that no metric depends on."""
 
 
 @cache

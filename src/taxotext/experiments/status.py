@@ -39,7 +39,7 @@ class CellStatus:
         state: one of :data:`taxotext.experiments.folder.STATES`.
         task: what it is at, in words; empty when it is not running.
         share: how much of the task is done, 0..1; None when that is not known.
-        fields: figures of the task, such as the loss.
+        fields: metrics of the task, such as the loss.
         seconds: spent on training and evaluation so far, all attempts together.
         peak_memory: bytes so far.
         seconds_left: of the training, estimated; None when nothing is known.

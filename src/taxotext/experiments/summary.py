@@ -1,4 +1,4 @@
-"""The table of an experiment as plain values: means over seeds, costs, differences, published figures."""
+"""The table of an experiment as plain values: means over seeds, costs, differences, published metrics."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
     """
     settings, cells, _ = folder.read()
     folders = folder.folders(cells)
-    known = {cell.key: _figures(folders[cell.key], cell) for cell in cells}
-    found = {key: figures for key, figures in known.items() if figures is not None}
+    known = {cell.key: _metrics(folders[cell.key], cell) for cell in cells}
+    found = {key: metrics for key, metrics in known.items() if metrics is not None}
     done = [cell for cell in cells if cell.key in found]
     states = [(cell, _state(cell, folders[cell.key], settings)) for cell in cells]
     comparisons = _Comparisons(folder, settings, folders)
@@ -105,7 +105,7 @@ def _state(cell: Cell, folder: CellFolder, settings: ExperimentSettings) -> dict
     return {"state": state, "reason": reason}
 
 
-def _figures(folder: CellFolder, cell: Cell) -> dict[str, Any] | None:
+def _metrics(folder: CellFolder, cell: Cell) -> dict[str, Any] | None:
     fitted = folder.fitted(cell.ks)
     if fitted is None:
         return None
@@ -194,23 +194,21 @@ def spread_of(values: Sequence[float]) -> dict[str, Any] | None:
 
 
 def _published(corpus: str, settings: ExperimentSettings, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Published figures on a corpus; those of our systems with our own beside them."""
+    """Published metrics on a corpus; those of our systems with our own beside them."""
     found = []
     for system, entry in settings.systems.items():
-        for figures in entry.published:
-            if figures.corpus == corpus:
+        for one in entry.published:
+            if one.corpus == corpus:
                 ours = rows.get(system, {}).get("metrics", {})
-                found.append(
-                    {"system": system, "ours": {name: ours.get(name) for name in figures.figures}, **_of(figures)}
-                )
+                found.append({"system": system, "ours": {name: ours.get(name) for name in one.metrics}, **_of(one)})
     for other in settings.published:
         if other.corpus == corpus:
             found.append({"system": other.system, "ours": None, **_of(other)})
     return found
 
 
-def _of(figures: Any) -> dict[str, Any]:
-    return {"figures": dict(figures.figures), "source": figures.source, "split": figures.split}
+def _of(published: Any) -> dict[str, Any]:
+    return {"metrics": dict(published.metrics), "source": published.source, "split": published.split}
 
 
 def _different(values: Any) -> list[dict[str, Any]]:

@@ -46,8 +46,8 @@ def csv_table(summary: Mapping[str, Any]) -> str:
     writer.writerow([*head, "source", "split"])
     for corpus in summary["corpora"]:
         for row in corpus["rows"]:
-            figures = {**row["metrics"], **row["costs"]}
-            values = [_part(figures.get(name), part) for name in names for part in ("mean", "sd")]
+            metrics = {**row["metrics"], **row["costs"]}
+            values = [_part(metrics.get(name), part) for name in names for part in ("mean", "sd")]
             found = row["against_baseline"] or {}
             for name in compared:
                 parts = ("difference", "low", "high", "p_value", "p_adjusted")
@@ -56,7 +56,7 @@ def csv_table(summary: Mapping[str, Any]) -> str:
             writer.writerow([*first, *values, "", corpus["split"]])
         for one in corpus["published"]:
             values = [
-                one["figures"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")
+                one["metrics"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")
             ]
             filled = [""] * (5 * len(compared))
             writer.writerow(
@@ -81,7 +81,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def tables_of(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Table]:
-    """The tables of one corpus: metrics, costs, differences, published figures."""
+    """The tables of one corpus: metrics, costs, differences, published metrics."""
     rows = corpus["rows"]
     head = ("system", "seeds", *(f"{name} %" for name in summary["metrics"]))
     yield Table(
@@ -116,14 +116,14 @@ def tables_of(corpus: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator
 
 def _published(published: Sequence[Mapping[str, Any]]) -> Table:
     """One line for each system of somebody else, and below it what was measured here of the same one."""
-    names = list(dict.fromkeys(name for one in published for name in one["figures"]))
+    names = list(dict.fromkeys(name for one in published for name in one["metrics"]))
     lines = []
     for one in published:
-        figures = (f"{100 * one['figures'][name]:.2f}" if name in one["figures"] else "–" for name in names)
-        lines.append((one["system"], *figures, one["source"], one["split"]))
+        metrics = (f"{100 * one['metrics'][name]:.2f}" if name in one["metrics"] else "–" for name in names)
+        lines.append((one["system"], *metrics, one["source"], one["split"]))
         if one["ours"]:
             lines.append((f"{one['system']}, here", *(_beside(one, name) for name in names), "", ""))
-    return Table("Published figures", ("system", *(f"{name} %" for name in names), "source", "split"), tuple(lines))
+    return Table("Published metrics", ("system", *(f"{name} %" for name in names), "source", "split"), tuple(lines))
 
 
 def facts_of(corpus: Mapping[str, Any]) -> str:
@@ -141,9 +141,9 @@ def facts_of(corpus: Mapping[str, Any]) -> str:
 
 
 def notes_of(summary: Mapping[str, Any]) -> list[str]:
-    """What the figures are and how they were taken."""
+    """What the metrics are and how they were taken."""
     measured, tune = summary["measured"], summary["tune"]
-    notes = ["Figures are means over seeds ± standard deviation (n - 1); no ± where there is one seed."]
+    notes = ["Metrics are means over seeds ± standard deviation (n - 1); no ± where there is one seed."]
     if tune["enabled"] is not False:
         whose = f"every system but {', '.join(tune['untuned'])}" if tune["untuned"] else "every system alike"
         notes.append(

@@ -236,7 +236,7 @@ class Heart:
     def spent(self) -> dict[str, Any]:
         """Seconds, attempts and peak memory (bytes) of the cell so far; interrupted attempts count."""
         peak = peak_memory()
-        fitting = self._stage == FIT  # measuring has figures of its own
+        fitting = self._stage == FIT  # measuring has metrics of its own
         return {
             "seconds": self._before["seconds"] + (time.monotonic() - self._started) * fitting,
             "attempts": int(self._before["attempts"]) + fitting,

@@ -260,7 +260,7 @@ class _Walk:
             if not isinstance(entry.id, str):
                 continue
             if entry.id in met:
-                self._report(entry.path, entry.line, f"{entry.id!r} stands here twice; remove one")
+                self._report(entry.path, entry.line, f"{entry.id!r} is duplicated here; remove one")
             met.add(entry.id)
         self.stack.extend((parent, entry) for entry in reversed(entries))
 
@@ -303,7 +303,7 @@ class _Walk:
                 hint = nearest(str(key), _OBJECT_KEYS)
                 self._report(path, at, f"unknown key {key!r}; an object has {', '.join(_OBJECT_KEYS)}.{hint}")
             elif key in found:
-                self._report(path, at, f"the key {key!r} stands here twice; remove one")
+                self._report(path, at, f"the key {key!r} is duplicated here; remove one")
             else:
                 found[key] = inner
         return found

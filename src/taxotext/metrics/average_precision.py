@@ -1,7 +1,7 @@
 """Average precision: the area under the steps of the precision-recall curve, free of thresholds.
 
 Over a list of scored items of which some are gold, AP is the mean over the gold items of the precision among all
-items that score at least as high: items of equal score count together, as in scikit-learn. Three lists, three figures:
+items that score at least as high: items of equal score count together, as in scikit-learn. Three lists, three metrics:
 
 * ``micro_average_precision``: all (document, label) pairs in one list (reported by HMCN and C-HMCNN as AU(PRC)).
 * ``macro_average_precision``: the documents under each label; mean over the labels with gold documents.
@@ -13,7 +13,7 @@ nothing is 0.
 
 Up to 33 million pairs are kept and sorted, exactly. Beyond, full buffers are counted in fine bins: equal scores then
 are those that agree to 1/4096 for micro, and for macro to 1/4096 down to 1/8, as the number of labels allows. Above
-some 100,000 labels there is no macro figure then.
+some 100,000 labels there is no macro metric then.
 """
 
 from __future__ import annotations

@@ -32,11 +32,11 @@ class Evaluation:
     Args:
         labels: L, the number of gold columns: the N labels of the taxonomy, then gold labels that it lacks.
         closure: (N, N) bool sparse, row i True at i and at its ancestors. None: no hierarchical metrics.
-        levels: (N,) int, the level of each label from 1. None: no figures per level.
+        levels: (N,) int, the level of each label from 1. None: no metrics per level.
         seen: (N,) bool, labels seen in training. None: no ``macro_f1_seen``.
         ks: the cut-offs of the ranking metrics.
         zero_division: 0.0 (default) or 1.0, the value of 0/0; see :mod:`taxotext.metrics.sets`.
-        counts: (N,) int, the training documents of each label. None: no figures by frequency.
+        counts: (N,) int, the training documents of each label. None: no metrics by frequency.
         train_documents: all training documents. None: no propensity-scored metrics; they need ``counts``, too.
         propensity: the constants A and B of :func:`~taxotext.metrics.inverse_propensities`.
 
@@ -177,7 +177,7 @@ class Evaluation:
             ValueError: no levels were given.
         """
         if self._levels is None:
-            raise ValueError("no levels were given: pass levels= to get figures per level")
+            raise ValueError("no levels were given: pass levels= to get metrics per level")
         return self.sets.per_level(self._levels[: self._inside])
 
 

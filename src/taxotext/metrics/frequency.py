@@ -1,4 +1,4 @@
-"""Figures for frequent and rare labels apart, by the number of their training documents.
+"""Metrics for frequent and rare labels apart, by the number of their training documents.
 
 Bins, with the limits 20 and 100 (many, medium and few shots of Liu et al. 2019) unless others are given:
 
@@ -60,7 +60,7 @@ class FrequencyBins:
         self.documents += top.shape[0]
 
     def compute(self, f1: FloatArray) -> dict[str, float]:
-        """Return the figures of all bins that have labels, the most frequent first; ``f1`` (L,) of each label."""
+        """Return the metrics of all bins that have labels, the most frequent first; ``f1`` (L,) of each label."""
         result = {}
         size = np.bincount(self.of_label, minlength=len(BINS))
         for index in reversed(range(len(BINS))):

@@ -8,7 +8,7 @@ literature mixes them up:
 * ``hierarchical_macro_*``: mean over labels;
 * ``hierarchical_samples_*``: mean over documents (what hiclass calls "macro").
 
-Without ancestors (a flat label set) they equal the flat figures.
+Without ancestors (a flat label set) they equal the flat metrics.
 
 ``constrained_micro_*`` and ``constrained_macro_f1`` (C-F1, Yu et al. 2022): a predicted label is right only when it is
 gold and all its ancestors are predicted as well; otherwise it is a wrong prediction and, if it is gold, a miss.
@@ -41,8 +41,8 @@ from taxotext.metrics.sparse import (
     row_of_entry,
 )
 
-_FIGURES = tuple(
-    f"{mean}_{figure}" for mean in ("micro", "macro", "samples") for figure in ("precision", "recall", "f1")
+_METRICS = tuple(
+    f"{mean}_{metric}" for mean in ("micro", "macro", "samples") for metric in ("precision", "recall", "f1")
 )
 
 
@@ -98,7 +98,7 @@ class HierarchicalMetrics:
         """
         zero = self.closed.zero_division
         closed = self.closed.compute()
-        result = {f"hierarchical_{figure}": closed[figure] for figure in _FIGURES}
+        result = {f"hierarchical_{metric}": closed[metric] for metric in _METRICS}
         for name, counts in (("constrained", self._constrained), ("path", self._paths)):
             right, given, wanted = (int(total) for total in counts.sum(axis=1))
             result[f"{name}_micro_precision"] = float(ratio(right, given, zero))

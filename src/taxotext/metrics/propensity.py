@@ -8,7 +8,7 @@ With r_i = 1 when the i-th ranked label l_i is gold, y gold labels, D_i = 1 / lo
 possible ranking below the line:
 
 * ``psp@k`` = sum over documents of sum_{i<=k} r_i w_{l_i}, divided by that sum of the best rankings (the document's
-  gold labels with the largest w). A ratio of sums, as the published figures are, not a mean of ratios.
+  gold labels with the largest w). A ratio of sums, as the published metrics are, not a mean of ratios.
 * ``psr@k``: the same with every document's sum divided by y.
 * ``psndcg@k``: the same with sum_{i<=k} r_i w_{l_i} D_i / sum_{i<=min(k, y)} D_i (the convention of pyxclib and
   napkinXC).

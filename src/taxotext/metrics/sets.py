@@ -5,7 +5,7 @@ Definitions, with tp, fp and fn counted per label over all documents, L labels a
 * ``hamming_loss`` = (sum of fp + fn) / (D * L); ``hamming_accuracy`` = 1 - that.
 * ``set_accuracy`` = share of documents whose predicted set equals the gold set; two empty sets are equal.
 * ``micro_*``: from tp, fp and fn summed over labels.
-* ``macro_*``: mean over **all L labels** of the label's own figure (the label's F1 is 2tp / (2tp + fp + fn)).
+* ``macro_*``: mean over **all L labels** of the label's own metric (the label's F1 is 2tp / (2tp + fp + fn)).
 * ``macro_f1_of_means``: F1 of macro precision and macro recall, the *other* macro-F1 of the literature.
 * ``macro_f1_seen``: the mean over labels seen in training; ``macro_f1_supported``: over labels that some
   document has as gold.
@@ -35,7 +35,7 @@ PER_LABEL = np.dtype(
         ("predicted", np.int64),
     ]
 )
-"""A row of :func:`per_label`: label index, its figures, gold documents, predicted documents."""
+"""A row of :func:`per_label`: label index, its metrics, gold documents, predicted documents."""
 
 PER_LEVEL = np.dtype(
     [
@@ -49,7 +49,7 @@ PER_LEVEL = np.dtype(
         ("predicted", np.int64),
     ]
 )
-"""A row of :func:`per_level`: the level (1 = top; 0 = outside the taxonomy), its labels and its figures."""
+"""A row of :func:`per_level`: the level (1 = top; 0 = outside the taxonomy), its labels and its metrics."""
 
 
 def ratio(numerator: Any, denominator: Any, zero_division: float = 0.0) -> FloatArray:
@@ -238,7 +238,7 @@ class SetMetrics:
         table = self.per_label()
         hit, false, missed = int(self.tp.sum()), int(self.fp.sum()), int(self.fn.sum())
         loss = (false + missed) / (self.documents * self.labels)
-        macro = {figure: float(table[figure].mean()) for figure in ("precision", "recall", "f1")}
+        macro = {metric: float(table[metric].mean()) for metric in ("precision", "recall", "f1")}
         result = {
             "hamming_accuracy": 1.0 - loss,
             "hamming_loss": loss,
@@ -257,10 +257,10 @@ class SetMetrics:
         if seen is not None:
             result["macro_f1_seen"] = self._mean_f1(table, seen_mask(seen, self.labels))
         support = table["support"].astype(np.float64)
-        for figure in ("precision", "recall", "f1"):
-            result[f"weighted_{figure}"] = float(ratio((table[figure] * support).sum(), support.sum(), zero))
-        for figure, total in zip(("precision", "recall", "f1"), self._samples, strict=True):
-            result[f"samples_{figure}"] = float(total) / self.documents
+        for metric in ("precision", "recall", "f1"):
+            result[f"weighted_{metric}"] = float(ratio((table[metric] * support).sum(), support.sum(), zero))
+        for metric, total in zip(("precision", "recall", "f1"), self._samples, strict=True):
+            result[f"samples_{metric}"] = float(total) / self.documents
         return result
 
     def _mean_f1(self, table: NDArray[np.void], chosen: BoolArray) -> float:

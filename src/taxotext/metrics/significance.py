@@ -1,7 +1,7 @@
-"""How sure a figure or a difference is: bootstrap, approximate randomisation, many comparisons.
+"""How sure a metric or a difference is: bootstrap, approximate randomisation, many comparisons.
 
 Documents are what is drawn: a document keeps its gold labels and the answers of all systems and runs (seeds), so
-comparisons are paired. Where a system has several runs, its figure is the mean over them, and the runs are drawn as
+comparisons are paired. Where a system has several runs, its metric is the mean over them, and the runs are drawn as
 well (hierarchical; runs and documents are crossed: every drawn run is measured on the same drawn documents). Runs of
 two systems have nothing in common, so they are drawn apart.
 
@@ -10,7 +10,7 @@ two systems have nothing in common, so they are drawn apart.
 * :func:`approximate_randomisation`: p-value of a difference by swapping answers (Noreen 1989).
 * :func:`holm`, :func:`benjamini_hochberg`: p-values adjusted for many comparisons.
 
-Intervals are moved by the bias that the bootstrap itself shows (mean of the drawn figures less the figure): drawn
+Intervals are moved by the bias that the bootstrap itself shows (mean of the drawn metrics less the metric): drawn
 documents lack a third of the documents and with them rare labels, so macro averages of them come out too low. A ratio
 0/0 counts 0, as in :class:`~taxotext.metrics.SetMetrics`. The bootstrap over R runs shows too little of their spread,
 by the factor sqrt((R - 1) / R).
@@ -55,7 +55,7 @@ _SAME = 1e-12
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its confidence interval."""
+    """A metric and its confidence interval."""
 
     value: float
     low: float
@@ -78,7 +78,7 @@ class Comparison:
 def bootstrap_interval(
     gold: Sets, predicted: Runs, metric: str, *, samples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Return a figure with its bootstrap interval over documents and, where there are several, runs.
+    """Return a metric with its bootstrap interval over documents and, where there are several, runs.
 
     Args:
         gold: (D, L) bool sparse.
@@ -217,7 +217,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> FloatArray:
     return adjusted
 
 
-# -- figures as functions of sums over documents --------------------------------------------------------------------
+# -- metrics as functions of sums over documents --------------------------------------------------------------------
 
 
 class _System:
@@ -262,7 +262,7 @@ def _systems(gold: Any, metric: str, **given: Any) -> list[_System]:
 def _counts(gold: Sets, predicted: Sets, used: IntArray, metric: str) -> Any:
     """Counts per document, (D, F), dense or sparse, of which only the sums over documents matter.
 
-    Macro metrics: the hits of each used label, then the denominators. Others: hits, predicted, gold; or the figure of
+    Macro metrics: the hits of each used label, then the denominators. Others: hits, predicted, gold; or the metric of
     the document itself.
     """
     both = as_sets(gold.multiply(predicted))

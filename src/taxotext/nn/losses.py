@@ -124,7 +124,7 @@ class ZlprLoss(nn.Module):
     L = ln(1 + Σ_{i not gold} e^{s_i}) + ln(1 + Σ_{j gold} e^{−s_j})
 
     It is one number for a document, not a sum or mean over labels; it grows with the logarithm of their number. A
-    label is answered when its logit s is above 0, which is where σ(s) is above 0.5: thresholds of 0.5 mean what the
+    label is predicted when its logit s is above 0, which is where σ(s) is above 0.5: thresholds of 0.5 mean what the
     paper means. Away from there σ(s) is a score, not a probability, until it is calibrated.
     """
 

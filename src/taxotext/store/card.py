@@ -30,7 +30,7 @@ HUB_METRICS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "macro_f1": ("f1", {"average": "macro"}),
     "set_accuracy": ("accuracy", None),
 }
-"""Figures that are metrics of the hub; the others go there under our names."""
+"""Metrics that are metrics of the hub; the others go there under our names."""
 
 
 def model_card(
@@ -41,7 +41,7 @@ def model_card(
     Args:
         title: name of the model.
         system: fitted.
-        manifest: facts and figures.
+        manifest: facts and metrics.
         hub_name: ``owner/name`` of a model on the hub; None: a folder.
         revision: its branch there, when it is not main.
     """
@@ -109,20 +109,20 @@ def _metadata(title: str, system: System, manifest: Manifest) -> dict[str, Any]:
             "dataset": {
                 "type": "unknown",
                 "name": source,
-                "revision": str(figures.get("data_fingerprint", "unknown"))[:16],
+                "revision": str(metrics.get("data_fingerprint", "unknown"))[:16],
             },
-            "metrics": list(_hub_metrics(figures)),
+            "metrics": list(_hub_metrics(metrics)),
         }
-        for source, figures in manifest.metrics.get("evaluations", {}).items()
+        for source, metrics in manifest.metrics.get("evaluations", {}).items()
     ]
     if results:
         values["model-index"] = [{"name": title, "results": results}]
     return values
 
 
-def _hub_metrics(figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _hub_metrics(metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name in SHOWN_METRICS:
-        value = figures.get(name)
+        value = metrics.get(name)
         if value is None or not math.isfinite(value):
             continue
         kind, arguments = HUB_METRICS.get(name, (name, None))
@@ -162,11 +162,11 @@ def _scores(metrics: dict[str, Any]) -> list[str]:
     evaluations: dict[str, dict[str, Any]] = metrics.get("evaluations", {})
     if not evaluations:
         selected = metrics.get("selected")
-        return [f"Kept {selected}." if selected else "Not evaluated yet: `taxotext evaluate` adds its figures here."]
-    shown = [name for name in SHOWN_METRICS if any(name in figures for figures in evaluations.values())]
+        return [f"Kept {selected}." if selected else "Not evaluated yet: `taxotext evaluate` adds its metrics here."]
+    shown = [name for name in SHOWN_METRICS if any(name in metrics for metrics in evaluations.values())]
     rows = [
-        (_cell(source), *(f"{figures[name]:.4f}" if name in figures else "" for name in shown))
-        for source, figures in evaluations.items()
+        (_cell(source), *(f"{metrics[name]:.4f}" if name in metrics else "" for name in shown))
+        for source, metrics in evaluations.items()
     ]
     return _table(("data", *shown), rows)
 

@@ -105,7 +105,7 @@ def save_folder(folder: Path, system: System, manifest: Manifest, *, overwrite: 
 
 
 def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
-    """Write thresholds and figures anew (``tune``), and what they were tuned on; the weights stay as they are.
+    """Rewrite thresholds and metrics (``tune``), and what they were tuned on; the weights stay as they are.
 
     Raises:
         ModelFolderError: the folder cannot be written.
@@ -120,11 +120,11 @@ def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
 
 
-def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, figures: dict[str, Any]) -> None:
-    """Add the figures of an evaluation to those in the folder, and to its card.
+def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, metrics: dict[str, Any]) -> None:
+    """Add the metrics of an evaluation to those in the folder, and to its card.
 
-    Figures of other data of the same name are kept beside; those of the same data are replaced. Thresholds and
-    figures that another process has written since the model was loaded stay.
+    Metrics of other data of the same name are kept beside; those of the same data are replaced. Thresholds and
+    metrics that another process has written since the model was loaded stay.
 
     Raises:
         ModelFolderError: the folder cannot be read or written.
@@ -132,13 +132,13 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
     decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
     if decoding != manifest.decoding:
         raise ModelFolderError(
-            f"{folder}: was tuned while it was evaluated; the figures are of other thresholds and are not recorded."
+            f"{folder}: was tuned while it was evaluated; the metrics are of other thresholds and are not recorded."
         )
     metrics = parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
     evaluations = metrics.setdefault("evaluations", {})
-    if evaluations.get(name, figures).get("data_fingerprint") != figures["data_fingerprint"]:
-        name = f"{name} ({figures['data_fingerprint'][:8]})"
-    evaluations[name] = figures
+    if evaluations.get(name, metrics).get("data_fingerprint") != metrics["data_fingerprint"]:
+        name = f"{name} ({metrics['data_fingerprint'][:8]})"
+    evaluations[name] = metrics
     manifest.metrics = metrics
     try:
         write_text_atomically(folder / "metrics.json", _json(metrics))
@@ -247,12 +247,12 @@ def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
 
 
 def _metrics(content: Any) -> dict[str, Any]:
-    for name, figures in mapping(mapping(content).get("evaluations", {})).items():
-        if not isinstance(figures, dict):
+    for name, metrics in mapping(mapping(content).get("evaluations", {})).items():
+        if not isinstance(metrics, dict):
             raise TypeError(f"evaluations.{name} must be a JSON object")
-        for figure in SHOWN_METRICS:
-            if not isinstance(figures.get(figure, 0.0), (int, float)):
-                raise TypeError(f"evaluations.{name}.{figure} must be a number")
+        for metric in SHOWN_METRICS:
+            if not isinstance(metrics.get(metric, 0.0), (int, float)):
+                raise TypeError(f"evaluations.{name}.{metric} must be a number")
     return dict(content)
 
 

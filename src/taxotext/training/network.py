@@ -103,7 +103,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     Args:
         task: the network in its first state.
         folder: of its checkpoints, one a network.
-        logs: of the figures of each epoch.
+        logs: of the metrics of each epoch.
         runtime: device and precision.
         reporter: where progress goes.
 

@@ -84,7 +84,7 @@ def write_states(system: NeuralSystem, windows: dict[str, Windows], folder: Path
 
     Raises:
         ConfigError: the disk has less room than they need.
-        DataError: the encoder answers with NaN.
+        DataError: the encoder returns NaN.
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -209,5 +209,5 @@ def _encode(system: NeuralSystem, windows: Windows, start: int, stop: int) -> ND
             for row, own in zip(rows.tolist(), states.cpu().numpy(), strict=True):
                 result[offsets[row] : offsets[row + 1]] = own[: lengths[row]]
     if not np.isfinite(result).all():
-        raise DataError("The encoder answers with NaN; choose another encoder.source.")
+        raise DataError("The encoder returns NaN; choose another encoder.source.")
     return result

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
     from taxotext.data import Columns, Corpus, ReadReport
     from taxotext.labels import Taxonomy
 
@@ -245,36 +245,36 @@ def refuse_existing(source: Path, paths: Sequence[Path], *, overwrite: bool) -> 
     raise DataError(f"{existing[0]}: already exists{others}. Choose another name, or replace it with --overwrite.")
 
 
-def whole(number: int) -> Figure:
+def whole(number: int) -> Number:
     """A count as it is shown: 1,234."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
-    return Figure(f"{number:,}")
+    return Number(f"{number:,}")
 
 
-def mean(number: float) -> Figure:
+def mean(number: float) -> Number:
     """A mean as it is shown: 6.26, 256.8."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
-    return Figure(f"{number:.2f}" if number < 10 else f"{number:,.1f}")
+    return Number(f"{number:.2f}" if number < 10 else f"{number:,.1f}")
 
 
-def plain(number: float) -> Figure:
+def plain(number: float) -> Number:
     """A value between two whole numbers, without decimals where it is one: 257, 369.9."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
-    return Figure(f"{number:,.1f}".removesuffix(".0"))
+    return Number(f"{number:,.1f}".removesuffix(".0"))
 
 
 def percent(part: float, total: float) -> Any:
     """A share as it is shown: 3.4 %; nothing when there is nothing to share."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
     if not total:
-        return Figure("")
+        return Number("")
     share = 100 * part / total
     if 0 < share < 0.05:
-        return Figure("<0.1 %")
+        return Number("<0.1 %")
     if 99.95 <= share < 100:
-        return Figure(">99.9 %")
-    return Figure(f"{share:.1f} %")
+        return Number(">99.9 %")
+    return Number(f"{share:.1f} %")

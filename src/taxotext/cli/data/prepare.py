@@ -77,7 +77,7 @@ def _say(facts: dict[str, Any], output: Path, note: Any) -> None:
     labels = counted(facts["labels"], "label")
     agreed = sum(check["ok"] for check in facts["checks"])
     note(f"Wrote {output}: {', '.join(sizes)} documents with {labels}.")
-    note(f"{agreed} of {counted(len(facts['checks']), 'figure')} as published; prepared.json has them all.")
+    note(f"{agreed} of {counted(len(facts['checks']), 'count')} as published; prepared.json has them all.")
     for phrase, count in facts["changes"].items():
         note(f"{phrase[:1].upper()}{phrase[1:]}: {count:,}.")
     empty = sum(part["left_out_without_text"] for part in facts["splits"].values())
@@ -88,14 +88,14 @@ def _say(facts: dict[str, Any], output: Path, note: Any) -> None:
 
 
 def _print_catalogue(datasets: tuple[Dataset, ...]) -> None:
-    from taxotext.cli.output import Figure, print_table
+    from taxotext.cli.output import Number, print_table
 
     rows = []
     for dataset in datasets:
         expected = {count.what: count.value for count in dataset.expected(dataset.parse_options(()))}
         sizes = [expected.get(f"{split} documents") for split in ("train", "validation", "test")]
         labels = expected.get("labels", expected.get("labels of the taxonomy"))
-        shown = [common.whole(size) if isinstance(size, int) else Figure("") for size in (*sizes, labels)]
+        shown = [common.whole(size) if isinstance(size, int) else Number("") for size in (*sizes, labels)]
         rows.append((dataset.name, *shown, dataset.summary))
     print_table(("name", "train", "validation", "test", "labels", "what"), rows)
 
@@ -113,7 +113,7 @@ def _print_entry(dataset: Dataset) -> None:
     counts = [
         (
             count.what,
-            _figure(count.value),
+            _shown(count.value),
             ", ".join(f"{key}={value}" for key, value in count.when.items()),
             count.source,
         )
@@ -122,7 +122,7 @@ def _print_entry(dataset: Dataset) -> None:
     print_table(("published", "number", "with", "source"), counts)
 
 
-def _figure(value: int | tuple[int, ...]) -> str:
+def _shown(value: int | tuple[int, ...]) -> str:
     return common.whole(value) if isinstance(value, int) else "/".join(map(str, value))
 
 

@@ -134,14 +134,14 @@ def _print(found: CorpusStatistics, corpus: Corpus, top: int) -> None:
 
 def _row(name: str, number: int, total: int | None = None) -> Row:
     """A name, a number, and its share of ``total``."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
-    return name, common.whole(number), Figure("") if total is None else common.percent(number, total)
+    return name, common.whole(number), Number("") if total is None else common.percent(number, total)
 
 
 def _facts(found: CorpusStatistics, corpus: Corpus) -> list[Row]:
     """The rows of the first table; what happened while reading is told where something happened."""
-    from taxotext.cli.output import Figure
+    from taxotext.cli.output import Number
 
     total, report, duplicates = found.documents, corpus.report, found.duplicates
     rows = [_row("documents", total), _row("  without a label", found.documents_without_labels, total)]
@@ -175,7 +175,7 @@ def _facts(found: CorpusStatistics, corpus: Corpus) -> list[Row]:
     )
     rows += [_row(name, number) for name, number in happened if number]
     if report.label_separator is not None:
-        rows.append(("separator in label cells", Figure(repr(report.label_separator)), Figure("")))
+        rows.append(("separator in label cells", Number(repr(report.label_separator)), Number("")))
     return rows
 
 

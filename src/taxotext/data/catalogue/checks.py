@@ -1,4 +1,4 @@
-"""Figures of a prepared corpus, and their comparison with the published ones."""
+"""Counts of a prepared corpus, and their comparison with the published ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taxotext.labels import Taxonomy
 
 
 @dataclass
-class SplitFigures:
+class SplitCounts:
     """Counts of one split, filled while it is written."""
 
     documents: int = 0
@@ -51,7 +51,7 @@ class SplitFigures:
 
 
 class Check(NamedTuple):
-    """A published figure beside the one found."""
+    """A published count beside the one found."""
 
     what: str
     expected: int | list[int]
@@ -64,7 +64,7 @@ class Check(NamedTuple):
         return f"{self.what}: {_shown(self.found)} here, {_shown(self.expected)} published ({self.source})"
 
 
-def figures(splits: Mapping[str, SplitFigures], taxonomy: Taxonomy | None) -> dict[str, list[Any]]:
+def counts(splits: Mapping[str, SplitCounts], taxonomy: Taxonomy | None) -> dict[str, list[Any]]:
     """What can be compared, each with the values that count as equal.
 
     A number of documents has two: with and without those that have no text, since papers give either.
@@ -86,7 +86,7 @@ def figures(splits: Mapping[str, SplitFigures], taxonomy: Taxonomy | None) -> di
 
 
 def compare(counts: Sequence[Count], found: Mapping[str, Sequence[Any]]) -> list[Check]:
-    """A check for each published figure; what was not found at all counts as 0."""
+    """A check for each published count; what was not found at all counts as 0."""
     checks = []
     for count in counts:
         expected = list(count.value) if isinstance(count.value, tuple) else count.value
@@ -95,7 +95,7 @@ def compare(counts: Sequence[Count], found: Mapping[str, Sequence[Any]]) -> list
     return checks
 
 
-def missing_labels(splits: Mapping[str, SplitFigures], taxonomy: Taxonomy) -> dict[str, int]:
+def missing_labels(splits: Mapping[str, SplitCounts], taxonomy: Taxonomy) -> dict[str, int]:
     """Labels of documents that the taxonomy lacks, with their numbers of documents."""
     used: Counter[str] = Counter()
     for part in splits.values():

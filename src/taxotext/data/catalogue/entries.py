@@ -17,11 +17,11 @@ SPLITS = ("train", "validation", "test")
 
 
 class Count(NamedTuple):
-    """A published figure.
+    """A published count.
 
     Args:
-        what: a key of :func:`taxotext.data.catalogue.checks.figures`, such as ``train documents`` or ``labels``.
-        value: the figure; several numbers for the labels of each level.
+        what: a key of :func:`taxotext.data.catalogue.checks.counts`, such as ``train documents`` or ``labels``.
+        value: the count; several numbers for the labels of each level.
         source: where it is published.
         when: holds only with these options.
     """
@@ -52,7 +52,7 @@ class Dataset:
         obtain: where the files come from, in words.
         files: what RAW must hold, loose or in archives, one sentence part each.
         reader: the module of ``taxotext.data.catalogue`` that reads it.
-        counts: published figures, compared with what is found.
+        counts: published counts, compared with what is found.
         options: choices, as ``name=value``.
         notes: what one must know before comparing results.
     """
@@ -98,7 +98,7 @@ class Dataset:
         return chosen
 
     def expected(self, options: Mapping[str, str]) -> list[Count]:
-        """The published figures that hold with these options."""
+        """The published counts that hold with these options."""
         return [count for count in self.counts if all(options.get(key) == value for key, value in count.when.items())]
 
 

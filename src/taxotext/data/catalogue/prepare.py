@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from taxotext import __version__
-from taxotext.data.catalogue.checks import Check, SplitFigures, compare, figures, missing_labels
+from taxotext.data.catalogue.checks import Check, SplitCounts, compare, counts, missing_labels
 from taxotext.data.catalogue.entries import Content, Dataset, Findings
 from taxotext.data.catalogue.raw import Raw
 from taxotext.data.catalogue.registry import find_dataset
@@ -46,7 +46,7 @@ def prepare_dataset(
         raw: the folder or archive that holds the release; nothing is downloaded, nothing is changed in it.
         output: the folder to write; it appears complete or not at all.
         options: ``name=value`` choices of the corpus.
-        strict: whether a figure that differs from the published one is an error.
+        strict: whether a count that differs from the published one is an error.
         overwrite: whether a folder that was prepared before may be replaced.
         packed: whether the corpora are compressed (``.jsonl.gz``).
         reporter: where progress and warnings go.
@@ -56,7 +56,7 @@ def prepare_dataset(
 
     Raises:
         ConfigError: an unknown corpus or option.
-        DataError: files that are missing or damaged; a folder that exists; with ``strict`` figures that differ.
+        DataError: files that are missing or damaged; a folder that exists; with ``strict`` counts that differ.
         TaxonomyError: the taxonomy of the release is none.
     """
     reporter = reporter or Silent()
@@ -95,7 +95,7 @@ def _fill(
         raise files.missing("a training document")
     used = set().union(*(part.labels for part in splits.values()))
     taxonomy = content.taxonomy(used)
-    found = figures(splits, taxonomy)
+    found = counts(splits, taxonomy)
     checks = compare(dataset.expected(options), found)
     facts: dict[str, Any] = {
         "dataset": dataset.name,
@@ -147,7 +147,7 @@ def _with_roots(taxonomy: Taxonomy, labels: Mapping[str, int]) -> Taxonomy:
     return Taxonomy((*taxonomy.ids, *labels), names, taxonomy.edge_index, descriptions)
 
 
-def _open_sets(folder: Path, splits: Mapping[str, SplitFigures], taxonomy: Taxonomy, packed: bool) -> int:
+def _open_sets(folder: Path, splits: Mapping[str, SplitCounts], taxonomy: Taxonomy, packed: bool) -> int:
     """How many documents have a label without one of its ancestors."""
     if not taxonomy.edge_index.shape[1]:
         return 0

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from taxotext.data.catalogue.checks import SplitFigures
+from taxotext.data.catalogue.checks import SplitCounts
 from taxotext.data.catalogue.entries import SPLITS, Content, Findings, Record
 from taxotext.data.catalogue.text import tidy
 from taxotext.progress import Reporter
@@ -18,13 +18,13 @@ from taxotext.progress import Reporter
 
 def write_splits(
     content: Content, folder: Path, findings: Findings, reporter: Reporter, *, packed: bool
-) -> dict[str, SplitFigures]:
+) -> dict[str, SplitCounts]:
     """Write ``train.jsonl`` and its like into ``folder``; return what was counted, in the order of the splits.
 
     A document without text is left out and counted, since nothing can be learned or predicted from it; so is one
     whose id was there before.
     """
-    counted: dict[str, SplitFigures] = {}
+    counted: dict[str, SplitCounts] = {}
     seen: set[str] = set()
     with ExitStack() as stack, reporter.task("Reading", content.total) as task:
         streams: dict[str, BinaryIO] = {}
@@ -32,7 +32,7 @@ def write_splits(
             task.advance()
             if split not in streams:
                 streams[split] = stack.enter_context(_opened(folder / file_of(split, packed)))
-                counted[split] = SplitFigures()
+                counted[split] = SplitCounts()
             part = counted[split]
             if record.id is not None:
                 if record.id in seen:
