@@ -275,10 +275,14 @@ def installed() -> tuple[list[str], list[str]]:
 def head(peers: list[str], missing: list[str]) -> list[str]:
     versions = ", ".join(f"{peer} {importlib.metadata.version(peer.lower())}" for peer in peers)
     text = [
-        "# Metrics beside those of other programs",
+        "# Metrics compared with other libraries",
         "",
-        "`python benchmarks/metrics_peers.py --output docs/results/metrics-peers.md` computes every figure that",
-        "another program has as well, on the same random predictions (fixed seeds, no equal scores).",
+        "The metrics of Taxotext were compared with those of other libraries on the same random predictions. They are",
+        "equal, or become equal with the convention for edge cases that the second table names.",
+        "",
+        "    python benchmarks/metrics_peers.py --output docs/results/metrics-peers.md",
+        "",
+        "The script computes every metric that both sides have (fixed seeds, no ties between scores).",
         "",
         f"Taxotext {taxotext.__version__}, {versions}; Python {platform.python_version()}, NumPy {np.__version__}.",
         "",
@@ -295,9 +299,9 @@ def plain_section(case: Case, rows: list[Row]) -> list[str]:
         "## No edges",
         "",
         f"{case.gold.shape[0]} documents and {case.gold.shape[1]} labels, all with gold labels or documents: {equal} "
-        f"of {len(rows)} figures are equal to 1e-6.",
+        f"of {len(rows)} metrics are equal to 1e-6.",
         "",
-        "| program | figures | largest difference |",
+        "| library | metrics | largest difference |",
         "| --- | --- | --- |",
     ]
     for peer in dict.fromkeys(row.peer for row in rows):
@@ -316,9 +320,9 @@ def edge_section(case: Case, rows: list[Row]) -> list[str]:
         "",
         f"{len(case.gold)} documents, {no_gold} of them without gold labels, {no_answer} without predicted ones, "
         f"{neither} without both; {case.gold.shape[1]} labels, one without either. {len(rows) - len(differing)} of "
-        f"{len(rows)} figures are equal to 1e-6. The others become so with the convention in the last column:",
+        f"{len(rows)} metrics are equal to 1e-6. The others become equal with the convention in the last column:",
         "",
-        "| program | figure | Taxotext | program's | convention |",
+        "| library | metric | Taxotext | library | convention |",
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [
