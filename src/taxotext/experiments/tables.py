@@ -46,8 +46,8 @@ def csv_table(summary: Mapping[str, Any]) -> str:
     writer.writerow([*head, "source", "split"])
     for corpus in summary["corpora"]:
         for row in corpus["rows"]:
-            metrics = {**row["metrics"], **row["costs"]}
-            values = [_part(metrics.get(name), part) for name in names for part in ("mean", "sd")]
+            measured = {**row["metrics"], **row["costs"]}
+            values = [_part(measured.get(name), part) for name in names for part in ("mean", "sd")]
             found = row["against_baseline"] or {}
             for name in compared:
                 parts = ("difference", "low", "high", "p_value", "p_adjusted")

@@ -163,10 +163,10 @@ def _scores(metrics: dict[str, Any]) -> list[str]:
     if not evaluations:
         selected = metrics.get("selected")
         return [f"Kept {selected}." if selected else "Not evaluated yet: `taxotext evaluate` adds its metrics here."]
-    shown = [name for name in SHOWN_METRICS if any(name in metrics for metrics in evaluations.values())]
+    shown = [name for name in SHOWN_METRICS if any(name in found for found in evaluations.values())]
     rows = [
-        (_cell(source), *(f"{metrics[name]:.4f}" if name in metrics else "" for name in shown))
-        for source, metrics in evaluations.items()
+        (_cell(source), *(f"{found[name]:.4f}" if name in found else "" for name in shown))
+        for source, found in evaluations.items()
     ]
     return _table(("data", *shown), rows)
 

@@ -120,7 +120,7 @@ def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
 
 
-def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, metrics: dict[str, Any]) -> None:
+def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, found: dict[str, Any]) -> None:
     """Add the metrics of an evaluation to those in the folder, and to its card.
 
     Metrics of other data of the same name are kept beside; those of the same data are replaced. Thresholds and
@@ -136,9 +136,9 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
         )
     metrics = parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
     evaluations = metrics.setdefault("evaluations", {})
-    if evaluations.get(name, metrics).get("data_fingerprint") != metrics["data_fingerprint"]:
-        name = f"{name} ({metrics['data_fingerprint'][:8]})"
-    evaluations[name] = metrics
+    if evaluations.get(name, found).get("data_fingerprint") != found["data_fingerprint"]:
+        name = f"{name} ({found['data_fingerprint'][:8]})"
+    evaluations[name] = found
     manifest.metrics = metrics
     try:
         write_text_atomically(folder / "metrics.json", _json(metrics))
