@@ -79,7 +79,9 @@ class BinaryTrainingSettings(Settings):
         True, description="the output starts at the weighted log-odds of the label; false: at 0"
     )
     split: Literal["shared", "own"] = Field(
-        "shared", description="shared: all labels select on the same validation documents; own: each on its own 15 %"
+        "shared",
+        description="shared: all labels select on the same validation documents; own: labels that may inherit from "
+        "each other select on 15 % of the training documents of their own",
     )
     checkpoint_minutes: float = Field(0.5, ge=0, description="time between checkpoints within a fit, at ends of epochs")
 
