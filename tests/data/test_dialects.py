@@ -110,3 +110,10 @@ def test_quotes_can_mean_nothing() -> None:
     assert "or give --no-quotes (data.quotes=false)" in problem_of(content, "tsv")
     texts = [document.text for document in read(content, "tsv", quotes=False)]
     assert texts == ['"Quoted" she said', '5" screen', '"open']
+
+
+@pytest.mark.parametrize("role", ["labels", "text"])
+def test_names_of_several_fields_given_as_one_are_told_to_be_several(role: str) -> None:
+    message = problem_of("text,labels,toxic,obscene\nx,a,0,1\n", **{role: "toxic,obscene"})
+    assert f"These are 2 fields; give columns.{role} several times, one field each" in message
+    assert "Did you mean" not in message
