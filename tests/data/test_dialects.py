@@ -77,6 +77,29 @@ def test_a_header_in_the_middle_of_a_joined_file_is_left_out_and_counted() -> No
     assert "<stream>:3: the row is a header in another order" in message
 
 
+@pytest.mark.parametrize("again", ['"text","labels"', 'text, "labels"', "Text,LABELS", " text , labels "])
+def test_a_repeated_header_is_known_whatever_program_has_written_it(again: str) -> None:
+    report = ReadReport()
+    documents = read(f"text,labels\nx,a\n{again}\ny,b\n", report=report)
+    assert [(document.text, document.labels) for document in documents] == [("x", ("a",)), ("y", ("b",))]
+    assert report.repeated_headers == 1
+
+
+def test_rows_of_empty_cells_keep_their_place_where_texts_may_be_blank() -> None:
+    source = io.BytesIO(b"text,labels\nx,a\n,\n  ,\ny,b\n,\n")
+    documents = read_documents(source, format="csv", labelled=False, blank_texts=True)
+    assert [document.text for document in documents] == ["x", "", "", "y", ""]
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_a_json_array_under_the_name_of_json_lines_is_one_error_with_advice_that_reads_it(between: str) -> None:
+    array = '[{"text": "x",XX "labels": ["a"]},XX {"text": "y", "labels": []}]'.replace("XX", between)
+    message = problem_of("\n" + array, "jsonl")
+    assert message == "<stream>:2: the file is one JSON array, not one object a line; give format='json'"
+    assert [document.text for document in read(array, "json")] == ["x", "y"]
+    assert "each line must be a JSON object, found a list" in problem_of('["a"]\n{"text": "x"}\n', "jsonl")
+
+
 def test_a_byte_order_mark_in_the_middle_of_json_lines_is_dropped() -> None:
     line = '{"text": "x", "labels": []}\n'
     assert len(read(line + "\ufeff" + line, "jsonl")) == 2
@@ -87,3 +110,10 @@ def test_quotes_can_mean_nothing() -> None:
     assert "or give --no-quotes (data.quotes=false)" in problem_of(content, "tsv")
     texts = [document.text for document in read(content, "tsv", quotes=False)]
     assert texts == ['"Quoted" she said', '5" screen', '"open']
+
+
+@pytest.mark.parametrize("role", ["labels", "text"])
+def test_names_of_several_fields_given_as_one_are_told_to_be_several(role: str) -> None:
+    message = problem_of("text,labels,toxic,obscene\nx,a,0,1\n", **{role: "toxic,obscene"})
+    assert f"These are 2 fields; give columns.{role} several times, one field each" in message
+    assert "Did you mean" not in message

@@ -161,6 +161,24 @@ def test_columns_named_after_labels_tell_which_documents_have_them(words: tuple[
     assert corpus.metadata is None
 
 
+def test_1_and_minus_1_without_0_say_has_and_has_not_also_of_a_rare_label() -> None:
+    rows = [{name: value.replace("0", "-1") for name, value in row.items()} | {"threat": "-1"} for row in KAGGLE]
+    corpus = read_corpus(table(rows), columns=Columns(labels=("toxic", "threat", "obscene")), format="csv")
+    assert corpus.label_lists() == [["toxic"], [], ["toxic", "obscene"]]
+    assert corpus.taxonomy.ids == ("toxic", "threat", "obscene")
+    columns = Columns(labels=("toxic", "threat", "obscene"))
+    message = problem_of(read_corpus, table([*rows * 400, KAGGLE[1] | {"threat": "0"}]), columns=columns, format="csv")
+    assert "the column 'toxic' is '0', where other rows have '1' or '-1'; write one of these" in message
+
+
+@pytest.mark.parametrize("missing", ["NaN", "nan", "None", "<NA>", "NULL"])
+def test_missing_values_in_a_column_named_after_a_label_are_like_empty_cells(missing: str) -> None:
+    for has in ("1.0", "x", "True"):
+        rows = [{name: has if value == "1" else missing for name, value in row.items()} for row in KAGGLE]
+        corpus = read_corpus(table(rows), columns=Columns(labels=("toxic", "obscene")), format="csv")
+        assert corpus.label_lists() == [["toxic"], [], ["toxic", "obscene"]]
+
+
 def test_a_label_that_no_document_has_stays_a_label() -> None:
     rows = [{**row, "threat": "0"} for row in KAGGLE]
     corpus = read_corpus(table(rows), columns=Columns(labels=("toxic", "threat", "obscene")), format="csv")
@@ -253,3 +271,11 @@ def test_a_field_that_no_record_has_is_told_once() -> None:
 def test_labels_keep_their_order_when_columns_declare_them() -> None:
     corpus = Corpus.from_documents(read_documents(table(KAGGLE), Columns(labels=("toxic", "obscene")), format="csv"))
     assert corpus.taxonomy.ids == ("obscene", "toxic")  # without the report nothing is declared
+
+
+def test_the_key_of_label_studio_around_a_list_of_labels_is_no_label() -> None:
+    rows = [{"text": "x", "topic": {"choices": ["a", "b"]}}, {"text": "y", "topic": "a"}]
+    content = io.BytesIO("".join(json.dumps(row) + "\n" for row in rows).encode())
+    corpus = read_corpus(content, columns=Columns(labels="topic"), format="jsonl")
+    assert (corpus.taxonomy.ids, corpus.label_lists()) == (("a", "b"), [["a", "b"], ["a"]])
+    assert of_values([{"choices": True, "b": False}]) == [["choices"]]

@@ -66,3 +66,12 @@ def test_labels_that_differ_in_blanks_around_a_sign_are_grouped() -> None:
     corpus = Corpus.from_lists([f"a b c {i}" for i in range(4)], [["A / B"], ["A/B"], ["c"], ["c\u200b"]])
     [sentence] = [finding.sentence for finding in check_corpus(corpus) if "differ only" in finding.sentence]
     assert sentence.startswith("2 groups of labels differ only in case, spaces or the form of characters: 'A / B' / ")
+
+
+def test_rows_of_a_matrix_without_separators_are_pointed_out_and_plain_numbers_are_not() -> None:
+    [sentence] = sentences(["1001", "0110", "0000"])
+    assert sentence == (
+        "All labels are 4 digits 0 and 1, such as '0110'; if each digit stands for a label, separate them: '0,1,1,0'."
+    )
+    for labels in (["0", "1"], ["01", "10"], ["100", "101", "110"], ["0110"], ["001", "012"], ["001", "0010"]):
+        assert sentences(labels) == []

@@ -287,7 +287,9 @@ def test_any_labels_survive_as_notations(
 @pytest.mark.parametrize(
     ("name", "syntax"),
     [("v.txt", "turtle"), ("v.xml", "xml"), ("v.txt", "nt11"), ("v.txt", "trig"), ("v.trig", "trig"),
-     ("v.nq", "nquads"), ("v.txt", "nquads"), ("v.json", "json-ld"), ("v", "xml"), ("v.tsv", "turtle")],
+     ("v.nq", "nquads"), ("v.txt", "nquads"), ("v.json", "json-ld"), ("v", "xml"), ("v.tsv", "turtle"),
+     ("v.rdf", "turtle"), ("v.owl", "nt11"), ("v.ttl", "xml"), ("v.ttl", "json-ld"), ("v.nt", "nquads"),
+     ("v.ttl", "trig"), ("v.jsonld", "xml"), ("v.nq", "turtle"), ("v.nq", "nt11"), ("v.rdf", "trig")],
 )  # fmt: skip
 def test_rdf_is_recognised_whatever_the_suffix(tmp_path: Path, name: str, syntax: str) -> None:
     expected = read_taxonomy(written(tmp_path, ARTS))

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from taxotext.data.columns import Columns, ReadReport
-from taxotext.data.label_cells import Printed, cut, identifiers, without_entities
+from taxotext.data.label_cells import NO_LABEL, Printed, cut, identifiers, without_entities
 from taxotext.data.label_values import (
     WHOLE_FLOAT,
     binary_items,
@@ -59,6 +59,8 @@ _TRUTH: tuple[Mapping[str, bool], ...] = (
 """What stands for has and has not; a column keeps to one of them."""
 _UNDECIDED = ("-1", "-1.0", "-1,0")
 """Beside 0 and 1: nobody looked (Kaggle's ``test_labels.csv``)."""
+_SIGNS: Mapping[str, bool] = {"1": True, "+1": True, "1.0": True, "1,0": True} | dict.fromkeys(_UNDECIDED, False)
+"""1 and -1 where no cell is 0: has and has not (MULAN, support vector machines)."""
 _GENERIC = re.compile(
     r"(?:gold_?)?(?:labels?|class(?:es)?|categor(?:y|ies)|targets?|topics?|tags?|subjects?|genres?|y)"
 )
@@ -94,6 +96,7 @@ class LabelColumn:
         self._keys: tuple[str, ...] = ()
         self._cells = self._cut = 0
         self._is_empty = True
+        self._words: frozenset[str] | None = None
 
     def look(self, values: Sequence[tuple[Any, str]]) -> None:
         """Decide on the shape by (value, its place) of the first rows.
@@ -105,10 +108,12 @@ class LabelColumn:
         lists = [value for value, _ in there if isinstance(value, (list, tuple))]
         cells = [(value.strip(), where) for value, where in there if isinstance(value, str)]
         scalars = [value for value, _ in there if isinstance(value, (str, numbers.Real))]
-        self._keys = tuple(dict.fromkeys(str(key) for value, _ in there if isinstance(value, Mapping) for key in value))
+        mappings = [value for value, _ in there if isinstance(value, Mapping) and not _holds_list(value)]
+        self._keys = tuple(dict.fromkeys(str(key) for value in mappings for key in value))
         self._check_shares(there)
         self.shape = self._decide(lists, cells, scalars, len(there), len(values))
         self._is_empty = not there
+        self._words = frozenset(word_of(value) for value in scalars) - NO_LABEL if len(scalars) == len(there) else None
 
     def tell(self) -> None:
         """Write into the report how the column is read, where it holds something."""
@@ -120,6 +125,16 @@ class LabelColumn:
     def may_be_numbers(self) -> bool:
         """Whether a column of 0 and 1 could hold class numbers as well."""
         return self.shape == "indicator" and self._truth is _TRUTH[0]
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether 1 and -1 say which documents have the label."""
+        return self.shape == "indicator" and self._truth is _SIGNS
+
+    def take_signs(self) -> None:
+        """Read 1 and -1 as the columns beside it do: a rare label is -1 in all of the first rows."""
+        if self._words and self._words <= set(_SIGNS):
+            self.shape, self._truth = "indicator", _SIGNS
 
     def read(self, value: Any, where: str) -> list[Any]:
         """The labels of one value, not yet checked.
@@ -229,14 +244,17 @@ class LabelColumn:
             )
 
     def _is_indicator(self, scalars: list[Any], rows: int) -> bool:
-        words = {word_of(value) for value in scalars}
+        there = [word for word in map(word_of, scalars) if word not in NO_LABEL]
+        words = set(there)
         family = next((truth for truth in _TRUTH if words - set(_UNDECIDED) <= set(truth)), None)
+        if words <= set(_SIGNS) and {_SIGNS[word] for word in words} == {True, False}:
+            family = _SIGNS
         if family is None or not words - set(_UNDECIDED):
             return False
-        if _UNDECIDED[0] in words and family is not _TRUTH[0]:
+        if _UNDECIDED[0] in words and family not in (_TRUTH[0], _SIGNS):
             return False
         single_letters = family in _TRUTH[3:5] and len(words) < 2
-        full = len(family) == 1 and len(scalars) == rows  # an x in every row may as well be a label
+        full = len(family) == 1 and len(there) == rows  # an x in every row may as well be a label
         if single_letters or full:
             return False
         truths = all(isinstance(value, bool) for value in scalars)
@@ -312,20 +330,20 @@ class LabelColumn:
     def _truth_of(self, value: Any) -> bool:
         word = word_of(value)
         found = self._truth.get(word)
-        if found is not None:
-            return found
+        if found is not None or word in NO_LABEL:
+            return bool(found)
         if word in _UNDECIDED:
             raise BadRecordError(
                 f"the column {self.name!r} is {word}, which says neither that the document has the label nor that it "
                 "has not; leave the row out"
             )
-        words = " or ".join(map(repr, list(self._truth)[:2]))
+        words = "'1' or '-1'" if self._truth is _SIGNS else " or ".join(map(repr, list(self._truth)[:2]))
         raise BadRecordError(
             f"the column {self.name!r} is {short(value)}, where other rows have {words}; write one of these"
         )
 
     def _of_mapping(self, keys: list[Any], values: list[Any]) -> list[Any]:
-        if keys in (["choices"], ["taxonomy"]) and isinstance(values[0], list):  # Label Studio's
+        if _holds_list(dict(zip(keys, values, strict=True))):
             return ["/".join(map(str, item)) if isinstance(item, list) else item for item in values[0]]
         chosen = []
         for key, value in zip(keys, values, strict=True):
@@ -461,3 +479,8 @@ class LabelColumn:
             f"or belong to one{hint}; give {parameter('label_separator', ',')} to split there, or "
             f"{parameter('label_separator', '')} if each cell is one label"
         )
+
+
+def _holds_list(value: Mapping[Any, Any]) -> bool:
+    """Whether an object is Label Studio's wrapping of a list, not one whose keys are labels."""
+    return list(value) in (["choices"], ["taxonomy"]) and isinstance(next(iter(value.values())), list)

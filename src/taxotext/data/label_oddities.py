@@ -39,6 +39,7 @@ def label_oddities(frequency: Mapping[str, int], known: Collection[str] = (), *,
     unsure = [label for label in frequency if label not in known]
     return [
         *uncut_labels(unsure, known or frequency, one_each),
+        *_vectors_in_one(unsure),
         *_with_entities(list(frequency)),
         *_missing_values(frequency),
         *_invisible(list(frequency)),
@@ -75,6 +76,23 @@ def uncut_labels(labels: Sequence[str], known: Collection[str], one_each: bool =
                 f"{counted(len(split), 'label contains', 'labels contain')} {sign!r}, such as {next(iter(split))!r}, "
                 f"and each is taken as one label; {advice}",
             )
+
+
+def _vectors_in_one(labels: Sequence[str]) -> Iterator[Oddity]:
+    """Rows of an indicator matrix written without separators: ``1001``, ``0110``."""
+    lengths = {len(label) for label in labels}
+    zeros = [label for label in labels if label.startswith("0")]
+    if (
+        zeros
+        and len(labels) > 1
+        and lengths <= {max(lengths)} - {1, 2}
+        and all(set(label) <= set("01") for label in labels)
+    ):
+        yield Oddity(
+            True,
+            f"All labels are {max(lengths)} digits 0 and 1, such as {zeros[0]!r}; if each digit stands for a label, "
+            f"separate them: {','.join(zeros[0])!r}.",
+        )
 
 
 def _sign(run: str) -> str:

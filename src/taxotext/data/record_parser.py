@@ -65,6 +65,9 @@ class RecordParser:
         """
         for column in self._label_columns:
             column.look([(record.get(column.name), where) for where, record in records if column.name in record])
+        if any(column.has_signs for column in self._label_columns):
+            for column in self._label_columns:
+                column.take_signs()
         if any(column.shape == "numbers" for column in self._label_columns):  # levels with few classes among others
             for column in self._label_columns:
                 column.shape = "numbers" if column.may_be_numbers else column.shape

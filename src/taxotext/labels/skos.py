@@ -82,6 +82,9 @@ _GRAPH = re.compile(rb"^\s*(?:GRAPH\s+)?(?:<[^<>\s]+>|[\w-]*:[\w-]*)?\s*\{", re.
 _QUAD = re.compile(
     rb"\s*<[^<>\s]+>\s+<[^<>\s]+>\s+(?:<[^<>\s]+>|_:\S+|\"(?:[^\"\\]|\\.)*\"\S*)\s+(?:<[^<>\s]+>|_:\S+)\s*\."
 )
+_PREFIX = re.compile(rb"(?:\s|#[^\n]*\n)*(?:@|PREFIX\s|BASE\s)", re.IGNORECASE)
+_READ_BY = {"turtle": ("turtle", "nt", "trig"), "nt": ("turtle", "nt", "trig", "nquads")}
+"""The syntaxes whose parsers read others, too; lines of triples may be quads further down."""
 
 
 class _Concept(NamedTuple):
@@ -191,17 +194,24 @@ def _no_rdf(place: str, syntax: str, reason: str) -> TaxonomyError:
 
 
 def _syntax(content: bytes, path: Path) -> str:
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix in _SYNTAXES:
-        return _SYNTAXES[suffix]
-    start = content.lstrip()[:100]
-    if start.startswith((b"{", b"[")):
+    """What the file is written in: what its suffix says, unless it plainly begins as another syntax."""
+    promised = _SYNTAXES.get(Path(path.name.removesuffix(".gz")).suffix.lower())
+    found = _syntax_of(content.removeprefix(b"\xef\xbb\xbf").lstrip())
+    if promised is None or (is_skos_content(content) and promised not in _READ_BY.get(found, (found,))):
+        return found
+    return promised
+
+
+def _syntax_of(content: bytes) -> str:
+    if content.startswith((b"{", b"[")):
         return "json-ld"
-    if start.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")):
+    if content.startswith((b"<?xml", b"<rdf:", b"<!--", b"<!DOCTYPE")):
         return "xml"
     if _QUAD.match(content):
         return "nquads"
-    return "trig" if _GRAPH.search(content) else "turtle"
+    if _GRAPH.search(content):
+        return "trig"
+    return "turtle" if _PREFIX.match(content) else "nt"
 
 
 def is_skos_content(content: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias
@@ -73,7 +74,22 @@ class Request:
         wanted = [*columns.text, *(columns.labels if self.labelled else ()), columns.weight, columns.group]
         wanted.append(None if columns.id_may_be_absent else columns.id)
         there = set(present)
-        return [missing_field(column, present) for column in wanted if column is not None and column not in there]
+        return [
+            self._several_in_one(column, there) or missing_field(column, present)
+            for column in wanted
+            if column is not None and column not in there
+        ]
+
+    def _several_in_one(self, column: str, present: Collection[str]) -> str:
+        """What to do where the names of several fields were given as one, ``--labels toxic,obscene``."""
+        for role in ("text", "labels"):
+            pieces = [piece.strip() for piece in re.split(r"[,;]", column)]
+            if column in getattr(self.columns, role) and len(pieces) > 1 and all(piece in present for piece in pieces):
+                return (
+                    f"there is no field {column!r}. These are {len(pieces)} fields; give {parameter(role)} several "
+                    "times, one field each (in Python and in configurations: a list)."
+                )
+        return ""
 
 
 class Documents(Protocol):

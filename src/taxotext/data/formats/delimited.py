@@ -71,7 +71,7 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
                 raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {reason}") from error
             yield feed.number, BadRecordError(f"this is not valid CSV: {reason}")
             continue
-        if _is_blank(row, header):
+        if _is_blank(row, header, request.blank_texts):
             if header is not None:
                 yield start, None
             continue
@@ -100,7 +100,7 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
             )
         elif len(header) > 1 and _is_header(row, header):
             report.repeated_headers += 1
-        elif len(header) > 1 and sorted(row) == sorted(header):
+        elif len(header) > 1 and sorted(map(_plain_name, row)) == sorted(map(_plain_name, header)):
             yield (
                 start,
                 BadRecordError("the row is a header in another order; join files only if their columns are alike"),
@@ -152,13 +152,14 @@ def _likeliest(line: str, request: Request, promised: str) -> str:
     return max((promised, *SEPARATORS), key=lambda way: len(_cells(line, request, way)))
 
 
-def _is_blank(row: list[str], header: list[str] | None) -> bool:
+def _is_blank(row: list[str], header: list[str] | None, blank_texts: bool) -> bool:
     """Whether a row is a blank line: nothing, only empty cells, or white space where rows have more cells.
 
-    A cell of white space is a document where rows have one cell.
+    A cell of white space is a document where rows have one cell, and so is a row of empty cells where texts may be
+    blank (``blank_texts``): each row gets its prediction.
     """
     if len(row) > 1:
-        return not any(cell.strip() for cell in row)
+        return not (blank_texts and header is not None) and not any(cell.strip() for cell in row)
     return not row or (not row[0].strip() and (header is None or len(header) > 1))
 
 
@@ -181,7 +182,12 @@ def _without_empty_end(row: list[str], width: int, report: ReadReport) -> list[s
 
 
 def _is_header(row: list[str], header: list[str]) -> bool:
-    return [row[0].removeprefix("\ufeff"), *row[1:]] == header
+    """Whether a row repeats the header, perhaps as another program writes it: other case, blanks, quotes."""
+    return [_plain_name(cell) for cell in row] == [_plain_name(cell) for cell in header]
+
+
+def _plain_name(cell: str) -> str:
+    return cell.removeprefix("\ufeff").strip().strip('"').strip().casefold()
 
 
 class _CsvLines:

@@ -12,17 +12,42 @@ from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.formats.base import Documents, Format, Item, Request, from_lines, json_object, parsed
 from taxotext.data.formats.output import field_names, opened_for, records_of
 from taxotext.data.records import short
-from taxotext.data.sources import Lines
+from taxotext.data.sources import BYTE_ORDER_MARK, Lines
 from taxotext.errors import DataError
+from taxotext.messages import parameter
 
 
 def _records(request: Request, lines: Lines) -> Iterator[Item]:
     empty = True
-    for item in parsed(request, lines, partial(json_object, what="each line")):
+    for item in parsed(request, _no_array(request, lines), partial(json_object, what="each line")):
         empty = False
         yield item
     if empty:
         raise DataError(f"{request.name}: the file is empty; give a file with one JSON object a line")
+
+
+def _no_array(request: Request, lines: Lines) -> Lines:
+    """All lines; DataError when the first one begins a JSON array of documents, each line of which would be bad."""
+    looked = False
+    for number, line in lines:
+        text = line.removeprefix(BYTE_ORDER_MARK).strip()
+        if text and not looked:
+            looked = True
+            if text.startswith(b"[") and _is_array_of_objects(text):
+                raise DataError(
+                    f"{request.name}:{number}: the file is one JSON array, not one object a line; "
+                    f"give {parameter('input_format', 'json')}"
+                )
+        yield number, line
+
+
+def _is_array_of_objects(text: bytes) -> bool:
+    """Whether a line begins an array that goes on in the next lines, or is an array of objects."""
+    try:
+        rows = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text[1:].lstrip()[:1] in (b"", b"{")
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
 
 
 def write_jsonl(
