@@ -86,6 +86,13 @@ def test_coding_trees_of_branches_stand_side_by_side() -> None:
     assert [owner.tolist() for owner in owners] == [[0] * 4 + [1] * 4, [0, 0, 0, 1, 1], [0, 1]]
 
 
+def test_the_coding_trees_of_a_mask_are_those_of_what_the_branches_own() -> None:
+    graph = LabelGraph.split(tiny_taxonomy(), "root")
+    for mine, masked in zip(graph.coding_trees(2), graph.masked().coding_trees(2), strict=True):
+        assert [layer.tolist() for layer in mine] == [layer.tolist() for layer in masked]
+    assert graph.masked().branch_taxonomy(1).ids == graph.branch_taxonomy(1).ids
+
+
 def test_unknown_splits_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"split: 'leaves' is not known; use root, level:K"):
         LabelGraph.split(tiny_taxonomy(), "leaves")

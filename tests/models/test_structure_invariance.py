@@ -29,8 +29,6 @@ def corpus(ids: list[str], *, backwards: bool = False) -> Corpus:
 
 def fitted(key: str, documents: Corpus, **training: Any) -> Classifier:
     values = settings(key, **{"epochs": 1, "batch_size": 8, **training})
-    if values.get("structure", {}).get("width") == 8:
-        values["structure"] = {**values["structure"], "width": 16}
     if key == "himatch":
         values["matching"] = {"hidden": 12, "refresh": 4, "text": "names"}
     return Classifier(SYSTEMS[key][0], **values).fit(documents, validation=documents)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, StructureSettings, register
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from taxotext.data import Corpus
     from taxotext.labels.branches import LabelGraph
@@ -183,7 +183,8 @@ def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[
 
     structure = context.structure
     width, layers = int(structure.label_width), int(structure.layers)  # type: ignore[union-attr, arg-type]
-    return LayersHead(width, layers, _index(context), settings.dropout, context.first_bias), {}
+    added: Tensor = structure.added  # type: ignore[union-attr, assignment]
+    return LayersHead(width, layers, _index(context), settings.dropout, context.first_bias, added), {}
 
 
 register("structure", GcnSettings, _along_edges)

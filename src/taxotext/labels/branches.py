@@ -124,19 +124,21 @@ class LabelGraph:
         return longest_levels(len(self), edges).astype(np.int64) - 1
 
     def branch_taxonomy(self, branch: int) -> Taxonomy:
-        """The labels and edges of one branch."""
-        start, stop = np.searchsorted(self.branch, [branch, branch + 1])
-        inside = (self.edges[0] >= start) & (self.edges[0] < stop)
-        rows = self.labels[start:stop].tolist()
+        """The labels that a branch owns, and its edges."""
+        nodes = np.flatnonzero((self.branch == branch) & self.owned)
+        inside = self.branch[self.edges[0]] == branch
+        rows = self.labels[nodes].tolist()
         whole = self.taxonomy
         return Taxonomy(
             tuple(whole.ids[row] for row in rows),
             tuple(whole.names[row] for row in rows),
-            self.edges[:, inside] - start,
+            np.searchsorted(nodes, self.edges[:, inside]),
         )
 
     def coding_trees(self, height: int) -> tuple[list[Int64Array], list[Int64Array]]:
-        """The coding tree of each branch, side by side.
+        """The coding tree of the labels that each branch owns, side by side.
+
+        Labels outside of a branch have no edges: each would be a cluster of its own, and outweigh the branch in sums.
 
         Args:
             height: of each.

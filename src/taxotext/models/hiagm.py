@@ -22,9 +22,9 @@ bias is never set; priors and vocabulary see validation and test documents; a la
 Preset ``paper``: 256 words, word vectors of 300 numbers, 64 units, 100 filters of 2, 3 and 4 words, label vectors of
 300 numbers, dropout 0.5 on them, one matrix over all labels, batches of 64, 250 epochs with patience 50, a rate of 1e-4
 that stays, no weight decay, mean over labels, λ = 1e-6. Give its word vectors:
-``encoder.embeddings=glove.6B.300d.txt``. Not as published even there: AdamW; the outputs start from the log-odds of the
-labels; micro-F1 alone stops the training; words with digits and stop words stay; a parent none of whose children occurs
-has equal priors.
+``encoder.embeddings=glove.6B.300d.txt``. Not as published even there: a leaky ReLU in the GCN; AdamW; the outputs
+start from the log-odds of the labels; micro-F1 alone stops the training; words with digits and stop words stay; a
+parent none of whose children occurs has equal priors.
 """
 
 from __future__ import annotations

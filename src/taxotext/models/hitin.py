@@ -19,7 +19,8 @@ Preset ``paper``: the texts and the training of ``hiagm``'s, vectors of 512 numb
 the linear layers, λ = 1e-6. Not as published even there: the linear layer across the N leaves is applied as what it
 comes to, two numbers for each leaf, so that dropout is drawn once for all copies of the text; ties of the tree go to
 upper levels and smaller ids, not to the order of a file; one bias for each label instead of one for each layer;
-AdamW; the outputs start from the log-odds of the labels.
+AdamW; the outputs start from the log-odds of the labels, the first weights of the heads divided by the number of nodes
+in the sum.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ from torch.nn import functional
 from taxotext.nn.branches import BranchIndex, BranchLinear
 from taxotext.nn.dropout import Dropout
 
+SLOPE = 0.2
+"""Of leaky ReLUs below 0, that of GAT (Velickovic et al. 2018, section 2.1)."""
+
 
 class GraphNetwork(Protocol):
     """(W, M, d) -> (W, M, ``width``)."""
@@ -28,7 +31,10 @@ class GatedGcn(nn.Module):
         down_c = Σ_{p parent of c} a'_pc V_p + b'_c        a' starts from the prior π(c | p)
         own_i  = V_i
         g_x,i  = σ(w_x · V_i + β_x,i)                       for x of up, down, own (without β)
-        H_i    = ReLU(Σ_x dropout(g_x,i x_i))
+        H_i    = LeakyReLU(Σ_x dropout(g_x,i x_i))          of slope 0.2
+
+    The published network has a ReLU. A label without edges has only its own vector; where all its few numbers are below
+    0 for a document, a ReLU passes no gradient, and the label stays unlearned.
 
     Args:
         width: d.
@@ -65,7 +71,7 @@ class GatedGcn(nn.Module):
         opened = torch.sigmoid(opened + bias.unsqueeze(1)).unsqueeze(-1)  # (3, W, M, 1)
         messages = (up + self.up_bias, down + self.down_bias, nodes)
         found = sum((self.dropout(gate * message) for gate, message in zip(opened, messages, strict=True)), 0 * nodes)
-        return torch.relu(found)
+        return functional.leaky_relu(found, SLOPE)
 
 
 class GraphAttention(nn.Module):
@@ -111,7 +117,7 @@ class GraphAttention(nn.Module):
         query = (hidden * self.query[self.index.branch]).sum(3)  # (W, M, K)
         key = (hidden * self.key[self.index.branch]).sum(3)
         found = query[:, self.targets] + key[:, self.sources] + self.direction[self.kind]  # (W, 2 E + M, K)
-        found = functional.leaky_relu(found, 0.2)
+        found = functional.leaky_relu(found, SLOPE)
         where = self.targets.view(1, -1, 1).expand_as(found)
         highest = torch.full_like(query, -torch.inf).scatter_reduce(1, where, found.detach(), "amax")
         weights = (found - highest[:, self.targets]).exp()

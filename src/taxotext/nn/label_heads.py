@@ -87,14 +87,23 @@ class LayersHead(LogitHead):
         index: the branches of the M nodes.
         dropout: on the layers, in training.
         bias: (M,) first biases, or None for 0.
+        added: (K, G) nodes that each layer is the sum of; None: 1. The first weights are divided by it, so that the
+            first logits are near the biases however many nodes there are.
     """
 
     def __init__(
-        self, width: int, layers: int, index: BranchIndex, dropout: float = 0.5, bias: Tensor | None = None
+        self,
+        width: int,
+        layers: int,
+        index: BranchIndex,
+        dropout: float = 0.5,
+        bias: Tensor | None = None,
+        added: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.index, self.dropout = index, nn.Dropout(dropout)
-        self.weight = nn.Parameter(torch.empty(layers, index.nodes, width).uniform_(-1, 1) / math.sqrt(width))
+        weight = torch.empty(layers, index.nodes, width).uniform_(-1, 1) / math.sqrt(width)
+        self.weight = nn.Parameter(weight if added is None else weight / added[:, index.branch].unsqueeze(2))
         self.bias = nn.Parameter(torch.zeros(index.nodes) if bias is None else bias.clone())
 
     def tied(self) -> Sequence[Tensor]:

@@ -122,7 +122,12 @@ class CodingTreeNetwork(nn.Module):
         branches: the branch of each node of layers 0..k; the last layer has one node for each.
         pooling: "sum", "mean" or "max" over the nodes of a layer.
         dropout: on the leaves, in training.
+
+    Attributes:
+        added: (k + 1, G) float32, how many nodes each pooled layer adds up; 1 for means and maxima.
     """
+
+    added: Tensor
 
     def __init__(
         self,
@@ -141,6 +146,8 @@ class CodingTreeNetwork(nn.Module):
         self.scale = nn.Parameter(torch.randn(nodes) / 3**0.5)  # as sums of N numbers from ±1/√N
         self.shift = nn.Parameter(torch.empty(nodes).uniform_(-1, 1) / max(nodes, 1) ** 0.5)
         self.indexes = [BranchIndex(branch, count) for branch in branches]
+        added = torch.stack([index.sizes for index in self.indexes]) if pooling == "sum" else torch.ones(1, 1)
+        self.register_buffer("added", added.float().expand(len(branches), count), persistent=False)
         self.of_layers = nn.ModuleList(self.indexes)  # so that they go to the device with the rest
         for layer, above in enumerate(parents):
             self.register_buffer(f"parents_{layer}", above, persistent=False)
