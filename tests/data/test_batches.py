@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxotext.data.batches import POOL, make_batch, shuffled_plan, sorted_plan
+from taxotext.data.batches import ENOUGH_POOLS, POOL, SPREAD, make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import Ragged
 from taxotext.data.windows import make_windows
 
@@ -38,15 +38,69 @@ def test_seeds_and_epochs_have_plans_of_their_own() -> None:
     assert len({tuple(plan) for plan in plans}) == 4
 
 
-def test_documents_of_similar_length_are_together() -> None:
-    costs = np.random.default_rng(0).integers(1, 100, 8 * POOL)
+LENGTHS = np.random.default_rng(0).lognormal(4.5, 0.8, 8 * POOL * ENOUGH_POOLS).astype(np.int64) + 1
+"""Lengths like those of newswire, for as many batches of 8 as need no noise."""
+
+
+def met_again(costs: np.ndarray, size: int) -> float:
+    """Share of the pairs of documents in one batch that are in one batch in the next epoch too."""
+    met = pairs = 0
+    for epoch in range(5):
+        here, after = (
+            {
+                pair
+                for batch in shuffled_plan(costs, size, seed=0, epoch=number)
+                for pair in combinations(sorted(batch.tolist()), 2)
+            }
+            for number in (epoch, epoch + 1)
+        )
+        met, pairs = met + len(here & after), pairs + len(here)
+    return met / pairs
+
+
+def padding(costs: np.ndarray, plan: list[np.ndarray]) -> float:
+    """Padding of a plan, as a share of the tokens."""
+    return sum(int(costs[batch].max()) * len(batch) for batch in plan) / int(costs.sum()) - 1
+
+
+@pytest.mark.parametrize(
+    ("documents", "bound"), [(200, 0.35), (800, 0.1), (len(LENGTHS) - 1, 0.1), (len(LENGTHS), 0.15)]
+)
+def test_few_documents_that_share_a_batch_share_one_again_in_the_next_epoch(documents: int, bound: float) -> None:
+    """Sorted by exact lengths, 0.93 and 0.28 of the pairs of the two smallest corpora would meet again."""
+    assert met_again(LENGTHS[:documents], 8) < bound
+
+
+def test_documents_of_one_length_have_other_partners_in_each_epoch() -> None:
+    assert met_again(np.full(200, 128), 8) < 0.1  # by chance: 7 / 199
+
+
+@pytest.mark.parametrize("documents", [200, 800, len(LENGTHS)])
+def test_documents_of_similar_length_are_together(documents: int) -> None:
+    costs = LENGTHS[:documents]
     plan = shuffled_plan(costs, 8, seed=0, epoch=0)
-    padding = sum(int((costs[batch].max() - costs[batch]).sum()) for batch in plan)
-    order = np.random.default_rng(0).permutation(len(costs)).reshape(-1, 8)
-    at_random = int((costs[order].max(axis=1, keepdims=True) - costs[order]).sum())
-    assert padding < 0.1 * at_random
+    at_random = np.array_split(np.random.default_rng(0).permutation(documents), documents // 8)
+    assert padding(costs, plan) < 0.2 * padding(costs, at_random)
     longest = [int(costs[batch].max()) for batch in plan]
     assert longest != sorted(longest), "batches come by length, not in random order"
+
+
+@settings(max_examples=80, deadline=None)
+@given(COSTS.filter(len), st.integers(1, 20))
+def test_noise_never_separates_documents_by_more_than_its_spread(costs: np.ndarray, size: int) -> None:
+    """Of two batches one comes first: no document of it is longer than one of the other by more than the noise."""
+    for one, other in combinations(shuffled_plan(costs, size, seed=0, epoch=0), 2):
+        most = (1 + SPREAD) / (1 - SPREAD) + 1e-9
+        assert costs[one].max() <= most * costs[other].min() or costs[other].max() <= most * costs[one].min()
+
+
+def test_a_corpus_of_many_pools_is_sorted_by_exact_length() -> None:
+    """The plan that such a corpus has always had."""
+    rng = np.random.default_rng([3, 1])
+    pools = rng.permutation(len(LENGTHS)).reshape(ENOUGH_POOLS, 8 * POOL)
+    batches = [batch for pool in pools for batch in pool[np.argsort(LENGTHS[pool], kind="stable")].reshape(-1, 8)]
+    expected = [batches[at].tolist() for at in rng.permutation(len(batches))]
+    assert [batch.tolist() for batch in shuffled_plan(LENGTHS, 8, seed=3, epoch=1)] == expected
 
 
 @settings(max_examples=50, deadline=None)
