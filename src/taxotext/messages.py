@@ -10,7 +10,7 @@ from typing import Any
 Spelling = Callable[[str, Any], str | None]
 """From the name of a parameter, and a value or :data:`NO_VALUE`, to how the user writes it; None: as in Python."""
 NO_VALUE: Any = object()
-PYTHON = {"unknown_labels": "unknown", "input_format": "format"} | {
+PYTHON = {"unknown_labels": "unknown", "input_format": "format", "no_quotes": "columns.quotes=False"} | {
     role: f"columns.{role}" for role in ("text", "labels", "id", "weight", "group")
 }
 """Parameters that Python has under another name than the command line and configurations."""

@@ -131,6 +131,9 @@ def test_what_has_no_effect_is_said(command: Command) -> None:
     assert "Not used: --label-separator; 'labels' holds lists of labels." in (
         command("data", "convert", "a.jsonl", "b.jsonl", "--label-separator=;").ok().err
     )
+    assert "Not used: --no-quotes; jsonl has no cells in quotes." in (
+        command("data", "check", "a.jsonl", "--no-quotes").ok().out
+    )
     command("data", "convert", "a.jsonl", "a.txt", "--to=libmultilabel").ok()
     assert "Not used: --labels; libmultilabel has no names of fields." in (
         command("data", "check", "a.txt", "--labels=topics").ok().out

@@ -79,6 +79,12 @@ def test_a_missing_column_is_answered_with_what_names_it(command: Command, sampl
     )
     command("evaluate", sample_model, "c.csv").refused("say with --text, --labels and --id which one is what")
     command("predict", sample_model, "c.csv").refused("say with --text and --id which one is what")
+    report = ["report", sample_model, "--corpus=c.csv", "--output=r.html"]
+    command(*report).refused("say with --text, --labels and --id which one is what")
+    command(*report, "--text=body", "--labels=topics").ok()
+    command("report", sample_model, "--output=r2.html", "--text=body").refused("name fields of --corpus; give it, too")
+    command("explain", sample_model, "c.csv").refused("say with --text-field which one is what")
+    command("explain", sample_model, "c.csv", "--text-field=body").ok()
     command("data", "stats", "c.csv").refused("say with --text, --labels and --id which one is what")
     with pytest.raises(DataError, match=r"say with columns\.text, columns\.labels and columns\.id which one is what"):
         read_corpus("c.csv")

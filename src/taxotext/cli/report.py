@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxotext.cli.options import Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.cli.options import (
+    Device,
+    IdField,
+    InputFormat,
+    LabelFields,
+    LabelSeparator,
+    OnBadLine,
+    TextFields,
+    Threads,
+    columns,
+    runtime,
+)
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
@@ -28,6 +39,10 @@ def report(
     worst: Annotated[int, typer.Option(min=0, help="Worst documents that are shown of each model.")] = 10,
     explain: Annotated[int, typer.Option(min=0, help="Worst documents whose words are explained (with --corpus).")] = 3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
+    text: TextFields = None,
+    labels: LabelFields = None,
+    label_separator: LabelSeparator = None,
+    id: IdField = None,
     input_format: InputFormat = None,
     on_bad_line: OnBadLine = "error",
     device: Device = None,
@@ -53,8 +68,14 @@ def report(
     if output.suffix not in (".html", ".htm"):
         raise ConfigError(f"--output {output}: is a page; name a file that ends in .html.")
 
+    fields = columns(text, labels, label_separator, id)
+    if fields and corpus is None:
+        raise ConfigError("--text, --labels, --label-separator and --id name fields of --corpus; give it, too.")
+
     def reader(path: Path) -> Callable[[Classifier], Corpus]:
-        return lambda classifier: read_for_model(classifier, path, on_bad_line=on_bad_line, format=input_format)
+        return lambda classifier: read_for_model(
+            classifier, path, on_bad_line=on_bad_line, format=input_format, columns=fields
+        )
 
     reporter = make_reporter()
     given = runtime(device=device, threads=threads)

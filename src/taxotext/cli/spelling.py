@@ -26,6 +26,11 @@ def spelling_of(command: Any, arguments: Sequence[str]) -> Spelling:
         for parameter in command.params
         if any(name.startswith("--") for name in parameter.opts)
     }
+    for parameter in command.params:
+        for name in getattr(parameter, "secondary_opts", ()):
+            options[name.strip("-").replace("-", "_")] = name
+    if "text_field" in options:  # of explain, whose --text is a text itself
+        options["text"] = options["text_field"]
     takes_keys = any("key.path" in str(parameter.metavar or "").lower() for parameter in command.params)
 
     def spelling(name: str, value: Any) -> str | None:

@@ -75,6 +75,8 @@ def read_documents(
     if isinstance(source, (str, Path)):
         check_source(Path(source), chosen.name)
     report = ReadReport() if report is None else report
+    if not columns.quotes and not columns.id_optional and chosen.name not in ("csv", "tsv"):
+        report.unused["no_quotes"] = f"{chosen.name} has no cells in quotes"
     request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy, blank_texts)
     return _documents(chosen.read(request), _Problems(request, on_bad_line), labelled, chosen.empty)
 

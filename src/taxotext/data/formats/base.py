@@ -65,8 +65,10 @@ class Request:
     def advice(self) -> str:
         """What to do where a column is missing."""
         roles = ("text", "labels", "id") if self.labelled else ("text", "id")
-        *first, last = map(parameter, roles)
-        return f"say with {', '.join(first)} and {last} which one is what"
+        names = [parameter(role) for role in roles]
+        # A command may have an option for some of them only.
+        *first, last = [name for name in names if name.startswith("--")] or names
+        return f"say with {', '.join(first)}{' and ' if first else ''}{last} which one is what"
 
     def missing(self, present: Sequence[str]) -> list[str]:
         """A sentence for each column that is needed and is none of those present."""
