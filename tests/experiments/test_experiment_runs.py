@@ -62,7 +62,7 @@ def test_a_run_fills_all_cells_and_is_reused_when_systems_are_added_and_one_fail
     more = lab.settings(
         systems=systems, corpora=bad, seeds=[1], exclude=[{"system": "loose", "corpus": "tiny"}], speed=False
     )
-    with pytest.raises(ConfigError, match="Go on with --resume"):
+    with pytest.raises(ConfigError, match="Continue with resume=True"):
         run_experiment(more, output, Notes())
     seen = Notes()
     outcome = run_experiment(more, output, seen, resume=True)
@@ -105,7 +105,7 @@ def test_cells_of_another_state_of_the_source_stay_and_are_named(lab: Lab, outpu
     write_json(path, {**fit, "source": "0123456789abcdef"})
     seen = Notes()
     assert run_experiment(lab.settings(**given), output, seen, resume=True).reused == 1
-    assert any("another state of the source" in note and "--exact-code" in note for note in seen.notes)
+    assert any("another state of the source" in note and "exact_code=True" in note for note in seen.notes)
     assert run_experiment(lab.settings(**given), output, Notes(), resume=True, exact_code=True).reused == 0
     assert (read_json(path) or {})["source"] == fit["source"]
 

@@ -85,7 +85,9 @@ class Workshop:
 
     def train(self, output: Path, *more: str) -> list[str]:
         """Arguments of a training."""
-        return ["train", "--model", "bert", *self.data, "--output", str(output), *self.settings, *more]
+        changed = {setting.partition("=")[0] for setting in more}
+        settings = [setting for setting in self.settings if setting.partition("=")[0] not in changed]
+        return ["train", "--model", "bert", "--no-tune", *self.data, "--output", str(output), *settings, *more]
 
     def tune(self, model: Path) -> list[str]:
         """Arguments of a tuning."""

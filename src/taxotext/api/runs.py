@@ -78,7 +78,7 @@ class DataSettings(Settings):
     @field_validator("text", "labels", mode="before")
     @classmethod
     def _one_field(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str | int | float) else value
 
     @model_validator(mode="after")
     def _one_role_each(self) -> DataSettings:
