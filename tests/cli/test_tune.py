@@ -160,7 +160,7 @@ def test_label_sets_of_greatest_expected_f1_are_decided_stored_and_evaluated(com
     assert (decoding.source, decoding.metric) == ("expected_f1", "hierarchical_f1")
     assert (decoding.consistency, decoding.calibration) == ("up", "isotonic")
     assert decoding.tuned_on == "validation file validation.jsonl"
-    assert not decoding.never_empty  # some validation documents have no label
+    assert decoding.never_empty  # better on the validation documents, though two of them have no label
     assert "greatest expected hierarchical F1" in (model / "README.md").read_text(encoding="utf-8")
     metrics = json.loads(command("evaluate", model, SAMPLE / "test.jsonl", "--json").ok().out)
     assert metrics["violation_rate"] == 0

@@ -117,6 +117,11 @@ def _reason(report: TuningReport) -> str:
             f"The fall comes from consistency {report.consistency}: without it cross-validation gives {without:.4f}. "
             "consistency auto takes what does best."
         )
+    if report.metric == HIERARCHICAL_F1:
+        return (
+            f"The expected value rests on probabilities corrected on {counted(report.documents, 'document')}, too few "
+            "here, it seems; tuning for micro_f1 goes back to thresholds."
+        )
     if report.shrink is not None or report.level_thresholds is not None or report.tuned_labels:
         return "The fall comes from thresholds that fit these documents too closely; shrink auto avoids that."
     return "The thresholds before do better on these documents; tune on more documents, or on those of the training."

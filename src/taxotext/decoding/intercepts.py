@@ -7,7 +7,7 @@ each label gets an intercept b, and its probabilities become σ(logit(p) + b):
 
 so that a label with few held-out documents stays near the common intercept. It is kept as a threshold, t = σ(−b): the
 score that counts as 0.5. No threshold is searched for, so that little can be fitted by chance. Where every held-out
-document has a label, the label set is known not to be empty, and ``never_empty`` is set.
+document has a label, the label set is known not to be empty, and ``never_empty`` is set; else where that is better.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def tune_expected(
         method: an intercept for each label, each level, or one for all.
         base: its filters, calibration, consistency and ``top_k`` are kept; its thresholds are not.
         before: the decoding in force so far, for the report; None: ``base``.
-        never_empty: None: as ``base`` says, and where every document has a label.
+        never_empty: None: where ``base`` says so, where every document has a label, and where it is better on these
+            documents: that a document has no label at all is what independent labels estimate worst.
 
     Returns:
         The decoding and the report: ``threshold`` and ``level_thresholds`` are scores that count as 0.5, ``before`` and
@@ -78,10 +79,7 @@ def tune_expected(
     score, label = logit(np.clip(stored.data.astype(np.float64), 1e-7, 1 - 1e-7)), stored.indices.astype(np.int64)
     common = float(_fitted(score, hit, np.zeros_like(label), np.zeros(1), np.inf)[0])
     some = base.never_empty or bool((np.diff(gold.indptr) > 0).all())
-    changed: dict[str, Any] = {
-        "threshold": _threshold(common),
-        "never_empty": some if never_empty is None else never_empty,
-    }
+    changed: dict[str, Any] = {"threshold": _threshold(common)}
     if method == "level":
         level = np.asarray(taxonomy.levels, dtype=np.int64) - 1
         own = _fitted(score, hit, level[label], np.full(taxonomy.depth, common), SPREAD)
@@ -90,9 +88,14 @@ def tune_expected(
         own = _fitted(score, hit, label, np.full(len(taxonomy), common), SPREAD)
         known = np.flatnonzero(np.bincount(label, minlength=len(taxonomy)))
         changed["label_thresholds"] = {taxonomy.ids[i]: _threshold(own[i]) for i in known.tolist()}
-    decoding = Decoding.from_dict(
-        plain.to_dict() | {"source": "expected_f1", "tuned_on": tuned_on, "metric": HIERARCHICAL_F1} | changed
-    )
+    rules = plain.to_dict() | {"source": "expected_f1", "tuned_on": tuned_on, "metric": HIERARCHICAL_F1} | changed
+    choices = [some] if some else [False, True]
+    tried = [
+        Decoding.from_dict(rules | {"never_empty": choice})
+        for choice in (choices if never_empty is None else [never_empty])
+    ]
+    reached = [_samples_f1(held_out, gold, Decoder(decoding, taxonomy)) for decoding in tried]
+    decoding, after = max(zip(tried, reached, strict=True), key=lambda pair: pair[1])  # the first of equal ones
     report = TuningReport(
         method=method,
         metric=HIERARCHICAL_F1,
@@ -103,7 +106,7 @@ def tune_expected(
         tuned_labels=len(changed.get("label_thresholds", ())),
         shrink=None,
         before=_samples_f1(held_out, gold, Decoder(before or base, taxonomy)),
-        after=_samples_f1(held_out, gold, Decoder(decoding, taxonomy)),
+        after=after,
     )
     return decoding, report
 
