@@ -13,9 +13,13 @@ from sklearn.ensemble import RandomForestClassifier
 import taxotext
 from models.harness import all_scores, check_system
 from taxotext import Classifier, Corpus, Taxonomy
+from taxotext.api.runs import train_run
+from taxotext.data import write_jsonl
 from taxotext.errors import ConfigError, DataError, ModelFolderError
+from taxotext.labels import write_taxonomy
 from taxotext.models.forest import Forest, fit_forest
 from taxotext.models.lexical import FEATURES
+from tiny import Notes
 
 SETTINGS: dict[str, Any] = {"seed": 3, "ranker": {"min_leaf": 1, "trees": 10}, "runtime": {"threads": 1}}
 
@@ -160,3 +164,20 @@ def test_unknown_stemmers_are_refused_with_the_known_ones() -> None:
     corpus = Corpus.from_lists(["tree"], [["tree"]])
     with pytest.raises(ConfigError, match=r"matching.stemmer: 'englisch' is not a stemmer; .*german.*'english'"):
         Classifier("lexical", matching={"stemmer": "englisch"}).fit(corpus, validation=corpus)
+
+
+@pytest.mark.parametrize(("system", "said"), [("lexical", False), ("linear", True)])
+def test_labels_without_training_documents_are_pointed_out_where_they_are_not_learned(
+    system: str, said: bool, tmp_path: Path
+) -> None:
+    texts, labels, taxonomy = library(documents=60)
+    write_jsonl(Corpus.from_lists(texts, labels, taxonomy), tmp_path / "train.jsonl")
+    write_taxonomy(taxonomy, tmp_path / "labels.txt", format="paths")
+    (tmp_path / "names.tsv").write_text(
+        "".join(f"{label}\t{name}\n" for label, name in zip(taxonomy.ids, taxonomy.names, strict=True))
+    )
+    data = {"train": "train.jsonl", "taxonomy": "labels.txt", "names": "names.tsv"}
+    notes = Notes()
+    values = {"model": system, "data": {key: str(tmp_path / name) for key, name in data.items()}}
+    train_run(values, tmp_path / "model", reporter=notes)
+    assert any("have no training document" in sentence for sentence in notes.sentences) == said

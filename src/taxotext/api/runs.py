@@ -210,7 +210,7 @@ def train_run(
     check_run_place(run_folder)
     _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
-    _note_oddities(train, validation, reporter)
+    _note_oddities(train, validation, reporter, config.chosen)
     if not budget > 0:
         raise ConfigError(f"--budget is {budget:g}: give minutes above 0, such as 30.")
     given = Given(train, validation, config.given, budget, config.data.columns(), where)
@@ -411,11 +411,11 @@ def _check_same(finished: Classifier, config: RunConfig, where: str, output: Pat
         )
 
 
-def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter) -> None:
+def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter, chosen: Chosen | None = None) -> None:
     """Say what is allowed and yet probably not meant."""
     counts = train.known_targets.sum(axis=0)
     never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
-    if never:
+    if never and (chosen is None or not chosen.kind.reaches_unseen):
         have, them = ("has", "it") if len(never) == 1 else ("have", "them")
         reporter.note(
             f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "

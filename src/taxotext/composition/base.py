@@ -129,6 +129,8 @@ class System(ABC):
     """What `taxotext search` tries, by key path (:mod:`taxotext.composition.space`)."""
     members: Sequence[System] = ()
     """Systems that this one is made of (mixtures, ensembles); the model folder holds them in ``members/0``, ..."""
+    reaches_unseen: ClassVar[bool] = False
+    """Whether labels without training documents are predicted, too."""
     decides_sets: ClassVar[bool] = False
     """Whether the blocks of :meth:`scores` bring label sets (beam search); else thresholds decide."""
 

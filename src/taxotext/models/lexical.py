@@ -104,6 +104,7 @@ class Lexical(System):
     name: ClassVar[str] = "lexical"
     Settings: ClassVar[type[SystemSettings]] = LexicalSettings
     recipe: ClassVar[str] = "direct"
+    reaches_unseen: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {
         "ranker.leaves": "100..5000:log",
         "ranker.min_leaf": "5..100:log",

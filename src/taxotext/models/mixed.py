@@ -95,6 +95,7 @@ class Mixed(System):
     """A mixture of saved systems."""
 
     name: ClassVar[str] = "mixed"
+    reaches_unseen: ClassVar[bool] = True  # where a member does
     Settings: ClassVar[type[SystemSettings]] = MixedSettings
     recipe: ClassVar[str] = "direct"
     cross_fits: ClassVar[bool] = True
