@@ -417,5 +417,5 @@ def test_a_number_where_a_configuration_file_needs_text_is_to_be_put_in_quotes(t
     (tmp_path / "c.yaml").write_text("data: {labels: 1, id: yes}\n", encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
         parse_run(read_yaml(tmp_path / "c.yaml"), "c.yaml")
-    assert "data.labels.0: input should be a valid string (got 1); put it in quotes." in str(raised.value)
+    assert "data.labels: input should be a valid string; put it in quotes (got 1)." in str(raised.value)
     assert "data.id: input should be a valid string (got true); put it in quotes." in str(raised.value)

@@ -295,7 +295,7 @@ def test_a_disk_without_room_is_found_out_before(system: Any, tmp_path: Path, mo
 def test_an_encoder_that_answers_with_nan_is_named(system: Any, tmp_path: Path) -> None:
     with torch.no_grad():
         next(system.built.module.parameters()).fill_(float("nan"))
-    with pytest.raises(DataError, match="answers with NaN"):
+    with pytest.raises(DataError, match="returns NaN"):
         write_states(system, {"train": system.windows(tiny_corpus().texts)}, tmp_path, Notes())
 
 

@@ -178,7 +178,7 @@ def test_convert_tells_what_it_left_out(run_data: Run, tmp_path: Path) -> None:
     result = run_data("convert", "in.jsonl", "out.csv", "--on-bad-line", "skip")
     assert result.code == 0
     assert "1 bad line was left out; the first one: in.jsonl:3: " in result.err
-    assert "1 label was duplicated in one document and counted once." in result.err
+    assert "1 label occurred twice in one document and counted once." in result.err
     assert "White space around 1 label was dropped." in result.err
     assert len(read_corpus(tmp_path / "out.csv")) == 2
 

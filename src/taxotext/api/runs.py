@@ -78,7 +78,9 @@ class DataSettings(Settings):
     @field_validator("text", "labels", mode="before")
     @classmethod
     def _one_field(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | int | float) else value
+        if isinstance(value, int | float):
+            raise ValueError("input should be a valid string; put it in quotes")
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_role_each(self) -> DataSettings:

@@ -245,7 +245,7 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
         )
     if report.duplicate_labels:
         twice = counted(report.duplicate_labels, "label")
-        yield Finding("info", f"{twice} was duplicated in one document; one of the two was removed.")
+        yield Finding("info", f"{twice} occurred twice in one document; one of the two was removed.")
     if report.trimmed_labels:
         yield Finding("info", f"White space around {counted(report.trimmed_labels, 'label')} was removed.")
     if report.empty_labels:

@@ -28,7 +28,7 @@ def left_out_notes(report: ReadReport) -> list[str]:
         columns = counted(report.empty_columns, "column", "columns")
         notes.append(f"{columns} without a name and without a value at the end of the rows left out.")
     if report.duplicate_labels:
-        notes.append(f"{counted(report.duplicate_labels, 'label')} was duplicated in one document and counted once.")
+        notes.append(f"{counted(report.duplicate_labels, 'label')} occurred twice in one document and counted once.")
     if report.trimmed_labels:
         notes.append(f"White space around {counted(report.trimmed_labels, 'label')} was dropped.")
     if report.empty_labels:
