@@ -90,7 +90,10 @@ def test_labels_that_have_the_same_documents_lie_together() -> None:
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_equal_models_have_equal_maps(method: str) -> None:
-    first, second = (Classifier("linear", features={"min_documents": 1}, seed=3).fit(tiny_corpus()) for _ in range(2))
+    first, second = (
+        Classifier("linear", features={"min_documents": 1}, seed=3, runtime={"threads": 1}).fit(tiny_corpus())
+        for _ in range(2)
+    )
     a, b = (map_labels(model.system, model.manifest.seen, method=method) for model in (first, second))
     np.testing.assert_array_equal(a.places, b.places)
     svg = chart(a, first.system).svg()
