@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 import taxotext
 from taxotext import Classifier, Corpus
-from taxotext.api import classifier as module
+from taxotext.api import scoring
 from taxotext.decoding import Decoding
 from taxotext.errors import ConfigError, DataError, LabelError
 from tiny import tiny_corpus, tiny_documents, tiny_taxonomy
@@ -131,7 +131,7 @@ def test_empty_texts_have_their_place_in_every_output(
     expected = [[], ["c"], [], [], ["d"], ["c", "d"], [], [], []]
     readable = [i for i, text in enumerate(texts) if text.strip()]
     for size in (1, 2, 3, 2048):
-        monkeypatch.setattr(module, "PREDICTED_TOGETHER", size)
+        monkeypatch.setattr(scoring, "SCORED_TOGETHER", size)
         caplog.clear()
         assert fitted.predict(texts) == expected
         assert [record.getMessage() for record in caplog.records] == [
@@ -171,7 +171,7 @@ def test_other_rules_can_be_assigned_and_are_checked(fitted: Classifier) -> None
 
 
 def test_streams_are_read_only_as_far_as_is_needed(fitted: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PREDICTED_TOGETHER", 10)
+    monkeypatch.setattr(scoring, "SCORED_TOGETHER", 10)
     drawn = [0]
 
     def endless() -> Iterator[str]:
@@ -192,7 +192,7 @@ def test_streams_are_read_only_as_far_as_is_needed(fitted: Classifier, monkeypat
 
 
 def test_a_stream_ends_with_a_short_block(fitted: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PREDICTED_TOGETHER", 10)
+    monkeypatch.setattr(scoring, "SCORED_TOGETHER", 10)
     assert [len(scores) for _, scores in fitted.decode_stream(iter(["cat"] * 23))] == [10, 10, 3]
     assert fitted.predict(["cat", "rain"] * 12) == [["c"], []] * 12
 

@@ -197,22 +197,6 @@ def test_tuning_removes_figures_of_old_thresholds(command: Command, small: Path)
     assert "evaluations" not in json.loads((small / "metrics.json").read_text())
 
 
-def test_the_fields_of_a_file_may_have_other_names_than_in_training(command: Command) -> None:
-    rows = [json.loads(line) for line in documents().splitlines()]
-    train = [{"body": row["text"], "topics": row["labels"], "ticket": number} for number, row in enumerate(rows)]
-    Path("other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
-    fields = ["data.text=body", "data.labels=topics", "data.id=ticket"]
-    command("train", "--model=linear", "--train=other.jsonl", "--output=m", *fields).ok()
-    Path("new.csv").write_text("title,t,l,n\nripe,plum,fruit#cars,1\nred,car,cars,2\n", encoding="utf-8")
-    given = ["--text=title", "--text=t", "--labels=l", "--label-separator=#"]
-    found = command("evaluate", "m", "new.csv", "--json", *given).ok()
-    assert json.loads(found.out)["documents"] == 2
-    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=n"]
-    assert command("evaluate", "m", "new.csv", "--json", *given).ok().code == 0
-    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=missing"]
-    command("evaluate", "m", "new.csv", "--json", *given).refused("missing")
-
-
 def test_eight_metrics_are_shown_and_all_when_asked(command: Command, small: Path) -> None:
     lines = command("evaluate", small, "test.jsonl").ok().out.splitlines()
     names = [line.split()[0] for line in lines[1:]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command import Command
+from command import Command, documents
 from taxotext import load
 from taxotext.data import read_corpus
 
@@ -191,3 +191,18 @@ def test_a_tree_is_made_of_the_paths_that_label_a_corpus(command: Command) -> No
     command(*given, "--from-corpus", "--labels=topics", "--path-separator=--", "--overwrite").refused(
         "none of its 3 labels has '--' in it", "--path-separator"
     )
+
+
+@pytest.mark.parametrize("verb", [["evaluate", "m"], ["tune", "m", "--data"]], ids=["evaluate", "tune"])
+def test_the_fields_of_a_file_may_have_other_names_than_in_training(verb: list[str], command: Command) -> None:
+    rows = [json.loads(line) for line in documents().splitlines()]
+    train = [{"body": row["text"], "topics": row["labels"], "ticket": number} for number, row in enumerate(rows)]
+    Path("other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
+    fields = ["data.text=body", "data.labels=topics", "data.id=ticket"]
+    command("train", "--model=linear", "--train=other.jsonl", "--output=m", *fields).ok()
+    Path("new.csv").write_text("title,t,l,n\nripe,plum,fruit#cars,1\nred,car,cars,2\n", encoding="utf-8")
+    labels = ["--labels=l", "--label-separator=#"]
+    found = command(*verb, "new.csv", "--json", "--text=title", "--text=t", *labels).ok()
+    assert json.loads(found.out)["documents"] == 2
+    command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=n").ok()
+    command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=missing").refused("missing")

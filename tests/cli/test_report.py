@@ -138,7 +138,7 @@ def test_a_run_and_an_experiment_stand_for_their_models(command: Command, sample
     ("arguments", "sentence"),
     [
         (["nowhere", "--output", "a.html"], "nowhere: there is no such folder"),
-        (["empty", "--output", "a.html"], "empty: is no model, run or experiment of Taxotext"),
+        (["empty", "--output", "a.html"], "empty: is not a model folder, run folder or experiment"),
         (["open.run", "--output", "a.html"], "open.run: the training has no model yet; `taxotext status open`"),
         (["study", "--output", "a.html"], "study: no cell of this experiment has a model yet"),
         (["MODEL", "--output", "a.pdf"], "--output a.pdf: is a page; name a file that ends in .html."),

@@ -125,22 +125,6 @@ def test_a_model_must_be_named(command: Command) -> None:
     command("tune", "nope").refused("nope: there is no such model folder")
 
 
-def test_the_fields_of_a_file_may_have_other_names_than_in_training(command: Command) -> None:
-    rows = [json.loads(line) for line in documents().splitlines()]
-    train = [{"body": row["text"], "topics": row["labels"], "ticket": number} for number, row in enumerate(rows)]
-    Path("other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
-    fields = ["data.text=body", "data.labels=topics", "data.id=ticket"]
-    command("train", "--model=linear", "--train=other.jsonl", "--output=m", *fields).ok()
-    Path("new.csv").write_text("title,t,l,n\nripe,plum,fruit#cars,1\nred,car,cars,2\n", encoding="utf-8")
-    given = ["--text=title", "--text=t", "--labels=l", "--label-separator=#"]
-    found = command("tune", "m", "--data=new.csv", "--json", *given).ok()
-    assert json.loads(found.out)["documents"] == 2
-    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=n"]
-    assert command("tune", "m", "--data=new.csv", "--json", *given).ok().code == 0
-    given = ["--text=t", "--labels=l", "--label-separator=#", "--id=missing"]
-    command("tune", "m", "--data=new.csv", "--json", *given).refused("missing")
-
-
 def test_fields_without_a_file_are_refused(command: Command, model: Path) -> None:
     command("tune", model, "--labels=l", "--label-separator=;").refused(
         "--labels, --label-separator: says more about a validation file; name that with --data FILE"

@@ -90,6 +90,7 @@ def test_labels_that_have_the_same_documents_lie_together() -> None:
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_equal_models_have_equal_maps(method: str) -> None:
+    # one thread: with several, liblinear draws from one generator, and two fits are not equal
     first, second = (
         Classifier("linear", features={"min_documents": 1}, seed=3, runtime={"threads": 1}).fit(tiny_corpus())
         for _ in range(2)

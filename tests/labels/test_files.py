@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labels.taxonomy_files import EDGES, TAXONOMY, problems
 from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import (
     Taxonomy,
@@ -22,27 +21,6 @@ from taxotext.labels import (
     write_names,
     write_taxonomy,
 )
-
-EDGES = [(None, "a b"), ("a b", "c"), (None, "d"), ("c", "x"), ("d", "x"), ("x", "y")]
-TAXONOMY = Taxonomy.from_edges(EDGES, names={"c": "Gamma", "y": "Ypsilon"})
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
-    def write(name: str, content: str | bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
-def problems(path: Path, *arguments: object, **named: object) -> list[str]:
-    """The problems of a file, the folder of the file left out."""
-    with pytest.raises(TaxonomyError) as caught:
-        read_taxonomy(path, *arguments, **named)
-    listed = caught.value.problems or [caught.value.message]
-    return [problem.replace(f"{path.parent}/", "") for problem in listed]
 
 
 def same_graph(left: Taxonomy, right: Taxonomy) -> bool:
@@ -203,18 +181,6 @@ def test_comments_and_names_of_columns_at_the_top_are_left_out_with_a_warning(wr
     assert caught.value.problems == ("'# b' would be taken for a comment in the first line",)
 
 
-def test_equal_names_below_different_parents_of_a_nested_file_are_told(write, caplog):
-    with caplog.at_level(logging.WARNING, "taxotext"):
-        assert len(read_taxonomy(write("n.yaml", "a: [other]\nb: [other]\n"))) == 3
-    assert "1 name stands below several parents (such as 'other') and is read as one label" in caplog.text
-    caplog.clear()
-    apart = (
-        '[{"id": "a", "children": [{"id": "a/o", "name": "o"}]}, {"id": "b", "children": [{"id": "b/o", "name": "o"}]}]'
-    )
-    assert len(read_taxonomy(write("n.json", apart))) == 4
-    assert caplog.text == ""
-
-
 def test_a_graph_cannot_be_written_as_paths(tmp_path):
     with pytest.raises(TaxonomyError) as caught:
         write_taxonomy(TAXONOMY, tmp_path / "t.paths")
@@ -225,179 +191,6 @@ def test_a_graph_cannot_be_written_as_paths(tmp_path):
     with pytest.raises(TaxonomyError, match="'a/b' is a top-level label but looks like a path below 'a'"):
         write_taxonomy(Taxonomy.flat(["a/b"]), tmp_path / "t.paths")
     assert list(tmp_path.iterdir()) == []
-
-
-# Nested
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '{"a": {"b": {"c": null}, "d": []}}',
-        '{"a": {"b": ["c"], "d": null}}',
-        '{"a": [{"b": ["c"]}, "d"]}',
-        '[{"id": "a", "children": [{"id": "b", "children": ["c"]}, {"id": "d", "children": null}]}]',
-        '[{"id": "a", "children": {"b": {"c": {}}, "d": null}}]',
-    ],
-)
-def test_the_ways_to_nest(write, content):
-    expected = Taxonomy.from_edges([(None, "a"), ("a", "b"), ("b", "c"), ("a", "d")])
-    assert read_taxonomy(write("t.json", content)) == expected
-    assert read_taxonomy(write("t.yaml", content)) == expected  # JSON is YAML too
-
-
-def test_yaml_in_block_style(write):
-    text = "a:\n  b:\n    - c\n    - id: e\n      name: Epsilon\n  d:\nf: ~\n"
-    taxonomy = read_taxonomy(write("t.yaml", text))
-    assert taxonomy.ids == ("a", "b", "c", "e", "d", "f")
-    assert taxonomy.names[3] == "Epsilon"
-
-
-def test_a_label_nested_twice_has_two_parents(write):
-    taxonomy = read_taxonomy(write("t.json", '{"a": {"x": ["y"]}, "b": {"x": ["y"]}, "c": ["x"]}'))
-    assert [taxonomy.ids[p] for p in taxonomy.parents(taxonomy.index("x"))] == ["a", "b", "c"]
-    assert taxonomy.parents(taxonomy.index("y")).size == 1
-
-
-def test_a_saved_dictionary_is_read_too(write):
-    assert read_taxonomy(write("taxonomy.json", json.dumps(TAXONOMY.to_dict()))) == TAXONOMY
-    broken = {"labels": [{"id": "a", "parents": ["q"]}]}
-    assert "'q' is used as a parent" in problems(write("taxonomy.json", json.dumps(broken)))[0]
-
-
-def test_mistakes_in_json_are_reported_by_key_path(write):
-    content = """{"a": {"b": 5, "b": null, "c d": "e"},
-      "f": [{"id": "g", "nam": "G"}, {"name": "H"}, 7, null, {"id": 8}, {"id": "i", "name": ["I"]}],
-      "j": {"j": null}, " k": true, "l": ["m", "m"]}"""
-    assert problems(write("t.json", content)) == [
-        "t.json at $.a.b: 'b' is duplicated here; remove one",
-        "t.json at $.a.b: expected a mapping, a list or nothing (null), found 5",
-        "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
-        "for a single child write a list",
-        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
-        "t.json at $.f[1]: an object without 'id'; add the id of the label",
-        "t.json at $.f[2]: expected a label (text) or a mapping, found 7",
-        "t.json at $.f[3]: expected a label (text) or a mapping, found nothing (null)",
-        "t.json at $.f[4]: the label 8 is not text; write it as a string",
-        "t.json at $.f[5].name: expected text, found a list",
-        "t.json at $[\" k\"]: the label ' k' begins or ends with white space; remove it",
-        "t.json at $.l[1]: 'm' is duplicated here; remove one",
-        "t.json at $.j.j: 'j' is its own parent; remove the edge",
-    ]
-
-
-def test_mistakes_in_yaml_have_lines_too(write):
-    content = "a:\n  b:\n  no:\n  2019:\n  b:\n- c\n"
-    assert problems(write("t.yaml", content))[0].startswith("t.yaml:6: not YAML: ")
-    assert problems(write("t.yaml", content[:-4])) == [
-        "t.yaml:5 at $.a.b: 'b' is duplicated here; remove one",
-        "t.yaml:3 at $.a.no: expected a label (text), found the bool no; put text that looks like one in quotes",
-        "t.yaml:4 at $.a.2019: expected a label (text), found the int 2019; put text that looks like one in quotes",
-    ]
-    assert read_taxonomy(write("t.yaml", "a:\n  'no':\n  '2019':\n")).ids == ("a", "no", "2019")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '{"id": "a", "name": "A", "children": [{"id": "b", "name": "B"}]}',
-        '{"id": "a", "name": "A", "children": {"id": "b", "name": "B"}}',
-        '{"a": {"name": "A", "children": {"b": {"name": "B", "children": null}}}}',
-        '{"a": {"id": "a", "name": "A", "children": {"b": {"name": "B"}}}}',
-    ],
-)
-def test_objects_are_understood_at_the_top_and_below_keys(write, content):
-    expected = Taxonomy.from_edges([(None, "a"), ("a", "b")], names={"a": "A", "b": "B"})
-    assert read_taxonomy(write("t.json", content)) == expected
-    assert read_taxonomy(write("t.yaml", content)) == expected
-
-
-def test_id_may_be_a_label_where_it_is_no_key_of_an_object(write):
-    assert read_taxonomy(write("t.json", '{"languages": {"en": null, "id": null}}')).ids == ("languages", "en", "id")
-
-
-def test_mistakes_in_objects_below_keys_are_reported(write):
-    content = '{"a": {"id": "b", "name": "B"}, "c": {"id": "c", "nam": "C"}, "d": {"name": 5}}'
-    assert problems(write("t.json", content)) == [
-        "t.json at $.a: the object below 'a' has the id 'b'; for a single child write a list",
-        "t.json at $.c: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
-        "t.json at $.d.name: expected text, found 5",
-    ]
-    assert problems(write("u.json", '{"name": "A"}')) == [
-        "u.json at $: an object without 'id'; add the id of the label"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('{"labels": []}', "holds no labels"),
-        ('{"labels": ["a"]}', "a list under 'labels' alone is the form of a model's taxonomy.json"),
-        ('{"labels": [{"id": "a", "children": ["b"]}]}', "leave 'labels' out and write the list alone"),
-        ('{"labels": [{"nam": "a"}]}', 'labels[0]: expected {"id": ..., "name": ..., "parents": [...]}'),
-        ('{"labels": [{"id": 5}]}', "labels[0]: the label 5 is not text"),
-        ('{"labels": [' + '{"id": [' * 300 + "]}" * 300 + "]}", "ested"),
-    ],
-)
-def test_a_list_under_labels_is_the_form_of_model_folders(write, content, expected):
-    assert expected in problems(write("t.json", content))[0]
-    if "[[" not in content and "5" not in content and len(content) < 1000:
-        assert expected in problems(write("t.yaml", content))[0]
-
-
-def test_the_form_of_model_folders_needs_no_parents(write):
-    content = '{"labels": [{"id": "a", "name": null}, {"id": "b", "parents": ["a"]}]}'
-    expected = Taxonomy.from_edges([("a", "b")], labels=["a"])
-    assert read_taxonomy(write("t.json", content)) == expected
-    assert read_taxonomy(write("t.yaml", content)) == expected
-
-
-def test_a_cycle_in_a_nested_file_is_reported(write):
-    assert problems(write("t.json", '{"a": {"b": {"a": null}}}')) == [
-        "t.json at $.a.b: the labels form a cycle: 'a' -> 'b' -> 'a' (t.json at $.a.b, t.json at $.a.b.a); "
-        "remove one of these edges"
-    ]
-
-
-def test_two_names_for_one_label_are_reported(write):
-    content = '[{"id": "a", "name": "A"}, {"id": "b", "children": [{"id": "a", "name": "B"}]}]'
-    assert problems(write("t.json", content)) == [
-        "t.json at $[1].children[0].name: 'a' has the name 'B' here and 'A' at t.json at $[0].name; keep one"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("t.json", '{"a": }', "t.json:1: not JSON: Expecting value at column 7"),
-        ("t.json", "5", "t.json at $: expected a mapping, a list"),
-        ("t.json", "{}", "holds no labels"),
-        ("t.json", "[" * 100_000, "nested too deeply"),
-        ("t.json", "[" + "9" * 5000 + "]", "not JSON"),
-        ("t.yaml", "a: &x [b]\nc: *x\n", "t.yaml:2: the alias *x is not supported"),
-        ("t.yaml", "a: &x [*x]\n", "t.yaml:1: the alias *x is not supported"),
-        ("t.yaml", "a:\n---\nb:\n", "t.yaml:2: a second YAML document begins"),
-        ("t.yaml", "# nothing\n", "expected a mapping, a list"),
-        ("t.yaml", "a: \x00\n", "not YAML"),
-        ("t.yaml", "[" * 5_000, "not YAML"),
-        ("t.yaml", "a: !!python/object/apply:os.system [b]", None),
-        ("t.yaml", "? [a]\n: b\n", "is not text"),
-    ],
-)  # fmt: skip
-def test_odd_nested_files_are_refused_with_a_sentence(write, name, content, expected):
-    path = write(name, content)
-    if expected is None:  # tags of objects mean nothing here
-        assert read_taxonomy(path).ids == ("a", "b")
-    else:
-        assert expected in problems(path)[0]
-
-
-def test_a_deep_yaml_file_is_read_but_too_deep_a_taxonomy_is_not_written_nested(write, tmp_path):
-    taxonomy = read_taxonomy(write("t.yaml", "{a: " + "".join(f"{{b{i}: " for i in range(3000)) + "}" * 3001))
-    assert taxonomy.depth == 3001
-    for name in ("o.json", "o.yaml"):
-        with pytest.raises(TaxonomyError, match="too deep for the nested file"):
-            write_taxonomy(taxonomy, tmp_path / name)
 
 
 # Names

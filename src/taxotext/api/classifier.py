@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,7 +14,8 @@ from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
-from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, length, nested, nothing_beside, parts
+from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, nested, nothing_beside
+from taxotext.api.scoring import score_texts
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
@@ -26,7 +26,6 @@ from taxotext.errors import ConfigError, DataError
 from taxotext.explain.explanation import Explanation
 from taxotext.explain.leave_one_out import MOST_WORDS, explain_texts
 from taxotext.labels import Taxonomy
-from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.progress import Reporter, Silent
 from taxotext.settings import parse_settings
@@ -35,10 +34,6 @@ from taxotext.store import Manifest, read_folder, save_folder, update_folder
 if TYPE_CHECKING:
     from taxotext.training import RunFolder
 
-logger = logging.getLogger("taxotext")
-
-PREDICTED_TOGETHER = 2048
-"""Documents that streaming prediction holds at a time."""
 MOST_CELLS = 200_000_000
 """Texts times labels of the largest matrix that is returned (800 MB of probabilities)."""
 
@@ -227,7 +222,7 @@ class Classifier:
             reporter: where progress goes.
         """
         decoder = self._decoder() if decoding is None else Decoder(decoding, self.taxonomy)
-        for block, rows, size in self._scored(texts, reporter or Silent()):
+        for block, rows, size in score_texts(self.system, texts, reporter or Silent()):
             sets, scores = decoder.decode(block)
             if len(block) == size:
                 yield sets, scores
@@ -241,43 +236,6 @@ class Classifier:
         if kept is None or kept.decoding is not manifest.decoding or kept.taxonomy is not system.taxonomy:
             self._kept = kept = Decoder(manifest.decoding, system.taxonomy)
         return kept
-
-    def _scored(self, texts: Iterable[str], reporter: Reporter) -> Iterator[tuple[ScoreBlock, NDArray[np.int64], int]]:
-        """What the system itself says, before decoding: the scores of some of the next texts, which, and of how many.
-
-        The others are empty. No system scores them: what it would say does not come from the document.
-        """
-        system, _ = self._fitted()
-        seen, blank, first = 0, 0, 0
-        with reporter.task("Predicting", length(texts)) as task:
-            for part in parts(texts, PREDICTED_TOGETHER):
-                rows = np.flatnonzero([bool(text.strip()) for text in part])
-                if len(rows) < len(part):
-                    first = first or seen + 1 + int(np.setdiff1d(np.arange(len(part)), rows)[0])
-                    blank += len(part) - len(rows)
-                    task.advance(len(part) - len(rows))
-                start = done = 0  # texts of the part, and readable ones among them, that are behind us
-                for scored in system.scores([part[row] for row in rows], progress=task.advance) if len(rows) else ():
-                    block = ScoreBlock.of(scored)
-                    here = rows[done : done + len(block)]
-                    done += len(block)
-                    end = len(part) if done == len(rows) else int(here[-1]) + 1
-                    yield block, here - start, end - start
-                    start = end
-                if not len(rows):
-                    any_text = "1:1" if system.reads_vectors() else "."
-                    form = ScoreBlock.of(next(iter(system.scores([any_text]))))  # dense or sparse
-                    yield form.rows(slice(0, 0)), rows, len(part)
-                seen += len(part)
-        if blank:
-            logger.warning(
-                "%s of %s %s no text, the first is number %s; %s no labels.",
-                f"{blank:,}",
-                counted(seen, "document"),
-                "has" if blank == 1 else "have",
-                f"{first:,}",
-                "it gets" if blank == 1 else "they get",
-            )
 
     def predict(self, X: Sequence[str]) -> Any:
         """Label ids of each text; an indicator matrix (D, N) when the classifier was fitted on one.
@@ -338,7 +296,7 @@ class Classifier:
             raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
         decoder, taxonomy = self._decoder(), self.taxonomy
         found: list[list[tuple[str, float]]] = []
-        for block, rows, size in self._scored(checked_texts(X), Silent()):
+        for block, rows, size in score_texts(self.system, checked_texts(X), Silent()):
             ranked = decoder.rank(decoder.scores(block), k)
             piece: list[list[tuple[str, float]]] = [[] for _ in range(size)]
             for row, pairs in zip(rows.tolist(), Predictions.from_ranked(*ranked).pairs(taxonomy), strict=True):
@@ -456,32 +414,18 @@ class Classifier:
         """
         system, manifest = self._fitted()
         corpus = None if X is None else self._corpus(X, y, "tuning texts")
+        options: dict[str, Any] = {
+            "method": method,
+            "shrink": shrink,
+            "consistency": consistency,
+            "calibration": calibration,
+            "calibration_by": calibration_by,
+            "never_empty": never_empty,
+            "reporter": reporter or Silent(),
+        }
         if metric == "hierarchical_f1":
-            return tune_hierarchical_f1(
-                system,
-                manifest,
-                corpus,
-                method=method,
-                shrink=shrink,
-                consistency=consistency,
-                calibration=calibration,
-                calibration_by=calibration_by,
-                never_empty=never_empty,
-                reporter=reporter or Silent(),
-            )
-        return tune_thresholds(
-            system,
-            manifest,
-            corpus,
-            metric=metric,
-            method=method,
-            shrink=shrink,
-            consistency=consistency,
-            calibration=calibration,
-            calibration_by=calibration_by,
-            never_empty=never_empty,
-            reporter=reporter or Silent(),
-        )
+            return tune_hierarchical_f1(system, manifest, corpus, **options)
+        return tune_thresholds(system, manifest, corpus, metric=metric, **options)
 
     # -- the folder --------------------------------------------------------------------------------------------
 

@@ -104,11 +104,13 @@ def _kept(system: System, manifest: Manifest, choice: dict[str, Any]) -> Fitted:
 
 def compare(bert: Fitted, linear: Fitted) -> dict[str, Any]:
     """Which of two models is kept, by micro-F1 on the same held-out documents; with the scores and a reason."""
-    first, second = _report(bert), _report(linear)
-    if first is None or second is None:
+    first, second, held_out = _report(bert), _report(linear), bert[1].held_out
+    if first is None or second is None or held_out is None:
         return {"model": "linear", "reason": "Kept linear: there are too few held-out documents to compare with."}
-    gold: Any = bert[1].held_out.gold  # type: ignore[union-attr]  # there is a report on it
-    found = paired_bootstrap(gold, first.cross_validated_sets, second.cross_validated_sets, "micro_f1")  # type: ignore[arg-type]
+    gold, sets = held_out.gold, (first.cross_validated_sets, second.cross_validated_sets)
+    assert sets[0] is not None
+    assert sets[1] is not None  # else there was no report
+    found = paired_bootstrap(gold, sets[0], sets[1], "micro_f1")
     kept = "bert" if found.low > 0 else "linear"
     scores = {"bert": first.cross_validated, "linear": second.cross_validated}
     return {

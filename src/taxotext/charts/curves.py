@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from taxotext.charts.chart import (
     COLOURS,
@@ -64,11 +65,11 @@ def curves(
         axes = chart.axes
         axes.set_xlabel(x_name, loc="right")
         axes.set_ylabel(y_name)
-        dashed = {"color": COLOURS["soft"][0], "linestyle": (0, (4, 4)), "linewidth": 1.5}
+        dashed: dict[str, Any] = {"color": COLOURS["soft"][0], "linestyle": (0, (4, 4)), "linewidth": 1.5}
         if diagonal:
-            axes.plot([0, 1], [0, 1], **dashed)  # type: ignore[arg-type]
+            axes.plot([0, 1], [0, 1], **dashed)
         if at is not None:
-            axes.axvline(at, gid=chart.tip(f"{x_name} {at:.3g}"), **dashed)  # type: ignore[arg-type]
+            axes.axvline(at, gid=chart.tip(f"{x_name} {at:.3g}"), **dashed)
         for one in drawn:
             dashes = LOOKS[one.series // SERIES % len(LOOKS)][2]
             axes.plot(one.x, one.y, dashes, color=colour_of(one.series), linewidth=2)

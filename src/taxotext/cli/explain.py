@@ -77,7 +77,8 @@ def explain(
         if more:
             first = "document is" if documents == 1 else f"{documents:,} documents are"
             reporter.note(f"{input}: the first {first} explained; --documents N explains more.")
-    found = classifier.explain(texts, label or None, mode=mode, max_words=max_words, reporter=reporter)  # type: ignore[arg-type]
+    checked: Any = mode  # by explain
+    found = classifier.explain(texts, label or None, mode=checked, max_words=max_words, reporter=reporter)
     if output is None:
         _show(found)
         return

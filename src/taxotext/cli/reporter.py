@@ -6,9 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from taxotext.cli.output import clock
 from taxotext.progress import Reporter, Task
+
+if TYPE_CHECKING:  # rich is imported where a bar is drawn
+    from rich.progress import Progress, TaskID
 
 LINE_EVERY = 30.0
 """Seconds between lines where stderr is not a terminal."""
@@ -102,14 +106,14 @@ class Bars:
 
 
 class _BarTask:
-    def __init__(self, progress: object, identity: int) -> None:
+    def __init__(self, progress: Progress, identity: TaskID) -> None:
         self._progress, self._identity = progress, identity
         self._metrics: dict[str, float | str] = {}
         self._started, self._done, self._refreshed = time.monotonic(), 0, 0.0
 
     def advance(self, amount: int = 1) -> None:
         self._done += amount
-        self._progress.advance(self._identity, amount)  # type: ignore[attr-defined]  # rich, imported lazily
+        self._progress.advance(self._identity, amount)
         if time.monotonic() - self._refreshed > 0.2:
             self.refresh()
 
@@ -120,7 +124,7 @@ class _BarTask:
         self._refreshed = time.monotonic()
         rate = self._done / max(self._refreshed - self._started, 1e-9)
         metrics = "".join(f"  {name} {_shown(value)}" for name, value in self._metrics.items())
-        self._progress.update(self._identity, rate=_pace(rate), metrics=metrics)  # type: ignore[attr-defined]
+        self._progress.update(self._identity, rate=_pace(rate), metrics=metrics)
 
 
 def _shown(value: float | str) -> str:

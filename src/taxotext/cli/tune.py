@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -101,17 +101,16 @@ def tune(
         if data is None
         else read_for_model(classifier, data, on_bad_line=on_bad_line, format=input_format, columns=fields)
     )
-    report = classifier.tune(
-        corpus,
-        metric=metric,  # type: ignore[arg-type]  # tune checks the names
-        method=method,  # type: ignore[arg-type]
-        shrink=strength,  # type: ignore[arg-type]
-        consistency=consistency,  # type: ignore[arg-type]
-        calibration=calibration,  # type: ignore[arg-type]
-        calibration_by=calibration_by,  # type: ignore[arg-type]
-        never_empty=never_empty,
-        reporter=reporter,
-    )
+    rules: dict[str, Any] = {  # tune checks them
+        "metric": metric,
+        "method": method,
+        "shrink": strength,
+        "consistency": consistency,
+        "calibration": calibration,
+        "calibration_by": calibration_by,
+        "never_empty": never_empty,
+    }
+    report = classifier.tune(corpus, **rules, reporter=reporter)
     classifier.update(model)
     if as_json:
         write_json(report.to_dict())

@@ -146,7 +146,7 @@ class ExpectedF1:
                 continue
             joint = given[chosen] * inner[chosen]
             factor = (1 - given[chosen]) + joint  # f
-            # 0 / 0: a label that is certain below its parent, of a subtree so large that x^size is no number any more.
+            # 0 / 0: a label that is certain given its parent, with a subtree so large that x^size underflows to 0.
             inner[chosen] = np.divide(joint, factor, out=np.ones_like(joint), where=factor > 0)
             top = parent[chosen] < 0
             _multiply(factors, rows[chosen[top]], factor[top])

@@ -16,7 +16,7 @@ def model_folders(given: Sequence[Path]) -> list[tuple[str, Path]]:
     """Return a name and a model folder for each: models themselves, run folders of trainings, cells of experiments.
 
     Raises:
-        ModelFolderError: there is no model, or none that is finished.
+        ModelFolderError: there is no finished model.
     """
     found: list[tuple[str, Path]] = []
     for path in given:
@@ -38,6 +38,8 @@ def model_folders(given: Sequence[Path]) -> list[tuple[str, Path]]:
                 )
             found.append((output.name, output))
         else:
-            missing = "there is no such folder" if not path.exists() else "is no model, run or experiment of Taxotext"
+            missing = (
+                "there is no such folder" if not path.exists() else "is not a model folder, run folder or experiment"
+            )
             raise ModelFolderError(f"{path}: {missing}; name a folder that `taxotext train` or `experiment` wrote.")
     return found
