@@ -122,6 +122,8 @@ def test_several_models_are_compared_in_the_summary(command: Command, tmp_path: 
     assert page.headings[0] == "Report on 2 models"
     assert [row[:2] for row in page.rows[1:3]] == [["words", "kim_cnn"], ["sequence", "sgm"]]
     assert page.headings.count("Labels") == 2
+    content = Path("both.html").read_text(encoding="utf-8")
+    assert content.count("Learning: micro-F1 of validation documents") >= 1  # the curves of both in one chart
     assert Path("both.html").read_text(encoding="utf-8").count("Learning: scores of validation documents") >= 2
 
 

@@ -19,7 +19,7 @@ from taxotext.composition.parts import LabelContext
 from taxotext.composition.sequences import SequenceHeadSettings, _build_sequence, label_order
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.models.registry import find
-from tiny import tiny_corpus, tiny_settings
+from tiny import tiny_corpus, tiny_fit, tiny_settings
 
 WORD_SYSTEMS = ("sgm", "encdec")
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -225,9 +225,24 @@ def test_any_encoder_over_words_does(encoder: str) -> None:
 @pytest.mark.parametrize("beams", [1, 9, "exact"])
 def test_the_beam_can_be_changed_without_training_again(beams: Any, tmp_path: Path) -> None:
     corpus = tiny_corpus()
-    classifier = quick("encdec", corpus, {"beams": beams})
+    classifier = quick("encdec", corpus, {"beams": 3})
     classifier.save(tmp_path / "m")
-    assert sequences(taxotext.load(tmp_path / "m")).beams == (None if beams == "exact" else beams)
+    assert sequences(taxotext.load(tmp_path / "m")).beams == 3
+    again = taxotext.load(tmp_path / "m", beams=beams)
+    trained_so = quick("encdec", corpus, {"beams": beams})  # the search has no part in this training
+    assert sequences(again).beams == sequences(trained_so).beams
+    assert again.predict(corpus.texts) == trained_so.predict(corpus.texts)
+    again.save(tmp_path / "saved")
+    assert sequences(taxotext.load(tmp_path / "saved")).beams == sequences(again).beams
+
+
+def test_beams_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    quick("encdec", tiny_corpus()).save(tmp_path / "m")
+    with pytest.raises(ConfigError, match="beams is 65; give 1 to 64, or exact"):
+        taxotext.load(tmp_path / "m", beams=65)
+    tiny_fit("kim_cnn").save(tmp_path / "words")
+    with pytest.raises(ConfigError, match="kim_cnn predicts no label sequences"):
+        taxotext.load(tmp_path / "words", beams=5)
 
 
 def test_the_presets_of_the_papers_set_what_the_papers_say() -> None:
@@ -260,4 +275,8 @@ def test_the_command_line_trains_evaluates_and_predicts(command: Command, tmp_pa
     metrics = json.loads(command("evaluate", "model", data["validation"], "--json").ok().out)
     assert 0 <= metrics["micro_f1"] <= 1
     assert len(command("predict", "model", data["validation"]).ok().lines) == 20
+    greedy = json.loads(command("evaluate", "model", data["validation"], "--json", "--beams", "1").ok().out)
+    model = taxotext.load("model", beams=1)
+    assert greedy["micro_f1"] == model.evaluate(taxotext.read_corpus(data["validation"], model.taxonomy))["micro_f1"]
+    command("evaluate", "model", data["validation"], "--beams", "1", "--record").refused("--record: the model searches")
     assert "label order" in Path("model/README.md").read_text(encoding="utf-8")

@@ -537,16 +537,22 @@ class Classifier:
         return classifier
 
 
-def load(folder: str | Path, **runtime: Any) -> Classifier:
+def load(folder: str | Path, *, beams: int | str | None = None, **runtime: Any) -> Classifier:
     """Load a model folder; no network, no installed encoder and no code of the folder is needed.
 
     Models of the hub are loaded with :meth:`Classifier.from_pretrained`: a wrong path never becomes a download.
 
     Args:
         folder: what :meth:`Classifier.save` or ``taxotext train`` wrote.
+        beams: of the search for label sequences, 1 to 64, or ``exact``; None: as the model was trained
+            (``head.beams``).
         **runtime: ``device``, ``predict_precision``, ``threads``: where to compute here.
 
     Raises:
+        ConfigError: the system predicts no label sequences, or ``beams`` is no such number.
         ModelFolderError: the folder is missing, damaged or of a newer format.
     """
-    return Classifier._restored(*read_folder(Path(folder), runtime))
+    system, manifest = read_folder(Path(folder), runtime)
+    if beams is not None:
+        system.search_with(beams)
+    return Classifier._restored(system, manifest)

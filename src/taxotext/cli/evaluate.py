@@ -9,6 +9,7 @@ import typer
 
 from taxotext.cli.options import (
     AsJson,
+    Beams,
     Device,
     IdField,
     InputFormat,
@@ -18,6 +19,7 @@ from taxotext.cli.options import (
     TextFields,
     Threads,
     columns,
+    number_of_beams,
     runtime,
 )
 
@@ -83,6 +85,7 @@ def evaluate(
     on_bad_line: OnBadLine = "error",
     device: Device = None,
     threads: Threads = None,
+    beams: Beams = None,
 ) -> None:
     """Measure a model on labelled documents.
 
@@ -97,10 +100,13 @@ def evaluate(
     from taxotext.api.reading import read_for_model
     from taxotext.cli.output import print_metrics, print_table, write_json
     from taxotext.cli.reporter import make_reporter
+    from taxotext.errors import ConfigError
     from taxotext.store import record_evaluation
 
+    if record and beams is not None:
+        raise ConfigError("--record: the model searches with other beams than --beams; leave one of them out.")
     reporter = make_reporter()
-    classifier = load(model, **runtime(device=device, threads=threads))
+    classifier = load(model, beams=number_of_beams(beams), **runtime(device=device, threads=threads))
     corpus = read_for_model(
         classifier,
         data,

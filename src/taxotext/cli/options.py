@@ -8,6 +8,13 @@ import typer
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores when not given.")]
+Beams = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the search for label sequences: 1 to 64, or exact; as the model was trained when not given.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 OnBadLine = Annotated[str, typer.Option(help="error: stop and list them; skip: leave them out and count.")]
 InputFormat = Annotated[
@@ -53,6 +60,11 @@ def columns(
         "id": id,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def number_of_beams(given: str | None) -> int | str | None:
+    """The number that stands there; other words as they are, for the system to judge."""
+    return int(given) if given is not None and given.isdecimal() else given
 
 
 def runtime(**values: Any) -> dict[str, Any]:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from taxotext.cli.options import Device, IdField, InputFormat, OnBadLine, TextFields, Threads, columns, runtime
+from taxotext.cli.options import (
+    Beams,
+    Device,
+    IdField,
+    InputFormat,
+    OnBadLine,
+    TextFields,
+    Threads,
+    columns,
+    number_of_beams,
+    runtime,
+)
 from taxotext.messages import counted
 
 if TYPE_CHECKING:
@@ -47,6 +58,7 @@ def predict(
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
     threads: Threads = None,
+    beams: Beams = None,
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
@@ -69,7 +81,11 @@ def predict(
     if output is not None:
         check_output(output, overwrite=overwrite)
         _check_kept(output, model, input)
-    classifier = load(model, **runtime(device=device, predict_precision=precision, threads=threads))
+    classifier = load(
+        model,
+        beams=number_of_beams(beams),
+        **runtime(device=device, predict_precision=precision, threads=threads),
+    )
     decoding = _decoding(
         classifier.decoding,
         threshold=threshold,

@@ -224,6 +224,17 @@ class System(ABC):
                 "train linear with features.analyzer=given, or take the texts of the corpus."
             )
 
+    def search_with(self, beams: int | str) -> None:
+        """Find label sequences with another number of beams from now on.
+
+        Args:
+            beams: 1 to 64, or ``exact``.
+
+        Raises:
+            ConfigError: ``beams`` is something else, or the system predicts no label sequences.
+        """
+        raise ConfigError(f"beams: {self.name} predicts no label sequences and has no beam search; leave it out.")
+
     @classmethod
     def check_decoding(cls, decoding: Decoding) -> None:
         """Refuse rules that want label sets of a system that decides on none.

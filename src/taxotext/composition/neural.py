@@ -27,6 +27,7 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
 from taxotext.labels.branches import LabelGraph
+from taxotext.settings import parse_settings
 
 if TYPE_CHECKING:
     from taxotext.cost.memory import Need
@@ -277,6 +278,19 @@ class NeuralSystem(System):
                     progress(len(rows))
         network.train(was_training)
         return collected.block()
+
+    def search_with(self, beams: int | str) -> None:
+        """Find label sequences with another number of beams from now on; raises ConfigError, see :class:`System`."""
+        from taxotext.nn.sequence.head import SequenceHead
+
+        head = self.network.head
+        if not isinstance(head, SequenceHead):
+            super().search_with(beams)
+            return
+        own = self.settings.head
+        chosen = parse_settings(type(own), {**own.model_dump(), "beams": beams}, "the search")
+        self.settings = self.settings.model_copy(update={"head": chosen})
+        head.beams = None if chosen.beams == "exact" else chosen.beams
 
     def label_vectors(self) -> dict[str, Any]:
         """What the head has of each label, where its rows are the labels."""

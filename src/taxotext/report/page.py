@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from taxotext import __version__
+from taxotext.charts.chart import Chart
 from taxotext.charts.curves import Curve, curves
 from taxotext.charts.html import document, table
 from taxotext.errors import TaxotextError
@@ -149,7 +150,31 @@ def _together(models: Sequence[Measured]) -> list[str]:
             "micro-F1",
         ),
     ]
-    return [_charts(charts)]
+    histories = [(one.name, _history(one)) for one in models]
+    learned = [chart for name in LEARNED if (chart := learning_speed(histories, name)) is not None]
+    return [_charts([*learned[:2], *charts])]
+
+
+def learning_speed(histories: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], metric: str) -> Chart | None:
+    """One metric of the validation documents after each epoch, a curve a model; None where fewer than two have some.
+
+    Args:
+        histories: name of a model and a row for each of its epochs.
+        metric: a key of :data:`SHOWN`.
+    """
+    found = []
+    for number, (name, history) in enumerate(histories):
+        if len(history) > 1 and all(isinstance(row.get(metric), float) for row in history):
+            epochs, values = [row["epoch"] for row in history], [row[metric] for row in history]
+            found.append(Curve(name, epochs, values, number))
+    if len(found) < 2:
+        return None
+    return curves(f"Learning: {SHOWN[metric]} of validation documents", found, "epoch", SHOWN[metric], whole=False)
+
+
+def _history(one: Measured) -> list[dict[str, Any]]:
+    rows = one.classifier.manifest.metrics.get("history") or []
+    return [row for row in rows if isinstance(row.get("epoch"), int)]
 
 
 def _charts(charts: Sequence[Any]) -> str:
@@ -175,8 +200,7 @@ def _model(
 
 
 def _learning(one: Measured) -> list[Any]:
-    rows = one.classifier.manifest.metrics.get("history") or []
-    history = [row for row in rows if isinstance(row.get("epoch"), int)]
+    history = _history(one)
     if len(history) < 2:
         return []
     found = []

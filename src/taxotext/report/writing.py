@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from taxotext.api import Classifier, load
 from taxotext.data import Corpus
@@ -26,7 +27,7 @@ def report(
     *,
     worst: int,
     explained: int,
-    runtime: dict[str, object],
+    runtime: dict[str, Any],
     reporter: Reporter,
 ) -> str:
     """Return a report on models as HTML.
