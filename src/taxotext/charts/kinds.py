@@ -78,7 +78,7 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
     Args:
         title: above the chart; names the unit.
         rows: from top to bottom, at least one.
-        marks: name to value of lines across all rows, such as published figures.
+        marks: name to value of lines across all rows, such as published metrics.
         unit: of the values, shown under the pointer.
     """
     names = [cut(row.name) for row in rows]

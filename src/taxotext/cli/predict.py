@@ -98,8 +98,8 @@ def predict(
     reporter = make_reporter()
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
-            answered = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
-            for row, (labels, own) in enumerate(answered):
+            found = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
+            for row, (labels, own) in enumerate(found):
                 document = stream.waiting.popleft()
                 if tree:
                     file.write(_tree(classifier.taxonomy, document, labels, scores.row(row)).encode())

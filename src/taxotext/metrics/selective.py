@@ -98,11 +98,11 @@ class SelectiveMetrics:
         self._losses.append(1.0 - ratio(2 * hits, size, 1.0))
         rows, columns = row_of_entry(predicted), predicted.indices
         inside = columns < scores.shape[1]
-        answered = np.zeros(rows.size)
-        answered[inside] = scores[rows[inside], columns[inside]]
-        # An answered label adds 1 - p instead of p.
+        chosen = np.zeros(rows.size)
+        chosen[inside] = scores[rows[inside], columns[inside]]
+        # A predicted label adds 1 - p instead of p.
         errors = scores.sum(axis=1, dtype=np.float64)
-        errors += np.bincount(rows, weights=1.0 - 2.0 * answered, minlength=gold.shape[0])
+        errors += np.bincount(rows, weights=1.0 - 2.0 * chosen, minlength=gold.shape[0])
         self._confidences.append(-errors)
 
     def curve(self) -> tuple[FloatArray, FloatArray]:
