@@ -6,9 +6,10 @@
     python benchmarks/structures.py sizes --json sizes.json
 
 ``branches``: 240 labels in 4, 8 and 40 branches. ``himtl`` over ``gcn`` and ``coding_tree``, by projection and by
-masking, beside the system without branches, and beside a loop over the branches with a structure encoder and a head
-for each. What counts is the step of everything behind the encoder (forward and backward, ``--batch`` documents), and
-its share of the whole step with MiniLM at 128 tokens.
+masking, beside the system without branches, and beside a structure encoder and a head for each branch in a loop: over
+the labels of the branch (``loop``), and over all labels (``masking loop``: the base, as often as there are branches).
+What counts is the step of everything behind the encoder (forward and backward, ``--batch`` documents), and its share
+of the whole step with MiniLM at 128 tokens.
 
 ``sizes``: every structure encoder at 100, 1,000 and 6,243 labels, beside the same computation with matrices of labels
 x labels: adjacency (``gcn``), attention among all pairs (``gat``), the published mixing of all leaves and pooling by
@@ -158,8 +159,12 @@ def branches(asked: argparse.Namespace) -> dict[str, Any]:
     for structure in SYSTEMS:
         for count in BRANCHES:
             base = None
-            for how in ("base", "projection", "masking", "loop"):
-                own = case(asked, "branch", structure, str(count), how)
+            for how in ("base", "projection", "loop", "masking", "masking loop"):
+                if how == "masking loop":
+                    assert base is not None
+                    own = {"seconds": count * base["seconds"], "bytes": count * base["bytes"]}
+                else:
+                    own = case(asked, "branch", structure, str(count), how)
                 base = own if base is None else base
                 whole = (encoder["seconds"] + own["seconds"]) / (encoder["seconds"] + base["seconds"])
                 found["rows"].append({"structure": structure, "branches": count, "way": how, **own, "whole": whole})
