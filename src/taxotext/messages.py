@@ -10,15 +10,18 @@ from typing import Any
 Spelling = Callable[[str, Any], str | None]
 """From the name of a parameter, and a value or :data:`NO_VALUE`, to how the user writes it; None: as in Python."""
 NO_VALUE: Any = object()
-PYTHON = {"unknown_labels": "unknown", "input_format": "format", "no_quotes": "columns.quotes=False"} | {
-    role: f"columns.{role}" for role in ("text", "labels", "id", "weight", "group")
-}
+PYTHON = {
+    "unknown_labels": "unknown",
+    "input_format": "format",
+    "no_quotes": "columns.quotes=False",
+    "taxonomy_ids": "ids",
+} | {role: f"columns.{role}" for role in ("text", "labels", "id", "weight", "group")}
 """Parameters that Python has under another name than the command line and configurations."""
 
 _spelling: ContextVar[Spelling | None] = ContextVar("spelling", default=None)
 
 
-def parameter(name: str, value: Any = NO_VALUE) -> str:
+def parameter(name: str, value: Any = NO_VALUE, *, python: str | None = None) -> str:
     """A parameter as the user of this interface writes it, with the value that a message advises.
 
     Messages name options on the command line (``--label-separator ','``), keys in a training
@@ -27,6 +30,7 @@ def parameter(name: str, value: Any = NO_VALUE) -> str:
     Args:
         name: as the command line has it, with underscores.
         value: what is advised; True for a switch.
+        python: its name in Python, where that depends on the function.
 
     >>> parameter("label_separator", ","), parameter("overwrite", True), parameter("text")
     ("label_separator=','", 'overwrite=True', 'columns.text')
@@ -35,7 +39,7 @@ def parameter(name: str, value: Any = NO_VALUE) -> str:
     found = None if spelling is None else spelling(name, value)
     if found is not None:
         return found
-    own = PYTHON.get(name, name)
+    own = python or PYTHON.get(name, name)
     return own if value is NO_VALUE else f"{own}={value!r}"
 
 

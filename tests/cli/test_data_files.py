@@ -80,7 +80,7 @@ def test_split_of_a_table_keeps_its_columns_and_separator(run_data: Run, tmp_pat
     assert set(rows[0]) == {"nr", "body", "topics", "year"}
     assert rows[0]["topics"] == "a|b"
     assert int(rows[0]["year"]) == 2000 + int(rows[0]["nr"])
-    assert "Labels were separated at '|', as it seems" in result.err
+    assert "Labels were split at '|'; give --label-separator '' if" in result.err
 
 
 def test_split_tells_how_many_labels_reach_each_part(run_data: Run, small_data: Path) -> None:

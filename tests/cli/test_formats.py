@@ -88,7 +88,9 @@ def test_notations_are_the_labels_when_asked_for(command: Command, files: None) 
     assert set(Path("t.tsv").read_text().splitlines()) == {"Root\tT", "T\tF", "T\tC"}
     command("data", "convert-taxonomy", "t.tsv", "back.ttl").ok()
     assert "3 labels, 2 edges" in command("data", "tree", "back.ttl", "--taxonomy-ids=notation").ok().err
-    command("data", "tree", "topics.ttl", "--taxonomy-ids=uris").refused("uri or notation, not 'uris'")
+    command("data", "tree", "topics.ttl", "--taxonomy-ids=uris").refused(
+        "uri or notation (SKOS), path or name (nested files), not 'uris'"
+    )
     command("data", "check", "plain.jsonl", "--taxonomy-language=de").refused("name that with --taxonomy FILE")
 
 

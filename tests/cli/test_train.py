@@ -211,7 +211,7 @@ def test_the_separator_of_labels_is_found_once_and_kept_with_the_model(command: 
     Path("test.csv").write_text('labels,text\n"Food, drink",pear apple\n', encoding="utf-8")
     given = ["--train=train.csv", "--validation=test.csv", "--output=m"]
     outcome = command("train", "--model=linear", *given).ok()
-    assert "train.csv: Labels were separated at ';', as it seems; else give --label-separator." in outcome.err
+    assert "train.csv: Labels were split at ';'; give --label-separator '' if each cell is one label." in outcome.err
     assert "contain" not in outcome.err  # the comma is not taken for another separator
     assert set(load("m").taxonomy.ids) == {"Food, drink", "cat"}
     columns = load("m").manifest.trained_on["columns"]

@@ -158,3 +158,70 @@ def test_an_export_can_be_named_by_its_tool(tmp_path: Path) -> None:
     report = ReadReport()
     corpus = read_corpus(path, format="label-studio")
     assert (pairs(corpus), report.ignored) == ([("text 1", ["a"])], {})
+
+
+SPACY2 = [
+    {
+        "id": 4,
+        "paragraphs": [
+            {
+                "raw": "A pear.",
+                "sentences": [],
+                "cats": [{"label": "fruit", "value": 1.0}, {"label": "car", "value": 0}],
+            },
+            {"sentences": [{"tokens": [{"orth": "A"}, {"orth": "car"}]}], "cats": {"fruit": 0.0, "car": 1.0}},
+        ],
+    },
+    {"id": 5, "paragraphs": [{"raw": "Nothing.", "cats": []}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (json.dumps(SPACY2), "a.json"),
+        (json.dumps(SPACY2, indent=1), "a.json"),
+        ("".join(json.dumps(each) + "\n" for each in SPACY2), "a.jsonl"),
+        ("".join(json.dumps(each) + "\n" for each in SPACY2), "a.json"),
+    ],
+)
+def test_each_paragraph_of_spacy_2_is_a_document(content: str, name: str, tmp_path: Path) -> None:
+    corpus, _ = read(tmp_path, content, name)
+    assert pairs(corpus) == [("A pear.", ["fruit"]), ("A car", ["car"]), ("Nothing.", [])]
+    assert corpus.ids == ("4.1", "4.2", 5)
+    assert read(tmp_path, content, name, text="raw", labels="cats")[0].report.unused == {}
+
+
+def test_a_single_document_of_spacy_2_is_read_and_a_paragraph_without_categories_is_not(tmp_path: Path) -> None:
+    assert pairs(read(tmp_path, json.dumps(SPACY2[0], indent=2))[0]) == [("A pear.", ["fruit"]), ("A car", ["car"])]
+    with pytest.raises(DataError, match="a paragraph has no 'cats'"):
+        read(tmp_path, json.dumps([{"paragraphs": [{"raw": "x", "cats": []}, {"raw": "y"}]}]))
+
+
+EXPORTS = {
+    "prodigy": {"text": "A pear.", "accept": ["fruit"], "answer": "accept", "topic": "food"},
+    "doccano": {"text": "A pear.", "label": ["fruit"], "Comments": [], "topic": "food"},
+    "spacy": {"text": "A pear.", "cats": {"fruit": 1, "car": 0}, "topic": "food"},
+}
+OWN = {"prodigy": "accept", "doccano": "label", "spacy": "cats"}
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+def test_a_label_field_of_an_export_is_taken_or_said_not_to_be_used(tool: str, tmp_path: Path) -> None:
+    content = json.dumps(EXPORTS[tool]) + "\n"
+    for field, labels in (("labels", ["fruit"]), (OWN[tool], ["fruit"]), ("topic", ["food"])):
+        corpus, format = read(tmp_path, content, "a.jsonl", labels=field)
+        assert (format, corpus.label_lists(), corpus.report.unused) == (tool, [labels], {})
+    corpus, _ = read(tmp_path, content, "a.jsonl", labels="tags")
+    assert corpus.label_lists() == [["fruit"]]
+    assert f"are in the field {OWN[tool]!r}" in corpus.report.unused["labels"]
+    with pytest.raises(DataError, match=f"are in the field {OWN[tool]!r}; leave columns.labels out"):
+        read(tmp_path, content, "a.jsonl", labels=("tags", "topics"))
+
+
+def test_a_control_that_no_annotation_of_label_studio_has_is_an_error(tmp_path: Path) -> None:
+    region = {"from_name": "mood", "type": "choices", "value": {"choices": ["good"]}}
+    content = json.dumps([{"id": 1, "data": {"text": "x"}, "annotations": [{"result": [region]}]}])
+    assert read(tmp_path, content, labels="mood")[0].label_lists() == [["good"]]
+    with pytest.raises(DataError, match=r"no annotation is of the control 'mod', only of 'mood'. Did you mean 'mood'"):
+        read(tmp_path, content, labels="mod")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
@@ -36,7 +35,7 @@ def test_yaml_in_block_style(write):
 
 
 def test_a_label_nested_twice_has_two_parents(write):
-    taxonomy = read_taxonomy(write("t.json", '{"a": {"x": ["y"]}, "b": {"x": ["y"]}, "c": ["x"]}'))
+    taxonomy = read_taxonomy(write("t.json", '{"a": {"x": ["y"]}, "b": {"x": ["y"]}, "c": ["x"]}'), ids="name")
     assert [taxonomy.ids[p] for p in taxonomy.parents(taxonomy.index("x"))] == ["a", "b", "c"]
     assert taxonomy.parents(taxonomy.index("y")).size == 1
 
@@ -57,14 +56,15 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
         "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
         "for a single child write a list",
         "t.json at $.f[0]: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
-        "t.json at $.f[1]: an object without 'id'; add the id of the label",
+        "t.json at $.f[1]: an object without 'id'; add the id of the label, or take names or paths as ids (ids='path')",
         "t.json at $.f[2]: expected a label (text) or a mapping, found 7",
         "t.json at $.f[3]: expected a label (text) or a mapping, found nothing (null)",
         "t.json at $.f[4]: the label 8 is not text; write it as a string",
         "t.json at $.f[5].name: expected text, found a list",
         "t.json at $[\" k\"]: the label ' k' begins or ends with white space; remove it",
         "t.json at $.l[1]: 'm' is duplicated here; remove one",
-        "t.json at $.j.j: 'j' is its own parent; remove the edge",
+        "t.json at $.j.j: the name 'j' stands below 'j', and below the top level at $.j; if these are different "
+        "labels, take paths as ids (ids='path'); if such a name is one label with several parents, say so (ids='name')",
     ]
 
 
@@ -106,7 +106,7 @@ def test_mistakes_in_objects_below_keys_are_reported(write):
         "t.json at $.d.name: expected text, found 5",
     ]
     assert problems(write("u.json", '{"name": "A"}')) == [
-        "u.json at $: an object without 'id'; add the id of the label"
+        "u.json at $: an object without 'id'; add the id of the label, or take names or paths as ids (ids='path')"
     ]
 
 
@@ -135,7 +135,7 @@ def test_the_form_of_model_folders_needs_no_parents(write):
 
 
 def test_a_cycle_in_a_nested_file_is_reported(write):
-    assert problems(write("t.json", '{"a": {"b": {"a": null}}}')) == [
+    assert problems(write("t.json", '{"a": {"b": {"a": null}}}'), ids="name") == [
         "t.json at $.a.b: the labels form a cycle: 'a' -> 'b' -> 'a' (t.json at $.a.b, t.json at $.a.b.a); "
         "remove one of these edges"
     ]
@@ -182,13 +182,45 @@ def test_a_deep_yaml_file_is_read_but_too_deep_a_taxonomy_is_not_written_nested(
             write_taxonomy(taxonomy, tmp_path / name)
 
 
-def test_equal_names_below_different_parents_of_a_nested_file_are_told(write, caplog):
-    with caplog.at_level(logging.WARNING, "taxotext"):
-        assert len(read_taxonomy(write("n.yaml", "a: [other]\nb: [other]\n"))) == 3
-    assert "1 name stands below several parents (such as 'other') and is read as one label" in caplog.text
-    caplog.clear()
-    apart = (
-        '[{"id": "a", "children": [{"id": "a/o", "name": "o"}]}, {"id": "b", "children": [{"id": "b/o", "name": "o"}]}]'
+def test_equal_names_below_several_parents_are_told_apart_or_refused(write):
+    path = write("n.yaml", "a:\n  other:\n  x: [rest]\nb:\n  other: [rest]\n")
+    (problem,) = problems(path)
+    assert problem.startswith(
+        "n.yaml:5 at $.b.other: the name 'other' stands below 'b', and below 'a' in line 2 (1 more"
     )
-    assert len(read_taxonomy(write("n.json", apart))) == 4
-    assert caplog.text == ""
+    assert "different labels, take paths as ids (ids='path')" in problem
+    apart = read_taxonomy(path, ids="path", separator=" > ")
+    expected = ["a", "a > other", "a > x", "a > x > rest", "b", "b > other", "b > other > rest"]
+    assert sorted(apart.ids) == expected
+    assert [apart.names[apart.index(label)] for label in expected] == ["a", "other", "x", "rest", "b", "other", "rest"]
+    assert [apart.ids[i] for i in apart.parents(apart.index("b > other > rest"))] == ["b > other"]
+    one = read_taxonomy(path, ids="name")
+    assert sorted(one.ids) == ["a", "b", "other", "rest", "x"]
+    assert sorted(one.ids[i] for i in one.parents(one.index("rest"))) == ["other", "x"]
+
+
+def test_a_name_that_is_an_id_elsewhere_names_that_label(write):
+    content = '[{"id": "a", "children": [{"id": "o", "name": "Other"}]}, {"id": "b", "children": ["o"]}]'
+    taxonomy = read_taxonomy(write("n.json", content))
+    assert sorted(taxonomy.ids[i] for i in taxonomy.parents(taxonomy.index("o"))) == ["a", "b"]
+
+
+def test_objects_with_names_alone_are_known_by_them_if_asked(write):
+    content = '{"name": "flare", "children": [{"name": "x", "children": [{"name": "x", "description": "inner"}]}]}'
+    path = write("flare.json", content)
+    assert "add the id of the label, or take names or paths as ids (ids='path')" in problems(path)[0]
+    taxonomy = read_taxonomy(path, ids="path")
+    assert taxonomy.ids == ("flare", "flare/x", "flare/x/x")
+    assert taxonomy.names == ("flare", "x", "x")
+    assert taxonomy.descriptions == (None, None, "inner")
+    assert problems(path, ids="name") == [
+        "flare.json at $.children[0].children[0]: 'x' is its own parent; remove the edge"
+    ]
+
+
+def test_a_name_with_the_separator_of_paths_needs_another_one(write):
+    path = write("n.json", '{"music": ["CDs/Vinyl", "other"], "film": ["other"]}')
+    (problem,) = problems(path, ids="path")
+    assert "the name 'CDs/Vinyl' contains '/', which separates the steps of paths" in problem
+    assert "(separator=' > ')" in problem
+    assert "music > CDs/Vinyl" in read_taxonomy(path, ids="path", separator=" > ").ids

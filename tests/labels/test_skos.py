@@ -241,7 +241,10 @@ def test_entities_of_xml_are_neither_fetched_nor_blown_up(tmp_path: Path) -> Non
 
 
 def test_another_kind_of_id_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"uri or notation, not 'notations'. Did you mean 'notation'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"uri or notation \(SKOS\), path or name \(nested files\), not 'notations'. Did you mean 'notation'",
+    ):
         read_taxonomy(written(tmp_path, ARTS), ids="notations")
 
 

@@ -16,6 +16,8 @@ def columns_of(classifier: Classifier, **changes: Any) -> Columns:
     saved = dict(classifier.manifest.trained_on.get("columns") or {})
     if changes.get("labels") is not None:  # what was found out about the fields of the training says nothing of others
         saved.update(found_separator=None, found_shapes=())
+        if len(changes["labels"]) == 1:  # such as the one that split files have
+            saved.update(label_columns=None)
     saved.update({key: value for key, value in changes.items() if value is not None})
     # Weights and groups belong to training and splitting; files to predict or evaluate need not have them.
     saved.update(weight=None, group=None, id_optional=changes.get("id") is None)

@@ -54,8 +54,10 @@ class DataSettings(Settings):
     taxonomy_language: str | None = Field(
         None, min_length=2, description="of the names in a SKOS file, such as de; where one is missing: English, any"
     )
-    taxonomy_ids: Literal["uri", "notation"] = Field("uri", description="what labels of a SKOS file are known by")
-    path_separator: str = Field("/", min_length=1, description="between the steps of path labels")
+    taxonomy_ids: Literal["uri", "notation", "name", "path"] = Field(
+        "uri", description="what labels are known by: uri or notation in SKOS, name or path in nested files"
+    )
+    path_separator: str = Field("/", min_length=1, description="between the steps of labels that are paths")
     names: str | None = Field(None, description="file of id<TAB>display name")
     text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
     text_join: str = Field("\n", description="what stands between joined fields")
@@ -64,6 +66,11 @@ class DataSettings(Settings):
     )
     label_separator: str | None = Field(
         None, description="between labels of a cell; null: ; or |, or lists that programs print"
+    )
+    label_columns: Literal["names", "prefixed", "paths"] | None = Field(
+        None,
+        description="equal names in several label fields: names: one label; prefixed: field=name; paths: the fields "
+        "are levels, labels are paths; null: names, and an error where one may be several labels",
     )
     quotes: bool = Field(True, description="CSV, TSV: whether a quote at the start of a cell encloses it")
     id: str = Field("id", description="field that names a document")
@@ -97,6 +104,8 @@ class DataSettings(Settings):
             text_join=self.text_join,
             labels=self.labels,
             label_separator=self.label_separator,
+            label_columns=self.label_columns,
+            path_separator=self.path_separator,
             quotes=self.quotes,
             id=self.id,
             weight=self.weight,
@@ -348,7 +357,8 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
         train = replace(train, taxonomy=described)
     if taxonomy is None:
         for key in ("taxonomy_format", "taxonomy_language", "taxonomy_ids", "path_separator"):
-            if getattr(data, key) != DataSettings.model_fields[key].default:
+            is_of_columns = key == "path_separator" and data.label_columns == "paths"
+            if getattr(data, key) != DataSettings.model_fields[key].default and not is_of_columns:
                 train.report.unused[f"data.{key}"] = "no taxonomy is named (data.taxonomy)"
     if data.validation is None:
         return train, None

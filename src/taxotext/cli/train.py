@@ -47,6 +47,13 @@ def train(
     label_separator: Annotated[
         str | None, typer.Option(help="Between the labels of a cell; '' when each cell is one label.")
     ] = None,
+    label_columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Equal names in several label fields: names: one label; prefixed: field=name; paths: the fields are "
+            "levels, labels are paths."
+        ),
+    ] = None,
     id: Annotated[str | None, typer.Option("--id", help="Field with the id of a document.")] = None,
     quotes: Annotated[
         bool | None,
@@ -88,7 +95,7 @@ def train(
     values, where = _values(arguments or [], model)
     files = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
     fields = {"text": text or None, "labels": labels or None, "label_separator": label_separator, "id": id}
-    _merge(values, "data", {**files, **fields, "quotes": quotes})
+    _merge(values, "data", {**files, **fields, "label_columns": label_columns, "quotes": quotes})
     _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
     reporter = make_reporter()

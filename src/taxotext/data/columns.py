@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from taxotext.errors import ConfigError
+from taxotext.errors import ConfigError, nearest
 from taxotext.messages import parameter
 
 KEPT_SENTENCES = 1000
 """How many sentences about skipped lines a :class:`ReadReport` keeps; all are counted."""
+
+LABEL_COLUMNS = ("names", "prefixed", "paths")
+"""What equal names in several label fields are."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Columns:
         found_separator: the separator that was recognised in an earlier file of the same kind; it is taken where
             ``label_separator`` is None and the cells do not show another one.
         found_shapes: how the label fields of that file were read, in their order.
+        label_columns: what equal names in several label fields are. ``names``: one label; ``prefixed``: labels of their
+            fields, ``field=name``; ``paths``: the fields are levels, and labels are paths, ``a`` and ``a/b``. ``None``:
+            names, and an error where one may be several labels.
+        path_separator: between the steps of these paths.
         id: the field with the id of the document. With the default name it may be absent, and when another role
             takes the field of that name, documents have no id (:attr:`id_field`).
         id_optional: the field ``id`` may be absent whatever its name is: it is that of an earlier file.
@@ -59,6 +66,8 @@ class Columns:
     quotes: bool = True
     found_shapes: tuple[str, ...] = ()
     id_optional: bool = False
+    label_columns: str | None = None
+    path_separator: str = "/"
 
     def __post_init__(self) -> None:
         """Accept one text or label field as a plain string, and refuse one field in two roles."""
@@ -68,6 +77,12 @@ class Columns:
             if not getattr(self, role):
                 raise ConfigError(f"columns.{role} names no field; give at least one, for example {role}=('{role}',)")
         object.__setattr__(self, "found_shapes", tuple(self.found_shapes))
+        if self.label_columns not in (None, *LABEL_COLUMNS):
+            hint = nearest(str(self.label_columns), LABEL_COLUMNS)
+            choices = ", ".join(LABEL_COLUMNS)
+            raise ConfigError(f"{parameter('label_columns')} is {self.label_columns!r}; choose one of {choices}.{hint}")
+        if not self.path_separator:
+            raise ConfigError(f"{parameter('path_separator')} is empty; give one, such as '/'")
         roles = [("text", name) for name in self.text] + [("labels", name) for name in self.labels] + [("id", self.id)]
         roles += [(role, name) for role, name in (("weight", self.weight), ("group", self.group)) if name is not None]
         for role, name in roles:
@@ -161,6 +176,7 @@ class ReadReport:
         label_columns: how each label field was read, in words.
         label_shapes: the same as shapes of :mod:`taxotext.data.label_columns`.
         guessed_columns: those of them that could have been read in another way.
+        joined_names: how equal names in several label fields were taken, in sentences.
         declared_labels: labels that the fields name themselves (one field for each label), in their order.
         labels_known: whether the labels are those of a taxonomy, not those that documents have.
         repeated_headers: headers in the middle of a table, left out.
@@ -187,6 +203,7 @@ class ReadReport:
     label_columns: dict[str, str] = field(default_factory=dict)
     label_shapes: dict[str, str] = field(default_factory=dict)
     guessed_columns: list[str] = field(default_factory=list)
+    joined_names: list[str] = field(default_factory=list)
     declared_labels: tuple[str, ...] = ()
     labels_known: bool = False
     repeated_headers: int = 0

@@ -221,7 +221,7 @@ class Corpus:
 
         check_policies(closure, unknown)
         report = ReadReport()
-        documents = documents_of_dataset(dataset, columns, on_bad_line, labelled, report, source)
+        documents = documents_of_dataset(dataset, columns, on_bad_line, labelled, report, source, taxonomy)
         if taxonomy is None and labelled:
             taxonomy = _flat(declared_of(dataset, columns))
         return cls.from_documents(documents, taxonomy, closure=closure, unknown=unknown, source=source, report=report)

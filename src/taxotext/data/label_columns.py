@@ -127,6 +127,16 @@ class LabelColumn:
         return self.shape == "indicator" and self._truth is _TRUTH[0]
 
     @property
+    def is_indicator(self) -> bool:
+        """Whether the column says which documents have the label that it is named after."""
+        return self.shape == "indicator"
+
+    @property
+    def names_itself(self) -> bool:
+        """Whether the labels of the column name it, so that no other column has them."""
+        return self.is_indicator or bool(self.prefix)
+
+    @property
     def has_signs(self) -> bool:
         """Whether 1 and -1 say which documents have the label."""
         return self.shape == "indicator" and self._truth is _SIGNS

@@ -82,12 +82,18 @@ def read_documents(
 
 
 def documents_of_dataset(
-    dataset: Any, columns: Columns, on_bad_line: str, labelled: bool, report: ReadReport, name: str
+    dataset: Any,
+    columns: Columns,
+    on_bad_line: str,
+    labelled: bool,
+    report: ReadReport,
+    name: str,
+    taxonomy: Taxonomy | None = None,
 ) -> Iterator[Document]:
     """The rows of a dataset of Hugging Face as documents, with the errors of :func:`read_documents`."""
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
-    request = Request(name, "dataset", False, columns, labelled, report)
+    request = Request(name, "dataset", False, columns, labelled, report, taxonomy)
     return _documents(read_rows(dataset, request), _Problems(request, on_bad_line), labelled)
 
 

@@ -49,7 +49,10 @@ def form_notes(report: ReadReport) -> list[str]:
     if report.column_separator is not None:
         notes.append(f"Columns were separated at {report.column_separator!r}, as the first line shows.")
     if report.label_separator is not None:
-        notes.append(f"Labels were separated at {report.label_separator!r}, as it seems; else give --label-separator.")
+        notes.append(
+            f"Labels were split at {report.label_separator!r}; give {parameter('label_separator', '')} if each cell is "
+            "one label."
+        )
     alike: dict[str, list[str]] = {}
     for name in report.guessed_columns:
         if report.label_shapes[name] == "indicator":
@@ -59,6 +62,7 @@ def form_notes(report: ReadReport) -> list[str]:
     for form, names in alike.items():
         several = "Columns" if len(names) > 1 else "The column"
         notes.append(f"{several} {_columns(names)} {'were' if len(names) > 1 else 'was'} read as {form}.")
+    notes += report.joined_names
     notes += [f"Not used: {parameter(setting)}; {reason}." for setting, reason in report.unused.items()]
     return notes
 

@@ -17,6 +17,7 @@ from taxotext.data.records import (
     check_weight,
     not_a_string,
 )
+from taxotext.data.several_columns import SeveralColumns
 from taxotext.labels.building import are_sound
 
 
@@ -29,6 +30,7 @@ class RecordParser:
         report: counts duplicate labels and empty label sets, and learns how label fields are read.
         names: of class numbers by field, where the file stores them.
         cells: whether numbers stand as text, as in a table.
+        known: whether a taxonomy says what the labels are.
         blank_texts: whether a text may be empty or null, so that every record has its place in what is predicted.
     """
 
@@ -40,6 +42,7 @@ class RecordParser:
         names: Mapping[str, Sequence[str]] | None = None,
         cells: bool = False,
         *,
+        known: bool = False,
         blank_texts: bool = False,
     ) -> None:
         self._columns = columns
@@ -56,6 +59,7 @@ class RecordParser:
         self._label_columns = [
             LabelColumn(name, columns, report, named_numbers.get(name, ())) for name in columns.labels if labelled
         ]
+        self._several = SeveralColumns(columns, self._label_columns, known=known)
 
     def look(self, records: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Decide by the first records and their places how label fields are read.
@@ -86,7 +90,13 @@ class RecordParser:
         ]
 
     def close(self) -> None:
-        """Note what had no effect, once all records are read."""
+        """Note what had no effect, once all records are read.
+
+        Raises:
+            DataError: equal names in several label fields, of which only the user knows what they are.
+        """
+        if self._labelled:
+            self._several.close(self._report)
         reasons = [column.unused_separator() for column in self._label_columns]
         if reasons and all(reason is not None for reason in reasons):
             self._report.unused["label_separator"] = str(reasons[0])
@@ -129,9 +139,8 @@ class RecordParser:
         return "" if self._blank_texts and not text.strip() else check_text(text, "the text", self._text_fields)
 
     def _labels(self, record: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], int]:
-        value: list[Any] = []
-        for column in self._label_columns:
-            value += column.read(_get(record, column.name), where)
+        found = [column.read(_get(record, column.name), where) for column in self._label_columns]
+        value = self._several.join(found, where)
         what = f"the field {self._label_fields}"
         labels = value if are_sound(value) else [check_label(label, what) for label in value]
         unique = dict.fromkeys(labels)

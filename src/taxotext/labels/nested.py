@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +12,7 @@ import orjson
 from taxotext.errors import TaxonomyError, nearest
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.messages import counted
-
-logger = logging.getLogger("taxotext")
+from taxotext.messages import counted, parameter
 
 _OBJECT_KEYS = ("id", "name", "description", "children")
 _TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
@@ -61,8 +58,18 @@ class _Entry(NamedTuple):
     """Whether it is written as a name alone, not as an object with an id."""
 
 
-def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
+def read_nested(
+    text: str, path: Path, *, as_yaml: bool, ids: str | None = None, separator: str = "/"
+) -> building.Parts:
     """The parts of a nested taxonomy.
+
+    Args:
+        text: content of the file.
+        path: its name, for messages.
+        as_yaml: whether it is YAML, not JSON.
+        ids: of labels that are written as a name alone. ``name``: the name, and equal names are one label; ``path``:
+            the names from the top, joined by ``separator``; None: the name, which must stand below one parent only.
+        separator: between the steps of a path.
 
     Raises:
         TaxonomyError: with the key path (and the line in YAML) of each problem.
@@ -72,7 +79,7 @@ def read_nested(text: str, path: Path, *, as_yaml: bool) -> building.Parts:
     top = _parse_yaml(text, path) if as_yaml else _parse_json(text, path)
     if isinstance(top, _Mapping) and _is_saved(top):
         return _saved(top, path)
-    return _Walk(path).parts(top)
+    return _Walk(path, ids, separator).parts(top)
 
 
 def is_yaml_name(path: Path) -> bool:
@@ -193,14 +200,17 @@ def _is_object(value: Any) -> bool:
 class _Walk:
     """Collects edges, names and problems, label by label in the order of the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ids: str | None, separator: str) -> None:
         self.file = path
+        self.ids = ids
+        self.separator = separator
         self.problems: list[str] = []
         self.edges: dict[tuple[str | None, str], str] = {}
         self.texts: dict[str, dict[str, building.Name]] = {"name": {}, "description": {}}
         self.stack: list[tuple[str | None, _Entry]] = []
-        self.below: dict[str, set[str | None]] = {}
-        """The parents of each label that is written as a name, without an id."""
+        self.below: dict[str, dict[str | None, tuple[str, int | None]]] = {}
+        """Parent -> place, of each label that is written as a name alone."""
+        self.with_id: set[str] = set()
 
     def parts(self, top: Any) -> building.Parts:
         self._push(None, top, "$", None)
@@ -214,23 +224,20 @@ class _Walk:
             if problem := building.id_problem(entry.id):
                 self._report(entry.path, entry.line, problem)
                 continue
-            if entry.by_name:
-                self.below.setdefault(entry.id, set()).add(parent)
+            place = self._place(entry.path, entry.line)
+            if entry.by_name and self.ids == "path":
+                entry = self._by_path(parent, entry, place)
+            elif entry.by_name:
+                self.below.setdefault(entry.id, {}).setdefault(parent, (entry.path, entry.line))
+            else:
+                self.with_id.add(entry.id)
             # a label written out below several parents repeats its own edges: that is not a mistake
-            self.edges.setdefault((parent, entry.id), self._place(entry.path, entry.line))
+            self.edges.setdefault((parent, entry.id), place)
             for what, text in entry.texts.items():
                 self._add_text(entry, what, text)
             self._push(entry.id, entry.children, entry.below, entry.line)
-        several = [label for label, parents in self.below.items() if len(parents) > 1]
-        if several:
-            logger.warning(
-                "%s: %s below several parents (such as %r) and %s; if different labels are meant, give each an id "
-                "({id: ..., name: ...}), or write a file of paths.",
-                self.file,
-                counted(len(several), "name stands", "names stand"),
-                several[0],
-                "is read as one label" if len(several) == 1 else "each is read as one label",
-            )
+        if self.ids is None:
+            self._check_names()
         return building.build(
             list(self.edges),
             names=self.texts["name"].values(),
@@ -239,6 +246,36 @@ class _Walk:
             source=str(self.file),
             problems=self.problems,
         )
+
+    def _by_path(self, parent: str | None, entry: _Entry, place: str) -> _Entry:
+        """The entry with its path as id and its name as display name."""
+        if self.separator in entry.id:
+            other = " > " if self.separator != " > " else " | "
+            self.problems.append(
+                f"{place}: the name {entry.id!r} contains {self.separator!r}, which separates the steps of paths; give "
+                f"another separator ({parameter('path_separator', other, python='separator')})"
+            )
+        label = entry.id if parent is None else f"{parent}{self.separator}{entry.id}"
+        return entry._replace(id=label, texts={"name": entry.id} | entry.texts)
+
+    def _check_names(self) -> None:
+        """Names below several parents may be one label or several, which only the user knows."""
+        several = {
+            name: parents for name, parents in self.below.items() if len(parents) > 1 and name not in self.with_id
+        }
+        if not several:
+            return
+        name, parents = next(iter(several.items()))
+        above = ["the top level" if parent is None else repr(parent) for parent in parents]
+        first, second, *_ = parents.values()
+        more = "" if len(several) == 1 else f" ({counted(len(several) - 1, 'more name is', 'more names are')} like it)"
+        self.problems.append(
+            f"{self._place(*second)}: the name {name!r} stands below {above[1]}, and below {above[0]} "
+            f"{f'at {first[0]}' if first[1] is None else f'in line {first[1]}'}{more}; if these are different "
+            f"labels, take paths as ids ({parameter('taxonomy_ids', 'path')}); if such a name is one label "
+            f"with several parents, say so ({parameter('taxonomy_ids', 'name')})"
+        )
+        raise building.fail(self.problems, str(self.file))
 
     def _push(self, parent: str | None, value: Any, path: str, line: int | None) -> None:
         """Put the labels that ``value`` holds on the stack, the first on top."""
@@ -277,7 +314,8 @@ class _Walk:
                 self._report(
                     step, line, f"the object below {key!r} has the id {found['id']!r}; for a single child write a list"
                 )
-            entries.append(_Entry(key, _texts(found), found.get("children"), step, line, f"{step}.children"))
+            by_name = "id" not in found and "name" not in found
+            entries.append(_Entry(key, _texts(found), found.get("children"), step, line, f"{step}.children", by_name))
         return entries
 
     def _listed(self, item: Any, path: str, line: int | None) -> list[_Entry]:
@@ -291,7 +329,12 @@ class _Walk:
             return self._keyed(item, path)
         found = self._object(item, path)
         if "id" not in found:
-            self._report(path, line, "an object without 'id'; add the id of the label")
+            if self.ids is not None and isinstance(found.get("name"), str):
+                return [
+                    _Entry(found["name"], _texts(found), found.get("children"), path, line, f"{path}.children", True)
+                ]
+            hint = f", or take names or paths as ids ({parameter('taxonomy_ids', 'path')})" if "name" in found else ""
+            self._report(path, line, f"an object without 'id'; add the id of the label{hint}")
             return []
         return [_Entry(found["id"], _texts(found), found.get("children"), path, line, f"{path}.children")]
 

@@ -19,6 +19,9 @@ TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
 """The formats of taxonomy files."""
 
+TAXONOMY_IDS: tuple[str, ...] = ("uri", "notation", "name", "path")
+"""What labels may be known by: the first two in SKOS files, the others where nested files name labels."""
+
 ROOT = "Root"
 """The literal that stands for the artificial root in files of edges."""
 
@@ -51,28 +54,36 @@ def read_taxonomy(
             those of the taxonomy's own file, which labels that it does not name keep.
         language: of the names and descriptions in a SKOS file, such as ``de``; where one is missing: English, else
             any.
-        ids: of the labels of a SKOS file: ``uri`` or ``notation``.
+        ids: of the labels of a SKOS file: ``uri`` or ``notation``. Of labels that a nested file gives by name:
+            ``path`` (the names from the top, joined by ``separator``) or ``name`` (equal names are one label with
+            several parents); with neither, a name that stands below several parents is an error.
 
     Raises:
         TaxonomyError: listing all problems with their lines or key paths.
-        ConfigError: for an unknown format or an empty separator.
+        ConfigError: for an unknown format, unknown ids or an empty separator.
         MissingExtraError: for a SKOS file without rdflib.
     """
     path = Path(path)
     if format is not None:
         check_format(format)
-    skos.check_ids(ids)
+    if ids not in TAXONOMY_IDS:
+        hint = nearest(str(ids), TAXONOMY_IDS)
+        raise ConfigError(
+            f"Labels of a taxonomy are known by uri or notation (SKOS), path or name (nested files), not {ids!r}.{hint}"
+        )
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
     _note_unused(path, kind, language=language, ids=ids, separator=separator)
     rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [])
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
-        taxonomy = Taxonomy(*nested.read_nested(files.decode(content, path), path, as_yaml=as_yaml))
+        text, by = files.decode(content, path), ids if ids in ("name", "path") else None
+        taxonomy = Taxonomy(*nested.read_nested(text, path, as_yaml=as_yaml, ids=by, separator=separator))
     elif kind == "paths":
         taxonomy = _read_paths(path, content, separator)
     elif kind == "skos":
-        taxonomy = Taxonomy(*skos.read_skos(content, path, language=language, ids=ids))
+        by = ids if ids in skos.SKOS_IDS else "uri"
+        taxonomy = Taxonomy(*skos.read_skos(content, path, language=language, ids=by))
     else:
         taxonomy = _read_edges(path, content)
     if names is None:
@@ -88,13 +99,16 @@ def read_taxonomy(
 
 def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separator: str) -> None:
     """Warn of settings that belong to another format than that of the file."""
+    by_paths = kind == "paths" or (kind == "nested" and ids == "path")
     given = (
-        (language is not None, "the language of a taxonomy", language, "skos"),
-        (ids != "uri", "the ids of a taxonomy", ids, "skos"),
-        (separator != "/", "the separator of paths", separator, "paths"),
+        (language is not None and kind != "skos", "the language of a taxonomy", language, "skos"),
+        (ids == "notation" and kind != "skos", "the ids of a taxonomy", ids, "skos"),
+        (ids == "name" and kind != "nested", "the ids of a taxonomy", ids, "nested"),
+        (ids == "path" and not by_paths, "the ids of a taxonomy", ids, "nested"),
+        (separator != "/" and not by_paths, "the separator of paths", separator, "paths"),
     )
-    for is_given, what, value, needed in given:
-        if is_given and kind != needed:
+    for is_unused, what, value, needed in given:
+        if is_unused:
             logger.warning(
                 "%s: not used: %s (%r) is for %s, and the file is read as %s.", path, what, value, needed, kind
             )

@@ -46,6 +46,7 @@ def check(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
     id: common.IdField = "id",
     quotes: common.Quotes = True,
     input_format: InputFormat = None,
@@ -73,8 +74,10 @@ def check(
 
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"--on-bad-line is {on_bad_line!r}; choose error or skip.")
-    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
-    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
+    columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
+    structure = common.taxonomy_of(
+        taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids, label_columns
+    )
     counter, limit = common.token_counter(encoder, model, max_tokens)
     corpora: list[Corpus] = []
     found: list[Finding] = []

@@ -47,6 +47,14 @@ LabelSeparator = Annotated[
         show_default=False,
     ),
 ]
+LabelColumns = Annotated[
+    str | None,
+    typer.Option(
+        help="Equal names in several label fields: names: one label; prefixed: field=name; paths: the fields are "
+        "levels, labels are paths.",
+        show_default=False,
+    ),
+]
 IdField = Annotated[str, typer.Option("--id", help="Field with the id of a document.")]
 Quotes = Annotated[
     bool, typer.Option("--quotes/--no-quotes", help="CSV, TSV: whether a quote at the start of a cell encloses it.")
@@ -62,7 +70,9 @@ TaxonomyLanguage = Annotated[
     str | None,
     typer.Option(help="Of the names in a SKOS file, such as de; where one is missing: English, else any."),
 ]
-TaxonomyIds = Annotated[str, typer.Option(help="What labels of a SKOS file are known by: uri or notation.")]
+TaxonomyIds = Annotated[
+    str, typer.Option(help="What labels are known by: uri or notation (SKOS), name or path (nested files).")
+]
 PathSeparator = Annotated[str, typer.Option(help="Between the steps of path labels.")]
 NamesFile = Annotated[
     Path | None,
@@ -95,6 +105,8 @@ def columns_of(
     id: str,
     group: str | None = None,
     quotes: bool = True,
+    label_columns: str | None = None,
+    path_separator: str = "/",
 ) -> Columns:
     """Which fields are what."""
     from taxotext.data import Columns
@@ -106,7 +118,21 @@ def columns_of(
         id=id,
         group=group,
         quotes=quotes,
+        label_columns=label_columns,
+        path_separator=path_separator,
     )
+
+
+def check_path_separator(path_separator: str, label_columns: str | None) -> None:
+    """Refuse a separator of paths where nothing makes paths.
+
+    Raises:
+        ConfigError: with what is missing.
+    """
+    from taxotext.errors import ConfigError
+
+    if path_separator != "/" and label_columns != "paths":
+        raise ConfigError("--path-separator is for labels that are paths; add --label-columns paths, or leave it out.")
 
 
 def columns_to_write(columns: Columns, label_separator: str | None) -> Columns:
@@ -124,6 +150,7 @@ def taxonomy_of(
     names: Path | None,
     language: str | None = None,
     ids: str = "uri",
+    label_columns: str | None = None,
 ) -> Taxonomy | None:
     """Read the taxonomy, where one is named.
 
@@ -141,7 +168,7 @@ def taxonomy_of(
         ("--taxonomy-format", format is not None),
         ("--taxonomy-language", language is not None),
         ("--taxonomy-ids", ids != "uri"),
-        ("--path-separator", path_separator != "/"),
+        ("--path-separator", path_separator != "/" and label_columns != "paths"),
     )
     for option, is_given in options:
         if is_given:

@@ -40,6 +40,8 @@ def convert(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
+    path_separator: common.PathSeparator = "/",
     output_label_separator: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +85,8 @@ def convert(
     if taxonomy is None and taxonomy_language is not None:
         raise ConfigError("--taxonomy-language says more about a taxonomy; name that with --taxonomy FILE.")
     common.refuse_existing(source, [target], overwrite=overwrite)
-    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
+    common.check_path_separator(path_separator, label_columns)
+    columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
     with common.quiet():
         corpus = read_corpus(
             source,
@@ -133,6 +136,7 @@ def convert_taxonomy(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
     input_format: InputFormat = None,
     overwrite: common.Overwrite = False,
 ) -> None:
@@ -158,14 +162,20 @@ def convert_taxonomy(
     if target == output_names:
         raise ConfigError(f"{target}: would hold the taxonomy and the names; give --output-names another name.")
     common.refuse_existing(source, outputs, overwrite=overwrite)
-    of_corpora = {"--text": text, "--labels": labels, "--label-separator": label_separator}
+    of_corpora = {
+        "--text": text,
+        "--labels": labels,
+        "--label-separator": label_separator,
+        "--label-columns": label_columns,
+    }
     for option, value in {**of_corpora, "--input-format": input_format}.items():
         if value and not from_corpus:
             raise ConfigError(f"{option} says more about a corpus; add --from-corpus if {source} is one.")
     if from_corpus:
-        taxonomy = _of_corpus(
-            source, common.columns_of(text, labels, label_separator, "id"), input_format, path_separator
+        columns = common.columns_of(
+            text, labels, label_separator, "id", label_columns=label_columns, path_separator=path_separator
         )
+        taxonomy = _of_corpus(source, columns, input_format, path_separator)
     else:
         taxonomy = read_taxonomy(
             source, taxonomy_format, path_separator, names=names, language=taxonomy_language, ids=taxonomy_ids

@@ -49,6 +49,8 @@ def split(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
+    path_separator: common.PathSeparator = "/",
     id: common.IdField = "id",
     quotes: common.Quotes = True,
     input_format: InputFormat = None,
@@ -95,7 +97,8 @@ def split(
     paths = {name: output / f"{name}.{format.lower().lstrip('.')}" for block in names for name in block}
     check_target(output, "folder", DataError)
     common.refuse_existing(file, list(paths.values()), overwrite=overwrite)
-    columns = common.columns_of(text, labels, label_separator, id, group, quotes)
+    common.check_path_separator(path_separator, label_columns)
+    columns = common.columns_of(text, labels, label_separator, id, group, quotes, label_columns, path_separator)
     corpus = read_corpus(file, None, columns, closure="as_given", on_bad_line=on_bad_line, format=input_format)
     together: Any = _folded(corpus) if equal_texts_together else None if group is None else corpus.groups
     if group is not None and corpus.groups is None:

@@ -41,6 +41,7 @@ def stats(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
     id: common.IdField = "id",
     quotes: common.Quotes = True,
     input_format: InputFormat = None,
@@ -63,8 +64,10 @@ def stats(
     from taxotext.data import corpus_statistics, read_corpus
     from taxotext.data.reading_notes import form_notes
 
-    columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
-    structure = common.taxonomy_of(taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids)
+    columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
+    structure = common.taxonomy_of(
+        taxonomy, taxonomy_format, path_separator, names, taxonomy_language, taxonomy_ids, label_columns
+    )
     counter, limit = common.token_counter(encoder, model, max_tokens)
     rules: dict[str, Any] = {
         "closure": closure,

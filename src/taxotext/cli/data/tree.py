@@ -40,6 +40,7 @@ def tree(
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,
+    label_columns: common.LabelColumns = None,
     id: common.IdField = "id",
     quotes: common.Quotes = True,
     input_format: InputFormat = None,
@@ -71,7 +72,7 @@ def tree(
     )
     corpus: Corpus | None = None
     if counts is not None:
-        columns = common.columns_of(text, labels, label_separator, id, quotes=quotes)
+        columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
         with common.quiet():
             corpus = read_corpus(
                 counts,

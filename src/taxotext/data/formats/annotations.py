@@ -1,7 +1,8 @@
 """Exports of annotation tools: Label Studio, doccano, Prodigy and spaCy.
 
 Sources: https://labelstud.io/guide/export (JSON), https://doccano.github.io/doccano/ (JSONL),
-https://prodi.gy/docs/api-interfaces (``choice``, ``classification``), https://spacy.io/api/data-formats (``cats``).
+https://prodi.gy/docs/api-interfaces (``choice``, ``classification``), https://spacy.io/api/data-formats (``cats``),
+https://v2.spacy.io/api/annotation#json-input (``paragraphs``).
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from taxotext.data.columns import DEFAULT_COLUMNS
 from taxotext.data.formats.base import Item, Record, Request, json_object
 from taxotext.data.records import BadRecordError, kind, short
+from taxotext.errors import DataError, nearest
+from taxotext.messages import parameter
 
 Objects = Iterable[tuple[str, Record | BadRecordError | None]]
 
@@ -52,6 +57,29 @@ def _each(make: Callable[[Request, Record], Record | None]) -> Callable[[Request
     return records
 
 
+def _with_labels(request: Request, record: Record, labels: Any, own: tuple[str, ...], tool: str) -> Record:
+    """The record with its labels where the parser looks for them.
+
+    A field that the user named and that the record has comes first: exports have other fields, too.
+
+    Args:
+        own: the fields that the tool keeps its labels in.
+        labels: their content.
+    """
+    columns = request.columns
+    if columns.labels != DEFAULT_COLUMNS.labels and not set(columns.labels) <= set(own):
+        if all(name in record for name in columns.labels):
+            return record
+        if len(columns.labels) > 1:
+            raise DataError(
+                f"{request.name}: the labels of exports of {tool} are in the field {own[0]!r}; leave "
+                f"{parameter('labels')} out"
+            )
+        if not columns.id_optional:  # else they are those of the training
+            request.report.unused["labels"] = f"the labels of exports of {tool} are in the field {own[0]!r}"
+    return {**record, columns.label_field: labels}
+
+
 def _ignore(request: Request, reason: str) -> None:
     ignored = request.report.ignored
     ignored[reason] = ignored.get(reason, 0) + 1
@@ -64,7 +92,22 @@ def _is_label_studio(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("data"), dict) and isinstance(value.get("annotations", value.get("completions")), list)
 
 
-def _of_label_studio(request: Request, task: Record) -> Record | None:
+def _label_studio(request: Request, objects: Objects) -> Iterator[Item]:
+    """The tasks; controls that were named must be there, or all documents would be without labels."""
+    controls: set[str] = set()
+    yield from _each(partial(_of_label_studio, controls=controls))(request, objects)
+    if not controls:
+        return
+    for name in request.columns.labels:
+        if name != "labels" and name not in controls:
+            raise DataError(
+                f"{request.name}: no annotation is of the control {name!r}, only of "
+                f"{', '.join(map(repr, sorted(controls)))}.{nearest(name, controls)} Name one with "
+                f"{parameter('labels')}, or give {parameter('labels', 'labels')} for all of them"
+            )
+
+
+def _of_label_studio(request: Request, task: Record, controls: set[str]) -> Record | None:
     """The fields of ``data``, and the choices or taxonomy paths of the annotations.
 
     Annotations that were skipped do not count. A ground truth is preferred; of several annotations those labels are
@@ -76,6 +119,7 @@ def _of_label_studio(request: Request, task: Record) -> Record | None:
         _ignore(request, "no annotation, or only skipped ones")
         return None
     truth = [each for each in whole if each.get("ground_truth")][:1] or whole
+    controls.update(str(name) for each in truth for name in _controls(each.get("result")))
     record = dict(task["data"])
     differ = False
     for field in request.columns.labels:
@@ -87,6 +131,14 @@ def _of_label_studio(request: Request, task: Record) -> Record | None:
     if "id" in task and request.columns.id_field is not None:
         record.setdefault(request.columns.id_field, task["id"])
     return record
+
+
+def _controls(result: Any) -> Iterator[Any]:
+    """The names of the controls of choices and taxonomies in one annotation."""
+    for region in result or ():
+        value = region.get("value") if isinstance(region, dict) else None
+        if isinstance(value, dict) and ("choices" in value or "taxonomy" in value):
+            yield region.get("from_name")
 
 
 def _choices(result: Any, control: str | None) -> list[str]:
@@ -116,19 +168,69 @@ def _of_doccano(request: Request, value: Record) -> Record:
             "the labels are spans of a sequence labelling project; export a text classification project"
         )
     record = {name: field for name, field in value.items() if name not in ("label", "Comments", "comments")}
-    return {**record, request.columns.label_field: value["label"]}
+    return _with_labels(request, record, value["label"], ("label",), "doccano")
 
 
 # spaCy
 
 
 def _is_spacy(value: Mapping[str, Any]) -> bool:
-    return isinstance(value.get("cats"), dict) and "labels" not in value and "answer" not in value
+    paragraphs = value.get("paragraphs")
+    if isinstance(paragraphs, list):
+        return any(isinstance(each, dict) and _is_paragraph(each) for each in paragraphs)
+    cats = isinstance(value.get("cats"), dict) and "labels" not in value and "answer" not in value
+    return cats or _is_paragraph(value)
 
 
-def _of_spacy(request: Request, value: Record) -> Record:
-    cats = value.pop("cats")
-    return {**value, request.columns.label_field: cats}
+def _is_paragraph(value: Mapping[str, Any]) -> bool:
+    """Whether this is a paragraph of a training file of spaCy 2 with categories."""
+    text = "raw" in value or isinstance(value.get("sentences"), list)
+    return text and isinstance(value.get("cats"), (list, dict)) and "text" not in value
+
+
+def _spacy(request: Request, objects: Objects) -> Iterator[Item]:
+    """Texts with ``cats``, or documents of which each paragraph is a text (spaCy 2)."""
+    for place, value in objects:
+        if not isinstance(value, dict):
+            yield place, value
+        elif isinstance(value.get("paragraphs"), list):
+            number = value.get("id")
+            several = len(value["paragraphs"]) > 1
+            for count, paragraph in enumerate(value["paragraphs"], 1):
+                where = f"{place}, paragraph {count}" if several else place
+                named = {} if number is None else {"id": f"{number}.{count}" if several else number}
+                yield where, _of_paragraph(request, paragraph, named)
+        elif _is_paragraph(value):
+            yield place, _of_paragraph(request, value, {"id": value["id"]} if "id" in value else {})
+        else:
+            kept = {name: field for name, field in value.items() if name != "cats"}
+            yield place, _with_labels(request, kept, value.get("cats"), ("cats",), "spaCy")
+
+
+def _of_paragraph(request: Request, value: Any, named: Record) -> Record | BadRecordError:
+    if not isinstance(value, dict):
+        return BadRecordError(f"a paragraph must be a JSON object, found {kind(value)}: {short(value)}")
+    if "cats" not in value:
+        return BadRecordError("a paragraph has no 'cats'; leave it out, or give it [] if it has no label")
+    text = value.get("raw")
+    if text is None:
+        text = " ".join(_sentence(each) for each in value.get("sentences") or ())
+    cats = value["cats"]
+    if isinstance(cats, list):
+        if not all(isinstance(each, dict) and "label" in each and "value" in each for each in cats):
+            return BadRecordError(f"'cats' must be a list of labels with values, found {short(cats)}")
+        cats = {each["label"]: each["value"] for each in cats}
+    field = request.columns.text[0]
+    if field not in ("text", "raw") and not request.columns.id_optional:
+        request.report.unused["text"] = "the texts of paragraphs are in the field 'raw'"
+    record = {**named, field: text}
+    return _with_labels(request, record, cats, ("cats",), "spaCy")
+
+
+def _sentence(value: Any) -> str:
+    """The words of a sentence with blanks between them: the file does not say where there were none."""
+    tokens = value.get("tokens") if isinstance(value, dict) else None
+    return " ".join(str(token.get("orth", "")) for token in tokens or () if isinstance(token, dict))
 
 
 # Prodigy
@@ -168,13 +270,14 @@ def _prodigy(request: Request, objects: Objects) -> Iterator[Item]:
 
 def _with(request: Request, value: Record, labels: Any) -> Record:
     own = ("accept", "answer", "label", "options", "config")
-    kept = {name: field for name, field in value.items() if name not in own and not name.startswith("_")}
-    return {**kept, request.columns.label_field: labels}
+    hidden = {name for name in value if name.startswith("_")} - {request.columns.id}
+    kept = {name: field for name, field in value.items() if name not in own and name not in hidden}
+    return _with_labels(request, kept, labels, ("accept", "label"), "Prodigy")
 
 
 TOOLS = (
-    Tool("label-studio", _is_label_studio, _each(_of_label_studio)),
+    Tool("label-studio", _is_label_studio, _label_studio),
     Tool("doccano", _is_doccano, _each(_of_doccano)),
-    Tool("spacy", _is_spacy, _each(_of_spacy)),
+    Tool("spacy", _is_spacy, _spacy),
     Tool("prodigy", _is_prodigy, _prodigy),
 )

@@ -59,7 +59,10 @@ class Request:
 
     def parser(self, *, names: Mapping[str, Sequence[str]] | None = None, cells: bool = False) -> RecordParser:
         """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`."""
-        return RecordParser(self.columns, self.labelled, self.report, names, cells, blank_texts=self.blank_texts)
+        known = self.taxonomy is not None
+        return RecordParser(
+            self.columns, self.labelled, self.report, names, cells, known=known, blank_texts=self.blank_texts
+        )
 
     @property
     def advice(self) -> str:
