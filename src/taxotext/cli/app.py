@@ -20,6 +20,7 @@ from taxotext.cli import (
     predict,
     report,
     search,
+    serve,
     status,
     train,
     tune,
@@ -65,6 +66,7 @@ app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("labels")(labels.labels)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("push")(hub.push)
 app.command("pull")(hub.pull)
 app.command("config")(config.config)

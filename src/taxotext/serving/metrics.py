@@ -1,0 +1,31 @@
+"""Figures of a server for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """Counters and histograms of one server; no text and no label is in them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        own = {"registry": self.registry}
+        self.requests = Counter("taxotext_requests", "Requests by route and status.", ("route", "status"), **own)
+        self.request_seconds = Histogram(
+            "taxotext_request_seconds", "From a request to its answer.", ("route",), buckets=SECONDS, **own
+        )
+        self.queue_seconds = Histogram(
+            "taxotext_queue_seconds", "From the arrival of a request to its first batch.", buckets=SECONDS, **own
+        )
+        self.queue_texts = Gauge("taxotext_queue_texts", "Texts that wait.", **own)
+        self.batch_texts = Histogram("taxotext_batch_texts", "Texts that were scored together.", buckets=TEXTS, **own)
+        self.texts = Counter("taxotext_texts", "Texts that were answered.", ("model",), **own)
+        self.loads = Counter("taxotext_model_loads", "Readings of a model folder.", ("model", "result"), **own)
+
+    def page(self) -> bytes:
+        """The figures in the text format of Prometheus."""
+        return generate_latest(self.registry)
