@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 import taxotext
 from command import SAMPLE, Command, documents
+from sealing import seal
 from taxotext import TaxotextError
 
 FILES = ("config.json", "taxonomy.json", "decoding.json", "metrics.json", "vocabulary.json")
@@ -53,6 +54,7 @@ def change_tensors(path: Path, change: Change) -> None:
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path, metadata={"source": "documents"})
+    seal(path.parent)
 
 
 @pytest.mark.parametrize("name", [name for name in (*FILES, *TENSORS) if name not in {"metrics.json", TENSORS[1]}])
@@ -218,9 +220,11 @@ def test_weights_of_another_model_are_refused(model: Path, command: Command) -> 
     for name in ("weights.safetensors", "vocabulary.json", "heldout.safetensors", "decoding.json", "taxonomy.json"):
         shutil.copy(model / name, "kept")
         shutil.copy(Path("other") / name, model / name)
+        seal(model)
         if name != "decoding.json":  # the default rules fit every model
             check_refused(command, model, "save the model again")
         shutil.copy("kept", model / name)
+        seal(model)
     command("predict", model, SAMPLE / "test.jsonl").ok()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -51,6 +52,54 @@ def spelled(spelling: Spelling) -> Iterator[None]:
         yield
     finally:
         _spelling.reset(before)
+
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, marks that turn the direction of what follows, and halves of characters."""
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""A text for people, in which nothing changes the terminal, hides, or turns other text around.
+
+    Whatever comes from a file goes through here before it is printed: ids, names, texts, keys, and messages that
+    repeat them. Control characters and marks of direction are shown as Python writes them.
+
+    Args:
+        text: what is printed.
+        lines: keep line breaks and tabs, of messages.
+
+    >>> printable("a\x1b[31mb"), printable("\u202eabc"), printable("a\nb"), printable("é “x”")
+    ('a\\x1b[31mb', '\\u202eabc', 'a\\nb', 'é “x”')
+    """
+    shown = _HIDDEN.sub(_escaped, text)
+    return shown if lines else shown.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def printable_in_place(text: str) -> str:
+    """The same where places in the text must stay what they are: each hidden character becomes U+FFFD."""
+    return _HIDDEN.sub("\ufffd", text)
+
+
+def printable_json(line: bytes) -> bytes:
+    r"""JSON in UTF-8 with the same characters escaped: the value stays what it is.
+
+    >>> printable_json('{"a": "x\u202ey"}'.encode())
+    b'{"a": "x\\u202ey"}'
+    """
+    if line.isascii():
+        return line
+    text = line.decode()
+    return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+_HIDDEN_IN_JSON = re.compile(_HIDDEN.pattern.replace("\x00-\x08\x0b-\x1f", ""))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

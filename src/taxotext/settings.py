@@ -11,14 +11,24 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from annotated_types import Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from taxotext.errors import ConfigError, nearest
 from taxotext.messages import counted
 
 SHOWN = 80
 """Characters of a wrong value that a sentence repeats."""
+LARGEST_WHOLE = 1_000_000
+"""Limit of whole numbers whose field names none: no setting may ask for memory or time without end."""
+LARGEST_REAL = 1e9
+"""The same for real numbers."""
 NO_PLAIN_WORDS = frozenset({"none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+
+
+Width = Annotated[int, Field(ge=1, le=16_384)]
+"""Of a layer in a list of them."""
 
 
 class Settings(BaseModel):
@@ -37,9 +47,9 @@ class Settings(BaseModel):
         from the defaults of its class: a preset keeps what the user does not change.
         """
         field = cls.model_fields[str(info.field_name)]
-        disguise = _disguise(field.annotation, value)
-        if disguise is not None:
-            raise ValueError(disguise)
+        fault = _disguise(field.annotation, value) or _beyond(field, value)
+        if fault is not None:
+            raise ValueError(fault)
         if isinstance(field.default, Settings) and isinstance(value, Mapping):
             return field.default.completed(value)
         return value
@@ -89,6 +99,19 @@ def _disguise(annotation: Any, value: Any) -> str | None:
         return "true or false is needed, not a number" if bool in members and not numeric else None
     if isinstance(value, str) and str not in members and (numeric or bool in members):
         return f"{'a number' if numeric else 'true or false'} is needed, not text"
+    return None
+
+
+def _beyond(field: FieldInfo, value: Any) -> str | None:
+    """What is wrong with a number of a field that has no upper limit of its own; lists of numbers are looked into."""
+    if any(isinstance(rule, (Le, Lt)) for rule in field.metadata) or any(_models_in(field.annotation)):
+        return None
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    for one in inner if isinstance(inner, (list, tuple)) else [value]:
+        if isinstance(one, int) and abs(one) > LARGEST_WHOLE:
+            return f"input should be at most {LARGEST_WHOLE}"
+        if isinstance(one, float) and abs(one) > LARGEST_REAL:
+            return f"input should be at most {LARGEST_REAL:g}"
     return None
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 import taxotext
 from interrupted import check_same_model, cut_at
 from models.harness import check_facts, check_folder, check_scores
+from sealing import seal
 from taxotext import Classifier
 from taxotext.data.batches import make_batch
 from taxotext.errors import ConfigError, DataError, MissingExtraError, ModelFolderError
@@ -111,6 +112,7 @@ def test_damaged_weights_of_the_encoder_are_named(fitted: tuple[Classifier, Any]
     name = next(name for name in stored if name.startswith("base."))
     del stored[name]
     save_file(stored, path)
+    seal(tmp_path / "m")
     with pytest.raises(ModelFolderError, match=f"{name}: missing"):
         taxotext.load(tmp_path / "m")
 

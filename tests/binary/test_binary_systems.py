@@ -13,6 +13,7 @@ import torch
 
 import taxotext
 from models.harness import all_scores, check_folder, check_system
+from sealing import seal
 from taxotext import Classifier, Corpus
 from taxotext.binary.networks import log_odds
 from taxotext.data.batches import make_batch
@@ -309,6 +310,7 @@ def test_weights_of_another_shape_are_refused_with_their_names(tmp_path: Path) -
     stored["labels.head.output.bias"] = stored["labels.head.output.bias"][:3]
     stored["table_of"] = stored["table_of"] + 7
     save_file(stored, path)
+    seal(tmp_path / "m")
     with pytest.raises(ModelFolderError, match=r"labels.head.output.bias: shape \(3, 1\) instead of \(7, 1\)"):
         taxotext.load(tmp_path / "m")
     with pytest.raises(ModelFolderError, match="word vectors that are not there"):

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 import taxotext
 from command import Command
 from models.harness import all_scores, check_system
+from sealing import seal
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.label_tree_linear import LabelTreeLinear, LabelTreeSettings
@@ -178,6 +179,7 @@ def test_trees_of_another_vocabulary_are_refused(folder: Path, tmp_path: Path) -
     with pytest.raises(ModelFolderError, match=r"weights.safetensors: does not fit vocabulary.json"):
         taxotext.load(place)
     save_file({"idf": np.ones(len(words) - 1)}, place / "weights.safetensors")
+    seal(place)
     with pytest.raises(ModelFolderError, match=rf"the trees read {len(words)} features, vocabulary.json has"):
         taxotext.load(place)
 

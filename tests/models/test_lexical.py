@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import taxotext
 from models.harness import all_scores, check_system
+from sealing import seal
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.api.runs import train_run
 from taxotext.data import write_jsonl
@@ -150,6 +151,7 @@ def test_damaged_forests_are_refused(tmp_path: Path) -> None:
     outside = {**sound, "forest.feature": sound["forest.feature"] + 99}
     for damaged in (circle, outside, {name: array for name, array in sound.items() if name != "forest.value"}):
         save_file(damaged, path)
+        seal(tmp_path / "model")
         with pytest.raises(ModelFolderError, match=r"weights\.safetensors: .*; save the model again"):
             taxotext.load(tmp_path / "model")
 

@@ -31,7 +31,7 @@ class GruBodySettings(BodySettings):
     """A bidirectional GRU over the states, with attention, maximum and mean: that of ``gru_att``."""
 
     name: Literal["gru"] = Field("gru", description="kind of body")
-    units: int = Field(96, ge=1, description="of the GRU, in each direction")
+    units: int = Field(96, ge=1, le=16_384, description="of the GRU, in each direction")
     dropout: float = Field(0.4, ge=0, lt=1, description="on the states of the GRU")
 
 
@@ -39,7 +39,7 @@ class PoolingBodySettings(BodySettings):
     """Attention, maximum and mean of the states themselves; only the attention is learned."""
 
     name: Literal["pooling"] = Field("pooling", description="kind of body")
-    units: int = Field(64, ge=1, description="of the attention")
+    units: int = Field(64, ge=1, le=16_384, description="of the attention")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled vector")
 
 
@@ -48,7 +48,7 @@ class LoraBodySettings(BodySettings):
 
     inside: ClassVar[bool] = True
     name: Literal["lora"] = Field("lora", description="kind of body")
-    rank: int = Field(8, ge=1, description="of the adapters")
+    rank: int = Field(8, ge=1, le=16_384, description="of the adapters")
     scale: float = Field(16.0, gt=0, description="the paper's alpha: adapters count scale / rank")
     dropout: float = Field(0.05, ge=0, lt=1, description="before the adapters")
     modules: tuple[str, ...] | None = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taxotext.errors import ModelFolderError
+from taxotext.errors import ModelFolderError, TaxotextError
 
 
 @contextmanager
@@ -19,11 +19,11 @@ def explaining_damage(path: Path) -> Iterator[None]:
     Raises:
         ModelFolderError: the file cannot be read.
     """
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (FileNotFoundError, EOFError, KeyError, TypeError, ValueError, SafetensorError) as error:
+    except TaxotextError:
+        raise
+    except Exception as error:  # numpy, torch and safetensors each have their own
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelFolderError(f"{path}: cannot be read ({reason}). {_advice(path)}") from error
 

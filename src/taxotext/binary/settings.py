@@ -68,7 +68,7 @@ class BinaryTrainingSettings(Settings):
     """One small fit: gradient descent for one label and one class weight."""
 
     epochs: int = Field(10, ge=1, description="passes over the training documents at most")
-    batch_size: int = Field(128, ge=1, description="documents in a batch")
+    batch_size: int = Field(128, ge=1, le=100_000, description="documents in a batch")
     learning_rate: float = Field(3e-3, gt=0, description="Adam; of everything that nothing else is said of")
     clip: float = Field(5.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     monitor: Literal["f1", "average_precision", "loss"] = Field(

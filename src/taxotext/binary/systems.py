@@ -15,11 +15,12 @@ from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings, Work
 from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.composition.neural import NeuralSystem
+from taxotext.composition.weights import limited_by, within_memory
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically, write_text_atomically
 from taxotext.files.json_files import read_json
-from taxotext.files.tensors import read_tensors
+from taxotext.files.tensors import read_shapes, read_tensors
 from taxotext.labels import Taxonomy
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class BinarySystem(NeuralSystem):
 
     def build(self, train: Corpus) -> None:
         """Make what the labels share: the vocabulary and the first word vectors, or the pretrained encoder."""
-        self._use(parts.build("encoder", self.settings.encoder, texts=train.texts))
-        single_network(self.settings, self.built.record, self.tokenizer)  # says now what cannot be fitted
+        with within_memory(checked=self.settings.runtime.check_memory):
+            self._use(parts.build("encoder", self.settings.encoder, texts=train.texts))
+            single_network(self.settings, self.built.record, self.tokenizer)  # says now what cannot be fitted
 
     def _use(self, built: BuiltEncoder) -> None:
         self.check_limit(built)
@@ -178,12 +180,13 @@ class BinarySystem(NeuralSystem):
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
         record = read_json(folder / "encoder.json", dict)
         fits = read_fits(folder / FITS, len(taxonomy))
-        system._use(parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer))
         path = folder / "weights.safetensors"
+        with limited_by(path, read_shapes(path)):
+            system._use(parts.restore_encoder(settings.encoder, record, tokenizer))
+            one = system._one()
         stored = {name: torch.from_numpy(values) for name, values in read_tensors(path)[0].items()}
         table_of = stored.pop("table_of", None)
         stored = {name: values.float() if values.is_floating_point() else values for name, values in stored.items()}
-        one = system._one()
         base = system._base_state()
         expected = {f"labels.{name}": (len(taxonomy), *values.shape) for name, values in one.own_state().items()}
         expected |= {f"base.{name}": tuple(values.shape) for name, values in base.items()}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
 from typing import Any
 
+from taxotext.cli.streams import open_streams
 from taxotext.processes import Terminated, sigterm_raises, wait_briefly
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``taxotext``; mistakes of the user end with one sentence and exit code 2."""
+    open_streams()
     try:
         with sigterm_raises():
             _run(arguments)
@@ -37,6 +40,7 @@ def _run(arguments: list[str] | None) -> None:
     from taxotext.messages import spelled
 
     logger, handler = logging.getLogger("taxotext"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable())
     logger.addHandler(handler)
     try:
         # Not app(): it would answer wrong usage, Ctrl-C and a closed pipe in its own way.
@@ -61,8 +65,19 @@ def _run(arguments: list[str] | None) -> None:
         if debug:
             raise
         _forget_stdout()
+        if error.filename is None and error.errno == errno.EBADF:
+            _say("taxotext: stdout is closed, and the result goes there; open it, or name a file with --output.")
+            sys.exit(2)
         place = f"{error.filename}: " if error.filename else ""
         _say(f"taxotext: {place}{error.strerror or error}. Check the disk, the folder and its permissions.")
+        sys.exit(2)
+    except MemoryError as error:
+        if debug:
+            raise
+        _say(
+            f"taxotext: the memory is exhausted{f' ({error})' if str(error) else ''}. Give less at once (fewer "
+            "documents or labels, a smaller batch or model), or take a machine with more."
+        )
         sys.exit(2)
     except Exception as error:
         if hasattr(error, "format_message"):  # what the library of options raises
@@ -129,8 +144,21 @@ def _usage(error: Any) -> str:
     return f"{context.command_path}: {message} See `{context.command_path} --help`."
 
 
+class _Printable(logging.Formatter):
+    """Records of the log, with nothing in them that changes a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from taxotext.messages import printable
+
+        return printable(super().format(record), lines=True)
+
+
 def _say(sentence: str) -> None:
-    sys.stderr.write(sentence + "\n")
+    from taxotext.messages import printable
+
+    with contextlib.suppress(OSError):  # nobody listens
+        sys.stderr.write(printable(sentence, lines=True) + "\n")
+        sys.stderr.flush()
 
 
 def _forget_stdout() -> None:

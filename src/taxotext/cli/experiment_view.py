@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from taxotext.cli import reporter
 from taxotext.cli.output import Number, clock
+from taxotext.messages import printable
 
 if TYPE_CHECKING:
     from taxotext.experiments.cells import Cell
@@ -62,7 +63,7 @@ class Live(Lines):
 
     def note(self, sentence: str) -> None:
         """Show the sentence above the lines of the cells."""
-        self._console.print(sentence, markup=False)
+        self._console.print(printable(sentence, lines=True), markup=False)
 
     def show(self, status: Status) -> None:
         """Redraw the cells."""
@@ -86,7 +87,7 @@ class Live(Lines):
         for number, name in enumerate(("system", "corpus", "seed", "state", "at", "time", "left", "MB")):
             table.add_column(name, justify="right" if number in {2, 5, 6, 7} else "left", no_wrap=True)
         for position in shown:
-            table.add_row(*(Text(str(value)) for value in rows[position]))
+            table.add_row(*(Text(printable(str(value))) for value in rows[position]))
         hidden = len(rows) - len(shown)
         below = Text(f"{headline(status)}{f' ({hidden} cells not shown)' if hidden else ''}")
         bar = Table.grid()  # a bar ends no line of its own

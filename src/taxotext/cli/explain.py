@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxotext.cli.options import Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.messages import printable, printable_in_place
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
@@ -148,13 +149,16 @@ def _show_one(console: Any, explained: Explanation) -> None:
 
     from taxotext.explain.page import heading, named, shortened, strongest
 
+    def say(line: str, style: str = "") -> None:
+        console.print(Text(printable(line, lines=True), style=style))
+
     predicted = ", ".join(named(explained, one) for one in explained.predicted) or "(no label)"
-    console.print(Text(f"Predicted: {predicted}"))
+    say(f"Predicted: {predicted}")
     wanted: list[str | None] = list(explained.labels)
     if len(explained.predicted) > 1:
         wanted.append(None)
     for label in wanted:
-        console.print(Text(f"\n{heading(explained, label)}", style="bold"))
+        say(f"\n{heading(explained, label)}", style="bold")
         if console.is_terminal and console.color_system is not None:
             console.print(_coloured(explained, label))
         words, passages = strongest(explained, label)
@@ -166,15 +170,15 @@ def _show_one(console: Any, explained: Explanation) -> None:
             bar = ("█" if value > 0 else "░") * max(1, round(BAR * abs(value) / top))
             share = "" if attention is None else f"  attention {100 * float(attention[place]):.1f} %"
             line = f"  {shown:>8}  {shortened(word, 24):{width}}  {bar:{BAR}}{share}"
-            console.print(Text(line.rstrip()))
+            say(line.rstrip())
         if not words:
-            console.print(Text("  No word changes it."))
+            say("  No word changes it.")
         elif label is not None and top < LEAST:
-            console.print(Text("  No single word matters here: others say the same.", style="italic"))
+            say("  No single word matters here: others say the same.", style="italic")
         for passage, shown in passages:
-            console.print(Text(f"  {shown:>8}  “{shortened(passage, 100)}”", style="dim"))
+            say(f"  {shown:>8}  “{shortened(passage, 100)}”", style="dim")
     for note in explained.notes:
-        console.print(Text(note, style="italic"))
+        say(note, style="italic")
     console.print()
 
 
@@ -186,7 +190,7 @@ def _coloured(explained: Explanation, label: str | None) -> Any:
 
     column = None if label is None else explained.labels.index(label)
     values = explained.words.of_set if column is None else explained.words.importance[:, column]
-    text = Text(explained.text)
+    text = Text(printable_in_place(explained.text))
     for (start, stop), value in zip(explained.words.places.tolist(), strengths(values), strict=True):
         if abs(value) >= SHOWN:
             strong = "bold " if abs(value) > 0.5 else "" if abs(value) > 0.2 else "dim "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taxotext.files import check_target, real, replacing
+from taxotext.messages import printable, printable_json
 
 
 def write_json(value: Any) -> None:
@@ -16,8 +17,14 @@ def write_json(value: Any) -> None:
     import orjson
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-    sys.stdout.buffer.write(orjson.dumps(value, option=options) + b"\n")
+    sys.stdout.buffer.write(printable_json(orjson.dumps(value, option=options)) + b"\n")
     sys.stdout.flush()
+
+
+def encoded(line: str, path: Path | None) -> bytes:
+    """A line for people, in the encoding of the terminal, or in UTF-8 for a file."""
+    encoding = "utf-8" if path is not None else getattr(sys.stdout, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace")
 
 
 WIDEST = 1_000_000
@@ -77,12 +84,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str |
     for name, right in zip(head, numeric, strict=True):
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
+        table.add_row(*(Text(printable(_shown(value), lines=True)) for value in row))
     on_terminal = sys.stdout.isatty()
     # Elsewhere a row stays on one line, however long it is.
     console = Console(highlight=False, width=None if on_terminal else WIDEST)
     if title is not None:
-        console.print(Text(title, style="bold"), soft_wrap=True)
+        console.print(Text(printable(title), style="bold"), soft_wrap=True)
     if on_terminal:
         console.print(table)
         return

@@ -22,7 +22,7 @@ from taxotext.cli.options import (
     number_of_beams,
     runtime,
 )
-from taxotext.messages import counted
+from taxotext.messages import counted, printable, printable_json
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
@@ -73,7 +73,7 @@ def predict(
       echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
     """
     from taxotext.api import load
-    from taxotext.cli.output import check_output, lines_to
+    from taxotext.cli.output import check_output, encoded, lines_to
     from taxotext.cli.reporter import make_reporter
     from taxotext.decoding import Predictions
 
@@ -102,7 +102,8 @@ def predict(
             for row, (labels, own) in enumerate(found):
                 document = stream.waiting.popleft()
                 if tree:
-                    file.write(_tree(classifier.taxonomy, document, labels, scores.row(row)).encode())
+                    shown = _tree(classifier.taxonomy, document, labels, scores.row(row))
+                    file.write(encoded(shown, output))
                 else:
                     every = all_scores and document.text
                     scored = _best_first(classifier.taxonomy, *scores.row(row)) if every else (labels, own)
@@ -213,7 +214,7 @@ def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scor
         line["names"] = [taxonomy.name(label) for label in labels]
     if not document.text:
         line["note"] = NO_TEXT
-    return orjson.dumps(line) + b"\n"
+    return printable_json(orjson.dumps(line)) + b"\n"
 
 
 def _tree(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: tuple[Any, Any]) -> str:
@@ -228,7 +229,7 @@ def _tree(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: tuple[Any
         return f"{score:.2f}" if label in chosen else f"({score:.2f})"
 
     lines = list(tree_lines(taxonomy, annotate, only=chosen)) if chosen else ["(no label)"]
-    short = " ".join(document.text.split())
+    short = printable(" ".join(document.text.split()))
     short = f"“{short if len(short) <= 100 else short[:97] + '...'}”" if short else f"({NO_TEXT})"
     number = "" if document.row is None else f"{document.row}: "
     return "\n".join([f"{number}{short}", *(f"  {line}" for line in lines), ""]) + "\n"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from taxotext.cli.output import clock
+from taxotext.messages import printable
 from taxotext.progress import Reporter, Task
 
 if TYPE_CHECKING:  # rich is imported where a bar is drawn
@@ -35,7 +36,7 @@ class Lines:
 
     def note(self, sentence: str) -> None:
         """Write the sentence."""
-        sys.stderr.write(sentence + "\n")
+        sys.stderr.write(printable(sentence, lines=True) + "\n")
         sys.stderr.flush()
 
 
@@ -66,7 +67,7 @@ class _LineTask:
             left = f", {clock((self._total - self._done) / rate)} left"
         fields = "".join(f", {name} {_shown(value)}" for name, value in self._fields.items())
         line = f"{self._name}: {self._done}{of} {self._unit}, {_pace(rate)}{fields}{left}\n"
-        sys.stderr.write(line)
+        sys.stderr.write(printable(line, lines=True))
         sys.stderr.flush()
 
 
@@ -102,7 +103,7 @@ class Bars:
 
     def note(self, sentence: str) -> None:
         """Show the sentence."""
-        self._console.print(sentence, markup=False)
+        self._console.print(printable(sentence, lines=True), markup=False)
 
 
 class _BarTask:
@@ -128,7 +129,7 @@ class _BarTask:
 
 
 def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4f}"
+    return printable(value) if isinstance(value, str) else f"{value:.4f}"
 
 
 def _pace(rate: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxotext.cli.options import AsJson
+from taxotext.messages import printable
 
 if TYPE_CHECKING:
     from taxotext.api.status import TrainingStatus
@@ -40,7 +41,7 @@ def status(
     if as_json:
         write_json(found.to_dict())
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in status_lines(found)))
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in status_lines(found)))
 
 
 def status_lines(status: TrainingStatus) -> list[str]:

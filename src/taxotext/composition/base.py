@@ -39,9 +39,12 @@ class RuntimeSettings(Settings):
         "auto", description="of training; auto: bf16 where the hardware has it, else float32"
     )
     predict_precision: Literal["float32", "bf16"] = Field("float32", description="of prediction")
-    threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null: all cores")
     tokens_in_memory: int = Field(
-        IN_MEMORY, ge=0, description="token ids that are kept in memory; more are in a temporary file (TMPDIR)"
+        IN_MEMORY,
+        ge=0,
+        le=2**40,
+        description="token ids that are kept in memory; more are in a temporary file (TMPDIR)",
     )
     check_memory: bool = Field(True, description="refuse a training that needs more memory than is free")
 

@@ -14,6 +14,7 @@ from taxotext.composition.named_files import NamesFile
 from taxotext.composition.parts import register
 from taxotext.composition.words import WordSettings, build_over_words
 from taxotext.errors import DataError, ModelFolderError
+from taxotext.settings import Width
 
 if TYPE_CHECKING:
     from taxotext.data.tokens import TextTokenizer
@@ -46,7 +47,9 @@ class GraphCnnSettings(WordSettings):
     )
     revisit: bool = Field(False, description="true: rows repeat words that were met already, as in the reference")
     layers: Literal[1, 3, 6] = Field(3, description="convolutions")
-    hidden: tuple[int, ...] = Field((1024, 512), min_length=1, description="widths of the feed-forward layers")
+    hidden: tuple[Width, ...] = Field(
+        (1024, 512), min_length=1, max_length=16, description="widths of the feed-forward layers"
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="in front of the feed-forward layers")
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ class HmcnHeadSettings(HeadSettings):
 
     own_loss: ClassVar[bool] = True
     name: Literal["hmcn"] = Field("hmcn", description="kind of head")
-    width: int = Field(384, ge=1, description="of each layer")
+    width: int = Field(384, ge=1, le=16_384, description="of each layer")
     dropout: float = Field(0.6, ge=0, lt=1, description="behind each layer")
     beta: float = Field(0.5, ge=0, le=1, description="share of the local outputs in what is predicted")
     violation: float = Field(0.1, ge=0, description="weight of labels that score above their parents")
@@ -35,7 +35,7 @@ class LocalGlobalHeadSettings(HeadSettings):
 
     own_loss: ClassVar[bool] = True
     name: Literal["local_global"] = Field("local_global", description="kind of head")
-    width: int = Field(256, ge=1, description="of the layer of each level")
+    width: int = Field(256, ge=1, le=16_384, description="of the layer of each level")
     dropout: float = Field(0.4, ge=0, lt=1, description="behind the layer of each level")
     beta: float = Field(0.0, ge=0, le=1, description="share of the local outputs in what is predicted")
     local_weight: float = Field(1.0, ge=0, description="weight of the loss of the local outputs")

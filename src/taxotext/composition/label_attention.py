@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, register
+from taxotext.settings import Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ class MultiLabelAttentionHeadSettings(HeadSettings):
     """Each label attends to the tokens of the whole text; the layers behind are shared by all labels."""
 
     name: Literal["multi_label_attention"] = Field("multi_label_attention", description="kind of head")
-    hidden: tuple[int, ...] = Field((256,), description="widths of the layers that all labels share")
+    hidden: tuple[Width, ...] = Field((256,), max_length=16, description="widths of the layers that all labels share")
     own_output: bool = Field(True, description="whether each label also has an output vector and a bias of its own")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the tokens")
     start_at_odds: bool = Field(

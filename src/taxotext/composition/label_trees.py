@@ -13,7 +13,7 @@ from taxotext.composition.parts import HeadSettings, LabelContext, Record, regis
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.labels.clustering import balanced_clusters, label_features
 from taxotext.labels.label_tree import LabelTree, clusters_in_order, tree_of_clusters, tree_of_taxonomy
-from taxotext.settings import Settings
+from taxotext.settings import Settings, Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +36,7 @@ class TreeSettings(Settings):
         description="what makes labels alike: documents, names, both; random; taxonomy: it is the tree itself",
     )
     cluster_size: int = Field(8, ge=1, description="labels of a cluster at most (M)")
-    branching: int = Field(8, ge=2, description="children of a node above the clusters (K)")
+    branching: int = Field(8, ge=2, le=1_000, description="children of a node above the clusters (K)")
     levels: int | Literal["auto"] = Field(
         "auto", description="levels of nodes at most (H); auto: until the first one has no more than 512 nodes"
     )
@@ -58,11 +58,13 @@ class LabelTreeHeadSettings(HeadSettings):
         description="candidates in training: dynamic: of the best nodes now; static: next to the gold ones; "
         "none: all labels",
     )
-    hidden: tuple[int, ...] = Field((256,), description="widths of the layers that all labels share, for attention")
+    hidden: tuple[Width, ...] = Field(
+        (256,), max_length=16, description="widths of the layers that all labels share, for attention"
+    )
     own_output: bool = Field(
         True, description="whether each label also has an output vector and a bias of its own, for attention"
     )
-    bottleneck: int = Field(300, ge=1, description="width of the vectors of labels, for dot")
+    bottleneck: int = Field(300, ge=1, le=16_384, description="width of the vectors of labels, for dot")
     dropout: float = Field(0.0, ge=0, lt=1, description="on what the nodes see")
     scale: Literal["sum", "mean"] = Field("sum", description="over the nodes or candidates of a level")
     score: Literal["product", "leaf"] = Field(

@@ -17,7 +17,7 @@ from taxotext.composition.base import Progress, System, SystemSettings, block_st
 from taxotext.composition.neural_settings import NeuralSettings
 from taxotext.composition.score_collector import ScoreCollector
 from taxotext.composition.space import Around
-from taxotext.composition.weights import load_weights, save_weights
+from taxotext.composition.weights import limited_by, load_weights, save_weights, within_memory
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import sorted_plan
 from taxotext.data.tokens import Ragged, TextTokenizer
@@ -26,6 +26,7 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
+from taxotext.files.tensors import read_shapes
 from taxotext.labels.branches import LabelGraph
 from taxotext.settings import parse_settings
 
@@ -85,7 +86,8 @@ class NeuralSystem(System):
         Args:
             train: whose texts a vocabulary is learned from, and what the parts take from the labels.
         """
-        self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), train)
+        with within_memory(checked=self.settings.runtime.check_memory):
+            self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), train)
 
     def _assemble(self, built: BuiltEncoder, train: Corpus | None, records: Mapping[str, Any] | None = None) -> None:
         """Build structure, head and loss from the training documents, or from what a folder keeps of them."""
@@ -340,16 +342,17 @@ class NeuralSystem(System):
     @classmethod
     def load_parts(cls, folder: Path, settings: Any, taxonomy: Taxonomy) -> Self:
         """Read what :meth:`save_parts` wrote."""
-        system = cls(settings, taxonomy)
+        system, path = cls(settings, taxonomy), folder / "weights.safetensors"
         tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
         record = read_json(folder / "encoder.json", dict)
         # Folders of format 1 have no records; their parts learned nothing that prediction needs.
         records = read_json(folder / PARTS, dict) if (folder / PARTS).exists() else {}
         if not all(isinstance(found, dict) for found in records.values()):
             raise ModelFolderError(f"{folder / PARTS}: must be a JSON object of objects; save the model again.")
-        built = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer)
-        system._assemble(built, None, records)
-        load_weights(system.network, folder / "weights.safetensors")
+        with limited_by(path, read_shapes(path)):
+            built = parts.restore_encoder(settings.encoder, record, tokenizer)
+            system._assemble(built, None, records)
+        load_weights(system.network, path)
         return system
 
 

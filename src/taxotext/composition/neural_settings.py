@@ -28,7 +28,7 @@ class TrainingSettings(Settings):
     """Gradient descent."""
 
     epochs: int = Field(10, ge=1, description="passes over the training documents at most")
-    batch_size: int = Field(16, ge=1, description="documents in a batch")
+    batch_size: int = Field(16, ge=1, le=100_000, description="documents in a batch")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added before a step")
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder (AdamW)")
     head_learning_rate: float = Field(1e-3, gt=0, description="of everything that starts from random weights")

@@ -144,6 +144,31 @@ def build(kind: Kind, settings: Any, *context: Any, **named: Any) -> Any:
     return _PARTS[kind][settings.name].build(settings, *context, **named)
 
 
+def restore_encoder(settings: Any, record: Record, tokenizer: TextTokenizer) -> BuiltEncoder:
+    """Build the encoder that a model folder describes; its weights are still to be loaded.
+
+    It is built without memory first: what a record says about sizes may be made up, and is then refused by
+    :func:`taxotext.composition.weights.limited_by`, which has to be around.
+
+    Args:
+        settings: of the encoder.
+        record: of the folder.
+        tokenizer: of the same folder.
+
+    Raises:
+        ModelFolderError: the record does not describe an encoder, or the tokenizer gives ids that it does not have.
+    """
+    import torch
+
+    with torch.device("meta"):
+        sketch = build("encoder", settings, record=dict(record), tokenizer=tokenizer)
+    module: Any = sketch.module
+    table = module.embedding if hasattr(module, "embedding") else module.model.get_input_embeddings()
+    tokenizer.check_ids(len(table.weight))
+    found: BuiltEncoder = build("encoder", settings, record=record, tokenizer=tokenizer)
+    return found
+
+
 def names(kind: Kind) -> tuple[str, ...]:
     """Names of the registered parts of ``kind``."""
     return tuple(members(kind))

@@ -18,7 +18,7 @@ class RecurrentSettings(WordSettings):
 
     name: Literal["recurrent"] = Field("recurrent", description="kind of encoder")
     cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
-    units: int = Field(128, ge=1, description="of each direction")
+    units: int = Field(128, ge=1, le=16_384, description="of each direction")
     layers: int = Field(1, ge=1, le=8, description="on top of each other")
     word_dropout: float = Field(0.3, ge=0, lt=1, description="on the word vectors")
     dropout: float = Field(0.3, ge=0, lt=1, description="on the states of each layer")

@@ -50,8 +50,8 @@ class PolicyHeadSettings(HeadSettings):
 
     own_loss: ClassVar[bool] = True
     name: Literal["policy"] = Field("policy", description="kind of head")
-    label_width: int = Field(50, ge=1, description="numbers of a label embedding")
-    hidden: int = Field(500, ge=1, description="width of the layer between text and labels")
+    label_width: int = Field(50, ge=1, le=16_384, description="numbers of a label embedding")
+    hidden: int = Field(500, ge=1, le=16_384, description="width of the layer between text and labels")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled vector")
     objective: Literal["supervised", "self_critical"] = Field(
         "self_critical",
@@ -100,9 +100,13 @@ class SequenceHeadSettings(LabelSequenceSettings):
 
     name: Literal["sequence"] = Field("sequence", description="kind of head")
     cell: Literal["lstm", "gru"] = Field("lstm", description="lstm or gru")
-    units: int | None = Field(None, ge=1, description="of the decoder; null: as wide as the tokens of the encoder")
+    units: int | None = Field(
+        None, ge=1, le=16_384, description="of the decoder; null: as wide as the tokens of the encoder"
+    )
     layers: int = Field(1, ge=1, le=8, description="of the decoder")
-    label_width: int | None = Field(None, ge=1, description="numbers of a label embedding; null: as many as units")
+    label_width: int | None = Field(
+        None, ge=1, le=16_384, description="numbers of a label embedding; null: as many as units"
+    )
     attention: Literal["additive", "dot"] = Field("additive", description="over the tokens of the whole text")
     query: Literal["current", "previous"] = Field("current", description="state of the decoder that attends")
     scale: bool = Field(False, description="divide dot products by the root of units")

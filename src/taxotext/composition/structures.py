@@ -29,7 +29,7 @@ class GraphSettings(StructureSettings):
     variant: Literal["tp", "la"] = Field(
         "tp", description="tp: text features go along the edges; la: label vectors do, and attend to the tokens"
     )
-    width: int = Field(128, ge=1, description="numbers of the vector of a label")
+    width: int = Field(128, ge=1, le=16_384, description="numbers of the vector of a label")
     dropout: float = Field(0.5, ge=0, lt=1, description="on the vectors before they go along the edges")
     projection: Literal["auto", "full", "low_rank"] = Field(
         "auto", description="of tp, text to labels; full: a matrix for each label; auto: low_rank above 500 labels"
@@ -59,7 +59,7 @@ class GatSettings(GraphSettings):
     """Attention over the neighbours in the taxonomy (GAT)."""
 
     name: Literal["gat"] = Field("gat", description="structure encoder between text and head")
-    heads: int = Field(4, ge=1, description="of the attention; width is a multiple of them")
+    heads: int = Field(4, ge=1, le=1_024, description="of the attention; width is a multiple of them")
     message_dropout: float = Field(0.05, ge=0, lt=1, description="on what labels gather from their neighbours")
 
     @model_validator(mode="after")
@@ -75,7 +75,7 @@ class CodingTreeSettings(StructureSettings):
     gives: ClassVar[Literal["text", "labels", "layers"]] = "layers"
     name: Literal["coding_tree"] = Field("coding_tree", description="structure encoder between text and head")
     height: int = Field(2, ge=1, le=20, description="of the coding tree")
-    width: int = Field(256, ge=1, description="numbers of the vector of a node")
+    width: int = Field(256, ge=1, le=16_384, description="numbers of the vector of a node")
     pooling: Literal["sum", "mean", "max"] = Field("sum", description="over the nodes of a layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the leaves")
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxotext.errors import ModelFolderError
+from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_atomically
+from taxotext.files.tensors import read_shapes
 
 if TYPE_CHECKING:
     from torch import nn
+
+FLOAT_BYTES = 4
+MOST_TENSORS = 200_000
+"""Weight matrices and the like of a network that is trained: more would take minutes to make."""
+SPARE = 2**24
+"""Numbers that modules may make and drop again while they are built, beside those of the file."""
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -29,23 +39,79 @@ def load_weights(network: nn.Module, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    check_shapes(network, path, read_shapes(path))
     try:
         state = load_file(path)
-    except FileNotFoundError:
-        raise ModelFolderError(f"{path}: the weights are missing; save the model again.") from None
     except (SafetensorError, OSError) as error:
         raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
-    expected = network.state_dict()
-    problems = [f"{name}: missing" for name in expected.keys() - state.keys()]
-    problems += [f"{name}: not part of this model" for name in state.keys() - expected.keys()]
+    network.load_state_dict(state)
+
+
+def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare names and shapes of a file with those of ``network``.
+
+    Args:
+        network: of the settings.
+        path: of the weights.
+        found: their shapes, by name.
+
+    Raises:
+        ModelFolderError: the file is missing, damaged or of another network or taxonomy.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    problems = [f"{name}: missing" for name in expected.keys() - found.keys()]
+    problems += [f"{name}: not part of this model" for name in found.keys() - expected.keys()]
     problems += [
-        f"{name}: shape {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected.keys() & state.keys()
-        if state[name].shape != expected[name].shape
+        f"{name}: shape {found[name]} instead of {expected[name]}"
+        for name in expected.keys() & found.keys()
+        if found[name] != expected[name]
     ]
     if problems:
-        raise ModelFolderError(
-            f"{path}: the weights do not fit the configuration and the taxonomy of the folder.",
-            sorted(problems),
-        )
-    network.load_state_dict(state)
+        raise _misfit(path, problems)
+
+
+def limited_by(path: Path, found: Mapping[str, tuple[int, ...]]) -> AbstractContextManager[None]:
+    """Let modules that are built in the block have no more, and no larger, tensors than the weights of a file can fill.
+
+    What settings and records say about sizes is not believed: a made-up size must not exhaust the memory.
+
+    Args:
+        path: of the weights.
+        found: their shapes, by name.
+
+    Raises:
+        ModelFolderError: in the block, the modules have more than twice as many numbers as the file.
+    """
+    from taxotext.nn.sizes import limited
+
+    numbers = sum(math.prod(shape) for shape in found.values())
+    return limited(2 * numbers + SPARE, 4 * len(found) + 200, lambda: _misfit(path))
+
+
+def within_memory(*, checked: bool) -> AbstractContextManager[None]:
+    """Let a network that is built in the block be no larger than the free memory, before anything is filled.
+
+    Args:
+        checked: false: let it try.
+
+    Raises:
+        ConfigError: in the block, the weights alone need more than there is.
+    """
+    from taxotext.cost.memory import available, shown
+    from taxotext.nn.sizes import limited
+
+    free = available()
+    if not checked or free is None:
+        return nullcontext()
+    sentence = (
+        f"The weights of the network alone need more than the {shown(free)} of memory that are free: lower the widths "
+        "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it all the "
+        "same.)"
+    )
+    return limited(free // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))
+
+
+def _misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
+    return ModelFolderError(
+        f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", sorted(problems)
+    )

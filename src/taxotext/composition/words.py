@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class VocabularySettings(Settings):
     """Words that have a vector, learned from the training texts."""
 
-    size: int = Field(50_000, ge=3, description="words at most, the most frequent ones")
+    size: int = Field(50_000, ge=3, le=10_000_000, description="words at most, the most frequent ones")
     min_count: int = Field(2, ge=1, description="rarer words are unknown")
     lowercase: bool = Field(True, description="fold case")
     punctuation: Literal["keep", "drop"] = Field("keep", description="keep: each sign is a word; drop: left out")
@@ -59,10 +59,10 @@ class TextCnnSettings(WordSettings):
     """Two convolutions and a feed-forward layer."""
 
     name: Literal["textcnn"] = Field("textcnn", description="kind of encoder")
-    filters: int = Field(256, ge=1, description="of each convolution")
-    kernel: int = Field(5, ge=1, description="positions that a filter sees; odd")
-    pool: int = Field(2, ge=1, description="positions that the first pooling joins")
-    hidden: int = Field(256, ge=1, description="width of the feed-forward layer")
+    filters: int = Field(256, ge=1, le=16_384, description="of each convolution")
+    kernel: int = Field(5, ge=1, le=1_000, description="positions that a filter sees; odd")
+    pool: int = Field(2, ge=1, le=1_000, description="positions that the first pooling joins")
+    hidden: int = Field(256, ge=1, le=16_384, description="width of the feed-forward layer")
 
     @field_validator("kernel")
     @classmethod
@@ -76,14 +76,16 @@ class KimCnnSettings(WordSettings):
     """Convolutions of several widths side by side."""
 
     name: Literal["kim_cnn"] = Field("kim_cnn", description="kind of encoder")
-    kernels: tuple[int, ...] = Field((3, 4, 5), min_length=1, description="words that the filters see")
-    filters: int = Field(100, ge=1, description="of each width")
+    kernels: tuple[int, ...] = Field((3, 4, 5), min_length=1, max_length=32, description="words that the filters see")
+    filters: int = Field(100, ge=1, le=16_384, description="of each width")
 
     @field_validator("kernels")
     @classmethod
     def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if min(value) < 1:
             raise ValueError("a filter sees at least 1 word")
+        if max(value) > 1000:
+            raise ValueError("a filter sees at most 1,000 words")
         return value
 
 
@@ -96,7 +98,7 @@ class GruAttentionSettings(WordSettings):
         gt=0,
         description="standard deviation that pretrained word vectors are brought to; null: as they are",
     )
-    units: int = Field(96, ge=1, description="of the GRU, in each direction")
+    units: int = Field(96, ge=1, le=16_384, description="of the GRU, in each direction")
     dropout: float = Field(0.4, ge=0, lt=1, description="on the states of the GRU")
 
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from taxotext.data.spacy_words import SpacyWords
 from taxotext.data.spill import IN_MEMORY, IdsBuilder
-from taxotext.errors import MissingExtraError, ModelFolderError
+from taxotext.data.tokenizer_files import check_tokenizer, library_errors
+from taxotext.errors import ModelFolderError
+from taxotext.files.json_files import read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -85,6 +87,7 @@ class TextTokenizer:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.words = words
+        self._rows: int | None = None
         example = tokenizer.encode("a")
         inside = [position for position, special in enumerate(example.special_tokens_mask) if not special]
         first, last = (inside[0], inside[-1]) if inside else (len(example.ids), len(example.ids))
@@ -102,21 +105,31 @@ class TextTokenizer:
         """
         from tokenizers import Tokenizer
 
-        try:
-            text = path.read_text(encoding="utf-8")
-            words = None
-            if f'"{SPACY}"' in text:  # there, or a word of the vocabulary
-                content = json.loads(text)
-                if SPACY in content:
-                    words = SpacyWords.from_dict(content.pop(SPACY), str(path))
-                    text = json.dumps(content)
-            return cls(Tokenizer.from_str(text), words)
-        except (MissingExtraError, ModelFolderError):
-            raise
-        except OSError:
-            raise ModelFolderError(f"{path}: the tokenizer is missing; save the model again.") from None
-        except Exception as error:  # the library raises bare Exception for every kind of damage
-            raise ModelFolderError(f"{path}: is not a tokenizer ({error}); save the model again.") from None
+        content = read_json(path, dict)
+        words = SpacyWords.from_dict(content.pop(SPACY), str(path)) if SPACY in content else None
+        check_tokenizer(content, path)
+        with library_errors(path):
+            return cls(Tokenizer.from_str(json.dumps(content)), words)
+
+    def check_ids(self, rows: int) -> None:
+        """Refuse ids that an encoder has no vector for: here those of special tokens, in :meth:`encode` all others.
+
+        Args:
+            rows: vectors of the encoder.
+
+        Raises:
+            ModelFolderError: with the id.
+        """
+        self._rows = rows
+        always = (self.pad_id, self.unknown_id or 0, *self.prefix, *self.suffix)
+        self._check_id(max(always))
+
+    def _check_id(self, largest: int) -> None:
+        if self._rows is not None and largest >= self._rows:
+            raise ModelFolderError(
+                f"tokenizer.json: gives the token id {largest}, and the encoder has vectors of {self._rows} ids; the "
+                "folder was mixed from two models, save the model again."
+            )
 
     @classmethod
     def learn_words(
@@ -242,10 +255,13 @@ class TextTokenizer:
             given: Any = list(texts[start : start + CHUNK])
             if self.words is not None:
                 given = self.words.split(given)
-            batch = self._tokenizer.encode_batch_fast(
-                given, is_pretokenized=self.words is not None, add_special_tokens=False
-            )
-            builder.add([np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch])
+            with library_errors():
+                batch = self._tokenizer.encode_batch_fast(
+                    given, is_pretokenized=self.words is not None, add_special_tokens=False
+                )
+            rows = [np.asarray(encoding.ids, dtype=np.int32) if encoding.ids else empty for encoding in batch]
+            self._check_id(max(int(row.max()) for row in rows))
+            builder.add(rows)
         return Ragged(*builder.finish())
 
     def count(self, texts: Sequence[str]) -> NDArray[np.int64]:

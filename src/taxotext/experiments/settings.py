@@ -143,8 +143,8 @@ class ExperimentSettings(Settings):
     significance: SignificanceSettings = Field(SignificanceSettings(), description="of differences to the baseline")
     speed: SpeedSettings = Field(SpeedSettings(), description="speed of prediction; false: not measured")
     published: tuple[OtherPublishedSettings, ...] = Field((), description="published metrics of other systems")
-    jobs: int = Field(1, ge=1, description="cells that are trained at a time")
-    threads: int | None = Field(None, ge=1, description="threads of each; null: the cores divided by jobs")
+    jobs: int = Field(1, ge=1, le=1_024, description="cells that are trained at a time")
+    threads: int | None = Field(None, ge=1, le=1_024, description="threads of each; null: the cores divided by jobs")
     keep_models: bool = Field(True, description="false: remove the model of a finished cell")
 
     @field_validator("tune", "speed", mode="before")

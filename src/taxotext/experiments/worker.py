@@ -25,6 +25,7 @@ from taxotext.experiments.guard import die_with_parent
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
 from taxotext.experiments.source import source_digest
 from taxotext.files import remove_stale
+from taxotext.messages import printable
 from taxotext.progress import Reporter, Task
 
 BEAT = 1.0
@@ -252,7 +253,7 @@ class Heart:
 
     def note(self, sentence: str) -> None:
         """Write the sentence to the log of the cell."""
-        sys.stderr.write(sentence + "\n")
+        sys.stderr.write(printable(sentence, lines=True) + "\n")
         sys.stderr.flush()
 
     def _beat(self) -> None:

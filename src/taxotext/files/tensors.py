@@ -31,6 +31,23 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise ModelFolderError(f"{path}: is not a sound safetensors file ({error}); save the model again.") from None
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a file, by name; no array is read.
+
+    Raises:
+        ModelFolderError: when it is missing or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ModelFolderError(f"{path}: the weights are missing; save the model again.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
+
+
 def numbers(tensors: Tensors, name: str, shape: tuple[int, ...], kind: Any = np.float32) -> NDArray[Any]:
     """The finite numbers of one array.
 

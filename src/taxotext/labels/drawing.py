@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 
 from taxotext.labels.taxonomy import Taxonomy
+from taxotext.messages import printable
 
 
 def tree_lines(
@@ -100,4 +101,4 @@ def _hidden(taxonomy: Taxonomy, node: int, shown: set[int] | None) -> int:
 def _title(taxonomy: Taxonomy, i: int) -> str:
     """The id, and the name beside it unless the id ends with it (as in paths)."""
     label, name = taxonomy.ids[i], taxonomy.names[i]
-    return label if name is None or label.endswith(name) else f"{label}  {name}"
+    return printable(label if name is None or label.endswith(name) else f"{label}  {name}")

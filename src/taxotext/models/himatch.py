@@ -59,8 +59,8 @@ class MatchingSettings(Settings):
     text: Literal["auto", "names", "words"] = Field(
         "auto", description="of a label: name and description; words of its training documents; auto: names if any"
     )
-    words: int = Field(20, ge=1, description="of a label, for text=words")
-    hidden: int = Field(200, ge=1, description="numbers of the common space")
+    words: int = Field(20, ge=1, le=1_000, description="of a label, for text=words")
+    hidden: int = Field(200, ge=1, le=16_384, description="numbers of the common space")
     sibling_margin: float = Field(0.1, ge=0, description="by which a sibling is farther away than a gold label")
     other_margin: float = Field(0.2, ge=0, description="by which any other label is farther away")
     refresh: int = Field(50, ge=1, description="steps between two encodings of the texts of labels")

@@ -78,7 +78,7 @@ class RankerSettings(Settings):
     trees: int = Field(30, ge=1, le=1000, description="trees")
     leaves: int = Field(1000, ge=2, description="of a tree at most")
     min_leaf: int = Field(20, ge=1, description="matches in a leaf at least")
-    documents: int = Field(20_000, ge=1, description="training documents that it is fitted on at most")
+    documents: int = Field(20_000, ge=1, le=10_000_000, description="training documents that it is fitted on at most")
 
 
 class LexicalSettings(SystemSettings):

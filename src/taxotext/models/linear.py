@@ -70,7 +70,9 @@ class ClassifierSettings(Settings):
     prune: float | None = Field(
         None, ge=0, description="coefficients closer to 0 are dropped; null: 0.01 from 300 labels on, else none"
     )
-    folds: int = Field(3, ge=2, description="cross-fitting for calibration and thresholds without a validation file")
+    folds: int = Field(
+        3, ge=2, le=1_000, description="cross-fitting for calibration and thresholds without a validation file"
+    )
 
 
 class LinearSettings(SystemSettings):

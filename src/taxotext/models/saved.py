@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
+from taxotext.files.native import sha256
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
@@ -25,6 +27,10 @@ FORMAT_VERSION = 2
 MEMBERS = "members"
 DEEPEST = 4
 """Folders within each other at most."""
+CHECKSUMS = "weights_sha256"
+"""Key of ``config.json``: the SHA-256 of each file of weights."""
+SHOWN_REASON = 200
+"""Characters of an error of a library that a message repeats."""
 _KINDS: dict[type, str] = {str: "text", dict: "a JSON object", list: "a list"}
 T = TypeVar("T")
 
@@ -45,6 +51,7 @@ def write_system(folder: Path, system: System, beside: Mapping[str, Any] | None 
 
 
 def _write(folder: Path, system: System, beside: Mapping[str, Any]) -> None:
+    system.save_parts(folder)
     config = {
         "format_version": FORMAT_VERSION,
         "taxotext_version": __version__,
@@ -52,9 +59,9 @@ def _write(folder: Path, system: System, beside: Mapping[str, Any]) -> None:
         "settings": system.settings.model_dump(mode="json"),
         **beside,
         "labels_sha256": hash_ids(system.taxonomy),
+        CHECKSUMS: {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))},
     }
     write_json(folder / "config.json", config)
-    system.save_parts(folder)
     for number, member in enumerate(system.members):
         place = folder / MEMBERS / str(number)
         place.mkdir(parents=True)
@@ -110,9 +117,55 @@ def build_system(
     if runtime:
         changed = {**settings.model_dump(), "runtime": {**settings.runtime.model_dump(), **runtime}}
         settings = parse_settings(kind.Settings, changed, "runtime settings of load")
-    system = kind.load_parts(folder, settings, taxonomy)
+    check_weights(folder, config)
+    with _load_errors(folder):
+        system = kind.load_parts(folder, settings, taxonomy)
     system.members = tuple(_members(folder, taxonomy, runtime, depth))
     return system
+
+
+@contextmanager
+def _load_errors(folder: Path) -> Iterator[None]:
+    """The boundary at which what is foreign becomes a sentence: anyone may have changed the files of parts.
+
+    The cause is kept: ``--debug`` shows it, and a sound folder that cannot be loaded is a bug.
+    """
+    try:
+        yield
+    except ModelFolderError as error:
+        if str(folder) in error.message:
+            raise
+        raise ModelFolderError(f"{folder}: {error.message}", error.problems) from error
+    except TaxotextError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:SHOWN_REASON]
+        raise ModelFolderError(
+            f"{folder}: cannot be loaded ({type(error).__name__}: {reason}); its files do not fit each other. Save the "
+            "model again, or run with --debug and report it if the files are as they were written."
+        ) from error
+
+
+def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
+    """Compare the weights with the checksums in ``config.json``; folders that were written without them pass.
+
+    Args:
+        folder: of the system.
+        config: its ``config.json``.
+
+    Raises:
+        ModelFolderError: a file is not the one that was written, or the checksums are damaged.
+    """
+    recorded = config.get(CHECKSUMS, {})
+    if not isinstance(recorded, dict) or not all(isinstance(digest, str) for digest in recorded.values()):
+        raise ModelFolderError(f"{folder / 'config.json'}: {CHECKSUMS} must name files; save the model again.")
+    for name, digest in recorded.items():
+        path = folder / Path(name).name
+        if path.is_file() and sha256(path) != digest:  # of a missing file the system says more
+            raise ModelFolderError(
+                f"{path}: is damaged (its SHA-256 is not the one in config.json); save the model again, or copy the "
+                "folder again from where it came."
+            )
 
 
 def _members(folder: Path, taxonomy: Taxonomy, runtime: Mapping[str, Any] | None, depth: int) -> list[System]:

@@ -21,6 +21,9 @@ from taxotext.settings import Settings
 SAMPLED = 500
 """Texts in which features are counted for the estimate of memory."""
 
+LONGEST_NGRAM = 20
+"""Words or characters of an n-gram at most: features of longer ones are texts."""
+
 WORDS = "vocabulary.json"
 
 
@@ -34,7 +37,7 @@ class FeatureSettings(Settings):
     )
     ngrams: tuple[int, int] = Field((1, 1), description="shortest and longest n-gram")
     min_documents: int = Field(2, ge=1, description="rarer features are left out")
-    max_features: int | None = Field(None, ge=1, description="keep the most frequent ones; null: all")
+    max_features: int | None = Field(None, ge=1, le=2**31 - 1, description="keep the most frequent ones; null: all")
     lowercase: bool = Field(True, description="fold case")
     sublinear: bool = Field(True, description="1 + ln(count) instead of the count")
 
@@ -43,6 +46,8 @@ class FeatureSettings(Settings):
     def _short_to_long(cls, value: tuple[int, int]) -> tuple[int, int]:
         if not 1 <= value[0] <= value[1]:
             raise ValueError("give the shortest and the longest n-gram, such as [1, 2]")
+        if value[1] > LONGEST_NGRAM:
+            raise ValueError(f"an n-gram has at most {LONGEST_NGRAM} words or characters")
         return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,28 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
 from taxotext.composition.weights import save_weights
+from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically
+from taxotext.messages import parameter
 from taxotext.nn.heads import Head
 from taxotext.progress import Reporter, Task
 from taxotext.training.averaging import WeightAverage
 from taxotext.training.run import LAST
 
 BEST = "best.safetensors"
+SHOWN_REASON = 200
+"""Characters of an error of a library that a message repeats."""
 SHOWN_EVERY = 20
 """Batches between two looks at the loss on a device that the processor would have to wait for."""
+
+
+def damaged_checkpoint(path: Path, error: Exception) -> ModelFolderError:
+    """What is raised where a training cannot go on from a checkpoint."""
+    reason = (str(error).strip().splitlines() or [""])[0][:SHOWN_REASON]
+    return ModelFolderError(
+        f"{path}: is a damaged checkpoint ({type(error).__name__}: {reason}); remove it, and --resume starts this part "
+        f"of the training again, or start over with {parameter('overwrite', True)}."
+    )
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -32,8 +46,19 @@ class AtomicCheckpoints(CheckpointIO):
         write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read tensors and plain values only."""
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        """Read tensors and plain values only.
+
+        Raises:
+            ModelFolderError: the file is damaged; a single changed bit is noticed.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:  # torch writes checksums and does not look at them
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"{damaged} is not what was written")
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of three libraries
+            raise damaged_checkpoint(Path(path), error) from error
         return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -84,6 +109,7 @@ class EpochCallback(pl.Callback):
         self.best_epoch = 0
         self.of_head: dict[str, float] = {}
         self.interrupted = False
+        self.started = False
         self.finished = False
         self.take_signals: Callable[[], None] = lambda: None
         self._loss_sum: float | Tensor = 0.0
@@ -127,6 +153,7 @@ class EpochCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take back the signals that the engine has taken."""
+        self.started = True
         self.take_signals()
 
     def on_train_batch_end(

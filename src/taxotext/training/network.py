@@ -29,13 +29,13 @@ from torch import nn
 from taxotext.composition.neural_settings import TrainingSettings
 from taxotext.composition.weights import load_weights
 from taxotext.data.windows import Windows
-from taxotext.errors import ConfigError
+from taxotext.errors import ConfigError, TaxotextError
 from taxotext.files import write_text_atomically
 from taxotext.nn.runtime import Runtime
 from taxotext.processes import Terminated
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
-from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback
+from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback, damaged_checkpoint
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.run import LAST
@@ -114,7 +114,10 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / FINISHED).is_file():
-        found = TrainedNetwork(**json.loads((folder / FINISHED).read_text(encoding="utf-8")))
+        try:
+            found = TrainedNetwork(**json.loads((folder / FINISHED).read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise damaged_checkpoint(folder / FINISHED, error) from error
         load_weights(task.network, folder / BEST)
         task.network.to(runtime.device)
         return found
@@ -144,7 +147,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     steps = math.ceil(len(loader) / settings.accumulate)
     module = TextModule(task.network, settings, task.seed, steps, task.pretrained)
     with _stopped_by_signals(callback):
-        _run_engine(module, loader, [callback, bar], settings, runtime, folder / LAST, logs)
+        _run_engine(module, loader, callback, bar, settings, runtime, folder / LAST, logs)
     task.network.to(runtime.device)
     load_weights(task.network, folder / BEST)
     trained = TrainedNetwork(callback.history, callback.best, callback.selected, callback.seconds)
@@ -168,7 +171,8 @@ def _average(task: NetworkTask, runtime: Runtime) -> WeightAverage | None:
 def _run_engine(
     module: TextModule,
     loader: TrainingLoader,
-    callbacks: list[pl.Callback],
+    callback: EpochCallback,
+    bar: Bar,
     settings: TrainingSettings,
     runtime: Runtime,
     last: Path,
@@ -183,7 +187,7 @@ def _run_engine(
             limit_val_batches=0,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.clip or None,
-            callbacks=callbacks,
+            callbacks=[callback, bar],
             logger=_loggers(logs),
             plugins=[AtomicCheckpoints()],
             enable_checkpointing=False,
@@ -198,6 +202,10 @@ def _run_engine(
                 f"The device ran out of memory; lower training.batch_size (now {settings.batch_size}) and raise "
                 "training.accumulate in return, or lower text.max_tokens."
             ) from error
+        except Exception as error:
+            if callback.started or not last.is_file() or isinstance(error, (TaxotextError, MemoryError)):
+                raise
+            raise damaged_checkpoint(last, error) from error
 
 
 def _loggers(folder: Path) -> list[Logger]:

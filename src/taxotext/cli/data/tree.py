@@ -58,7 +58,7 @@ def tree(
       taxotext data tree topics.tsv
       taxotext data tree topics.tsv --counts train.jsonl --max-depth 2
     """
-    from taxotext.cli.output import lines_to, write_json
+    from taxotext.cli.output import encoded, lines_to, write_json
     from taxotext.cli.reporter import make_reporter
     from taxotext.data import read_corpus
     from taxotext.data.stats import label_frequency
@@ -97,7 +97,7 @@ def tree(
         with lines_to(None, overwrite=False) as file:
             if only is None or only:
                 for line in tree_lines(structure, annotate, only, max_depth):
-                    file.write(line.encode() + b"\n")
+                    file.write(encoded(f"{line}\n", None))
     _notes(structure, corpus, make_reporter().note)
 
 

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from taxotext.data.tokens import TextTokenizer
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError
 from taxotext.nn.encoders.pretrained import (
     LOADING_ERRORS,
     BuiltEncoder,
+    describing,
     facts_of,
+    known_config,
     load_tokenizer,
     not_loaded,
     position_limit,
@@ -24,8 +26,6 @@ from taxotext.nn.pooling import masked_mean
 
 KINDS = ("bart", "longt5", "mbart", "mt5", "pegasus", "t5", "umt5")
 """Model types that are taken, and that a model folder may name."""
-OWN_KEYS = frozenset({"model_type", "auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype"})
-"""Keys of a configuration that a model folder does not decide about: where code comes from, and how it is run."""
 SCALED = {"t5", "mt5", "umt5", "longt5"}
 """Families that multiply the states of the decoder by width^-0.5 where input and output embeddings are one matrix."""
 
@@ -122,23 +122,11 @@ def restore_encoder_decoder(record: dict[str, Any], tokenizer: TextTokenizer) ->
     Raises:
         ModelFolderError: when the record does not describe an encoder-decoder of the installed library.
     """
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForSeq2SeqLM
 
-    kind = record.get("model_type")
-    if kind not in KINDS:
-        raise ModelFolderError(
-            f"encoder.json: does not describe a known encoder-decoder (model_type is {kind!r}); known: "
-            f"{', '.join(KINDS)}."
-        )
-    try:
-        # What the library itself knows of such a model; a key with an underscore may name code to fetch.
-        usual: Any = AutoConfig.for_model(kind)
-        known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
-        values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
-        config = AutoConfig.for_model(kind, **values)
+    with describing("encoder-decoder"):
+        config = known_config(record, KINDS, "encoder-decoder")
         with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             model = AutoModelForSeq2SeqLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
             module = EncoderDecoder(model)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFolderError(f"encoder.json: does not describe a known encoder-decoder ({error}).") from error
-    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=facts_of(record))
+        return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=facts_of(record))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taxotext.data.tokens import TextTokenizer
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
 from taxotext.nn.encoders.transformer import Pooling, TransformerEncoder
 from taxotext.nn.encoders.wheel import DEFAULT_NAME, wheel_folder
 
@@ -150,25 +151,50 @@ def restore_transformer(
         ModelFolderError: when the record does not describe a transformer of the installed library.
     """
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
-    kind = record.get("model_type")
-    if kind not in ENCODERS:
-        raise ModelFolderError(
-            f"encoder.json: does not describe a known encoder (model_type is {kind!r}); known: {', '.join(ENCODERS)}."
-        )
-    try:
-        # What the library itself knows of such a model; a key with an underscore may name code to fetch.
-        usual: Any = AutoConfig.for_model(kind)
-        known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
-        values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
-        config = AutoConfig.for_model(kind, **values)
+    with describing("encoder"):
+        config = known_config(record, ENCODERS, "encoder")
         with torch.random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
             model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
             module = TransformerEncoder(model, pooling, trainable)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFolderError(f"encoder.json: does not describe a known encoder ({error}).") from error
-    return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=facts_of(record))
+        return BuiltEncoder(module.float(), tokenizer, position_limit(config), record, facts=facts_of(record))
+
+
+@contextmanager
+def describing(what: str) -> Iterator[None]:
+    """Turn whatever the library raises over the configuration of a model folder into a ModelFolderError."""
+    try:
+        yield
+    except TaxotextError:
+        raise
+    except Exception as error:  # a made-up configuration makes the library divide by zero, and much else
+        raise ModelFolderError(f"encoder.json: does not describe a known {what} ({error}).") from error
+
+
+def known_config(record: Mapping[str, Any], kinds: Sequence[str], what: str) -> Any:
+    """The configuration of a model folder, without keys that the library does not have by itself.
+
+    Args:
+        record: with ``model_type`` and ``config``.
+        kinds: model types that a folder may name.
+        what: they are, for the message.
+
+    Raises:
+        ModelFolderError: the model type is none of them.
+    """
+    from transformers import AutoConfig
+
+    kind = record.get("model_type")
+    if kind not in kinds:
+        raise ModelFolderError(
+            f"encoder.json: does not describe a known {what} (model_type is {kind!r}); known: {', '.join(kinds)}."
+        )
+    # What the library itself knows of such a model; a key with an underscore may name code to fetch.
+    usual: Any = AutoConfig.for_model(kind)
+    known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
+    values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
+    return AutoConfig.for_model(kind, **values)
 
 
 def facts_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,240 @@
+"""What is damaged: sound model folders, interrupted runs, corpora, taxonomies and settings, all of them tiny."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+WORDS: dict[str, Any] = {"embedding_width": 8, "vocabulary": {"min_count": 1}}
+ONE_EPOCH: dict[str, Any] = {"epochs": 1, "batch_size": 12}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "linear": ("linear", {}),
+    "kim_cnn": ("kim_cnn", {"encoder": {**WORDS, "filters": 4}}),
+    "bert": ("bert", {"encoder": {"source": "ENCODER"}}),
+    "gru_att_multi": ("gru_att_multi", {"encoder": {**WORDS, "units": 4}}),
+    "textcnn": ("textcnn", {"encoder": {**WORDS, "filters": 4, "kernel": 3, "hidden": 4}}),
+    "hiagm": ("hiagm", {"encoder": {**WORDS, "units": 4}}),
+    "sgm": ("sgm", {"encoder": {**WORDS, "units": 8}, "head": {"beams": 2}}),
+    "light_attention": (
+        "light_attention",
+        {"encoder": {"name": "recurrent", "units": 8, **WORDS}, "head": {"beam": 2, "hidden": [8]}},
+    ),
+    "gru_att": (
+        "gru_att",
+        {
+            "encoder": {**WORDS, "units": 4},
+            "weights": {"candidates": [1, 3], "rungs": [1], "factor": 2},
+            "training": {"epochs": 1, "batch_size": 12},
+        },
+    ),
+    "lexical": ("lexical", {}),
+    "label_tree_linear": ("label_tree_linear", {}),
+    "mixed": ("mixed", {"members": []}),
+}
+FEW = ("linear", "kim_cnn", "bert", "lexical")
+"""Models that the tests damage."""
+
+
+@dataclass
+class Material:
+    """Sound folders and files by kind."""
+
+    place: Path
+    models: dict[str, Path] = field(default_factory=dict)
+    runs: dict[str, tuple[Path, list[str]]] = field(default_factory=dict)
+    corpora: list[Path] = field(default_factory=list)
+    taxonomies: list[Path] = field(default_factory=list)
+    configs: list[Path] = field(default_factory=list)
+
+    @property
+    def train(self) -> Path:
+        """Training documents."""
+        return self.place / "train.jsonl"
+
+    @property
+    def test(self) -> Path:
+        """Other documents with labels."""
+        return self.place / "test.jsonl"
+
+    @property
+    def taxonomy(self) -> Path:
+        """Edges of the labels."""
+        return self.place / "taxonomy.tsv"
+
+
+def make(place: Path, models: Sequence[str] = tuple(MODELS), *, runs: bool = True) -> Material:
+    """Write everything into ``place``; takes a minute or two for all models."""
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    from tiny import EDGES, make_encoder, tiny_documents, tiny_words
+
+    place.mkdir(parents=True, exist_ok=True)
+    made = Material(place)
+    make_encoder(place / "ENCODER", tiny_words())
+    for name, count, seed in (("train", 60, 5), ("test", 12, 6)):
+        texts, labels = tiny_documents(count, seed)
+        lines = [
+            json.dumps({"id": str(at), "text": text, "labels": found})
+            for at, (text, found) in enumerate(zip(texts, labels, strict=True))
+        ]
+        (place / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made.taxonomy.write_text("".join(f"{parent or 'Root'}\t{child}\n" for parent, child in EDGES), encoding="utf-8")
+    for name in models:
+        made.models[name] = _model(made, name)
+    _corpora(made)
+    _taxonomies(made)
+    _configs(made)
+    if runs:
+        for name in ("kim_cnn", "gru_att"):
+            made.runs[name] = _run(made, name)
+    return made
+
+
+def _model(made: Material, name: str) -> Path:
+    from taxotext import Classifier, read_corpus, read_taxonomy
+
+    folder = made.place / "models" / name
+    if folder.exists():
+        return folder
+    taxonomy = read_taxonomy(made.taxonomy)
+    train, test = (read_corpus(path, taxonomy=taxonomy) for path in (made.train, made.test))
+    Classifier(MODELS[name][0], **_settings(made, name)).fit(train, validation=test).save(folder)
+    return folder
+
+
+def _settings(made: Material, name: str) -> dict[str, Any]:
+    system, given = MODELS[name]
+    settings = {"runtime": {"device": "cpu", "precision": "float32", "threads": 1}, **given}
+    if "encoder" in given and "training" not in given:
+        settings |= {"training": ONE_EPOCH, "text": {"max_tokens": 32}}
+    if system == "bert":
+        settings["encoder"] = {"source": str(made.place / "ENCODER")}
+    if system == "mixed":
+        settings["members"] = [str(made.models[member]) for member in ("linear", "kim_cnn")]
+    return settings
+
+
+def _corpora(made: Material) -> None:
+    from taxotext.data.formats.table import WRITTEN
+
+    place = made.place / "corpora"
+    place.mkdir(exist_ok=True)
+    for name in (*WRITTEN, "jsonl.gz"):
+        suffix = {"annif-tsv": ".tsv", "svmlight": ".svm", "annif-folder": "", "dataset": ""}.get(name, f".{name}")
+        target = place / f"{name.replace('.', '-')}{suffix}"
+        if not target.exists():
+            arguments = ["data", "convert", str(made.train), str(target), "--to", name]
+            subprocess.run(command(arguments), env=environment(), capture_output=True, check=False)
+        if target.is_file():
+            made.corpora.append(target)
+
+
+def _taxonomies(made: Material) -> None:
+    place = made.place / "taxonomies"
+    place.mkdir(exist_ok=True)
+    for name in ("edges.tsv", "nested.json", "nested.yaml", "skos.ttl", "skos.rdf", "skos.jsonld", "paths.txt"):
+        target = place / name
+        if not target.exists():
+            arguments = ["data", "convert-taxonomy", str(made.taxonomy), str(target)]
+            subprocess.run(command(arguments), env=environment(), capture_output=True, check=False)
+        if name.startswith("skos") and not target.exists():
+            _skos(target)
+        if target.exists():
+            made.taxonomies.append(target)
+
+
+def _skos(target: Path) -> None:
+    from rdflib import Graph, Literal, URIRef
+    from rdflib.namespace import RDF, SKOS
+
+    from tiny import EDGES
+
+    graph = Graph()
+    for parent, child in EDGES:
+        concept = URIRef(f"http://example.org/{child}")
+        graph.add((concept, RDF.type, SKOS.Concept))
+        graph.add((concept, SKOS.prefLabel, Literal(child, lang="en")))
+        if parent:
+            graph.add((concept, SKOS.broader, URIRef(f"http://example.org/{parent}")))
+    graph.serialize(target, format={".ttl": "turtle", ".rdf": "xml", ".jsonld": "json-ld"}[target.suffix])
+
+
+def _configs(made: Material) -> None:
+    place = made.place / "configs"
+    place.mkdir(exist_ok=True)
+    for name in (
+        "linear",
+        "kim_cnn",
+        "gru_att",
+        "bert",
+        "sgm",
+        "hiagm",
+        "light_attention",
+        "lexical",
+        "label_tree_linear",
+        "textcnn",
+        "dgcnn",
+        "hmcn",
+    ):
+        target = place / f"{name}.yaml"
+        if not target.exists():
+            done = subprocess.run(command(["config", name]), env=environment(), capture_output=True, check=False)
+            if done.returncode:
+                continue
+            text = done.stdout.decode().replace("source: default", f"source: {made.place / 'ENCODER'}")
+            target.write_text(text, encoding="utf-8")
+        made.configs.append(target)
+
+
+def _run(made: Material, name: str) -> tuple[Path, list[str]]:
+    """A training that was interrupted: the place with its run folder, and the arguments of ``train``."""
+    import yaml
+
+    place = made.place / "runs" / name
+    config = made.place / f"run-{name}.yaml"
+    settings = _settings(made, name)
+    settings["training"] = {**settings.get("training", {}), "epochs": 25, "checkpoint_minutes": 0}
+    settings["training"] |= {"patience": 25} if name != "gru_att" else {}
+    config.write_text(yaml.safe_dump({"model": name, **settings}), encoding="utf-8")
+    arguments = [str(config), f"--train={made.train}", f"--validation={made.test}", f"--taxonomy={made.taxonomy}"]
+    if not place.exists():
+        process = subprocess.Popen(
+            command(["train", *arguments, f"--output={place / 'model'}"]), env=environment(), stderr=subprocess.PIPE
+        )
+        until = time.monotonic() + 120
+        while time.monotonic() < until and process.poll() is None and not _has_states(place):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    return place, arguments
+
+
+def _has_states(place: Path) -> bool:
+    return any(
+        path.suffix in {".ckpt", ".safetensors"} and path.name[0] != "." for path in place.rglob("model.run/*/**/*")
+    )
+
+
+def command(arguments: list[str]) -> list[str]:
+    """The command line in a process of its own."""
+    return [sys.executable, "-m", "taxotext", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """With this tree's sources, and without a network."""
+    paths = [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
