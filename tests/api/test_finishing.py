@@ -12,7 +12,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from taxotext import Classifier
-from taxotext.api.finishing import explain, finish, summary, why_untuned
+from taxotext.api.finishing import Finished, explain, finish, summary, why_untuned
 from taxotext.api.runs import train_run
 from taxotext.data import write_jsonl
 from taxotext.decoding import Decoder, Decoding
@@ -82,6 +82,27 @@ def test_without_held_out_labels_nothing_is_tuned_and_that_is_said(tmp_path: Pat
     assert finished.untuned == "no held-out document has a label"
     text = summary(tmp_path / "m", model.system, model.manifest, finished)
     assert "thresholds  not tuned: no held-out document has a label" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "untuned", "after", "advice"),
+    [
+        ("linear", "", 0.0, "120 documents: add documents, or check them with taxotext data check."),
+        ("kim_cnn", "", 0.0, "120 documents: train linear, which needs fewer (--model linear), or longer (training.ep"),
+        ("linear", "as asked for", None, "its thresholds may be too high, find others with taxotext tune m."),
+        ("linear", "", 0.1, None),
+    ],
+)
+def test_a_model_that_finds_nothing_says_what_to_do(
+    name: str, untuned: str, after: float | None, advice: str | None
+) -> None:
+    model = fitted()
+    model.manifest.trained_on["training_documents"] = 120
+    model.system.settings = find(name).Settings()
+    found = Finished(untuned, {"micro_f1": 0.0}, {} if after is None else {"micro_f1": after})
+    text = summary(Path("m"), model.system, model.manifest, found)
+    assert ("The model finds no label of the" in text) == (advice is not None)
+    assert (advice or "") in text
 
 
 def test_the_summary_has_documents_labels_metrics_before_and_after_and_the_next_step(tmp_path: Path) -> None:

@@ -245,8 +245,17 @@ def test_without_labels_the_sets_are_empty() -> None:
         (["é\0"], [[]], {}, "texts[0] holds a NUL character"),
         (["a", "b"], [["x"]], {}, "texts has 2 entries and labels has 1; give one for each text"),
         (["a"], "x", {}, "labels is the one string 'x'; give one list of label ids for each document"),
-        (["a"], ["x"], {}, "labels[0] is the string 'x'; write a list of label ids, ['x']"),
-        (["a"], [5], {}, "labels[0] must be a list of label ids, found a number: 5"),
+        (["a"], ["x"], {}, "found a string for each: 'x'; give [[label] for label in labels]"),
+        (
+            ["a", "b"],
+            ["x", "x;y"],
+            {},
+            "'x;y'; give [cell.split(';') for cell in labels] if ';' separates labels, else",
+        ),
+        (["a"], ["['x']"], {}, "give [ast.literal_eval(cell) for cell in labels] if they are printed lists"),
+        (["a", "b"], ["x", ["y"]], {}, "labels[0] is the string 'x'; write a list of label ids, ['x']"),
+        (["a"], [5], {}, "found a number for each: 5; give [[str(label)] for label in labels]"),
+        (["a", "b"], [["x"], 5], {}, "labels[1] must be a list of label ids, found a number: 5"),
         (["a"], [[5]], {}, 'labels[0] must be a list of strings, found a number in it: 5; write "5"'),
         (["a"], [["x", " "]], {}, "labels[0] has an empty label"),
         (["a"], np.array([[0, 2]]), {}, "labels[0, 1] is 2; an indicator matrix has 0 and 1 only (1 entries"),
@@ -340,3 +349,7 @@ def test_rows_of_zeros_and_ones_as_lists_are_told_to_be_a_matrix() -> None:
         Corpus.from_lists(["x", "y"], rows)
     corpus = Corpus.from_lists(["x", "y"], np.array(rows), label_ids=["a", "b", "c"])
     assert corpus.label_lists() == [["a"], ["b", "c"]]
+
+
+def test_labels_that_are_missing_are_no_labels():
+    assert Corpus.from_lists(["a", "b", "c"], [["x"], None, float("nan")]).label_lists() == [["x"], [], []]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
-from taxotext.data import Columns, Document, ReadReport, read_documents
+from taxotext.data import Columns, Document, ReadReport, read_corpus, read_documents
 from taxotext.errors import DataError
 
 
@@ -117,3 +118,30 @@ def test_names_of_several_fields_given_as_one_are_told_to_be_several(role: str) 
     message = problem_of("text,labels,toxic,obscene\nx,a,0,1\n", **{role: "toxic,obscene"})
     assert f"These are 2 fields; give columns.{role} several times, one field each" in message
     assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize("above", ["# made by hand\n", "Tickets of 2026\n\n", "a;b;c\n"])
+def test_lines_above_the_header_are_named(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(above + "text,labels\nx,a\n")
+    line = 1 + above.count("\n")
+    with pytest.raises(
+        DataError, match=rf"t.csv:1: the header is in line {line}; remove what is above it, '{above[0]}"
+    ):
+        read_corpus(path)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("ja", "nein"), ("WAHR", "FALSCH"), ("Oui", "Non"), ("sí", "no"), ("да", "нет")]
+)
+def test_yes_and_no_of_other_languages_say_which_documents_have_a_label(tmp_path: Path, yes: str, no: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"text,red,blue\nx,{yes},{no}\ny,{no},{no}\n", encoding="utf-8")
+    assert read_corpus(path, columns=Columns(labels=("red", "blue"))).label_lists() == [["red"], []]
+
+
+def test_other_words_for_yes_and_no_are_refused_with_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,red,blue\nx,present,absent\ny,absent,present\n")
+    with pytest.raises(DataError, match="whether a document has the label that a column is named after, write 1 and 0"):
+        read_corpus(path, columns=Columns(labels=("red", "blue")))

@@ -53,6 +53,9 @@ def test_a_json_file_is_read_however_its_documents_stand_in_it(content: str, for
         ('"text"', "a.json: holds a string, not a list of objects"),
         ('[1, {"text": "x", "labels": []}]', "a.json: record 1: each record must be a JSON object, found a number: 1"),
         ("[]", "a.json: the file holds an empty list"),
+        (json.dumps({"train": ROWS, "test": ROWS}), "a.json: holds 2 lists of documents ('train', 'test'); write each"),
+        ('{"text": "x", "labels": [], "n": NaN}\n', "a.json:1: NaN and Infinity are not valid JSON, though Python"),
+        ('[{"text": "x", "labels": [["a", "b"]]}]', 'write a path as one label, "a/b"'),
     ],
 )
 def test_other_json_is_refused_with_a_sentence(content: str, sentence: str, tmp_path: Path) -> None:
@@ -214,8 +217,8 @@ def test_a_label_field_of_an_export_is_taken_or_said_not_to_be_used(tool: str, t
         assert (format, corpus.label_lists(), corpus.report.unused) == (tool, [labels], {})
     corpus, _ = read(tmp_path, content, "a.jsonl", labels="tags")
     assert corpus.label_lists() == [["fruit"]]
-    assert f"are in the field {OWN[tool]!r}" in corpus.report.unused["labels"]
-    with pytest.raises(DataError, match=f"are in the field {OWN[tool]!r}; leave columns.labels out"):
+    assert f"in the field {OWN[tool]!r}" in corpus.report.unused["labels"]
+    with pytest.raises(DataError, match=f"in the field {OWN[tool]!r}; leave columns.labels out"):
         read(tmp_path, content, "a.jsonl", labels=("tags", "topics"))
 
 
@@ -225,3 +228,29 @@ def test_a_control_that_no_annotation_of_label_studio_has_is_an_error(tmp_path: 
     assert read(tmp_path, content, labels="mood")[0].label_lists() == [["good"]]
     with pytest.raises(DataError, match=r"no annotation is of the control 'mod', only of 'mood'. Did you mean 'mood'"):
         read(tmp_path, content, labels="mod")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "given", "sentence"),
+    [
+        ("a.jsonl", '{"text": "x", "subjects": [{"uri": "http://e.org/a"}]}\n', {"labels": "topics"},
+         "documents of Annif have their labels in the field 'subjects'"),
+        ("a.json", '{"uid": "1", "title": "x", "content": "y", "target_ind": [0]}\n', {"labels": "topics"},
+         "documents of xc-json have their labels in the field 'target_ind'"),
+        ("a.json", '{"uid": "1", "title": "x", "content": "y", "target_ind": [0]}\n', {"id": "number"},
+         "documents of xc-json have their id in the field 'uid'"),
+        ("a.jsonl", '{"text": "x", "labels": ["a"]}\n', {"label_separator": ""}, "'labels' holds lists of labels"),
+    ],
+)  # fmt: skip
+def test_fields_that_a_format_has_no_use_for_are_said_not_to_be_used(
+    name: str, content: str, given: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    corpus, _ = read(tmp_path, content, name, **given)
+    assert corpus.report.unused == {next(iter(given)): sentence}
+    trained = read(tmp_path, content, name, **given, id_optional=True)[0]
+    assert trained.label_lists() == corpus.label_lists()
+
+
+def test_a_field_of_an_annif_document_comes_before_its_subjects_if_it_is_named(tmp_path: Path) -> None:
+    content = json.dumps({"text": "x", "subjects": [{"uri": "http://e.org/a"}], "metadata": {"topics": ["b"]}})
+    assert read(tmp_path, content + "\n", "a.jsonl", labels="topics")[0].label_lists() == [["b"]]

@@ -75,3 +75,10 @@ def test_rows_of_a_matrix_without_separators_are_pointed_out_and_plain_numbers_a
     )
     for labels in (["0", "1"], ["01", "10"], ["100", "101", "110"], ["0110"], ["001", "012"], ["001", "0010"]):
         assert sentences(labels) == []
+
+
+def test_missing_values_in_paths_and_behind_columns_are_pointed_out() -> None:
+    found = [oddity.sentence for oddity in label_oddities({"a/nan": 2, "l1=None": 1, "Nan bread": 1, "a/banana": 3})]
+    assert len(found) == 2
+    assert "2 documents have the label 'a/nan'" in found[0]
+    assert "1 document has the label 'l1=None'" in found[1]

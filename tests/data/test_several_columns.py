@@ -53,11 +53,15 @@ def test_numbered_columns_are_levels_however_few_names_they_have(tmp_path, above
 
 
 def test_equal_names_in_two_columns_are_told_apart_or_refused(tmp_path):
-    content = "text,priority,severity\na,high,low\nb,low,high\n"
+    content = "text,priority,severity\na,high,low\nb,low,high\nc,none of it,low\n"
     with pytest.raises(DataError, match=r"t.csv:3: 'high' is a label in the column 'severity', and in 'priority' at"):
         read(tmp_path, content)
     apart = read(tmp_path, content, label_columns="prefixed").label_lists()
-    assert apart == [["priority=high", "severity=low"], ["priority=low", "severity=high"]]
+    assert apart == [
+        ["priority=high", "severity=low"],
+        ["priority=low", "severity=high"],
+        ["priority=none of it", "severity=low"],
+    ]
 
 
 def test_columns_with_room_for_one_more_tag_have_the_same_tags_and_a_note_says_so(tmp_path):

@@ -448,3 +448,27 @@ def test_real_labels_that_are_paths_make_a_tree(real_data):
     hierarchy = read_taxonomy(real_data("chemical-exposure/hierarchy.tsv"))
     derived = taxonomy_from_paths(hierarchy.ids, "--")
     assert same_graph(derived.with_names({}), hierarchy)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("t.tsv", "child\tparent\nb\ta\n", "t.tsv:1: the columns are child and parent; swap them, parent<TAB>child"),
+        ("t.txt", "a\n  b\n", "t.txt:2: the line is indented, which says nothing in a file of paths"),
+        ("t.txt", "a\n\tb\n", "t.txt:2: the line begins with a TAB; an indented"),
+        ("t.tsv", "Root\ta\n\tb\n", "t.tsv:2: the line begins with a TAB; an indented list is not read"),
+        ("t.json", '[{"title": "a", "children": []}]', "t.json at $[0]: unknown key 'title'; an object has id, name"),
+    ],
+)  # fmt: skip
+def test_other_ways_to_write_a_taxonomy_are_refused_with_what_to_write(write, name, content, expected):
+    assert problems(write(name, content))[0].startswith(expected)
+
+
+def test_another_sign_in_most_paths_is_pointed_out(write, caplog):
+    path = write("t.txt", "a > b\na > c\nd\n")
+    assert len(read_taxonomy(path)) == 3
+    assert (
+        "no line has '/' in it, and most have ' > '; if it separates the steps of paths, give separator=' > '"
+        in caplog.text
+    )
+    assert len(read_taxonomy(path, separator=" > ")) == 4

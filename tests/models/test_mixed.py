@@ -17,6 +17,7 @@ from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import fingerprints
 from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_settings
 
 RUNTIME = tiny_settings("kim_cnn")["runtime"]
@@ -200,6 +201,31 @@ def test_what_does_not_fit_is_refused(corpus: Corpus, members: tuple[str, str], 
     (tmp_path / "mixed" / "mixture.json").write_text('{"weights": [0.5, 0.9]}')
     with pytest.raises(ModelFolderError, match="weights must be numbers with the sum 1"):
         taxotext.load(tmp_path / "mixed")
+
+
+def test_labels_without_documents_are_reached_by_what_members_saw_or_can_do(tmp_path: Path) -> None:
+    def folder(name: str, model: str, seen: list[int], inside: str = "") -> str:
+        config = {"format_version": 2, "model": model, "settings": {}, "seen": seen}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        (tmp_path / name / "taxonomy.json").write_text(json.dumps(Taxonomy.flat(["a", "b", "c"]).to_dict()))
+        if inside:
+            (tmp_path / name / "members/0").mkdir(parents=True)
+            inner = {"format_version": 2, "model": inside, "settings": {}}
+            (tmp_path / name / "members/0/config.json").write_text(json.dumps(inner))
+        return str(tmp_path / name)
+
+    first, second = folder("first", "linear", [3, 0, 0]), folder("second", "linear", [1, 0, 2])
+    nested, flat = folder("nested", "mixed", [0, 0, 0], "lexical"), folder("flat", "mixed", [0, 0, 0], "linear")
+    lexical = folder("lexical", "lexical", [0, 0, 0])
+    kind = find("mixed")
+    for members, reached in (
+        ((first, second), {"c"}),
+        ((first, flat), set()),
+        ((first, lexical), {"b", "c"}),
+        ((first, nested), {"b", "c"}),
+    ):
+        assert kind.reached(kind.Settings(members=members), ["b", "c"]) == reached
 
 
 def test_the_command_line_mixes_members_by_number(command: Command, tmp_path: Path) -> None:

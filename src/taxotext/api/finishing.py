@@ -15,6 +15,8 @@ from taxotext.store import Manifest
 
 SHOWN = ("micro_f1", "macro_f1", "samples_f1")
 """Metrics of the summary."""
+AS_ASKED = "as asked for"
+"""Why thresholds are not tuned: ``--no-tune``."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def finish(system: System, manifest: Manifest, *, tune: bool, reporter: Reporter
     held_out, before = manifest.held_out, {}
     if held_out is not None and held_out.gold.nnz:
         before = scored(held_out.gold, decoded(held_out, manifest.decoding, system.taxonomy), system.taxonomy)
-    untuned = "as asked for" if not tune else why_untuned(system, manifest)
+    untuned = AS_ASKED if not tune else why_untuned(system, manifest)
     if untuned:
         return Finished(untuned, before, {})
     assert held_out is not None  # else there was a reason
@@ -151,7 +153,24 @@ def summary(output: Path, system: System, manifest: Manifest, finished: Finished
         rows.append(("kept", str(selected)))
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"  {name:{width}}  {value}" for name, value in rows)
-    return f"{table}\nWrote {output}. Next: taxotext evaluate {output} TEST_FILE"
+    found_none = _found_none(output, system, documents, held_out, finished)
+    return f"{table}\n{found_none}Wrote {output}. Next: taxotext evaluate {output} TEST_FILE"
+
+
+def _found_none(output: Path, system: System, documents: int, held_out: HeldOut | None, finished: Finished) -> str:
+    """What to do about a model that finds no label of the held-out documents, on a line of its own; else empty."""
+    if held_out is None or (finished.after or finished.before).get("micro_f1") != 0:
+        return ""
+    advice = "add documents, or check them with taxotext data check"
+    training = getattr(system.settings, "training", None)
+    if finished.untuned == AS_ASKED and held_out.gold.shape[0] > 1:
+        advice = f"its thresholds may be too high, find others with taxotext tune {output}"
+    elif training is not None:
+        advice = f"train linear, which needs fewer (--model linear), or longer (training.epochs={2 * training.epochs})"
+    return (
+        f"The model finds no label of the {counted(held_out.gold.shape[0], 'held-out document')}. It was trained on "
+        f"{counted(documents, 'document')}: {advice}.\n"
+    )
 
 
 def _held_out(documents: int, held_out: HeldOut | None) -> str:

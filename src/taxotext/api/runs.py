@@ -427,7 +427,9 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter,
     """Say what is allowed and yet probably not meant."""
     counts = train.known_targets.sum(axis=0)
     never = [label for label, count in zip(train.taxonomy.ids, counts.tolist(), strict=True) if count == 0]
-    if never and (chosen is None or not chosen.kind.reaches_unseen):
+    reached = chosen.kind.reached(chosen.settings, never) if never and chosen is not None else set()
+    never = [label for label in never if label not in reached]
+    if never:
         have, them = ("has", "it") if len(never) == 1 else ("have", "them")
         reporter.note(
             f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "

@@ -193,6 +193,11 @@ class System(ABC):
         return None
 
     @classmethod
+    def reached(cls, settings: Any, unseen: Sequence[str]) -> set[str]:
+        """Those of the labels without training documents that a system with these settings can predict."""
+        return set(unseen) if cls.reaches_unseen else set()
+
+    @classmethod
     def brief(cls, settings: Any) -> Any:
         """Return the settings with the least that a trial needs: one epoch."""
         training = getattr(settings, "training", None)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from taxotext.errors import DataError
+from taxotext.messages import counted
 
 SHOWN_COLUMNS = 5
 
@@ -58,7 +59,8 @@ def one_column(values: Any, what: str) -> Any:
     name = "text" if "text" in names or not names else names[0]
     shown = ", ".join(map(str, names[:SHOWN_COLUMNS])) + (", ..." if len(names) > SHOWN_COLUMNS else "")
     raise DataError(
-        f"{what} is a {kind} with {len(names)} columns ({shown}); give the one with the texts, such as df[{name!r}]."
+        f"{what} is a {kind} with {counted(len(names), 'column')} ({shown}); give the one with the texts, such as "
+        f"df[{name!r}]."
     )
 
 

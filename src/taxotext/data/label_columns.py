@@ -52,11 +52,27 @@ _TRUTH: tuple[Mapping[str, bool], ...] = (
     {"y": True, "n": False},
     {"t": True, "f": False},
     {"on": True, "off": False},
+    {"wahr": True, "falsch": False},
+    {"vrai": True, "faux": False},
+    {"verdadero": True, "falso": False},
+    {"vero": True, "falso": False},
+    {"ja": True, "nein": False},
+    {"ja": True, "nee": False},
+    {"ja": True, "nej": False},
+    {"oui": True, "non": False},
+    {"si": True, "no": False},
+    {"sí": True, "no": False},
+    {"sì": True, "no": False},
+    {"sim": True, "não": False},
+    {"tak": True, "nie": False},
+    {"да": True, "нет": False},
+    {"да": True, "не": False},
+    {"истина": True, "ложь": False},
     {"x": True},
     {"✓": True},
     {"✔": True},
 )
-"""What stands for has and has not; a column keeps to one of them."""
+"""What stands for has and has not, as people and spreadsheets write it; a column keeps to one of them."""
 _UNDECIDED = ("-1", "-1.0", "-1,0")
 """Beside 0 and 1: nobody looked (Kaggle's ``test_labels.csv``)."""
 _SIGNS: Mapping[str, bool] = {"1": True, "+1": True, "1.0": True, "1,0": True} | dict.fromkeys(_UNDECIDED, False)
@@ -76,11 +92,14 @@ class LabelColumn:
         columns: with the separator that is given, and what was found in an earlier file of the same kind.
         report: learns how the column is read.
         names: of the class numbers 0, 1, ..., where the file stores them.
+        names_file: the file beside it that stores them; empty: the file itself.
 
     A doubt is a DataError at once, also when bad lines are skipped: every row would be read differently.
     """
 
-    def __init__(self, name: str, columns: Columns, report: ReadReport, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, columns: Columns, report: ReadReport, names: Sequence[str] = (), names_file: str = ""
+    ) -> None:
         self.name = name
         self.shape: Shape = "one"
         self.prefix = ""
@@ -91,6 +110,7 @@ class LabelColumn:
         self._shape_before = columns.shape_before(name)
         self._report = report
         self._names = tuple(names)
+        self._stored = f"with the names in {names_file}" if names_file else "with the names that are stored with them"
         self._truth: Mapping[str, bool] = _TRUTH[0]
         self._width = 0
         self._keys: tuple[str, ...] = ()
@@ -181,9 +201,9 @@ class LabelColumn:
             "separated": f"labels separated at {quoted}",
             "printed": "lists as programs print them",
             "identifiers": "identifiers side by side; brackets around them are left out",
-            "numbers": "class numbers" + (" with the names that are stored with them" if self._names else ""),
+            "numbers": "class numbers" + (f" {self._stored}" if self._names else ""),
             "positions": f"vectors with a place for each of {self._width} labels, "
-            + ("with the names that are stored with them" if self._names else "named by their number from 0"),
+            + (self._stored if self._names else "named by their number from 0"),
             "indicator": f"whether a document has the label {self.name!r}",
         }[self.shape]
 
@@ -204,7 +224,7 @@ class LabelColumn:
 
     def unused_separator(self) -> str | None:
         """Why the separator that was given had no effect, if it had none."""
-        if not self._given or self._cut:
+        if self._given is None or self._cut or (not self._given and self.shape == "one"):
             return None
         if self.shape == "separated":
             return f"it is in none of {self._cells:,} cells of {self.name!r}"

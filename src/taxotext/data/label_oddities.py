@@ -15,6 +15,8 @@ SHOWN = 3
 _SIGN = re.compile(r"[^\w]+|_+")
 _SEPARATORS = frozenset("#;|,+~^$*%\\&!•·、，；،\n")
 """Signs that mostly separate; others (a blank, ``-``, ``/``, ``.``, ``:``) are mostly part of a label or a path."""
+_LAST_STEP = re.compile(r"[/>|=]")
+"""What stands before the last step of a path, or before the label of a column."""
 _COMMON = 0.2
 """The share of labels with a sign of :data:`_SEPARATORS` from which on it is pointed out."""
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\u2061\u2062\u2063\u2064\ufeff]")
@@ -116,7 +118,11 @@ def _with_entities(labels: Sequence[str]) -> Iterator[Oddity]:
 
 
 def _missing_values(frequency: Mapping[str, int]) -> Iterator[Oddity]:
-    odd = [label for label in frequency if label.lower() in NO_LABEL or label in ("-1", "[]", "{}", "()")]
+    odd = [
+        label
+        for label in frequency
+        if {label.lower(), _LAST_STEP.split(label)[-1].strip().lower()} & NO_LABEL or label in ("-1", "[]", "{}", "()")
+    ]
     if odd and "-1" in odd and any(not re.fullmatch(r"-?\d+", label) for label in frequency):
         odd.remove("-1")
     for label in odd:

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from taxotext.data.columns import ReadReport
 from taxotext.data.frames import is_missing, is_rectangle_of_bits, one_column
+from taxotext.data.label_cells import looks_printed, without_entities
 from taxotext.data.records import BadRecordError, check_label, check_name, check_text, check_weight, kind, short
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
@@ -96,7 +97,11 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
     if is_rectangle_of_bits(values):
         raise DataError("labels looks like an indicator matrix in lists; give numpy.asarray(labels)")
 
+    _refuse_scalars(values)
+
     def checked(value: Any, what: str) -> list[str]:
+        if is_missing(value):  # no label, as in files
+            return []
         if isinstance(value, str):
             raise BadRecordError(f"{what} is the string {short(value)}; write a list of label ids, [{short(value)}]")
         if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
@@ -108,6 +113,33 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
         return found
 
     return _each(values, "labels", checked, "label sets")
+
+
+def _refuse_scalars(values: Sequence[Any]) -> None:
+    """Refuse labels of which each is one value, with what makes lists of all of them.
+
+    Raises:
+        DataError: strings or whole numbers only.
+    """
+    there = [value for value in values if not is_missing(value)]
+    if not there or not all(isinstance(value, (str, Integral)) for value in there):
+        return
+    first = there[0]
+    if not all(isinstance(value, str) for value in there):
+        advice = "[[str(label)] for label in labels]"
+    elif any(looks_printed(value) for value in there):
+        advice = "[ast.literal_eval(cell) for cell in labels] if they are printed lists"
+    else:
+        found = (sign for sign in ";|," if any(sign in without_entities(value) for value in there))
+        sign = next(found, None)
+        first = next((value for value in there if sign is not None and sign in value), first)
+        advice = "[[label] for label in labels]"
+        if sign is not None:
+            advice = f"[cell.split({sign!r}) for cell in labels] if {sign!r} separates labels, else {advice}"
+    raise DataError(
+        f"labels must be a list of label ids for each document, found {kind(first)} for each: {short(first)}; give "
+        f"{advice}"
+    )
 
 
 def check_groups(groups: Iterable[Any] | None, count: int) -> tuple[str | None, ...] | None:

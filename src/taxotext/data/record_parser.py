@@ -30,6 +30,7 @@ class RecordParser:
         report: counts duplicate labels and empty label sets, and learns how label fields are read.
         names: of class numbers by field, where the file stores them.
         cells: whether numbers stand as text, as in a table.
+        names_file: the file beside it that has these names; empty where they are in the file itself.
         known: whether a taxonomy says what the labels are.
         blank_texts: whether a text may be empty or null, so that every record has its place in what is predicted.
     """
@@ -42,6 +43,7 @@ class RecordParser:
         names: Mapping[str, Sequence[str]] | None = None,
         cells: bool = False,
         *,
+        names_file: str = "",
         known: bool = False,
         blank_texts: bool = False,
     ) -> None:
@@ -57,7 +59,9 @@ class RecordParser:
         self._label_fields = " and ".join(map(repr, columns.labels))
         named_numbers = names or {}
         self._label_columns = [
-            LabelColumn(name, columns, report, named_numbers.get(name, ())) for name in columns.labels if labelled
+            LabelColumn(name, columns, report, named_numbers.get(name, ()), names_file)
+            for name in columns.labels
+            if labelled
         ]
         self._several = SeveralColumns(columns, self._label_columns, known=known)
 

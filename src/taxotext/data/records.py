@@ -75,6 +75,8 @@ def check_label(label: object, what: str) -> str:
     """Return the label without white space around it; BadRecordError when it cannot be a label of ``what``."""
     if not isinstance(label, str):
         hint = f'; write "{label}"' if isinstance(label, int) and not isinstance(label, bool) else ""
+        if isinstance(label, list) and label and all(isinstance(step, str) for step in label):
+            hint = f'; write a path as one label, "{"/".join(label)}"'
         raise BadRecordError(f"{what} must be a list of strings, found {kind(label)} in it: {short(label)}{hint}")
     label = label.strip()
     if not label:

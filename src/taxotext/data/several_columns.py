@@ -158,6 +158,12 @@ class SeveralColumns:
         name, places = next(iter(shared.items()))
         (first, at), (second, again) = list(places.items())[:2]
         one, two = self._fields[first].name, self._fields[second].name
+        if len(shared) <= 2 and len(self._in_fields) == len(shared):
+            return DataError(
+                f"{again}: the columns {one!r} and {two!r} have the same {counted(len(shared), 'value')}, "
+                f"{' and '.join(map(repr, shared))}. If they say whether a document has the label that a column is "
+                f"named after, write 1 and 0; else give {parameter('label_columns', 'prefixed')} ({two + '=' + name!r})"
+            )
         return DataError(
             f"{again}: {name!r} is a label in the column {two!r}, and in {one!r} at {at}{_more(shared)}. If these are "
             f"different labels, give {parameter('label_columns', 'prefixed')} ({two + '=' + name!r}), or "

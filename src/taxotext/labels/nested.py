@@ -325,7 +325,8 @@ class _Walk:
         if not isinstance(item, _Mapping):
             self._wrong(path, line, item, "a label (text) or a mapping")
             return []
-        if not item.has("id") and not all(key in _OBJECT_KEYS for key, _, _ in item.pairs):
+        is_object = len(item.pairs) > 1 and any(isinstance(inner, str) for _, inner, _ in item.pairs)
+        if not item.has("id") and not is_object and not all(key in _OBJECT_KEYS for key, _, _ in item.pairs):
             return self._keyed(item, path)
         found = self._object(item, path)
         if "id" not in found:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 from taxotext.errors import ConfigError, TaxonomyError, nearest
 from taxotext.labels import building, files, nested, skos
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.messages import counted
+from taxotext.messages import counted, parameter
 
 logger = logging.getLogger("taxotext")
 
@@ -219,6 +219,11 @@ def _read_edges(path: Path, content: bytes) -> Taxonomy:
     where: list[str] = []
     for line, place in _without_head(files.split_lines(content, path, problems), path):
         columns = line.split("\t")
+        if not columns[0] and len(columns) > 1:
+            raise TaxonomyError(
+                f"{place}: the line begins with a TAB; an indented list is not read. Write parent<TAB>child, or a "
+                "nested YAML file."
+            )
         if len(columns) != 2:
             problems.append(
                 f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write parent<TAB>child, one child a line"
@@ -236,11 +241,23 @@ def is_comment(line: str) -> bool:
     return line.startswith(("# ", "#\t", "##")) or line == "#"
 
 
+_REVERSED = (["child", "parent"], ["narrower", "broader"], ["id", "parent"], ["label", "parent"])
+"""Headers of columns in another order than that of edges."""
+_STEPS = (" > ", " >> ", " » ", " / ", " | ", " - ", "::", "--", "->", "\\", ">", "|", ".")
+"""What separates the steps of paths where it is not a slash."""
+
+
 def _without_head(lines: Iterable[tuple[str, str]], path: Path) -> Iterator[tuple[str, str]]:
     """The lines without what stands above them: comments (``# ...``) and the names of the columns of edges."""
     left_out: list[str] = []
     at_top = True
     for line, place in lines:
+        if at_top and line.lower().split("\t") in _REVERSED:
+            child, parent = line.split("\t")
+            raise TaxonomyError(
+                f"{place}: the columns are {child} and {parent}; swap them, parent<TAB>child, and put top-level labels "
+                f"below {ROOT!r}."
+            )
         if at_top and (is_comment(line) or line.lower().split("\t") in (["parent", "child"], ["broader", "narrower"])):
             left_out.append(line)
             continue
@@ -259,6 +276,22 @@ def _without_head(lines: Iterable[tuple[str, str]], path: Path) -> Iterator[tupl
 def _read_paths(path: Path, content: bytes, separator: str) -> Taxonomy:
     problems: list[str] = []
     lines = list(_without_head(files.split_lines(content, path, problems), path))
+    indented = next((place for line, place in lines if line.startswith(("  ", "\t"))), None)
+    if indented is not None and len(lines) > 1:
+        raise TaxonomyError(
+            f"{indented}: the line is indented, which says nothing in a file of paths; write the whole path of each "
+            f"label (parent{separator}child), or a nested YAML file."
+        )
+    if len(lines) > 1 and not any(separator in line for line, _ in lines):
+        other = next((mark for mark in _STEPS if sum(mark in line for line, _ in lines) > len(lines) / 2), None)
+        if other is not None:
+            logger.warning(
+                "%s: no line has %r in it, and most have %r; if it separates the steps of paths, give %s",
+                path,
+                separator,
+                other,
+                parameter("path_separator", other, python="separator"),
+            )
     return _from_paths([line for line, _ in lines], separator, [place for _, place in lines], str(path), problems)
 
 

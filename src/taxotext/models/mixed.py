@@ -39,12 +39,13 @@ from taxotext.decoding.fusion import Fusion, cross_fit
 from taxotext.decoding.heldout import FLOOR, Fingerprints, HeldOut, fingerprints
 from taxotext.decoding.mixing import Combine, Weights, mix, sweep
 from taxotext.decoding.tuning import sparse_scores
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json
 from taxotext.files.tensors import numbers, read_tensors
 from taxotext.labels import Taxonomy
-from taxotext.models.saved import load_system
+from taxotext.models.registry import find
+from taxotext.models.saved import MEMBERS, load_system, parsed, read_config
 
 SCORED_TOGETHER = 2048
 MIXTURE, LABEL_COUNTS = "mixture.json", "label_counts.safetensors"
@@ -95,7 +96,6 @@ class Mixed(System):
     """A mixture of saved systems."""
 
     name: ClassVar[str] = "mixed"
-    reaches_unseen: ClassVar[bool] = True  # where a member does
     Settings: ClassVar[type[SystemSettings]] = MixedSettings
     recipe: ClassVar[str] = "direct"
     cross_fits: ClassVar[bool] = True
@@ -106,6 +106,14 @@ class Mixed(System):
         self._mixture: dict[str, Any] | None = None
         self._fusion: Fusion | None = None
         self._counts: NDArray[np.int64] = np.zeros(len(taxonomy), dtype=np.int64)
+
+    @classmethod
+    def reached(cls, settings: MixedSettings, unseen: Sequence[str]) -> set[str]:
+        """Labels that a member was fitted on, or reaches without training documents."""
+        found: set[str] = set()
+        for folder in settings.members:
+            found |= _reached(Path(folder), unseen)
+        return found
 
     # -- fitting -----------------------------------------------------------------------------------------------
 
@@ -354,6 +362,24 @@ def _read_fusion(folder: Path, mixture: Mapping[str, Any], labels: int) -> tuple
     except ValueError as error:
         raise ModelFolderError(f"{folder / LABEL_COUNTS}: {error}; save the model again.") from None
     return Fusion(np.asarray(given)), counts
+
+
+def _reached(folder: Path, unseen: Sequence[str]) -> set[str]:
+    """Labels among ``unseen`` that the model of a folder can predict; all where the folder cannot be read."""
+    try:
+        config = read_config(folder)
+        if _reaches_unseen(folder) or not isinstance(config.get("seen"), list):
+            return set(unseen)
+        ids = parsed(folder / "taxonomy.json", Taxonomy.from_dict).ids
+    except TaxotextError:  # which reading the member reports
+        return set(unseen)
+    return {label for label, count in zip(ids, config["seen"], strict=False) if count}.intersection(unseen)
+
+
+def _reaches_unseen(folder: Path) -> bool:
+    """Whether the system of a folder, or one that it is made of, predicts labels without training documents."""
+    inside = (path.parent for path in (folder / MEMBERS).glob("*/config.json"))
+    return find(read_config(folder)["model"]).reaches_unseen or any(map(_reaches_unseen, inside))
 
 
 def _kept(folder: Path, member: System) -> HeldOut | None:

@@ -23,6 +23,7 @@ from taxotext.data.formats.base import (
     from_lines,
     json_object,
     parsed,
+    with_labels,
 )
 from taxotext.data.formats.output import write_lines
 from taxotext.data.records import BadRecordError, kind, missing_field, short
@@ -109,12 +110,14 @@ def _of_json(raw: bytes, request: Request, subjects: Subjects) -> Record:
     if twice:
         raise BadRecordError(f"the field {twice[0]!r} is there and in 'metadata' too; rename one of them")
     record: Record = {**value, **(metadata or {})}
-    if "document_id" in record:
+    if "document_id" in record and request.columns.id not in record:
+        request.note_field("id", ("document_id",), "documents of Annif")
         record[request.columns.id] = record.pop("document_id")
     if request.labelled:
         if "subjects" not in record:
             raise BadRecordError(missing_field("subjects", list(record)))
-        record[request.columns.label_field] = _ids_of(record.pop("subjects"), subjects)
+        found = _ids_of(record.pop("subjects"), subjects)
+        return with_labels(request, record, found, ("subjects",), "documents of Annif")
     return record
 
 
@@ -166,6 +169,9 @@ def _place(request: Request, file: Path) -> str:
 
 def _of_text(request: Request, file: Path, subjects: Subjects) -> Record:
     columns = request.columns
+    for role in ("text", "labels", "id"):
+        if getattr(columns, role) != getattr(DEFAULT_COLUMNS, role) and not columns.id_optional:
+            request.report.unused[role] = "a file of text has no names of fields"
     record: Record = {columns.id: file.stem, columns.text[0]: _text(file)}
     if not request.labelled:
         return record

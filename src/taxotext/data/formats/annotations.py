@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from taxotext.data.columns import DEFAULT_COLUMNS
-from taxotext.data.formats.base import Item, Record, Request, json_object
+from taxotext.data.formats.base import Item, Record, Request, json_object, with_labels
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.errors import DataError, nearest
 from taxotext.messages import parameter
@@ -55,29 +54,6 @@ def _each(make: Callable[[Request, Record], Record | None]) -> Callable[[Request
                 yield place, record
 
     return records
-
-
-def _with_labels(request: Request, record: Record, labels: Any, own: tuple[str, ...], tool: str) -> Record:
-    """The record with its labels where the parser looks for them.
-
-    A field that the user named and that the record has comes first: exports have other fields, too.
-
-    Args:
-        own: the fields that the tool keeps its labels in.
-        labels: their content.
-    """
-    columns = request.columns
-    if columns.labels != DEFAULT_COLUMNS.labels and not set(columns.labels) <= set(own):
-        if all(name in record for name in columns.labels):
-            return record
-        if len(columns.labels) > 1:
-            raise DataError(
-                f"{request.name}: the labels of exports of {tool} are in the field {own[0]!r}; leave "
-                f"{parameter('labels')} out"
-            )
-        if not columns.id_optional:  # else they are those of the training
-            request.report.unused["labels"] = f"the labels of exports of {tool} are in the field {own[0]!r}"
-    return {**record, columns.label_field: labels}
 
 
 def _ignore(request: Request, reason: str) -> None:
@@ -168,7 +144,7 @@ def _of_doccano(request: Request, value: Record) -> Record:
             "the labels are spans of a sequence labelling project; export a text classification project"
         )
     record = {name: field for name, field in value.items() if name not in ("label", "Comments", "comments")}
-    return _with_labels(request, record, value["label"], ("label",), "doccano")
+    return with_labels(request, record, value["label"], ("label",), "exports of doccano")
 
 
 # spaCy
@@ -204,7 +180,7 @@ def _spacy(request: Request, objects: Objects) -> Iterator[Item]:
             yield place, _of_paragraph(request, value, {"id": value["id"]} if "id" in value else {})
         else:
             kept = {name: field for name, field in value.items() if name != "cats"}
-            yield place, _with_labels(request, kept, value.get("cats"), ("cats",), "spaCy")
+            yield place, with_labels(request, kept, value.get("cats"), ("cats",), "exports of spaCy")
 
 
 def _of_paragraph(request: Request, value: Any, named: Record) -> Record | BadRecordError:
@@ -221,10 +197,9 @@ def _of_paragraph(request: Request, value: Any, named: Record) -> Record | BadRe
             return BadRecordError(f"'cats' must be a list of labels with values, found {short(cats)}")
         cats = {each["label"]: each["value"] for each in cats}
     field = request.columns.text[0]
-    if field not in ("text", "raw") and not request.columns.id_optional:
-        request.report.unused["text"] = "the texts of paragraphs are in the field 'raw'"
+    request.note_field("text", ("raw",), "paragraphs of spaCy")
     record = {**named, field: text}
-    return _with_labels(request, record, cats, ("cats",), "spaCy")
+    return with_labels(request, record, cats, ("cats",), "exports of spaCy")
 
 
 def _sentence(value: Any) -> str:
@@ -272,7 +247,7 @@ def _with(request: Request, value: Record, labels: Any) -> Record:
     own = ("accept", "answer", "label", "options", "config")
     hidden = {name for name in value if name.startswith("_")} - {request.columns.id}
     kept = {name: field for name, field in value.items() if name not in own and name not in hidden}
-    return _with_labels(request, kept, labels, ("accept", "label"), "Prodigy")
+    return with_labels(request, kept, labels, ("accept", "label"), "exports of Prodigy")
 
 
 TOOLS = (

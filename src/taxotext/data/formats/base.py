@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from taxotext.data.class_names import names_beside
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
 from taxotext.data.record_parser import RecordParser
 from taxotext.data.records import BadRecordError, kind, missing_field, short
@@ -19,6 +20,8 @@ from taxotext.data.sources import BYTE_ORDER_MARK, Lines, encoding_fault, open_l
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
 from taxotext.messages import parameter
+
+ROLES = {"text": "their text", "labels": "their labels", "id": "their id"}
 
 Record: TypeAlias = dict[str, Any]
 Item: TypeAlias = tuple[str, Record | BadRecordError | None]
@@ -58,11 +61,37 @@ class Request:
         return Path(self.source)
 
     def parser(self, *, names: Mapping[str, Sequence[str]] | None = None, cells: bool = False) -> RecordParser:
-        """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`."""
-        known = self.taxonomy is not None
+        """What makes documents of the records; see :class:`taxotext.data.record_parser.RecordParser`.
+
+        Names of class numbers that the file does not store itself are looked for beside it.
+        """
+        beside, file = ({}, "")
+        if self.labelled and not names and isinstance(self.source, (str, Path)):
+            beside, file = names_beside(Path(self.source), self.columns.labels)
         return RecordParser(
-            self.columns, self.labelled, self.report, names, cells, known=known, blank_texts=self.blank_texts
+            self.columns,
+            self.labelled,
+            self.report,
+            names or beside,
+            cells,
+            names_file=file,
+            known=self.taxonomy is not None,
+            blank_texts=self.blank_texts,
         )
+
+    def note_field(self, role: str, own: Collection[str], what: str) -> None:
+        """Note that a field was named in vain where a format has fields of its own.
+
+        Args:
+            role: text, labels or id.
+            own: the fields of the format.
+            what: has these fields.
+        """
+        given = getattr(self.columns, role)
+        named = {given} if isinstance(given, str) else set(given)
+        is_of_training = self.columns.id_optional
+        if given != getattr(DEFAULT_COLUMNS, role) and not named <= set(own) and not is_of_training:
+            self.report.unused[role] = f"{what} have {ROLES[role]} in the field {next(iter(own))!r}"
 
     @property
     def advice(self) -> str:
@@ -188,6 +217,32 @@ def from_lines(
     return read
 
 
+def with_labels(request: Request, record: Record, labels: Any, own: tuple[str, ...], what: str) -> Record:
+    """The record with its labels where the parser looks for them.
+
+    A field that the user named and that the record has comes first: exports have other fields, too.
+
+    Args:
+        record: without the labels.
+        labels: the content of the field that the format keeps them in.
+        own: the fields of the format for labels.
+        what: has these fields, for messages.
+
+    Raises:
+        DataError: several fields were named, and the record lacks one.
+    """
+    columns = request.columns
+    if columns.labels != DEFAULT_COLUMNS.labels and not set(columns.labels) <= set(own):
+        if all(name in record for name in columns.labels):
+            return record
+        if len(columns.labels) > 1:
+            raise DataError(
+                f"{request.name}: {what} have their labels in the field {own[0]!r}; leave {parameter('labels')} out"
+            )
+        request.note_field("labels", own, what)
+    return {**record, columns.label_field: labels}
+
+
 def parsed(request: Request, lines: Lines, parse: Callable[[bytes], Record]) -> Iterator[Item]:
     """An item for each line; ``parse`` makes a record of a line that is not blank, or raises a BadRecordError."""
     name = request.name
@@ -201,6 +256,12 @@ def parsed(request: Request, lines: Lines, parse: Callable[[bytes], Record]) -> 
         yield f"{name}:{number}", item
 
 
+def no_number(raw: bytes) -> str | None:
+    """What is wrong with JSON that holds numbers which only Python writes; None when there are none."""
+    found = re.search(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,}\]]", raw)
+    return None if found is None else "NaN and Infinity are not valid JSON, though Python writes them; write null"
+
+
 def json_object(raw: bytes, what: str = "a document") -> Record:
     """Parse a JSON object.
 
@@ -211,7 +272,11 @@ def json_object(raw: bytes, what: str = "a document") -> Record:
         value = orjson.loads(raw.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         line = f"line {error.lineno}, " if b"\n" in raw.strip() else ""
-        fault = encoding_fault(raw) or f"this is not valid JSON, at {line}column {error.colno}: {error.msg}"
+        fault = (
+            encoding_fault(raw)
+            or no_number(raw)
+            or f"this is not valid JSON, at {line}column {error.colno}: {error.msg}"
+        )
         raise BadRecordError(fault) from None
     if not isinstance(value, dict):
         raise BadRecordError(f"{what} must be a JSON object, found {kind(value)}: {short(value)}")

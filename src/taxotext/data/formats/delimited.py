@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 """What may separate columns."""
 LARGEST_RECORD = 2**28
 """Bytes after which a record is taken for one whose quote is never closed."""
+
+LINES_ABOVE = 20
+"""Lines below the first that are looked at for the header."""
 
 _SPREADSHEET = re.compile(r'(?:\ufeff)?"?sep=(.)"?[,;]*', re.IGNORECASE)
 _OR_NO_QUOTES = ", or give --no-quotes (data.quotes=false) where a quote is a character like any other"
@@ -133,9 +136,28 @@ def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str,
         if text.strip():
             marks = dict.fromkeys((promised, *SEPARATORS))
             ways = [(mark, spaced) for spaced in (False, True) for mark in marks]
-            readable = (way for way in ways if not request.missing(_cells(text, request, *way)))
-            return chain(held, lines), *next(readable, (_likeliest(text, request, promised), False))
+            readable = next((way for way in ways if not request.missing(_cells(text, request, *way))), None)
+            if readable is None:
+                held += islice(lines, LINES_ABOVE)
+                _check_above(held, number, ways, request)
+                readable = _likeliest(text, request, promised), False
+            return chain(held, lines), *readable
     return iter(held), promised, False
+
+
+def _check_above(held: list[tuple[int, bytes]], first: int, ways: list[tuple[str, bool]], request: Request) -> None:
+    """Refuse a table with something above its header, such as a title or a comment.
+
+    Raises:
+        DataError: the header is a line below the first.
+    """
+    for number, line in held:
+        text = line.decode("utf-8", "replace")
+        if number > first and any(not request.missing(_cells(text, request, *way)) for way in ways):
+            raise DataError(
+                f"{request.name}:{first}: the header is in line {number}; remove what is above it, "
+                f"{short(held[0][1].decode('utf-8', 'replace').strip())}"
+            )
 
 
 def _cells(line: str, request: Request, delimiter: str, spaced: bool = False) -> list[str]:

@@ -13,7 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
-from taxotext.data.formats.base import Documents, Format, Item, Record, Request, from_lines, json_object, parsed
+from taxotext.data.formats.base import (
+    Documents,
+    Format,
+    Item,
+    Record,
+    Request,
+    from_lines,
+    json_object,
+    parsed,
+    with_labels,
+)
 from taxotext.data.formats.output import write_lines
 from taxotext.data.records import BadRecordError, missing_field, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines
@@ -140,6 +150,7 @@ def _of_xc(raw: bytes, request: Request) -> Record:
         pieces = [value.pop(name, None) for name in ("title", "content")]
         value["text"] = columns.text_join.join(piece for piece in pieces if isinstance(piece, str) and piece.strip())
     if "uid" in value and columns.id not in value:
+        request.note_field("id", ("uid",), "documents of xc-json")
         value[columns.id] = value.pop("uid")
     if not request.labelled:
         return value
@@ -149,8 +160,8 @@ def _of_xc(raw: bytes, request: Request) -> Record:
     value.pop("target_rel", None)
     if not isinstance(numbers, list) or not all(type(number) is int and number >= 0 for number in numbers):
         raise BadRecordError(f"the field 'target_ind' must be a list of label numbers, found {short(numbers)}")
-    value[columns.label_field] = [str(number) for number in numbers]
-    return value
+    found = [str(number) for number in numbers]
+    return with_labels(request, value, found, ("target_ind",), "documents of xc-json")
 
 
 def write_libmultilabel(

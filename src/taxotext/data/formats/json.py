@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from taxotext.data.formats.annotations import TOOLS, Tool
-from taxotext.data.formats.base import Format, Item, Reading, Record, Request, json_object, parsed
+from taxotext.data.formats.base import Format, Item, Reading, Record, Request, json_object, no_number, parsed
 from taxotext.data.formats.jsonl import JSONL
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.data.sources import BYTE_ORDER_MARK, open_lines
@@ -41,10 +41,18 @@ def _of_content(request: Request, content: bytes, tool: Tool | None) -> Iterator
     try:
         value = orjson.loads(content.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
+        if (fault := no_number(content)) is not None:
+            raise DataError(f"{request.name}:{error.lineno}: {fault}") from error
         raise DataError(
             f"{request.name}: this is not valid JSON, at line {error.lineno}, column {error.colno}: {error.msg}; "
             "fix it, or give --input-format jsonl if each line is an object"
         ) from error
+    lists = [key for key, part in value.items() if _are_objects(part)] if isinstance(value, dict) else []
+    if len(lists) > 1 and len(lists) == len(value):
+        raise DataError(
+            f"{request.name}: holds {len(lists)} lists of documents ({', '.join(map(repr, lists[:5]))}); write each "
+            "into a file of its own"
+        )
     rows = rows_in(value)
     if rows is None:
         raise DataError(
@@ -83,6 +91,10 @@ def rows_in(value: Any) -> list[Any] | None:
     if all(isinstance(part, list) and len(part) == len(by_index[0]) for part in by_index):
         return [dict(zip(value, row, strict=True)) for row in zip(*by_index, strict=True)]
     return None
+
+
+def _are_objects(part: Any) -> bool:
+    return isinstance(part, list) and bool(part) and all(isinstance(row, dict) for row in part)
 
 
 def _object(row: Any) -> Record | BadRecordError:

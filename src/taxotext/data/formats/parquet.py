@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from taxotext.data.class_names import names_of_features
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
@@ -111,13 +112,7 @@ def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     features: Any = {}
     with suppress(orjson.JSONDecodeError, KeyError, TypeError):
         features = orjson.loads(metadata[b"huggingface"])["info"]["features"]
-    found = {}
-    for name, feature in features.items() if isinstance(features, dict) else ():
-        while isinstance(feature, (dict, list)) and feature and "names" not in feature:
-            feature = feature[0] if isinstance(feature, list) else feature.get("feature")
-        if isinstance(feature, dict) and isinstance(feature.get("names"), list):
-            found[name] = tuple(map(str, feature["names"]))
-    return found
+    return names_of_features(features)
 
 
 def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request) -> Iterator[Item]:
