@@ -82,9 +82,9 @@ def read_config(config: str, taxonomy: Taxonomy) -> Control:
         raise Refused(422, "The labeling configuration has no Choices or Taxonomy tag whose toName is a Text tag.")
     source = str(texts[tag.get("toName")].get("value", ""))
     by_key: dict[str, list[int]] = {}
-    for label, (id, name) in enumerate(zip(taxonomy.ids, taxonomy.names, strict=True)):
-        for key in {id, name or id}:
-            by_key.setdefault(key, []).append(label)
+    for number, (own, name) in enumerate(zip(taxonomy.ids, taxonomy.names, strict=True)):
+        for key in {own, name or own}:
+            by_key.setdefault(key, []).append(number)
     paths: dict[int, list[tuple[str, ...]]] = {}
     ids: dict[tuple[str, ...], str] = {}
     nested = tag.tag == "Taxonomy"
@@ -101,7 +101,8 @@ def read_config(config: str, taxonomy: Taxonomy) -> Control:
             "value or alias.",
         )
     if not ids:  # the choices are data of the tasks
-        paths = {label: _from_the_top(taxonomy, label) if nested else [(id,)] for label, id in enumerate(taxonomy.ids)}
+        every = enumerate(taxonomy.ids)
+        paths = {number: _from_the_top(taxonomy, number) if nested else [(own,)] for number, own in every}
     return Control(
         name=str(tag.get("name")),
         to_name=str(tag.get("toName")),
