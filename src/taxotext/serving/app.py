@@ -81,9 +81,9 @@ def _response(scope: Scope, refused: Refused) -> Response:
     path, sentence = scope["path"], refused.sentence
     headers = extra_headers(refused)
     if path.startswith("/v1/"):
-        problem = {"type": "about:blank", "title": HTTPStatus(refused.status).phrase}
-        content = {**problem, "status": refused.status, "detail": sentence}
-        return JsonResponse(content, refused.status, headers, media_type="application/problem+json")
+        status = 400 if refused.status == 422 else refused.status  # as Annif says it
+        problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": sentence}
+        return JsonResponse(problem, status, headers, media_type="application/problem+json")
     content = {"error" if path.startswith(("/v2/", "/hf")) else "detail": sentence}
     return JsonResponse(content, refused.status, headers)
 

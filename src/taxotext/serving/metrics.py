@@ -12,19 +12,27 @@ class Metrics:
     """Counters and histograms of one server; no text and no label is in them."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        own = {"registry": self.registry}
-        self.requests = Counter("taxotext_requests", "Requests by route and status.", ("route", "status"), **own)
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "taxotext_requests", "Requests by route and status.", ("route", "status"), registry=registry
+        )
         self.request_seconds = Histogram(
-            "taxotext_request_seconds", "From a request to its answer.", ("route",), buckets=SECONDS, **own
+            "taxotext_request_seconds", "From a request to its answer.", ("route",), buckets=SECONDS, registry=registry
         )
         self.queue_seconds = Histogram(
-            "taxotext_queue_seconds", "From the arrival of a request to its first batch.", buckets=SECONDS, **own
+            "taxotext_queue_seconds",
+            "From the arrival of a request to its first batch.",
+            buckets=SECONDS,
+            registry=registry,
         )
-        self.queue_texts = Gauge("taxotext_queue_texts", "Texts that wait.", **own)
-        self.batch_texts = Histogram("taxotext_batch_texts", "Texts that were scored together.", buckets=TEXTS, **own)
-        self.texts = Counter("taxotext_texts", "Texts that were answered.", ("model",), **own)
-        self.loads = Counter("taxotext_model_loads", "Readings of a model folder.", ("model", "result"), **own)
+        self.queue_texts = Gauge("taxotext_queue_texts", "Texts that wait.", registry=registry)
+        self.batch_texts = Histogram(
+            "taxotext_batch_texts", "Texts that were scored together.", buckets=TEXTS, registry=registry
+        )
+        self.texts = Counter("taxotext_texts", "Texts that were answered.", ("model",), registry=registry)
+        self.loads = Counter(
+            "taxotext_model_loads", "Readings of a model folder.", ("model", "result"), registry=registry
+        )
 
     def page(self) -> bytes:
         """The figures in the text format of Prometheus."""
