@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores when not given.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores when not given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 OnBadLine = Annotated[str, typer.Option(help="error: stop and list them; skip: leave them out and count.")]
 InputFormat = Annotated[
