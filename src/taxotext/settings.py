@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.fields import FieldInfo
 
 from taxotext.errors import ConfigError, nearest
+from taxotext.files.limits import nested_beyond
 from taxotext.messages import counted
 
 SHOWN = 80
@@ -24,6 +25,10 @@ LARGEST_WHOLE = 1_000_000
 """Limit of whole numbers whose field names none: no setting may ask for memory or time without end."""
 LARGEST_REAL = 1e9
 """The same for real numbers."""
+DEEPEST = 100
+"""Brackets within each other at most, in YAML."""
+MOST_NODES = 1_000_000
+"""Values of a YAML file at most, aliases written out."""
 NO_PLAIN_WORDS = frozenset({"none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -338,13 +343,48 @@ def _yaml_loader(place: str) -> Any:
     return Loader
 
 
+def _check_brackets(text: str, place: str) -> None:
+    """Raise ConfigError where more brackets are open than a configuration has levels, before YAML is parsed."""
+    if nested_beyond(text, DEEPEST):
+        raise ConfigError(f"{place}: is nested too deeply; a configuration has four levels at most.")
+
+
+def _check_expansion(root: Any, place: str) -> None:
+    """Refuse aliases that stand for far more than the file holds ("billion laughs"), before values are made of them.
+
+    Raises:
+        ConfigError: written out, the file would have more than :data:`MOST_NODES` values.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = 1  # of a node inside itself
+            value = node.value
+            inner = [] if isinstance(value, str) else value
+            sizes[id(node)] += sum(sum(map(size, one)) if isinstance(one, tuple) else size(one) for one in inner)
+        return sizes[id(node)]
+
+    if root is not None and size(root) > MOST_NODES:
+        raise ConfigError(
+            f"{place}: its aliases (*name) stand for more than {MOST_NODES:,} values; write out what is meant."
+        )
+
+
 def _load_yaml(text: str, place: str, *, plain: bool = False) -> Any:
     """Parse YAML; ``plain``: into texts and lists of them, so that 1 and null are texts, too."""
     import yaml
 
+    _check_brackets(text, place)
     try:
         # BaseLoader and subclasses of SafeLoader build plain values only.
-        return yaml.load(text, Loader=yaml.BaseLoader if plain else _yaml_loader(place))
+        loader: Any = (yaml.BaseLoader if plain else _yaml_loader(place))(text)
+        try:
+            root = loader.get_single_node()
+            _check_expansion(root, place)
+            return None if root is None else loader.construct_document(root)
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""

@@ -13,6 +13,7 @@ from taxotext.cost.memory import check_memory
 from taxotext.data import Columns, Corpus, split_stratified
 from taxotext.decoding import Decoder
 from taxotext.errors import DataError
+from taxotext.files import public_name
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 from taxotext.training import RunFolder, fit
@@ -46,6 +47,8 @@ def fit_system(
     Decoder(settings.decoding, train.taxonomy)  # labels that the rules name and the taxonomy lacks: say so now
     # Model folders are passed on: they name files, not the folders of this machine.
     train = replace(train, source=Path(train.source).name)
+    if validation is not None:
+        validation = replace(validation, source=public_name(validation.source))
     documents, given = train, validation
     if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)

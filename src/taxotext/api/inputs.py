@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 
 from taxotext.data import Corpus
 from taxotext.data.frames import as_indicator, is_missing, one_column
+from taxotext.data.readers import PAUSE
 from taxotext.data.records import HALF_CHARACTER, kind, short
 from taxotext.errors import ConfigError, DataError
 from taxotext.labels import Taxonomy
@@ -101,9 +102,18 @@ def length(texts: Iterable[str]) -> int | None:
 
 
 def parts(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Cut a stream into lists of at most ``size``; raises DataError as :func:`checked_texts` does."""
+    """Cut a stream into lists of at most ``size``, and where it pauses (:data:`taxotext.data.readers.PAUSE`).
+
+    Raises:
+        DataError: as :func:`checked_texts` does.
+    """
     part: list[str] = []
     for position, text in enumerate(one_column(texts, "texts")):
+        if text is PAUSE.text:
+            if part:
+                yield part
+                part = []
+            continue
         part.append(_checked(text, position))
         if len(part) == size:
             yield part

@@ -25,6 +25,7 @@ from taxotext.decoding import (
 from taxotext.decoding.heldout import FLOOR, HeldOut, fingerprints
 from taxotext.decoding.settings import CalibrationMethod, CalibrationScope
 from taxotext.errors import ConfigError, DataError
+from taxotext.files import public_name
 from taxotext.labels import Taxonomy
 from taxotext.metrics import Evaluation
 from taxotext.metrics.sparse import Sets
@@ -125,7 +126,7 @@ def held_out_scores(system: System, manifest: Manifest, corpus: Corpus | None, r
         return manifest.held_out
     with reporter.task("Scoring", len(corpus)) as task:
         blocks = system.scores(corpus.texts, progress=task.advance)
-        return HeldOut.from_blocks(blocks, corpus.known_targets, corpus.source)
+        return HeldOut.from_blocks(blocks, corpus.known_targets, public_name(corpus.source))
 
 
 def falls(report: TuningReport) -> bool:

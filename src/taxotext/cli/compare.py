@@ -26,9 +26,9 @@ def compare(
     ] = None,
     test: Annotated[str, typer.Option(help="p-values by: bootstrap (paired) or randomisation.")] = "bootstrap",
     correction: Annotated[str, typer.Option(help="For several metrics: holm, benjamini-hochberg or none.")] = "holm",
-    samples: Annotated[int, typer.Option(min=1, help="Drawn sets of documents.")] = 1000,
+    samples: Annotated[int, typer.Option(min=1, max=1_000_000, help="Drawn sets of documents.")] = 1000,
     confidence: Annotated[float, typer.Option(help="Of the intervals, between 0 and 1.")] = 0.95,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the draws.")] = 0,
     taxonomy: Annotated[
         Path | None, typer.Option(help="For files of predictions: labels, and ancestors that gold labels imply.")
     ] = None,

@@ -24,8 +24,8 @@ File = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an experiment.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder that relative data paths start from.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Trainings at a time; stronger than the file.")]
-CellThreads = Annotated[int | None, typer.Option(min=1, help="Threads of each; the cores divided by jobs.")]
+Jobs = Annotated[int | None, typer.Option(min=1, max=1024, help="Trainings at a time; stronger than the file.")]
+CellThreads = Annotated[int | None, typer.Option(min=1, max=1024, help="Threads of each; the cores divided by jobs.")]
 
 
 @app.command("run")

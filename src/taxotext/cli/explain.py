@@ -38,8 +38,12 @@ def explain(
     mode: Annotated[
         str, typer.Option(help="delete: leave words out; mask: put a word there that the model knows nothing of.")
     ] = "delete",
-    documents: Annotated[int, typer.Option(min=1, help="Documents of FILE that are explained, from the first.")] = 10,
-    max_words: Annotated[int, typer.Option(min=1, help="Words of a text that are left out one by one, at most.")] = 400,
+    documents: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Documents of FILE that are explained, from the first.")
+    ] = 10,
+    max_words: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Words of a text that are left out one by one, at most.")
+    ] = 400,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     text_field: Annotated[
         list[str] | None, typer.Option("--text-field", help="Text field of FILE; several times to join fields.")

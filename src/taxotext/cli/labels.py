@@ -27,7 +27,9 @@ def labels(
             help="coefficients, head, embedding, output, ... whichever the model has; those of a member as 0.head."
         ),
     ] = None,
-    nearest: Annotated[int, typer.Option(min=1, help="Nearest labels of each label that are listed.")] = 5,
+    nearest: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Nearest labels of each label that are listed.")
+    ] = 5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing map.")] = False,
 ) -> None:
     """List which labels are alike to a model, and draw a map of them.

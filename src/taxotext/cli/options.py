@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores when not given.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores when not given.")]
 Beams = Annotated[
     str | None,
     typer.Option(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -39,7 +41,9 @@ def predict(
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout when left out.")] = None,
     threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="The K best labels, whatever their probability.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="The K best labels, whatever their probability.")
+    ] = None,
     all_scores: Annotated[
         bool,
         typer.Option(
@@ -136,7 +140,7 @@ class _Stream:
         self.waiting: deque[_Waiting] = deque()
         self._columns = columns_of(classifier, **fields)
         self._numbered, self._with_id = on_bad_line == "skip", False
-        source: Any = sys.stdin.buffer if name == "-" else Path(name)
+        source: Any = _stdin(input_format) if name == "-" else Path(name)
         self._documents = read_documents(
             source,
             self._columns,
@@ -148,7 +152,12 @@ class _Stream:
         )
 
     def texts(self) -> Iterator[str]:
+        from taxotext.data.readers import PAUSE
+
         for document in self._documents:
+            if document is PAUSE:
+                yield PAUSE.text
+                continue
             self._system.check_source(self.report.feature_vectors, self._name)
             row = self.report.documents + self.report.skipped_count if self._numbered else None
             self._with_id = self._with_id or document.id is not None
@@ -167,6 +176,17 @@ class _Stream:
                 "the lines have no id."
             )
         return notes
+
+
+def _stdin(input_format: str | None) -> Any:
+    """stdin; JSON lines of somebody who writes them now are answered when no more come for a moment."""
+    from taxotext.data.sources import LiveStream
+
+    stream = sys.stdin.buffer
+    raw = getattr(stream, "raw", None)
+    if raw is None or input_format not in {None, "jsonl"} or stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        return stream
+    return LiveStream(raw)
 
 
 def _check_kept(output: Path, model: Path, name: str) -> None:

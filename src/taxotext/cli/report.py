@@ -36,8 +36,10 @@ def report(
         Path | None,
         typer.Option("--corpus", help="Documents with gold labels; else the held-out scores that the folder keeps."),
     ] = None,
-    worst: Annotated[int, typer.Option(min=0, help="Worst documents that are shown of each model.")] = 10,
-    explain: Annotated[int, typer.Option(min=0, help="Worst documents whose words are explained (with --corpus).")] = 3,
+    worst: Annotated[int, typer.Option(min=0, max=10_000, help="Worst documents that are shown of each model.")] = 10,
+    explain: Annotated[
+        int, typer.Option(min=0, max=1000, help="Worst documents whose words are explained (with --corpus).")
+    ] = 3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
     text: TextFields = None,
     labels: LabelFields = None,

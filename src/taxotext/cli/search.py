@@ -30,7 +30,9 @@ def search(
     names: Annotated[
         str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Trials all together; 20 without --minutes.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(max=1_000_000, help="Trials all together; 20 without --minutes.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="No trial is started that would not fit, judging from the last ones.")
     ] = None,
@@ -49,7 +51,9 @@ def search(
     as_json: AsJson = False,
     device: Device = None,
     threads: Threads = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes the split, initial weights, batches and proposals.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(max=2**32 - 1, help="Fixes the split, initial weights, batches and proposals.")
+    ] = None,
 ) -> None:
     """Search for good settings of a system, by a metric on validation documents.
 

@@ -75,7 +75,7 @@ def train(
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bf16.")] = None,
     threads: Threads = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes splits, initial weights and batches.")] = None,
+    seed: Annotated[int | None, typer.Option(max=2**32 - 1, help="Fixes splits, initial weights and batches.")] = None,
 ) -> None:
     """Train a model and write its folder.
 

@@ -28,6 +28,9 @@ Progress = Callable[[int], None]
 """Called with the number of documents that were finished since the last call."""
 
 
+CELLS_TOGETHER = 2**22
+"""Scores of a block at most: 16 MB for each array of them, whatever the number of labels."""
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -256,6 +259,19 @@ class System(ABC):
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many texts are longer than the system reads; systems without a limit cut none."""
         return 0
+
+
+def rows_together(most: int, cells: int) -> int:
+    """Documents of a block: as many as have :data:`CELLS_TOGETHER` scores, and no more than ``most``.
+
+    Args:
+        most: documents at most, whatever they have.
+        cells: scores of a document.
+
+    >>> rows_together(2048, 100), rows_together(2048, 100_000)
+    (2048, 41)
+    """
+    return max(1, min(most, CELLS_TOGETHER // max(1, cells)))
 
 
 def block_starts(documents: int, size: int) -> Iterator[slice]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from taxotext.files import public_name
 from taxotext.settings import Settings
 
 
@@ -34,6 +36,18 @@ def named_files(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str
             for key, one in [(name, value)] if not isinstance(value, tuple) else _numbered(name, value):
                 if one and one not in mark.words:
                     yield f"{prefix}{key}", one, mark
+
+
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """The settings, JSON-ready, with names in the place of paths of this machine: what a model folder tells others."""
+    content: dict[str, Any] = settings.model_dump(mode="json")
+    for key, value, _ in named_files(settings):
+        *above, last = key.split(".")
+        here: Any = content
+        for step in above:
+            here = here[int(step) if isinstance(here, list) else step]
+        here[int(last) if isinstance(here, list) else last] = public_name(value)
+    return content
 
 
 def _numbered(name: str, values: tuple[str, ...]) -> list[tuple[str, str]]:

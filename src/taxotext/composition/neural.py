@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxotext.composition import parts
-from taxotext.composition.base import Progress, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts, rows_together
 from taxotext.composition.neural_settings import NeuralSettings
 from taxotext.composition.score_collector import ScoreCollector
 from taxotext.composition.space import Around
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 PARTS = "parts.json"
 """What the parts of a model are rebuilt from, by kind."""
 SCORED_TOGETHER = 2048
-"""Documents whose lengths are sorted together when scoring: what streaming holds in memory."""
+"""Documents that are scored as one block at most: what streaming holds in memory."""
 
 
 class NeuralSystem(System):
@@ -212,7 +212,7 @@ class NeuralSystem(System):
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities (b, N); documents of similar length are computed together."""
         runtime = self.runtime()
-        for part in block_starts(len(texts), SCORED_TOGETHER):
+        for part in block_starts(len(texts), self.together):
             yield from self.score_windows(self.windows(texts[part]), runtime, progress)
 
     def score_windows(
@@ -233,7 +233,7 @@ class NeuralSystem(System):
             look: called with the features of each batch, and which documents these are, (B,).
         """
         costs, counts = windows.costs, np.diff(windows.first)
-        for part in block_starts(len(windows), SCORED_TOGETHER):
+        for part in block_starts(len(windows), self.together):
             plan = sorted_plan(costs[part], counts[part], 2 * self.settings.training.batch_size)
             batches = ((rows, self.batch(windows, rows + part.start, states)) for rows in plan)
             seen = None if look is None else partial(_shifted, look, part.start)
@@ -305,7 +305,13 @@ class NeuralSystem(System):
         """Scores, tokens, and, once the network is built, weights and what one batch leaves for its gradient."""
         from taxotext.cost.network import needs
 
-        return needs(self, train, validation, self._network, together=SCORED_TOGETHER)
+        return needs(self, train, validation, self._network, together=self.together)
+
+    @property
+    def together(self) -> int:
+        """Documents whose scores are one block; their lengths are sorted together."""
+        head, labels = getattr(self.settings, "head", None), len(self.taxonomy)
+        return rows_together(SCORED_TOGETHER, labels if head is None else head.scored(labels))
 
     @property
     def frozen(self) -> bool:

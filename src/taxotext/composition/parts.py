@@ -17,7 +17,6 @@ from functools import cached_property, reduce
 from importlib import import_module
 from importlib.metadata import entry_points
 from operator import or_
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -27,6 +26,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from taxotext.composition.class_weights import given_weights, weights_file
 from taxotext.composition.named_files import NamesFile
 from taxotext.errors import ModelFolderError
+from taxotext.files import public_name
+from taxotext.files.native import sha256
 from taxotext.labels.branches import LabelGraph
 from taxotext.settings import Settings
 
@@ -366,8 +367,11 @@ def _build_bce(settings: BinaryCrossEntropySettings, context: LabelContext) -> t
         return BinaryCrossEntropy(None, settings.scale), {}
     record = {"positive_weights": len(found)}
     if settings.weights_from is not None:
-        source = Path(settings.weights_from).name
-        record["facts"] = {"class_weights": f"{found.min():g} to {found.max():g}, from {source}"}
+        source = public_name(settings.weights_from)
+        record["facts"] = {
+            "class_weights": f"{found.min():g} to {found.max():g}, from {source}",
+            "class_weights_sha256": sha256(weights_file(settings.weights_from)),
+        }
     return BinaryCrossEntropy(torch.from_numpy(found), settings.scale), record
 
 

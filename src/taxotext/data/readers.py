@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, Document, ReadReport
-from taxotext.data.formats.base import Item, Reading, Request
+from taxotext.data.formats.base import PAUSED, Item, Reading, Request
 from taxotext.data.formats.hub import read_rows
 from taxotext.data.formats.table import check_source, resolve_format
 from taxotext.data.record_parser import RecordParser
@@ -27,6 +27,13 @@ logger = logging.getLogger("taxotext")
 
 BAD_LINE_POLICIES = ("error", "skip")
 
+
+class _Pause(str):
+    """Equal to itself alone, whatever texts there are."""
+
+
+PAUSE = Document(_Pause(""))
+"""Comes in the place of a document where a :class:`taxotext.data.sources.LiveStream` pauses; compare with ``is``."""
 LOOKED_AT = 1000
 """How many records are looked at to decide how label fields are read."""
 LARGEST_LOOK = 2**28
@@ -105,6 +112,9 @@ def _documents(opened: Reading, problems: _Problems, labelled: bool, empty: str 
     for where, record in _look_ahead(items, parser) if labelled else items:
         if record is None:
             blank += 1
+            continue
+        if record is PAUSED:
+            yield PAUSE
             continue
         report.blank_lines += blank  # blank lines count only when something follows them
         blank = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import select
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from taxotext.errors import DataError, nearest
+from taxotext.files.limits import longest_line, too_long, unpacked_limit
 
 Lines = Iterator[tuple[int, bytes]]
 
@@ -57,18 +60,76 @@ def encoding_fault(line: bytes) -> str | None:
 
 
 @contextmanager
-def open_lines(source: Path | str | BinaryIO, compressed: bool) -> Iterator[Lines]:
+def open_lines(source: Path | str | BinaryIO, compressed: bool, *, whole: bool = False) -> Iterator[Lines]:
     r"""Yield an iterator of (line number from 1, line as bytes with its end) over a file or binary stream.
 
     Lines end at ``\n`` only, so that U+2028 and the like stay inside a JSON string. A byte order mark is
-    dropped. A file that is opened here is closed here; a stream is left open.
+    dropped. A file that is opened here is closed here; a stream is left open. Where a :class:`LiveStream` pauses there
+    is a line of no bytes.
+
+    Args:
+        source: path or stream.
+        compressed: by gzip.
+        whole: the file is one value, such as a JSON list, that may stand in one line.
     """
     name = source_name(source)
+    limit = longest_line()
+    if whole:
+        limit = unpacked_limit(_size(source)) if compressed else sys.maxsize
     with _open(source) as raw:
         stream: BinaryIO = raw
         if compressed:
             stream = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw, mode="rb"))))
-        yield _numbered(stream, name, compressed)
+        yield _numbered(stream, name, compressed, limit)
+
+
+def _size(source: Path | str | BinaryIO) -> int:
+    """Bytes of a file; of a stream, which does not say, none."""
+    try:
+        return Path(source).stat().st_size if isinstance(source, (str, Path)) else 0
+    except OSError:  # who opens it says why
+        return 0
+
+
+class LiveStream:
+    """Lines of a pipe or terminal that somebody writes now, with a sign where the writer pauses.
+
+    Args:
+        raw: not buffered, with a file descriptor.
+        seconds: without a line that are a pause.
+    """
+
+    def __init__(self, raw: io.RawIOBase, seconds: float = 0.1) -> None:
+        self.name = "stdin"
+        self._raw, self._seconds = raw, seconds
+        self._buffer, self._looked = bytearray(), 0
+        self._quiet = True
+
+    def readline(self, limit: int = -1) -> bytes | None:
+        """The next line with its end, a part of it that is as long as the limit, or nothing at the end.
+
+        Returns:
+            None once when the writer pauses between two lines.
+        """
+        while True:
+            end = self._buffer.find(b"\n", self._looked) + 1
+            if end or (0 <= limit <= len(self._buffer)):
+                return self._take(end or limit)
+            self._looked = len(self._buffer)
+            if not self._quiet and not select.select([self._raw], [], [], self._seconds)[0]:
+                self._quiet = True
+                return None
+            more = self._raw.read(2**16)
+            if not more:
+                return self._take(len(self._buffer))
+            self._quiet = False
+            self._buffer += more
+
+    def _take(self, size: int) -> bytes:
+        line = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._looked = 0
+        return line
 
 
 @contextmanager
@@ -88,11 +149,11 @@ def _open(source: Path | str | BinaryIO) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _numbered(stream: BinaryIO, name: str, compressed: bool) -> Lines:
+def _numbered(stream: BinaryIO, name: str, compressed: bool, limit: int) -> Lines:
     number = 0
     while True:
         try:
-            line = stream.readline()
+            line = cast(bytes | None, stream.readline(min(limit + 1, sys.maxsize)))
         except EOFError as error:
             raise DataError(
                 f"{name}: the compressed file breaks off after line {number}; it is cut short, fetch or write it again"
@@ -107,8 +168,13 @@ def _numbered(stream: BinaryIO, name: str, compressed: bool) -> Lines:
             raise DataError(f"{name}: damaged gzip data after line {number} ({error}); write the file again") from error
         except (OSError, ValueError) as error:
             raise DataError(f"{name}: reading stopped after line {number}: {error}") from error
+        if line is None:
+            yield number, b""
+            continue
         if not line:
             return
+        if len(line) > limit:
+            raise DataError(f"{name}:{number + 1}: {too_long('the line')}.")
         if not isinstance(line, bytes):
             raise DataError(f"{name}: the stream gives {type(line).__name__}, not bytes; open it with mode 'rb'")
         number += 1

@@ -346,11 +346,11 @@ def _round_down(thresholds: FloatArray) -> NDArray[np.float32]:
 
 
 def _csr(mask: BoolArray) -> Sets:
-    rows, columns = np.nonzero(mask)
-    indptr = np.zeros(mask.shape[0] + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rows, minlength=mask.shape[0]), out=indptr[1:])
-    data = np.ones(columns.size, dtype=np.bool_)
-    return csr_array((data, columns.astype(np.int32), indptr), shape=mask.shape)
+    rows, labels = mask.shape
+    places = np.flatnonzero(mask)  # far quicker than rows and columns at once
+    indptr = np.searchsorted(places, labels * np.arange(rows + 1, dtype=np.int64))
+    columns = places - labels * np.repeat(np.arange(rows, dtype=np.int64), np.diff(indptr))
+    return csr_array((np.ones(places.size, dtype=np.bool_), columns.astype(np.int32), indptr), shape=mask.shape)
 
 
 def _check_ids(decoding: Decoding, taxonomy: Taxonomy) -> None:

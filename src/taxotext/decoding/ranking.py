@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 _CELLS_AT_ONCE = 1 << 24
 """Scores that are partitioned together; bounds the working copies to a few times 64 MB."""
 
+_MANY_LABELS = 4096
+"""Labels from which on :func:`top_k` looks at the maxima of :data:`_CHUNKS` stretches first."""
+_CHUNKS = 128
+
 
 def top_k(scores: NDArray[np.floating[Any]], k: int) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
     """Return the k best labels of each row, best first; equal scores go by the smaller label index.
@@ -53,6 +57,9 @@ def _top_k_of_part(block: NDArray[np.floating[Any]], k: int) -> tuple[NDArray[np
     if np.isnan(block.max(axis=1)).any():  # max carries NaN along
         raise ValueError("scores holds NaN: a model has diverged, or a score is missing")
     labels = block.shape[1]
+    few = _top_k_of_few(block, k) if labels >= _MANY_LABELS and k <= _CHUNKS // 4 else None
+    if few is not None:
+        return few
     last = np.partition(block, labels - k, axis=1)[:, labels - k, None]  # (B, 1) the k-th best score
     above, level = block > last, block == last
     wanted = k - above.sum(axis=1)  # (B,) how many of the tied labels fit
@@ -60,7 +67,29 @@ def _top_k_of_part(block: NDArray[np.floating[Any]], k: int) -> tuple[NDArray[np
     if crowded.any():
         some = level[crowded]
         level[crowded] = some & (np.cumsum(some, axis=1) <= wanted[crowded, None])
-    columns = np.nonzero(above | level)[1].reshape(block.shape[0], k)  # k of each row, ascending
+    columns = (np.flatnonzero(above | level) % labels).reshape(block.shape[0], k)  # k of each row, ascending
     values = np.take_along_axis(block, columns, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     return np.take_along_axis(columns, order, axis=1).astype(np.int32), np.take_along_axis(values, order, axis=1)
+
+
+def _top_k_of_few(
+    block: NDArray[np.floating[Any]], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]] | None:
+    """The same without a partition of all labels: few are as good as the k-th best of the maxima of some stretches.
+
+    None where many are, as where most scores are equal.
+    """
+    rows, labels = block.shape
+    width = labels // _CHUNKS
+    maxima = block[:, : width * _CHUNKS].reshape(rows, _CHUNKS, width).max(axis=2)
+    least = np.partition(maxima, _CHUNKS - k, axis=1)[:, _CHUNKS - k, None]  # (B, 1) no more than the k-th best score
+    places = np.flatnonzero(block >= least)
+    if places.size > _CHUNKS * rows:
+        return None
+    row, column = np.divmod(places, labels)
+    values = block.ravel()[places]
+    order = np.lexsort((column, -values, row))
+    first = np.searchsorted(row, np.arange(rows))
+    chosen = order[first[:, None] + np.arange(k)]  # (B, k)
+    return column[chosen].astype(np.int32), values[chosen]

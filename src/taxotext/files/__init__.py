@@ -2,6 +2,7 @@
 
 from taxotext.files.folders import (
     named,
+    public_name,
     real,
     recover_folder,
     remove_leftovers,
@@ -20,6 +21,7 @@ __all__ = [
     "check_contents",
     "check_target",
     "named",
+    "public_name",
     "real",
     "recover_folder",
     "remove_leftovers",

@@ -25,7 +25,8 @@ REPLACING_TRIES = 3
 def replacing(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     """Give a temporary file beside ``path`` that takes its place at the end of the block, or vanishes.
 
-    Whoever reads ``path`` sees the old content or the new, also after a power cut.
+    Whoever reads ``path`` sees the old content or the new, also after a power cut. The new file may be read and written
+    by those who might the old one.
 
     Args:
         path: of the file.
@@ -42,9 +43,9 @@ def replacing(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     temporary = temporary_of(target)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        rights = temporary.stat().st_mode & 0o777
+        rights = _rights(target) or temporary.stat().st_mode & 0o777
         yield temporary
-        temporary.chmod(rights)  # those of any new file; safetensors leaves files that only the owner may read
+        temporary.chmod(rights)  # not those of safetensors, which leaves files that only the owner may read
         sync(temporary)
         os.replace(temporary, target)
         sync(target.parent)
@@ -79,7 +80,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     :func:`recover_folder` first, as every reader does; then there is always the old folder or the new one.
 
     Args:
-        folder: has a name (:func:`named`) and is not a link; the folders above it are made. The new one is flat.
+        folder: has a name (:func:`named`) and is not a link; the folders above it are made. What replaces a file, and
+            the folder itself, may be used by those who might use the old one.
     """
     temporary = temporary_of(folder)
     try:
@@ -87,9 +89,11 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         remove_leftovers(folder)
         temporary.mkdir()
         yield temporary
-        for path in temporary.iterdir():
-            path.chmod(0o666 & ~_umask())  # safetensors writes files for the owner only
+        for path in temporary.rglob("*"):
+            if path.is_file():  # safetensors writes files for the owner only
+                path.chmod(_rights(folder / path.relative_to(temporary)) or 0o666 & ~_umask())
             sync(path)
+        temporary.chmod(_rights(folder) or 0o777 & ~_umask())
         sync(temporary)
         _replace(temporary, folder)
     finally:
@@ -132,6 +136,20 @@ def take_lock(file: IO[Any]) -> bool:
 def named(path: Path) -> Path:
     """``path`` with a name to put neighbours beside: ``.`` and ``..`` have none of their own."""
     return Path(os.path.abspath(path)) if path.name in {"", ".."} else path
+
+
+def public_name(value: str) -> str:
+    """The last part of a path; a name of the hub, and text that is no path of this machine, stay as they are.
+
+    >>> public_name("/home/ada/models/tiny-bert"), public_name("google-bert/bert-base-cased")
+    ('tiny-bert', 'google-bert/bert-base-cased')
+    """
+    path = Path(value)
+    try:
+        local = path.is_absolute() or value.startswith((".", "~")) or path.exists()
+    except (OSError, ValueError):  # no possible path
+        return value
+    return named(path).name or value if local else value
 
 
 def real(path: Path) -> Path:
@@ -183,6 +201,14 @@ def _replace(temporary: Path, folder: Path) -> None:
     if old.exists():
         os.rename(old, temporary)  # a half-deleted folder must never be taken for one to recover
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rights(path: Path) -> int | None:
+    """Who may read and write what is there; None where nothing is."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        return None
 
 
 def _umask() -> int:

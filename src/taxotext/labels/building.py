@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,6 +33,11 @@ class Name(NamedTuple):
     name: str | None
     where: str | None
 
+
+SHOWN_CYCLES = 20
+"""Cycles that are looked for: a dense knot has millions."""
+SHOWN_STEPS = 8
+"""Labels of a long cycle that are named."""
 
 Edge: TypeAlias = tuple[str | None, str]
 """Parent (None for the top level) and child."""
@@ -352,12 +357,17 @@ class _Draft:
                 self.problems.append(f"{place}: {label!r} is used as a parent but is never declared; {remedy}")
 
     def check_cycles(self) -> None:
-        for cycle in graph.cycles(len(self.index), self.edge_index):
+        for cycle in islice(graph.cycles(len(self.index), self.edge_index), SHOWN_CYCLES):
             steps = list(pairwise(cycle))
             places = [self.pairs[step] for step in steps]
-            spelled = " -> ".join(repr(self.ids[node]) for node in cycle)
+            spelled = [repr(self.ids[node]) for node in cycle]
+            if len(steps) > SHOWN_STEPS:
+                left = f"... {len(steps) - SHOWN_STEPS:,} more ..."
+                spelled = [*spelled[: SHOWN_STEPS // 2], left, *spelled[-SHOWN_STEPS // 2 :]]
+                places = [*places[: SHOWN_STEPS // 2], "...", *places[-SHOWN_STEPS // 2 :]]
             self.problems.append(
-                f"{places[0]}: the labels form a cycle: {spelled} ({', '.join(places)}); remove one of these edges"
+                f"{places[0]}: the labels form a cycle: {' -> '.join(spelled)} ({', '.join(places)}); remove one of "
+                "these edges"
             )
 
     def check_texts(self, texts: Names, what: str) -> tuple[str | None, ...]:

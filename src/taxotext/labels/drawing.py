@@ -9,6 +9,9 @@ import numpy as np
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import printable
 
+DEEPEST_DRAWN = 100
+"""Levels that are indented; labels below them say their level."""
+
 
 def tree_lines(
     taxonomy: Taxonomy,
@@ -52,9 +55,11 @@ def tree_lines(
         if children and not remark:
             expanded.add(node)
             last = children[-1]
+            deep = depth >= DEEPEST_DRAWN
             for child in reversed(children):
                 branch, trunk = ("└── ", "    ") if child == last else ("├── ", "│   ")
-                stack.append((child, below + branch, below + trunk, depth + 1))
+                start = f"{below}(level {depth + 1}) " if deep else below + branch
+                stack.append((child, start, below if deep else below + trunk, depth + 1))
 
 
 def draw(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.errors import TaxonomyError
 from taxotext.files import check_target, replacing
+from taxotext.files.limits import too_long, unpacked_limit
 from taxotext.messages import parameter
 
 _MARK = b"\xef\xbb\xbf"
@@ -23,7 +25,11 @@ def read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
         if is_packed(path):
-            content = gzip.decompress(content)
+            limit = unpacked_limit(len(content))
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacked:
+                content = unpacked.read(limit + 1)
+            if len(content) > limit:
+                raise TaxonomyError(f"{path}: {too_long('what it unpacks to')}.")
     except FileNotFoundError:
         raise TaxonomyError(f"The file {path} does not exist; check the path.") from None
     except IsADirectoryError:

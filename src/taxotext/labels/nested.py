@@ -10,9 +10,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from taxotext.errors import TaxonomyError, nearest
+from taxotext.files.limits import nested_beyond
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted, parameter
+
+DEEPEST = 1000
+"""Open brackets at most, in YAML."""
 
 _OBJECT_KEYS = ("id", "name", "description", "children")
 _TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
@@ -412,6 +416,9 @@ def _parse_json(text: str, path: Path) -> Any:
 
 def _parse_yaml(text: str, path: Path) -> Any:
     import yaml
+
+    if nested_beyond(text, DEEPEST):
+        raise TaxonomyError(f"{path}: more than {DEEPEST:,} brackets are open at a place; write one label a line.")
 
     # Events, not values: they keep lines and duplicate keys, construct nothing that the file asks for, and
     # need no recursion (the composer in C crashes the process on a deeply nested file).

@@ -62,8 +62,10 @@ _SYNTAXES = {
 }
 LONGEST_ENTITY = 1000
 """Bytes of the value of an XML entity."""
+MOST_WRITTEN = 10
+"""Times its size that the entities of a file take at most where they are written out: those of namespaces take one."""
 
-_ENTITY = re.compile(rb"""<!ENTITY\s+(%\s+)?[^\s"'>]+\s+("[^"]*"|'[^']*')""")
+_ENTITY = re.compile(rb"""<!ENTITY\s+(%\s+)?(?P<name>[^\s"'>]+)\s+(?P<value>"[^"]*"|'[^']*')""")
 _NAMED = {
     "turtle": "Turtle",
     "xml": "RDF/XML",
@@ -226,13 +228,28 @@ def _refuse_entities(content: bytes, path: Path) -> None:
     """Entities that stand for namespaces are common; nested or long ones can make gigabytes of a small file."""
     if b"\0" in content:
         raise TaxonomyError(f"{path}: there are NUL bytes in it (UTF-16?); save it as UTF-8.")
+    attributes = content.find(b"<!ATTLIST")
+    if attributes >= 0:
+        line = content.count(b"\n", 0, attributes) + 1
+        raise TaxonomyError(
+            f"{path}:{line}: declares attributes (<!ATTLIST), which are not filled in; write them where they belong, "
+            "or convert the file to Turtle."
+        )
+    written = 0
     for entity in _ENTITY.finditer(content):
-        if entity[1] or b"&" in entity[2] or b"%" in entity[2] or len(entity[2]) > LONGEST_ENTITY:
+        written += content.count(b"&" + entity["name"] + b";") * len(entity["value"])
+        value = entity["value"]
+        if entity[1] or b"&" in value or b"%" in value or len(value) > LONGEST_ENTITY:
             line = content.count(b"\n", 0, entity.start()) + 1
             raise TaxonomyError(
                 f"{path}:{line}: declares an entity that is long or made of other entities, which is not expanded; "
                 "write the text where it belongs, or convert the file to Turtle."
             )
+    if written > 2**20 + MOST_WRITTEN * len(content):
+        raise TaxonomyError(
+            f"{path}: its entities, written out, are {written / len(content):,.0f} times as long as the file; write "
+            "the text where it belongs, or convert the file to Turtle."
+        )
 
 
 def _as_one_value(content: bytes) -> bytes:

@@ -33,6 +33,8 @@ _MOST_BITS, _FEWEST_BITS = 12, 3
 _COUNTERS = 1 << 24
 """Fine bins of all labels together, two counters of 4 bytes each (128 MB)."""
 _LABELS_AT_ONCE = 64
+COMPARED = 40
+"""Gold labels of a document, on average, up to which each is compared with all labels."""
 
 
 class AveragePrecision:
@@ -187,10 +189,13 @@ class _Counts:
             self.micro[0] += np.bincount(fine_bin(slab, _MOST_BITS).ravel(), minlength=self.micro.shape[1])
             if self.of_label is not None:
                 every = self.of_label[0]
-                for label, bins in enumerate(fine_bin(slab, self._bits), start):
-                    every[label] += np.bincount(bins, minlength=every.shape[1]).astype(np.int32)
+                width = every.shape[1]
+                bins = fine_bin(slab, self._bits) + width * np.arange(stop - start, dtype=np.int32)[:, None]
+                found = np.bincount(bins.ravel(), minlength=width * (stop - start))
+                every[start:stop] += found.reshape(stop - start, width).astype(np.int32)
         if self.of_label is not None:
-            np.add.at(self.of_label[1], (columns, fine_bin(of_gold, self._bits)), 1)
+            width = self.of_label.shape[2]
+            np.add.at(self.of_label[1].reshape(-1), columns * width + fine_bin(of_gold, self._bits), 1)
 
 
 def _slabs(labels: int) -> Iterator[tuple[int, int]]:
@@ -218,14 +223,30 @@ def precisions(scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -
         rows, columns: (gold,) document and label of the gold labels, by document.
     """
     of_gold, labels = scores[rows, columns], scores.shape[1]
+    low = _lower(scores, rows, of_gold)
+    keys = (rows.astype(np.uint64) << np.uint64(32)) | of_gold.view(np.uint32)
+    gold = np.sort(keys)
+    ends = np.searchsorted(gold, keys | np.uint64(0xFFFFFFFF), side="right")
+    return np.asarray((ends - np.searchsorted(gold, keys)) / np.maximum(labels - low, 1))
+
+
+def _lower(scores: NDArray[np.float32], rows: IntArray, of_gold: NDArray[np.float32]) -> IntArray:
+    """How many labels of the document score lower than each gold label, (gold,).
+
+    Few gold labels are compared with all labels, one after the other: a document of 20,000 labels and 20 gold ones
+    takes a fifth of the time of sorting its scores.
+    """
+    labels = scores.shape[1]
+    if rows.size <= COMPARED * len(scores):
+        counted = np.empty(rows.size, dtype=np.int64)
+        for place, (row, score) in enumerate(zip(rows.tolist(), of_gold, strict=True)):
+            counted[place] = np.count_nonzero(scores[row] < score)
+        return counted
     ordered = np.sort(scores, axis=1)
-    # Bisection of all rows together: how many labels score lower.
+    # Bisection of all rows together.
     low, high = np.zeros(rows.size, dtype=np.int64), np.full(rows.size, labels)
     for _ in range(labels.bit_length()):
         middle = np.minimum((low + high) // 2, labels - 1)
         lower = (ordered[rows, middle] < of_gold) & (low < high)
         low, high = np.where(lower, middle + 1, low), np.where(lower, high, middle)
-    keys = (rows.astype(np.uint64) << np.uint64(32)) | of_gold.view(np.uint32)
-    gold = np.sort(keys)
-    ends = np.searchsorted(gold, keys | np.uint64(0xFFFFFFFF), side="right")
-    return np.asarray((ends - np.searchsorted(gold, keys)) / np.maximum(labels - low, 1))
+    return low

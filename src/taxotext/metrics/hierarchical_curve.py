@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
+from scipy.sparse import coo_array, csr_array, eye_array
 
 from taxotext.metrics.average_precision import precisions
 from taxotext.metrics.scores import as_scores, gold_entries
-from taxotext.metrics.sparse import Sets, as_closure, as_sets, close_upward
+from taxotext.metrics.sparse import IntArray, Sets, as_closure, as_sets, close_upward
 
 
 class HierarchicalCurve:
@@ -34,8 +34,7 @@ class HierarchicalCurve:
     def __init__(self, labels: int, closure: Any) -> None:
         self.labels = labels
         self.closure = as_closure(closure, labels)
-        below = csc_array(self.closure)  # column i: the rows of i and of its descendants
-        self._below, self._starts = below.indices.astype(np.int64), below.indptr[:-1].astype(np.int64)
+        self._steps = _steps_up(self.closure)
         self._flat = self.closure.nnz == labels
         self._documents = 0
         self._area = 0.0
@@ -65,7 +64,40 @@ class HierarchicalCurve:
 
     def _highest(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The maximum over each label and those below it: (B, N) -> (B, N)."""
-        count = scores.shape[1]
-        ends = self._starts[count] if count < self.labels else self._below.size
-        by_label = np.ascontiguousarray(scores.T)
-        return np.ascontiguousarray(np.maximum.reduceat(by_label[self._below[:ends]], self._starts[:count]).T)
+        by_label = np.array(scores.T, order="C")
+        for parents, children, starts in self._steps:
+            below = np.maximum.reduceat(by_label[children], starts)
+            by_label[parents] = np.maximum(by_label[parents], below)
+        return np.ascontiguousarray(by_label.T)
+
+
+def _steps_up(closure: Sets) -> list[tuple[IntArray, IntArray, IntArray]]:
+    """The edges of a closure, the lowest level first, in each step those to the parents of one level.
+
+    Edges are far fewer than the pairs of the closure, and what a label hands up is complete when its turn comes.
+
+    Returns:
+        For each step: parents (P,), their children one parent after the other (C,), and where each parent's start (P,).
+    """
+    labels = closure.shape[0]
+    whole: Any = csr_array(closure, dtype=np.int32)
+    above = whole - eye_array(labels, dtype=np.int32, format="csr")
+    above.eliminate_zeros()
+    # A pair is an edge where no third label lies between.
+    edges = coo_array(above - above.multiply((above @ above) > 0))
+    children, parents = (index[edges.data > 0].astype(np.int64) for index in edges.coords)
+    level = np.zeros(labels, dtype=np.int64)
+    while True:
+        deeper = level.copy()
+        np.maximum.at(deeper, children, level[parents] + 1)
+        if (deeper == level).all():
+            break
+        level = deeper
+    order = np.lexsort((parents, -level[parents]))
+    children, parents = children[order], parents[order]
+    steps = []
+    for part in np.split(np.arange(parents.size), np.flatnonzero(np.diff(level[parents])) + 1):
+        if part.size:
+            found, starts = np.unique(parents[part], return_index=True)
+            steps.append((found, children[part], starts))
+    return steps

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from scipy.sparse import csr_array, vstack
 
-from taxotext.composition.base import Progress, System, SystemSettings, block_starts
+from taxotext.composition.base import Progress, System, SystemSettings, block_starts, rows_together
 from taxotext.composition.named_files import NamesFile
 from taxotext.data import Corpus
 from taxotext.decoding import Decoder, Decoding
@@ -270,7 +270,7 @@ class Mixed(System):
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield the mixture, (b, N): sparse where all members are."""
         columns = [self._columns(member) for member in self.members]
-        for part in block_starts(len(texts), SCORED_TOGETHER):
+        for part in block_starts(len(texts), rows_together(SCORED_TOGETHER, len(self.taxonomy))):
             blocks = []
             for member, order in zip(self.members, columns, strict=True):
                 found = [ScoreBlock.of(block) for block in member.scores(texts[part])]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from taxotext import __version__
 from taxotext.composition.base import System
+from taxotext.composition.named_files import public_settings
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
 from taxotext.files.native import sha256
 from taxotext.labels import Taxonomy
@@ -56,7 +57,7 @@ def _write(folder: Path, system: System, beside: Mapping[str, Any]) -> None:
         "format_version": FORMAT_VERSION,
         "taxotext_version": __version__,
         "model": system.name,
-        "settings": system.settings.model_dump(mode="json"),
+        "settings": public_settings(system.settings),
         **beside,
         "labels_sha256": hash_ids(system.taxonomy),
         CHECKSUMS: {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))},

@@ -45,6 +45,10 @@ def limited(numbers: int, tensors: int, error: Callable[[], TaxotextError]) -> I
     )
     try:
         yield
+    except RuntimeError as failure:
+        if "allocate memory" not in str(failure):  # one tensor that is larger than the machine
+            raise
+        raise error() from failure
     finally:
         for hook in hooks:
             hook.remove()

@@ -28,6 +28,7 @@ from taxotext.files import (
     check_contents,
     check_target,
     named,
+    public_name,
     real,
     recover_folder,
     replacing_folder,
@@ -129,6 +130,8 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
     Raises:
         ModelFolderError: the folder cannot be read or written.
     """
+    name = public_name(name)
+    found = {**found, "data": name}
     decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
     if decoding != manifest.decoding:
         raise ModelFolderError(

@@ -89,7 +89,9 @@ ModelFolder = Annotated[
 ]
 MaxTokens = Annotated[
     int | None,
-    typer.Option(min=1, help="Longer texts are cut.  [default: that of --model, else 128]", show_default=False),
+    typer.Option(
+        min=1, max=1_000_000, help="Longer texts are cut.  [default: that of --model, else 128]", show_default=False
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 

@@ -30,7 +30,7 @@ def split(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=2, help="Cross-validation instead: folders fold-1 to fold-K with train and test."),
+        typer.Option(min=2, max=1000, help="Cross-validation instead: folders fold-1 to fold-K with train and test."),
     ] = None,
     stratify: Annotated[
         bool,
@@ -42,7 +42,7 @@ def split(
     equal_texts_together: Annotated[
         bool, typer.Option("--equal-texts-together", help="Keep documents with the same text in one part.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same parts.")] = 13,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same parts.")] = 13,
     format: Annotated[
         str, typer.Option(help="Of the parts: jsonl, csv or tsv, each also with .gz, or parquet.")
     ] = "jsonl",

@@ -37,7 +37,7 @@ def stats(
     encoder: common.Encoder = None,
     model: common.ModelFolder = None,
     max_tokens: common.MaxTokens = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the most frequent labels to list.")] = 10,
+    top: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many of the most frequent labels to list.")] = 10,
     text: common.TextFields = None,
     labels: common.LabelFields = None,
     label_separator: common.LabelSeparator = None,

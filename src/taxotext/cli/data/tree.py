@@ -32,7 +32,7 @@ def tree(
         str,
         typer.Option(help="What is counted: ancestors: a document counts for all ancestors too; as_given; leaves."),
     ] = "ancestors",
-    max_depth: Annotated[int | None, typer.Option(min=1, help="How many levels to show.")] = None,
+    max_depth: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="How many levels to show.")] = None,
     used: Annotated[
         bool,
         typer.Option("--used", help="Only labels with documents, and what is above them; needs --counts."),

@@ -26,6 +26,8 @@ ROLES = {"text": "their text", "labels": "their labels", "id": "their id"}
 Record: TypeAlias = dict[str, Any]
 Item: TypeAlias = tuple[str, Record | BadRecordError | None]
 """Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
+PAUSED: Record = {}
+"""In the place of a record: the writer of a live stream pauses."""
 """What to do when columns are missing."""
 Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
 """The records of a corpus, and what makes documents of them."""
@@ -247,7 +249,7 @@ def parsed(request: Request, lines: Lines, parse: Callable[[bytes], Record]) -> 
     """An item for each line; ``parse`` makes a record of a line that is not blank, or raises a BadRecordError."""
     name = request.name
     for number, line in lines:
-        item: Record | BadRecordError | None = None
+        item: Record | BadRecordError | None = None if line else PAUSED
         if line.strip():
             try:
                 item = parse(line)

