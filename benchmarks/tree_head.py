@@ -48,9 +48,10 @@ def steps(labels: int) -> None:
 
     from taxotext.labels.label_tree import tree_of_clusters
     from taxotext.nn.batch import Targets
+    from taxotext.nn.candidates import TreeArrays
     from taxotext.nn.features import TextFeatures
     from taxotext.nn.node_scorers import AttentionScorer, SharedLayers
-    from taxotext.nn.tree_head import LabelTreeHead, TreeArrays
+    from taxotext.nn.tree_head import LabelTreeHead
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -148,6 +148,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "textcnn": {"encoder": {**WORDS_OF_TEXTS, "filters": 24, "kernel": 3, "hidden": 24}, "head": {"dropout": 0.1}},
     "kim_cnn": {"encoder": {**WORDS_OF_TEXTS, "filters": 16}, "head": {"dropout": 0.1}},
+    "xml_cnn": {
+        "encoder": {**WORDS_OF_TEXTS, "filters": 24, "hidden": 32, "word_dropout": 0.0},
+        "head": {"dropout": 0.0},
+    },
     "gru_att_multi": {"encoder": {**WORDS_OF_TEXTS, "units": 12, "dropout": 0.1}, "head": {"dropout": 0.1}},
     "c_hmcnn": {"encoder": {**WORDS_OF_TEXTS, "name": "kim_cnn", "filters": 16}},
     "dgcnn": {

@@ -14,6 +14,7 @@ from labels.taxonomy_files import EDGES, TAXONOMY, problems
 from taxotext.errors import ConfigError, TaxonomyError
 from taxotext.labels import (
     Taxonomy,
+    read_alternative_names,
     read_descriptions,
     read_names,
     read_taxonomy,
@@ -223,14 +224,14 @@ def test_existing_files_are_replaced_only_when_told(write):
 
 
 def test_mistakes_in_names_are_reported(write):
-    path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\nc\td\te\tf\n d\tDelta\n")
+    path = write("labels.tsv", "a\tAlpha\nb\na\tBeta\n d\tDelta\n")
     with pytest.raises(TaxonomyError) as caught:
         read_names(path)
     assert [problem.replace(f"{path.parent}/", "") for problem in caught.value.problems] == [
-        "labels.tsv:2: 1 column in 'b'; write id<TAB>name, or id<TAB>name<TAB>description",
+        "labels.tsv:2: 1 column in 'b'; write id<TAB>name, id<TAB>name<TAB>description, "
+        "or alternative names in further columns",
         "labels.tsv:3: the id 'a' is named twice (first at labels.tsv:1); remove one",
-        "labels.tsv:4: 4 columns in 'c\\td\\te\\tf'; write id<TAB>name, or id<TAB>name<TAB>description",
-        "labels.tsv:5: the label ' d' begins or ends with white space; remove it",
+        "labels.tsv:4: the label ' d' begins or ends with white space; remove it",
     ]
 
 
@@ -286,6 +287,75 @@ def test_descriptions_make_a_round_trip(tmp_path, name, caplog):
     again = read_taxonomy(tmp_path / name, names=tmp_path / "names" if name == "t.tsv" else None)
     found = dict(zip(again.ids, again.descriptions, strict=True))
     assert found == dict.fromkeys(again.ids) | {"c": "The third letter.", "x": "Unknown."}
+
+
+# Alternative names
+
+CALLED = DESCRIBED.with_alternative_names({"c": ["the third ", "cee", "Gamma", "cee"], "x": ["ex"], "d": [""]})
+
+
+def test_alternative_names_are_tidy_and_none_repeats_a_name_of_the_label():
+    assert dict(zip(CALLED.ids, CALLED.alternative_names, strict=True)) == dict.fromkeys(CALLED.ids, ()) | {
+        "c": ("the third", "cee"),
+        "x": ("ex",),
+    }
+    assert CALLED.all_names(CALLED.index("c")) == ("Gamma", "the third", "cee")
+    assert CALLED.all_names(CALLED.index("x")) == ("x", "ex")
+    assert CALLED != DESCRIBED
+    assert CALLED.with_names({"c": "cee"}).alternative_names[CALLED.index("c")] == ("the third",)
+    assert CALLED.with_descriptions({}).alternative_names == CALLED.alternative_names
+    with pytest.raises(TaxonomyError, match="'q' has the alternative name 'Quebec' but is not a label"):
+        CALLED.with_alternative_names({"q": ["Quebec"]})
+    assert not CALLED.with_alternative_names({"q": ["Quebec"]}, unknown="ignore").has_alternative_names
+
+
+def test_further_columns_of_a_names_file_hold_alternative_names(write, tmp_path):
+    names = write("names.tsv", "c\tGamma\tThird.\tcee\tthird letter\nx\t\t\tex\ny\tYpsilon\n")
+    assert read_alternative_names(names) == {"c": ["cee", "third letter"], "x": ["ex"]}
+    assert read_descriptions(names) == {"c": "Third."}, "an empty column before alternative names says nothing"
+    nested = write("t.json", json.dumps([{"id": "c", "alternative_names": ["old"]}, {"id": "x"}, {"id": "y"}]))
+    assert read_taxonomy(nested, names=names).alternative_names == (("cee", "third letter"), ("ex",), ())
+    assert read_taxonomy(nested).alternative_names == (("old",), (), ())
+    write_names(CALLED, tmp_path / "again.tsv")
+    assert read_alternative_names(tmp_path / "again.tsv") == {"c": ["the third", "cee"], "x": ["ex"]}
+    absent = write("absent.tsv", "q\t\t\tQuebec\n")
+    assert problems(write("h.tsv", "Root\ta\n"), names=absent)[1].endswith(
+        "absent.tsv:1: 'q' has the alternative name 'Quebec' but is not a label of the taxonomy; "
+        "remove the name or add the label"
+    )
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.yaml", "t.tsv", "t.ttl", "saved.json"])
+def test_alternative_names_make_a_round_trip(tmp_path, name, caplog):
+    place = tmp_path / name
+    with caplog.at_level(logging.INFO, logger="taxotext"):
+        if name == "saved.json":
+            place.write_text(json.dumps(CALLED.to_dict()))
+        else:
+            write_taxonomy(CALLED, place)
+    write_names(CALLED, tmp_path / "names")
+    lost = "display names and descriptions and alternative names are not part of a file of edges"
+    assert (lost in caplog.text) == (name == "t.tsv")
+    names = tmp_path / "names" if name == "t.tsv" else None
+    again = read_taxonomy(place, names=names, ids="notation" if name == "t.ttl" else "uri")
+    found = {label: sorted(given) for label, given in zip(again.ids, again.alternative_names, strict=True)}
+    assert found == {label: [] for label in again.ids} | {"c": ["cee", "the third"], "x": ["ex"]}
+
+
+def test_alternative_names_that_are_no_list_of_texts_are_reported_with_their_place(write):
+    entries = [{"id": "a", "alternative_names": "one"}, {"id": "b", "alternative_names": [1]}]
+    path = write("t.json", json.dumps(entries))
+    assert problems(path) == [
+        "t.json at $[0].alternative_names: expected a list of names, found the text 'one'; "
+        "for a single child write a list",
+        "t.json at $[1].alternative_names[0]: expected text, found 1",
+    ]
+    saved = write("saved.json", json.dumps({"labels": entries}))
+    assert problems(saved) == [
+        "labels[0]: alternative_names is 'one'; write a list of names",
+        "labels[1]: the alternative name 1 of 'b' is not text; write it as a string",
+    ]
+    assert read_taxonomy(write("u.json", '{"a": {"alternative_names": null}}')).ids == ("a", "alternative_names")
 
 
 def test_a_label_may_be_called_description(write):

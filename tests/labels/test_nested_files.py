@@ -55,7 +55,8 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
         "t.json at $.a.b: expected a mapping, a list or nothing (null), found 5",
         "t.json at $.a[\"c d\"]: expected a mapping, a list or nothing (null), found the text 'e'; "
         "for a single child write a list",
-        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
+        "t.json at $.f[0]: unknown key 'nam'; an object has id, name, description, alternative_names, children. "
+        "Did you mean 'name'?",
         "t.json at $.f[1]: an object without 'id'; add the id of the label, or take names or paths as ids (ids='path')",
         "t.json at $.f[2]: expected a label (text) or a mapping, found 7",
         "t.json at $.f[3]: expected a label (text) or a mapping, found nothing (null)",
@@ -102,7 +103,8 @@ def test_mistakes_in_objects_below_keys_are_reported(write):
     content = '{"a": {"id": "b", "name": "B"}, "c": {"id": "c", "nam": "C"}, "d": {"name": 5}}'
     assert problems(write("t.json", content)) == [
         "t.json at $.a: the object below 'a' has the id 'b'; for a single child write a list",
-        "t.json at $.c: unknown key 'nam'; an object has id, name, description, children. Did you mean 'name'?",
+        "t.json at $.c: unknown key 'nam'; an object has id, name, description, alternative_names, children. "
+        "Did you mean 'name'?",
         "t.json at $.d.name: expected text, found 5",
     ]
     assert problems(write("u.json", '{"name": "A"}')) == [

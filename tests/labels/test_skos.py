@@ -109,6 +109,29 @@ def test_descriptions_are_definitions_else_scope_notes_in_the_wanted_language(
     assert read_taxonomy(tmp_path / "again.ttl") == taxonomy
 
 
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("de", [("Malerei", "PKW", "Wagen", "kar"), ("Rad",)]),
+        ("en", [("cars", "kar"), ("Rad",)]),
+        (None, [("cars", "kar"), ("Rad",)]),
+    ],
+)
+def test_alternative_and_hidden_names_are_in_the_language_of_the_display_name(
+    tmp_path: Path, language: str | None, names: list[tuple[str, ...]]
+) -> None:
+    content = PREFIXES + (
+        "@prefix xl: <http://www.w3.org/2008/05/skos-xl#> .\n"
+        'e:a a skos:Concept ; skos:prefLabel "car"@en, "Auto"@de ; skos:altLabel "cars"@en-GB, "PKW"@de, "car"@en-US ; '
+        'skos:hiddenLabel "Wagen"@de-AT, "kar", e:other ; xl:altLabel e:x . e:x xl:literalForm "Malerei"@de . '
+        'e:b a skos:Concept ; skos:prefLabel "Fahrrad"@de ; skos:altLabel "Rad"@de, "bike"@en .'
+    )
+    taxonomy = read_taxonomy(written(tmp_path, content), language=language)
+    assert list(taxonomy.alternative_names) == names
+    write_taxonomy(taxonomy, tmp_path / "again.ttl")
+    assert read_taxonomy(tmp_path / "again.ttl") == taxonomy
+
+
 def test_notations_can_be_the_ids(tmp_path: Path) -> None:
     taxonomy = read_taxonomy(written(tmp_path, ARTS), ids="notation", language="de")
     assert taxonomy.ids == ("111", "1", "11", "112", "2")  # in the order of the URIs

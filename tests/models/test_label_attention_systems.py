@@ -177,3 +177,37 @@ def test_a_transformer_does_for_attention_xml(tiny_encoder: Path) -> None:
     values["encoder"]["name"] = "transformer"
     classifier = Classifier("attention_xml", **values, loss={"name": "asymmetric"}).fit(corpus, validation=corpus)
     assert np.isfinite(all_scores(classifier, corpus.texts)).all()
+
+
+def test_names_of_labels_are_part_of_their_scores(tmp_path: Path) -> None:
+    words = ["oak", "elm", "ash", "fir", "yew", "pine"]
+    names = {f"l{row}": word for row, word in enumerate(words)}
+    texts = [f"{one} near {other}" for one in words for other in words if one != other] * 3
+    labels = [[label for label, name in names.items() if name in text.split()] for text in texts]
+    corpus = Corpus.from_lists(
+        texts, labels, Taxonomy.flat(names, names).with_alternative_names({"l0": ["elm", "ivy"]})
+    )
+    values = settings({"names": True, "tree": {"source": "names", "cluster_size": 2}}, epochs=3)
+    classifier = Classifier("light_attention", **values).fit(corpus, validation=corpus)
+    scorer = classifier.system.network.head.scorers[-1]  # type: ignore[attr-defined]
+    assert scorer.names.shape == (6, 32)
+    np.testing.assert_allclose(scorer.names.norm(dim=1).numpy(), 1, rtol=1e-5)
+    assert float(scorer.names[0] @ scorer.names[1]) == pytest.approx(0.5**0.5, abs=0.2), "elm is a name of both"
+    classifier.save(tmp_path / "model")
+    again = taxotext.load(tmp_path / "model")
+    before = all_scores(classifier, texts)
+    assert np.array_equal(all_scores(again, texts), before)
+    scorer.names.zero_()
+    assert not np.allclose(all_scores(classifier, texts), before, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ({"names": True}, r"head\.names: no label has a name"),
+        ({"names": True, "scorer": "dot"}, r"only head\.scorer=attention uses names"),
+    ],
+)
+def test_names_that_cannot_be_used_are_refused(head: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Classifier("light_attention", **settings(head)).fit(tiny_corpus(), validation=tiny_corpus())

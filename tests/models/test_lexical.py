@@ -67,6 +67,17 @@ def test_labels_without_training_documents_are_predicted_where_their_names_occur
     assert np.count_nonzero(scores[1]) == 1  # what does not occur is no candidate
 
 
+def test_alternative_names_reach_labels_and_are_kept_in_the_model_folder(tmp_path: Path) -> None:
+    texts, labels, taxonomy = library()
+    called = taxonomy.with_alternative_names({"s41": ["zebra crossing"], "s0": ["pelican"]})
+    corpus = Corpus.from_lists(texts, labels, called)
+    Classifier("lexical", **{**SETTINGS, "ranker": {"min_leaf": 5}}).fit(corpus, validation=corpus).save(tmp_path / "m")
+    model = taxotext.load(tmp_path / "m")
+    assert model.taxonomy == called
+    scores = all_scores(model, ["On zebra crossings\nA long report with many words"])
+    assert np.flatnonzero(scores[0]).tolist() == [called.index("s41")]
+
+
 def test_the_seed_decides_the_forest() -> None:
     texts, labels, taxonomy = library()
     corpus = Corpus.from_lists(texts, labels, taxonomy)

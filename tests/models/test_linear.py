@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.svm import LinearSVC
 
 import taxotext
 from models.harness import all_scores, check_scores, check_system
 from taxotext import Classifier, Corpus
+from taxotext.api.fitting import fit_system
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.models import linear
-from taxotext.models.linear import NEVER
-from tiny import tiny_corpus, tiny_documents
+from taxotext.models.linear import NEVER, Linear, LinearSettings
+from tiny import Notes, tiny_corpus, tiny_documents
 
 SETTINGS: dict[str, Any] = {"seed": 3, "features": {"min_documents": 1}, "runtime": {"threads": 1}}
 
@@ -89,6 +91,63 @@ def test_small_coefficients_are_dropped_by_default_where_there_are_many_labels(m
     assert np.abs(fitted(texts, labels).system._coefficients.data).min() > 0.01
     kept = fitted(texts, labels, classifier={"prune": 0.0}).system._coefficients
     np.testing.assert_array_equal(kept.toarray(), whole.toarray())
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_sparse_scores_are_those_of_the_best_labels_and_nothing_else_changes(crossed: bool, tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    train, rest = corpus.subset(range(40)), corpus.subset(range(40, 60))
+    dense, sparse = (
+        Classifier("linear", **SETTINGS, candidates=count).fit(train, validation=None if crossed else rest)
+        for count in ("all", 3)
+    )
+    whole = all_scores(dense, rest.texts)
+    block = next(sparse.system.scores(rest.texts))
+    assert block.is_sparse
+    assert set(np.diff(block.candidates.indptr).tolist()) == {3}
+    for row, own in enumerate(whole):
+        best = sorted(np.argsort(-own, kind="stable")[:3].tolist())
+        assert block.candidates.indices[3 * row : 3 * row + 3].tolist() == best
+        assert block.candidates.data[3 * row : 3 * row + 3].tolist() == own[best].tolist()
+    held_out, expected = sparse.manifest.held_out, dense.manifest.held_out
+    assert held_out is not None
+    assert expected is not None
+    assert set(np.diff(held_out.scores.indptr).tolist()) == {3}
+    found = held_out.scores.tocoo()
+    every = expected.scores.toarray() if hasattr(expected.scores, "toarray") else expected.scores
+    np.testing.assert_array_equal(found.data, every[found.row, found.col])
+    sparse.save(tmp_path / "model")
+    again = taxotext.load(tmp_path / "model")
+    assert np.array_equal(all_scores(again, rest.texts), all_scores(sparse, rest.texts))
+
+
+def test_scores_are_sparse_by_default_where_there_are_very_many_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "STREAMED_FROM", 7)
+    monkeypatch.setattr(linear, "STREAMED", 2)
+    corpus, notes = tiny_corpus(), Notes()
+    sparse, _ = fit_system(Linear, LinearSettings(**SETTINGS), corpus, corpus, reporter=notes)
+    assert next(sparse.scores(["cat"])).is_sparse
+    assert any(
+        "7 labels: a document keeps the scores of its best 2 labels (candidates=all" in n for n in notes.sentences
+    )
+    needs = " ".join(need.what for need in sparse.memory(corpus, corpus))
+    assert "the best 2 of 7 decision values of 60 held-out documents" in needs
+    dense, _ = fit_system(Linear, LinearSettings(**SETTINGS, candidates="all"), corpus, corpus, reporter=Notes())
+    assert not next(dense.scores(["cat"])).is_sparse
+
+
+def test_positives_may_weigh_by_the_inverse_propensity_of_their_label() -> None:
+    corpus = tiny_corpus()
+    values = {**SETTINGS, "classifier": {"balance": "propensity"}}
+    found = Classifier("linear", **values).fit(corpus, validation=corpus).system
+    features = found._features.transform(corpus.texts)  # type: ignore[attr-defined]
+    for label, count in enumerate(np.asarray(corpus.targets.sum(0)).ravel().tolist()):
+        weight = 1 + (np.log(60) - 1) * 2.5**0.55 * (count + 1.5) ** -0.55
+        gold = corpus.targets[:, [label]].toarray().ravel()
+        model = LinearSVC(C=0.5, dual=True, tol=1e-5, max_iter=10_000)
+        model.fit(features, gold, sample_weight=np.where(gold, weight, 1.0))
+        coefficients = found._coefficients[:, [label]].toarray().ravel()  # type: ignore[attr-defined]
+        np.testing.assert_allclose(coefficients, model.coef_[0], atol=5e-3)
 
 
 def test_documents_of_weight_zero_teach_the_classifiers_nothing() -> None:

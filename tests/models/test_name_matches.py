@@ -74,20 +74,27 @@ def test_a_qualifier_may_be_missing_and_a_shared_name_is_ambiguous() -> None:
     names = index_names([["Java (island)"], ["Java <language>"], ["Sumatra"]], cut, 6)
     matches = find_names(names, ["Java and Sumatra; the island Java"], cut)
     found = sorted(
-        (int(label), int(position), int(length), int(ambiguity), bool(bare))
-        for label, position, length, ambiguity, bare in zip(
-            matches.label, matches.position, matches.length, matches.ambiguity, matches.bare, strict=True
+        (int(label), int(position), int(length), int(ambiguity), int(kind))
+        for label, position, length, ambiguity, kind in zip(
+            matches.label, matches.position, matches.length, matches.ambiguity, matches.kind, strict=True
         )
     )
     assert found == [
-        (0, 0, 1, 2, True),
-        (0, 4, 2, 1, False),
-        (0, 5, 1, 2, True),
-        (1, 0, 1, 2, True),
-        (1, 5, 1, 2, True),
-        (2, 2, 1, 1, False),
+        (0, 0, 1, 2, 1),
+        (0, 4, 2, 1, 0),
+        (0, 5, 1, 2, 1),
+        (1, 0, 1, 2, 1),
+        (1, 5, 1, 2, 1),
+        (2, 2, 1, 1, 0),
     ]
     assert matches.words.tolist() == [6]
+
+
+def test_alternative_names_match_and_say_that_they_are_some() -> None:
+    names = index_names([["automobile", "car", "wagon (vehicle)", "Automobiles"], ["", "motor"]], cut, 6)
+    matches = find_names(names, ["A car, an automobile, a wagon, a vehicle wagon and a motor"], cut)
+    found = zip(matches.label.tolist(), matches.position.tolist(), matches.kind.tolist(), strict=True)
+    assert sorted(found) == [(0, 1, 2), (0, 3, 0), (0, 5, 3), (0, 7, 2), (0, 8, 3), (1, 11, 2)]
 
 
 def test_words_of_the_first_line_are_counted() -> None:

@@ -73,9 +73,9 @@ def test_few_documents_are_enough_for_a_rare_label(monkeypatch: pytest.MonkeyPat
     sizes: list[int] = []
     call = OneVsRest._call
 
-    def counted(self: OneVsRest, rows: Any, gold: Any, usable: Any) -> Any:
+    def counted(self: OneVsRest, rows: Any, *others: Any) -> Any:
         sizes.append(len(rows))
-        return call(self, rows, gold, usable)
+        return call(self, rows, *others)
 
     monkeypatch.setattr(OneVsRest, "_call", counted)
     features, gold = problem()

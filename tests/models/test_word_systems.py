@@ -1,4 +1,4 @@
-"""``textcnn``, ``kim_cnn``, ``gru_att_multi``: the contract of all systems, vocabularies, word vectors, losses."""
+"""The systems over words but ``dgcnn``: the contract of all systems, vocabularies, word vectors, losses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from taxotext.nn.encoders import vectors as word_vectors
 from taxotext.nn.encoders.vectors import first_vectors, principal_components
 from tiny import WORDS, tiny_corpus, tiny_fit, tiny_settings, tiny_words
 
-SYSTEMS = ("textcnn", "kim_cnn", "gru_att_multi")
+SYSTEMS = ("textcnn", "kim_cnn", "xml_cnn", "gru_att_multi")
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = (
     *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
@@ -76,7 +76,10 @@ def test_the_presets_of_the_papers_set_what_the_papers_say() -> None:
     assert (kim.head.dropout, kim.training.batch_size) == (0.5, 50)
     assert (gru.encoder.units, gru.encoder.dropout, gru.text.max_tokens) == (96, 0.4, 100)
     assert (gru.training.batch_size, gru.training.epochs, gru.training.monitor) == (128, 10, "weighted_f1")
-    assert {preset.loss.scale for preset in (textcnn, kim, gru)} == {"mean"}
+    xml = of("xml_cnn")
+    assert (xml.encoder.kernels, xml.encoder.hidden, xml.text.max_tokens) == ((2, 4, 8), 512, 500)
+    assert (xml.head.dropout, xml.training.schedule, xml.training.monitor) == (0.5, "constant", "p@1")
+    assert {preset.loss.scale for preset in (textcnn, kim, gru, xml)} == {"mean"}
     assert of("kim_cnn", training={"batch_size": 8}).training.schedule == "constant", "the preset was lost"
     assert of("kim_cnn", loss={"name": "zlpr"}).loss.name == "zlpr"
     assert of("kim_cnn", encoder={"name": "gru_att"}).encoder.name == "gru_att"

@@ -16,9 +16,11 @@ from taxotext.errors import TaxonomyError
 from taxotext.labels.label_tree import LabelTree, tree_of_clusters, tree_of_taxonomy
 from taxotext.nn import node_scorers
 from taxotext.nn.batch import Targets
+from taxotext.nn.candidates import CandidateLoss, TreeArrays
 from taxotext.nn.features import TextFeatures
+from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, Scale
 from taxotext.nn.node_scorers import AttentionScorer, DotScorer, NodeScorer, SharedLayers
-from taxotext.nn.tree_head import LabelTreeHead, TreeArrays
+from taxotext.nn.tree_head import LabelTreeHead
 from tiny import tiny_taxonomy
 
 WIDTH = 6
@@ -71,6 +73,23 @@ def test_candidates_have_the_logits_that_they_have_among_all_nodes(kind: str, mo
     chunks = torch.autograd.grad(scorer.all(text).sin().sum(), list(scorer.parameters()))
     for one, other in zip(chunks, whole, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("own_output", [True, False])
+def test_names_add_to_queries_and_outputs_of_nodes(own_output: bool) -> None:
+    names = torch.randn(LABELS, 3)
+    scorer = AttentionScorer(WIDTH, LABELS, SharedLayers(WIDTH, (7,)), own_output=own_output, names=names)
+    plain = AttentionScorer(WIDTH, LABELS, scorer.layers, own_output=own_output)
+    with torch.no_grad():
+        plain.queries.copy_(scorer.queries + names @ scorer.of_query.weight.T)
+        if own_output:
+            plain.output.copy_(scorer.output + names @ scorer.of_output.weight.T)
+            plain.bias.copy_(scorer.bias.normal_())
+    text, wanted = features(4), torch.randint(-1, LABELS, (4, 9))
+    torch.testing.assert_close(scorer.all(text), plain.all(text))
+    real = wanted >= 0
+    torch.testing.assert_close(scorer.some(text, wanted)[real], plain.some(text, wanted)[real])
+    torch.testing.assert_close(scorer.attention(text, wanted.clamp(min=0)), plain.attention(text, wanted.clamp(min=0)))
 
 
 def test_attention_is_a_softmax_over_the_words_and_layers_that_all_labels_share() -> None:
@@ -235,12 +254,36 @@ def test_the_choice_of_candidates_gives_the_clusters_no_gradient() -> None:
 
 def test_means_divide_by_the_candidates_of_a_document() -> None:
     tree, text = tree_of_clusters(np.arange(LABELS) // 3, levels=1), features(4)
-    one = head(tree, beam=1000, scale="mean")
+    losses = [CandidateLoss(BinaryCrossEntropy(scale="mean")) for _ in range(2)]
+    one = head(tree, beam=1000, losses=losses)
     one.loss(text, targets(GOLD))
     found = one.metrics()
     everything = functional.binary_cross_entropy_with_logits(one.scorers[-1].all(text), targets(GOLD).dense())
     assert found["label_loss"] == pytest.approx(everything.item(), rel=1e-5)
     assert one.metrics() == {"cluster_loss": 0.0, "label_loss": 0.0}, "asked twice in an epoch"
+
+
+@pytest.mark.parametrize("scale", ["sum", "mean"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_the_loss_over_all_nodes_and_over_candidates_is_that_of_dense_targets(
+    scale: Scale, weighted: bool, asymmetric: bool
+) -> None:
+    cells = AsymmetricLoss(1.0, 4.0, 0.05, scale) if asymmetric else BinaryCrossEntropy(scale=scale)
+    weights = torch.rand(LABELS) + 0.5
+    loss, gold = CandidateLoss(cells, weights if weighted else None), targets(GOLD)
+    logits, dense = 2 * torch.randn(len(GOLD), LABELS), gold.dense()
+    each = cells.cells(logits, dense) * torch.where(dense > 0, weights if weighted else torch.ones(LABELS), 1.0)
+    keys = gold.rows * LABELS + gold.indices
+    expected = each.sum(1) if scale == "sum" else each.mean(1)
+    torch.testing.assert_close(loss.over_all(logits, keys), expected)
+    nodes = torch.stack([torch.randperm(LABELS)[:9] for _ in GOLD])
+    nodes[0, 4:] = -1
+    real = nodes >= 0
+    few = (each.gather(1, nodes.clamp(min=0)) * real).sum(1)
+    expected = few if scale == "sum" else few / real.sum(1)
+    found = loss.over_some(logits.gather(1, nodes.clamp(min=0)), nodes, keys, LABELS)
+    torch.testing.assert_close(found, expected)
 
 
 def test_sums_of_an_epoch_go_through_a_checkpoint() -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from taxotext.nn.encoders.rcnn import TextRcnn
-from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn
+from taxotext.nn.encoders.words import GruAttention, KimCnn, RowNorm, TextCnn, XmlCnn
 from taxotext.nn.pooling import AttentionPooling
 
 WORDS, WIDTH = 20, 6
@@ -25,6 +25,7 @@ MAKE: dict[str, Callable[[], nn.Module]] = {
     "textcnn": lambda: TextCnn(table(), 8, 3, 2, 5),
     "textcnn, pool 3": lambda: TextCnn(table(), 8, 5, 3, 5),
     "kim_cnn": lambda: KimCnn(table(), (2, 3, 4), 4),
+    "xml_cnn": lambda: XmlCnn(table(), (2, 4, 8), 4, 3, 5, 0.2),
     "gru_att": lambda: GruAttention(table(), 7, 0.4),
     "rcnn": lambda: TextRcnn(table(), 5, (2, 3, 4), 4, 1, 0.5, 0.1),
     "rcnn, two of each filter": lambda: TextRcnn(table(), 5, (1, 5), 4, 2, 0.5, 0.1),
@@ -174,3 +175,19 @@ def test_the_filters_of_rcnn_begin_half_their_width_before_the_text() -> None:
     gru = GruAttention(table(), 5, 0.0).eval()
     gru.forwards, gru.backwards = encoder.forwards, encoder.backwards
     torch.testing.assert_close(features.tokens, gru(ids, mask).tokens)
+
+
+def test_xml_cnn_takes_the_maximum_of_each_part_of_the_text() -> None:
+    encoder = XmlCnn(table(), (2, 3), 4, 3, 5, 0.2).eval()
+    ids, mask = batch((1, 2, 5, 9), 9)
+    found = encoder(ids, mask)
+    for row, length in enumerate((1, 2, 5, 9)):
+        maxima = []
+        for kernel, convolution in zip((2, 3), encoder.convolutions, strict=True):
+            vectors = encoder.embedding(ids[row, :length]).T.unsqueeze(0)
+            places = functional.relu(convolution(vectors))[0]  # (F, length + kernel - 1)
+            assert places.shape[1] == length + kernel - 1
+            maxima.append(functional.adaptive_max_pool1d(places, 3).T.flatten())
+        expected = functional.relu(encoder.hidden(torch.cat(maxima)))
+        torch.testing.assert_close(found.pooled[row], expected)
+    assert found.tokens.shape == (4, 9, 8)

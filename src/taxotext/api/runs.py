@@ -27,7 +27,7 @@ from taxotext.data.reading_notes import form_notes, left_out_notes, whole_cell_n
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
-from taxotext.labels import Taxonomy, read_descriptions, read_names, read_taxonomy
+from taxotext.labels import Taxonomy, read_alternative_names, read_descriptions, read_names, read_taxonomy
 from taxotext.messages import counted, parameter
 from taxotext.models.registry import find
 from taxotext.progress import Reporter
@@ -287,7 +287,8 @@ def _tried(chosen: Chosen, train: Corpus, validation: Corpus | None, batches: in
     """What a trial of one system says about its whole training."""
     kind, settings = chosen.kind, chosen.settings
     trainable = getattr(getattr(settings, "encoder", None), "trainable", True)
-    if kind.recipe == "gradient" and trainable:
+    level_wise = getattr(getattr(settings, "head", None), "level_wise", False)
+    if kind.recipe in {"gradient", "levels"} and not level_wise and trainable:
         return _timed(chosen, train, validation)
     trial = try_fit(kind, settings, train, validation, batches=batches, reporter=reporter)
     low, high = trial.minutes()
@@ -354,7 +355,8 @@ def read_data(data: DataSettings, where: str) -> tuple[Corpus, Corpus | None]:
             train.report.unused["names"] = f"0 of {len(names):,} names match a label"
         named = train.taxonomy.with_names(names, unknown="ignore")
         described = named.with_descriptions(read_descriptions(data.names), unknown="ignore")
-        train = replace(train, taxonomy=described)
+        whole = described.with_alternative_names(read_alternative_names(data.names), unknown="ignore")
+        train = replace(train, taxonomy=whole)
     if taxonomy is None:
         for key in ("taxonomy_format", "taxonomy_language", "taxonomy_ids", "path_separator"):
             is_of_columns = key == "path_separator" and data.label_columns == "paths"

@@ -88,7 +88,8 @@ def _unfinished(output: Path, run: Path, record: Mapping[str, Any], *, working: 
     system = record.get("model")
     system = None if system is None else str(system)
     fits = read_progress(run / "checkpoints", working=working)
-    epoch = _last_epoch(run)
+    logs, level = _latest_logs(run)
+    epoch = _last_epoch(run, logs)
     if working:
         state, sentence = TRAINING, "A process is at work."
         if fits is not None and fits.fits.done == fits.fits.planned:
@@ -101,6 +102,8 @@ def _unfinished(output: Path, run: Path, record: Mapping[str, Any], *, working: 
             sentence = f"No process is at work; {GO_ON}: fits that are done are not computed again."
         elif not any((run / "checkpoints").glob("*")):
             sentence += " It starts from the beginning: nothing is saved yet."
+    if level:
+        sentence += f" Level {level} of the label tree is reached."
     if is_model_folder(output):
         sentence += f" The model in {output} is an earlier one, and stays until the new one is finished."
     try:
@@ -139,12 +142,18 @@ def _finished_fits(output: Path) -> FitsStatus | None:
     return finished_fits(ids, read_fits(output / FITS, len(ids)))
 
 
-def _last_epoch(run: Path) -> dict[str, float]:
-    """Metrics of the last epoch in the logs of a run, without those that an earlier training left there."""
+def _latest_logs(run: Path) -> tuple[Path, int]:
+    """Where the logs of the network are that is trained now or was last, and its level from 1; 0: there is only one."""
+    levels = [int(path.name.removeprefix("level_")) for path in run.glob("logs/level_*") if path.name[6:].isdecimal()]
+    return (run / "logs" / f"level_{max(levels)}", max(levels) + 1) if levels else (run / "logs", 0)
+
+
+def _last_epoch(run: Path, logs: Path) -> dict[str, float]:
+    """Metrics of the last epoch in the logs of a network, without those that an earlier training left there."""
     rows: list[dict[str, float]] = []
     with suppress(OSError):  # it has just finished
         began = (run / "run.json").stat().st_mtime_ns
-        for path in run.glob("logs/csv/version_*/metrics.csv"):
+        for path in logs.glob("csv/version_*/metrics.csv"):
             with suppress(OSError, ValueError, AttributeError, TypeError, csv.Error):  # a row is being written
                 if path.stat().st_mtime_ns >= began:
                     with path.open(encoding="utf-8", newline="") as file:

@@ -28,7 +28,10 @@ def search(
     validation: Annotated[str | None, typer.Option(help="Validation file; else held out of the training file.")] = None,
     taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
     names: Annotated[
-        str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
+        str | None,
+        typer.Option(
+            help="Display names: id<TAB>name, perhaps a description in a third column, other names in further ones."
+        ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(max=1_000_000, help="Trials all together; 20 without --minutes.")

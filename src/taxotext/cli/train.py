@@ -35,7 +35,10 @@ def train(
         str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="Display names: id<TAB>name, perhaps with a description in a third column.")
+        str | None,
+        typer.Option(
+            help="Display names: id<TAB>name, perhaps a description in a third column, other names in further ones."
+        ),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", help="Text field; several times to join fields in this order.")

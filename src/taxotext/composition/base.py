@@ -144,6 +144,11 @@ class System(ABC):
         self.settings = settings
         self.taxonomy = taxonomy
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user about what is going to be fitted."""
+        return ()
+
     @abstractmethod
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities in blocks (b, N), in the order of ``texts``; dense or sparse, the same for all texts."""

@@ -16,9 +16,9 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def names_of_labels(taxonomy: Taxonomy) -> list[str]:
-    """Name and description of each label; its id where it has neither."""
-    pairs = zip(range(len(taxonomy)), taxonomy.descriptions, strict=True)
-    return [f"{taxonomy.name(label)}. {text}" if text else taxonomy.name(label) for label, text in pairs]
+    """Names and description of each label; its id where it has neither."""
+    named = [", ".join(taxonomy.all_names(label)) for label in range(len(taxonomy))]
+    return [f"{name}. {text}" if text else name for name, text in zip(named, taxonomy.descriptions, strict=True)]
 
 
 def words_of_labels(taxonomy: Taxonomy, train: Corpus, words: int = 20) -> list[str]:

@@ -31,6 +31,8 @@ from taxotext.labels.branches import LabelGraph
 from taxotext.settings import parse_settings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from taxotext.cost.memory import Need
     from taxotext.data import Corpus
     from taxotext.labels import Taxonomy
@@ -94,7 +96,6 @@ class NeuralSystem(System):
         import torch
 
         from taxotext.nn.heads import LogitHead
-        from taxotext.nn.network import TextClassifier
 
         self.check_limit(built)
         settings = self.settings
@@ -129,7 +130,7 @@ class NeuralSystem(System):
             criterion = torch.nn.Identity() if settings.loss is None else part("loss")
             head.use(criterion, join=join, recursive=weight, edges=edges)
         self._built = built
-        self._network = TextClassifier(built.module, structure, self.whole_head(head, context))
+        self._network = self.whole_network(built.module, structure, self.whole_head(head, context))
 
     def label_graph(self) -> LabelGraph:
         """The nodes that structure encoder and head work on: the labels."""
@@ -138,6 +139,12 @@ class NeuralSystem(System):
     def whole_head(self, head: Head, context: parts.LabelContext) -> Head:
         """The head of the network, from that of the nodes of the label graph."""
         return head
+
+    def whole_network(self, encoder: nn.Module, structure: nn.Module, head: Head) -> TextClassifier:
+        """The network of its parts."""
+        from taxotext.nn.network import TextClassifier
+
+        return TextClassifier(encoder, structure, head)
 
     def check_limit(self, built: BuiltEncoder) -> None:
         """Raise ConfigError where the encoder takes fewer tokens than the settings ask for."""
@@ -272,9 +279,10 @@ class NeuralSystem(System):
                     if look is None:
                         found = network.scores(batch.to(runtime.device))
                     else:
-                        features = network.features(batch.to(runtime.device))
+                        there = batch.to(runtime.device)
+                        features = network.features(there)
                         look(rows, features)
-                        found = network.head.scores(features)
+                        found = network.scores(there, features)
                 collected.add(rows, found)
                 if progress is not None:
                     progress(len(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -63,6 +63,9 @@ class NeuralSettings(SystemSettings):
     )
     training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
 
+    trains_levels: ClassVar[bool] = False
+    """Whether the system trains a head level by level (``head.level_wise``)."""
+
     @property
     def owns_loss(self) -> bool:
         """Whether the head has a loss of its own, and no section ``loss`` is taken."""
@@ -78,6 +81,16 @@ class NeuralSettings(SystemSettings):
             if "loss" in self.model_fields_set:
                 raise ValueError(f"loss: the head {self.head.name} has a loss of its own; leave the section loss out")
             object.__setattr__(self, "loss", None)  # the default; settings are frozen for everybody else
+        return self
+
+    @model_validator(mode="after")
+    def _levels_of_the_head(self) -> Self:
+        """A head that is trained level by level needs a system that does."""
+        if self.head.level_wise and not self.trains_levels:
+            raise ValueError(
+                f"head: {self.head.name} is trained level by level, which only attention_xml does; take that system, "
+                "or head.name=label_tree, whose levels are trained together"
+            )
         return self
 
     @model_validator(mode="after")

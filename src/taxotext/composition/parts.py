@@ -29,6 +29,7 @@ from taxotext.errors import ModelFolderError
 from taxotext.files import public_name
 from taxotext.files.native import sha256
 from taxotext.labels.branches import LabelGraph
+from taxotext.metrics.propensity import inverse_propensities
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -251,6 +252,8 @@ class HeadSettings(Settings):
     """Whether the head computes its loss itself; False: it has one logit for each label and takes a loss part."""
     reads: ClassVar[Literal["text", "labels", "layers"]] = "text"
     """What it reads: the text features, or what a structure encoder gives (:attr:`StructureSettings.gives`)."""
+    level_wise: ClassVar[bool] = False
+    """Whether it has a network for each level of a label tree, which the recipe ``levels`` trains one by one."""
     name: str = Field("", description="kind of head")
 
     def scored(self, labels: int) -> int:
@@ -282,9 +285,10 @@ class BinaryCrossEntropySettings(Settings):
     scale: Literal["sum", "mean"] = Field(
         "sum", description="over labels; the mean divides the gradients by their number"
     )
-    positive_weight: PositiveWeight | Literal["balanced"] | dict[str, PositiveWeight] = Field(
+    positive_weight: PositiveWeight | Literal["balanced", "propensity"] | dict[str, PositiveWeight] = Field(
         1.0,
-        description="of positives: a number, {label: number}, or balanced = sqrt(negatives / positives), from 1 to 10",
+        description="of positives: a number, {label: number}, balanced = sqrt(negatives / positives), from 1 to 10, or "
+        "propensity = inverse propensity of the label",
     )
     weights_from: Annotated[str | None, NamesFile(find=weights_file)] = Field(
         None, min_length=1, description="path of a model of gru_att or htrans, or of its training: their class weights"
@@ -325,7 +329,21 @@ def positive_weights(
     if choice == "balanced":
         ratio = (documents - positives) / np.maximum(positives, 1)
         return np.clip(np.sqrt(ratio), 1.0, BALANCED_LIMIT).astype(np.float32)
+    if choice == "propensity":
+        return propensity_weights(positives, documents)
     return None if choice == 1.0 else np.full(len(taxonomy), choice, dtype=np.float32)
+
+
+def propensity_weights(positives: NDArray[np.int64], documents: int) -> NDArray[np.float32]:
+    """Inverse propensities of the labels (N,), by which ProXML (Babbar & Schölkopf 2019) weights positives.
+
+        1 + C (N_l + B)^−A,  C = (ln D − 1) (B + 1)^A        A = 0.55, B = 1.5, as for the metrics
+
+    Args:
+        positives: N_l, training documents of each label (N,).
+        documents: D, training documents.
+    """
+    return inverse_propensities(positives, documents).astype(np.float32)
 
 
 def _build_no_structure(settings: NoStructureSettings, context: LabelContext) -> tuple[nn.Module, Record]:

@@ -89,6 +89,17 @@ class KimCnnSettings(WordSettings):
         return value
 
 
+class XmlCnnSettings(KimCnnSettings):
+    """Convolutions of several widths, maxima over parts of the text, and a narrow layer."""
+
+    name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]
+    kernels: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="words that the filters see")
+    filters: int = Field(128, ge=1, description="of each width")
+    parts: int = Field(2, ge=1, description="of the text, each with a maximum of its own")
+    hidden: int = Field(512, ge=1, description="width of the layer between filters and labels")
+    word_dropout: float = Field(0.25, ge=0, lt=1, description="on the word vectors")
+
+
 class GruAttentionSettings(WordSettings):
     """A bidirectional GRU with attention, maximum and mean."""
 
@@ -116,6 +127,18 @@ def _build_kim_cnn(settings: KimCnnSettings, **context: Any) -> BuiltEncoder:
     from taxotext.nn.encoders.words import KimCnn
 
     return build_over_words(settings, lambda table: KimCnn(table, settings.kernels, settings.filters), **context)
+
+
+def _build_xml_cnn(settings: XmlCnnSettings, **context: Any) -> BuiltEncoder:
+    from taxotext.nn.encoders.words import XmlCnn
+
+    return build_over_words(
+        settings,
+        lambda table: XmlCnn(
+            table, settings.kernels, settings.filters, settings.parts, settings.hidden, settings.word_dropout
+        ),
+        **context,
+    )
 
 
 def _build_gru_attention(settings: GruAttentionSettings, **context: Any) -> BuiltEncoder:
@@ -224,4 +247,5 @@ def _table(words: int, width: int, pad_id: int) -> nn.Embedding:
 
 register("encoder", TextCnnSettings, _build_textcnn)
 register("encoder", KimCnnSettings, _build_kim_cnn)
+register("encoder", XmlCnnSettings, _build_xml_cnn)
 register("encoder", GruAttentionSettings, _build_gru_attention)

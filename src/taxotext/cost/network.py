@@ -49,7 +49,7 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
     if network is None:
         return found
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    trained = sum(parameter.numel() for parameter in network.trained_together() if parameter.requires_grad)
     smaller = "take a smaller encoder (encoder.source), or fewer labels"
     found += [
         Need(

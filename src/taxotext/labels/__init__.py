@@ -8,7 +8,14 @@
 from __future__ import annotations
 
 from taxotext.labels.drawing import draw, tree_lines
-from taxotext.labels.readers import TAXONOMY_FORMATS, read_descriptions, read_names, read_taxonomy, taxonomy_from_paths
+from taxotext.labels.readers import (
+    TAXONOMY_FORMATS,
+    read_alternative_names,
+    read_descriptions,
+    read_names,
+    read_taxonomy,
+    taxonomy_from_paths,
+)
 from taxotext.labels.taxonomy import CLOSURE_POLICIES, ClosurePolicy, Taxonomy
 from taxotext.labels.writers import write_names, write_taxonomy
 
@@ -18,6 +25,7 @@ __all__ = [
     "ClosurePolicy",
     "Taxonomy",
     "draw",
+    "read_alternative_names",
     "read_descriptions",
     "read_names",
     "read_taxonomy",

@@ -16,6 +16,10 @@ from taxotext.messages import counted
 logger = logging.getLogger("taxotext")
 
 
+ALTERNATIVES = "alternative_names"
+"""Key of the further names of a label in JSON and YAML."""
+
+
 class Parts(NamedTuple):
     """The checked content of a taxonomy."""
 
@@ -24,6 +28,8 @@ class Parts(NamedTuple):
     edge_index: graph.Int64Array
     descriptions: tuple[str | None, ...] | None = None
     """None: no label has one."""
+    alternatives: tuple[tuple[str, ...], ...] | None = None
+    """Further names of each label; None: no label has one."""
 
 
 class Name(NamedTuple):
@@ -113,6 +119,7 @@ def build(
     labels: Iterable[str] = (),
     names: Names = (),
     descriptions: Names = (),
+    alternatives: Names = (),
     where: Sequence[str] | None = None,
     source: str | None = None,
     problems: Iterable[str] = (),
@@ -124,6 +131,7 @@ def build(
         labels: labels declared without an edge; they come first in the order.
         names: display names.
         descriptions: what labels mean.
+        alternatives: further names, any number a label; those that repeat a name of the label are left out.
         where: for each edge the place it was read from.
         source: what to call the taxonomy in the error.
         problems: what a reader found already; reported together with what is found here.
@@ -132,24 +140,28 @@ def build(
         TaxonomyError: listing all problems.
     """
     edges, labels, problems = list(edges), list(labels), list(problems)
-    names, descriptions = list(names), list(descriptions)
+    names, descriptions, alternatives = list(names), list(descriptions), list(alternatives)
     if where is not None and len(where) != len(edges):
         raise ValueError(f"where has {len(where)} entries for {len(edges)} edges; give one for each edge")
     ends = [end for parent, child in edges for end in (parent, child)]
     parts = None if problems else _sound_parts(ends, labels, _by_label(names), _by_label(descriptions))
     if parts is not None:
-        return parts
+        faults: list[str] = []
+        further = _alternatives(alternatives, parts.ids, parts.names, faults)
+        if not faults:
+            return parts._replace(alternatives=further)
     draft = _Draft(edges, labels, where, problems)
     draft.check_parents()
     draft.check_cycles()
     shown = draft.check_texts(names, "name")
     meanings = draft.check_texts(descriptions, "description")
+    further = _alternatives(alternatives, tuple(draft.index), shown, draft.problems)
     if draft.problems:
         raise fail(draft.problems, source)
     draft.log_redundant_roots(source)
     edge_index = draft.edge_index[:, np.lexsort((draft.edge_index[1], draft.edge_index[0]))]
     graph.frozen(edge_index)
-    return Parts(tuple(draft.index), shown, edge_index, meanings if any(meanings) else None)
+    return Parts(tuple(draft.index), shown, edge_index, meanings if any(meanings) else None, further)
 
 
 def from_dict(content: Any, *, source: str | None = None) -> Parts:
@@ -171,6 +183,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
     labels: list[str] = []
     names: list[Name] = []
     descriptions: list[Name] = []
+    alternatives: list[Name] = []
     edges: list[Edge] = []
     where: list[str] = []
     for number, label in enumerate(listed):
@@ -187,6 +200,11 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
             names.append(Name(label["id"], label["name"], place))
         if label.get("description") is not None:
             descriptions.append(Name(label["id"], label["description"], place))
+        further = label.get(ALTERNATIVES) or []
+        if not isinstance(further, list):
+            problems.append(f"{place}: {ALTERNATIVES} is {further!r:.80}; write a list of names")
+            continue
+        alternatives += [Name(label["id"], name, place) for name in further]
         for parent in parents:
             edges.append(("" if parent is None else parent, label["id"]))
             where.append(place)
@@ -195,6 +213,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
         labels=labels,
         names=names,
         descriptions=descriptions,
+        alternatives=alternatives,
         where=where,
         source=source,
         problems=problems,
@@ -213,7 +232,46 @@ def sound_dict(listed: list[Any]) -> Parts | None:
     if None in ends:
         return None
     names, descriptions = ([entry.get(key) for entry in listed] for key in ("name", "description"))
-    return _sound_parts(ends, labels, names, descriptions)
+    parts = _sound_parts(ends, labels, names, descriptions)
+    found = [(entry["id"], entry[ALTERNATIVES]) for entry in listed if entry.get(ALTERNATIVES)]
+    if parts is None or not found:
+        return parts
+    if not all(isinstance(further, list) for _, further in found):
+        return None
+    faults: list[str] = []
+    rows = [(label, name, None) for label, further in found for name in further]
+    alternatives = _alternatives(rows, parts.ids, parts.names, faults)
+    return None if faults else parts._replace(alternatives=alternatives)
+
+
+def _alternatives(
+    rows: Sequence[tuple[str, str | None, str | None]],
+    ids: tuple[str, ...],
+    names: tuple[str | None, ...],
+    problems: list[str],
+) -> tuple[tuple[str, ...], ...] | None:
+    """The further names of each label, tidy, each once; None where there are none."""
+    if not rows:
+        return None
+    place_of = dict(zip(ids, range(len(ids)), strict=True))
+    found: dict[int, dict[str, None]] = {}
+    for label, name, where in rows:
+        place = f"{where}: " if where else ""
+        if label not in place_of:
+            problems.append(
+                f"{place}{label!r} has the alternative name {name!r:.80} but is not a label of the taxonomy; remove "
+                "the name or add the label"
+            )
+        elif name is not None and not isinstance(name, str):
+            problems.append(f"{place}the alternative name {name!r:.80} of {label!r} is not text; write it as a string")
+        elif name and _half_character(name):
+            problems.append(
+                f"{place}the alternative name {name!r:.80} of {label!r} contains half a character (a lone surrogate); "
+                "replace it"
+            )
+        elif (tidy := tidy_text(name)) is not None and tidy != names[place_of[label]]:
+            found.setdefault(place_of[label], {})[tidy] = None
+    return tuple(tuple(found.get(label, ())) for label in range(len(ids))) if found else None
 
 
 Texts: TypeAlias = list[str | None] | dict[str, str | None]

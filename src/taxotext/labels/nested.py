@@ -18,7 +18,7 @@ from taxotext.messages import counted, parameter
 DEEPEST = 1000
 """Open brackets at most, in YAML."""
 
-_OBJECT_KEYS = ("id", "name", "description", "children")
+_OBJECT_KEYS = ("id", "name", "description", building.ALTERNATIVES, "children")
 _TOO_DEEP = "{path} is nested too deeply to be read; write the taxonomy as lines of parent<TAB>child."
 
 
@@ -52,7 +52,7 @@ class _Entry(NamedTuple):
 
     id: Any
     texts: dict[str, Any]
-    """Its name and description, where it has them."""
+    """Its name, description and alternative names, where it has them."""
     children: Any
     path: str
     line: int | None
@@ -92,7 +92,9 @@ def is_yaml_name(path: Path) -> bool:
 
 
 def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """The taxonomy as a list of ``{"id", "name", "description", "children"}``; keys without content are left out.
+    """The taxonomy as a list of ``{"id", "name", "description", "alternative_names", "children"}``.
+
+    Keys without content are left out.
 
     A label with several parents stands below each of them, its children only below the first.
     """
@@ -110,6 +112,8 @@ def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
             entry["name"] = taxonomy.names[node]
         if taxonomy.descriptions[node] is not None:
             entry["description"] = taxonomy.descriptions[node]
+        if taxonomy.alternative_names[node]:
+            entry[building.ALTERNATIVES] = list(taxonomy.alternative_names[node])
         children = taxonomy.children(node).tolist()
         if children:
             entry["children"] = []
@@ -194,8 +198,9 @@ def _is_object(value: Any) -> bool:
     """Whether a mapping says something about one label, rather than having labels for keys."""
     if not isinstance(value, _Mapping) or not value.pairs:
         return False
-    # what is below a label called description is not text
-    if all(key in _OBJECT_KEYS and (key != "description" or isinstance(inner, str)) for key, inner, _ in value.pairs):
+    # what is below a label called description is not text, and below one called alternative_names no list of text
+    kinds = {"description": str, building.ALTERNATIVES: list | _Sequence}
+    if all(key in _OBJECT_KEYS and isinstance(inner, kinds.get(key, object)) for key, inner, _ in value.pairs):
         return True
     # a label may be called id (a language, say): what is below it is not text
     return any(key == "id" and isinstance(inner, str | int | float | _Odd) for key, inner, _ in value.pairs)
@@ -211,6 +216,7 @@ class _Walk:
         self.problems: list[str] = []
         self.edges: dict[tuple[str | None, str], str] = {}
         self.texts: dict[str, dict[str, building.Name]] = {"name": {}, "description": {}}
+        self.alternatives: list[building.Name] = []
         self.stack: list[tuple[str | None, _Entry]] = []
         self.below: dict[str, dict[str | None, tuple[str, int | None]]] = {}
         """Parent -> place, of each label that is written as a name alone."""
@@ -238,7 +244,10 @@ class _Walk:
             # a label written out below several parents repeats its own edges: that is not a mistake
             self.edges.setdefault((parent, entry.id), place)
             for what, text in entry.texts.items():
-                self._add_text(entry, what, text)
+                if what == building.ALTERNATIVES:
+                    self._add_alternatives(entry, text)
+                else:
+                    self._add_text(entry, what, text)
             self._push(entry.id, entry.children, entry.below, entry.line)
         if self.ids is None:
             self._check_names()
@@ -246,6 +255,7 @@ class _Walk:
             list(self.edges),
             names=self.texts["name"].values(),
             descriptions=self.texts["description"].values(),
+            alternatives=self.alternatives,
             where=list(self.edges.values()),
             source=str(self.file),
             problems=self.problems,
@@ -367,6 +377,18 @@ class _Walk:
                 f"{place}: {entry.id!r} has the {what} {text!r} here and {first.name!r} at {first.where}; keep one"
             )
 
+    def _add_alternatives(self, entry: _Entry, names: Any) -> None:
+        path = f"{entry.path}.{building.ALTERNATIVES}"
+        if not isinstance(names, list | _Sequence):
+            self._wrong(path, entry.line, names, "a list of names")
+            return
+        for number, (name, line) in enumerate(_items(names)):
+            if isinstance(name, str):
+                place = self._place(f"{path}[{number}]", line)
+                self.alternatives.append(building.Name(entry.id, name, place))
+            else:
+                self._wrong(f"{path}[{number}]", line, name, "text")
+
     def _wrong(self, path: str, line: int | None, value: Any, expected: str) -> None:
         if isinstance(value, _Odd):
             found = f"the {value.kind} {value.written}; put text that looks like one in quotes"
@@ -387,8 +409,8 @@ class _Walk:
 
 
 def _texts(found: dict[str, Any]) -> dict[str, Any]:
-    """The name and the description among the values of an object."""
-    return {what: found[what] for what in ("name", "description") if found.get(what) is not None}
+    """The names and the description among the values of an object."""
+    return {what: found[what] for what in ("name", "description", building.ALTERNATIVES) if found.get(what) is not None}
 
 
 def _items(value: list[Any] | _Sequence) -> list[tuple[Any, int | None]]:

@@ -50,8 +50,8 @@ def read_taxonomy(
             nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos) and else from the content (a TAB: edges; a leading
             ``{`` or ``[``: nested; else paths).
         separator: between the labels of a path.
-        names: a file of display names and perhaps descriptions, ``id<TAB>name<TAB>description``; they come before
-            those of the taxonomy's own file, which labels that it does not name keep.
+        names: a file of display names, descriptions and alternative names (:func:`read_names`); they come before those
+            of the taxonomy's own file, which labels that it does not name keep.
         language: of the names and descriptions in a SKOS file, such as ``de``; where one is missing: English, else
             any.
         ids: of the labels of a SKOS file: ``uri`` or ``notation``. Of labels that a nested file gives by name:
@@ -74,7 +74,7 @@ def read_taxonomy(
     content = files.read_bytes(path)
     kind = format or _guess(path, content, separator)
     _note_unused(path, kind, language=language, ids=ids, separator=separator)
-    rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [])
+    rows = _name_rows(Path(names)) if names is not None else _NamesFile([], [], [])
     if kind == "nested":
         as_yaml = nested.is_yaml_name(path)
         text, by = files.decode(content, path), ids if ids in ("name", "path") else None
@@ -88,13 +88,23 @@ def read_taxonomy(
         taxonomy = _read_edges(path, content)
     if names is None:
         return taxonomy
-    parts = building.build([], labels=taxonomy.ids, names=rows.names, descriptions=rows.descriptions, source=str(names))
-    shown, meanings = list(taxonomy.names), list(taxonomy.descriptions)
-    for row in rows.names:
-        shown[taxonomy.index(row.id)] = parts.names[taxonomy.index(row.id)]
-    for row in rows.descriptions:
-        meanings[taxonomy.index(row.id)] = building.tidy_text(row.name)
-    return Taxonomy(taxonomy.ids, tuple(shown), taxonomy.edge_index, tuple(meanings))
+    building.build(
+        [],
+        labels=taxonomy.ids,
+        names=rows.names,
+        descriptions=rows.descriptions,
+        alternatives=rows.alternatives,
+        source=str(names),
+    )
+    own = {label: name for label, name in zip(taxonomy.ids, taxonomy.names, strict=True) if name is not None}
+    taxonomy = taxonomy.with_names(own | {row.id: row.name or "" for row in rows.names})
+    meant = {label: text for label, text in zip(taxonomy.ids, taxonomy.descriptions, strict=True) if text is not None}
+    taxonomy = taxonomy.with_descriptions(meant | {row.id: row.name or "" for row in rows.descriptions})
+    if not rows.alternatives:
+        return taxonomy
+    further: dict[str, Sequence[str]] = dict(zip(taxonomy.ids, taxonomy.alternative_names, strict=True))
+    further.update(_by_label(rows.alternatives))
+    return taxonomy.with_alternative_names(further)
 
 
 def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separator: str) -> None:
@@ -117,7 +127,8 @@ def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separ
 def read_names(path: Path | str) -> dict[str, str]:
     """Read display names, a line ``id<TAB>name`` for each label; the name may be empty (no name).
 
-    A third column holds descriptions, which :func:`read_descriptions` reads.
+    A third column holds descriptions, which :func:`read_descriptions` reads; each further one an alternative name, read
+    by :func:`read_alternative_names`.
 
     Raises:
         TaxonomyError: listing malformed lines and ids that are named twice.
@@ -132,6 +143,22 @@ def read_descriptions(path: Path | str) -> dict[str, str]:
         TaxonomyError: as :func:`read_names`.
     """
     return {row.id: row.name or "" for row in _name_rows(Path(path)).descriptions}
+
+
+def read_alternative_names(path: Path | str) -> dict[str, list[str]]:
+    """Read the fourth and further columns of a file of names, for lines that have some.
+
+    Raises:
+        TaxonomyError: as :func:`read_names`.
+    """
+    return _by_label(_name_rows(Path(path)).alternatives)
+
+
+def _by_label(rows: Iterable[building.Name]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.id, []).append(row.name or "")
+    return found
 
 
 def taxonomy_from_paths(
@@ -341,22 +368,24 @@ def _path_problem(label: str, separator: str) -> str | None:
 
 
 class _NamesFile(NamedTuple):
-    """The lines of a file of names, and the descriptions of those that have one."""
+    """The lines of a file of names, and the descriptions and alternative names of those that have some."""
 
     names: list[building.Name]
     descriptions: list[building.Name]
+    alternatives: list[building.Name]
 
 
 def _name_rows(path: Path) -> _NamesFile:
     problems: list[str] = []
     rows: dict[str, building.Name] = {}
     descriptions: list[building.Name] = []
+    alternatives: list[building.Name] = []
     for line, place in files.split_lines(files.read_bytes(path), path, problems):
         columns = line.split("\t")
-        if len(columns) not in (2, 3):
+        if len(columns) < 2:
             problems.append(
                 f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write id<TAB>name, "
-                "or id<TAB>name<TAB>description"
+                "id<TAB>name<TAB>description, or alternative names in further columns"
             )
         elif problem := building.id_problem(columns[0]):
             problems.append(f"{place}: {problem}")
@@ -365,7 +394,11 @@ def _name_rows(path: Path) -> _NamesFile:
             problems.append(f"{place}: the id {columns[0]!r} is named twice (first at {first}); remove one")
         else:
             rows[columns[0]] = building.Name(columns[0], columns[1], place)
-            descriptions += [building.Name(columns[0], text, place) for text in columns[2:]]
+            if len(columns) == 3 or (
+                len(columns) > 3 and columns[2].strip()
+            ):  # empty before alternative names: nothing is said
+                descriptions.append(building.Name(columns[0], columns[2], place))
+            alternatives += [building.Name(columns[0], text, place) for text in columns[3:] if text.strip()]
     if problems:
         raise TaxonomyError(f"The names file {path} has {counted(len(problems), 'problem')}:", problems)
-    return _NamesFile(list(rows.values()), descriptions)
+    return _NamesFile(list(rows.values()), descriptions, alternatives)

@@ -7,6 +7,8 @@ What is read of a concept (Miles & Bechhofer 2009, "SKOS Simple Knowledge Organi
   parents are allowed. ``skos:broaderTransitive`` and ``narrowerTransitive`` are ignored: they state the closure.
 * ``skos:prefLabel``, else ``skosxl:prefLabel`` / ``skosxl:literalForm``, else ``rdfs:label``: the display name, in the
   wanted language.
+* ``skos:altLabel`` and ``skos:hiddenLabel``, also those of SKOS-XL: alternative names, in the language of the display
+  name, and those without a language.
 * ``skos:definition``, or ``skos:scopeNote`` where there is none: the description, in the wanted language.
 * ``skos:notation``: another id of the label, if asked for.
 * ``skos:topConceptOf`` and ``skos:hasTopConcept``: a label of the top level, where it has no broader concept.
@@ -33,7 +35,7 @@ from taxotext.messages import counted
 
 if TYPE_CHECKING:
     from rdflib import Graph
-    from rdflib.term import Node
+    from rdflib.term import Literal, Node
 
 logger = logging.getLogger("taxotext")
 
@@ -90,12 +92,13 @@ _READ_BY = {"turtle": ("turtle", "nt", "trig"), "nt": ("turtle", "nt", "trig", "
 
 
 class _Concept(NamedTuple):
-    """A concept that is kept: its URI, the id of its label, its display name and its description."""
+    """A concept that is kept: its URI, the id of its label, its names and its description."""
 
     uri: str
     id: str
     name: str | None
     description: str | None
+    alternatives: list[str]
 
 
 def is_skos_name(path: Path) -> bool:
@@ -109,8 +112,8 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     Args:
         content: of the file, unpacked.
         path: its name, for the syntax and for sentences.
-        language: of names and descriptions, such as ``de``; where a concept has none in it (or in a variety of it such
-            as ``de-AT``), the English one is taken, else one without a language, else the first of any language.
+        language: of all names and descriptions, such as ``de``; where a concept has none in it (or in a variety of it
+            such as ``de-AT``), the English one is taken, else one without a language, else the first of any language.
         ids: ``uri``, or ``notation`` for ``skos:notation``.
 
     Raises:
@@ -138,6 +141,7 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
         labels=[concept.id for concept in concepts.values()],
         names=[(concept.id, concept.name, None) for concept in concepts.values()],
         descriptions=[(concept.id, concept.description, None) for concept in concepts.values()],
+        alternatives=[(concept.id, name, None) for concept in concepts.values() for name in concept.alternatives],
         where=where,
         source=str(path),
         problems=problems,
@@ -345,15 +349,17 @@ def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems
             f"{path}: holds no concepts (nothing of the type skos:Concept that is not deprecated); "
             "is it a SKOS vocabulary?"
         )
-    concepts = {
-        uri: _Concept(
+    concepts = {}
+    for uri in kept:
+        name = _name_of(graph, uri, language)
+        meaning = _text_of(graph, uri, "definition", language) or _text_of(graph, uri, "scopeNote", language)
+        concepts[uri] = _Concept(
             uri,
             _id_of(graph, uri, ids, problems),
-            _name_of(graph, uri, language),
-            _text_of(graph, uri, "definition", language) or _text_of(graph, uri, "scopeNote", language),
+            None if name is None else str(name),
+            None if meaning is None else str(meaning),
+            _alternatives(graph, uri, (name.language if name is not None else language) or ""),
         )
-        for uri in kept
-    }
     unnamed = [concept for concept in concepts.values() if concept.name is None]
     if unnamed:
         logger.warning(
@@ -400,30 +406,46 @@ def _doubled(concepts: Iterable[_Concept], problems: list[str]) -> set[str]:
     return doubled
 
 
-def _name_of(graph: Graph, uri: str, language: str | None) -> str | None:
+def _name_of(graph: Graph, uri: str, language: str | None) -> Literal | None:
     """The name of a concept: ``skos:prefLabel``, else that of SKOS-XL, else ``rdfs:label``."""
     from rdflib import RDFS, URIRef
 
-    forms = [
-        form
-        for node in graph.objects(URIRef(uri), URIRef(f"{SKOS_XL}prefLabel"))
-        for form in graph.objects(node, URIRef(f"{SKOS_XL}literalForm"))
-    ]
     return (
         _text_of(graph, uri, "prefLabel", language)
-        or _nearest(forms, language)
+        or _nearest(_forms(graph, uri, "prefLabel"), language)
         or _nearest(graph.objects(URIRef(uri), RDFS.label), language)
     )
 
 
-def _text_of(graph: Graph, uri: str, relation: str, language: str | None) -> str | None:
+def _forms(graph: Graph, uri: str, relation: str) -> list[Node]:
+    """What a concept is called by a relation of SKOS-XL."""
+    from rdflib import URIRef
+
+    nodes = graph.objects(URIRef(uri), URIRef(SKOS_XL + relation))
+    return [form for node in nodes for form in graph.objects(node, URIRef(f"{SKOS_XL}literalForm"))]
+
+
+def _alternatives(graph: Graph, uri: str, language: str) -> list[str]:
+    """The alternative and hidden names of a concept in a language (of all its countries) or without one, sorted."""
+    from rdflib import Literal, URIRef
+
+    found: set[str] = set()
+    code = language.lower().partition("-")[0]
+    for relation in ("altLabel", "hiddenLabel"):
+        for text in (*graph.objects(URIRef(uri), URIRef(SKOS + relation)), *_forms(graph, uri, relation)):
+            if isinstance(text, Literal) and (text.language or "").lower().partition("-")[0] in ("", code):
+                found.add(str(text))
+    return sorted(found)
+
+
+def _text_of(graph: Graph, uri: str, relation: str, language: str | None) -> Literal | None:
     """What the concept is given by a relation of SKOS, in the language, else in the one that comes nearest."""
     from rdflib import URIRef
 
     return _nearest(graph.objects(URIRef(uri), URIRef(SKOS + relation)), language)
 
 
-def _nearest(values: Iterable[Node], language: str | None) -> str | None:
+def _nearest(values: Iterable[Node], language: str | None) -> Literal | None:
     """The text in the language, else in the one that comes nearest."""
     from rdflib import Literal
 
@@ -435,7 +457,7 @@ def _nearest(values: Iterable[Node], language: str | None) -> str | None:
         ranks = [2 * i + (tag != code) for i, code in enumerate(wanted) if f"{tag}-".startswith(f"{code}-")]
         return min(ranks, default=2 * len(wanted) + bool(tag)), tag, str(text)
 
-    return str(min(texts, key=order)) if texts else None
+    return min(texts, key=order) if texts else None
 
 
 def _edges(graph: Graph, concepts: dict[str, _Concept], path: Path) -> list[tuple[str, str]]:
@@ -478,7 +500,9 @@ def dump_skos(taxonomy: Taxonomy, path: Path) -> str:
         lines.append(f"{node[i]} <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{SKOS}Concept> .")
         if not all_uris:
             lines.append(f"{node[i]} <{SKOS}notation> {_literal(label)} .")
-        for relation, text in (("prefLabel", taxonomy.names[i]), ("definition", taxonomy.descriptions[i])):
+        further = [("altLabel", name) for name in taxonomy.alternative_names[i]]
+        said = [("prefLabel", taxonomy.names[i]), *further, ("definition", taxonomy.descriptions[i])]
+        for relation, text in said:
             if text is not None:
                 lines.append(f"{node[i]} <{SKOS}{relation}> {_literal(text)} .")
         lines.extend(f"{node[i]} <{SKOS}broader> {node[parent]} ." for parent in taxonomy.parents(i))

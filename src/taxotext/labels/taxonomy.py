@@ -36,7 +36,7 @@ class Taxonomy:
     :func:`~taxotext.labels.read_taxonomy`, which check their input; the constructor takes parts already
     checked.
 
-    Two taxonomies are equal when ids, their order, names, descriptions and edges are: the order is what trained
+    Two taxonomies are equal when ids, their order, all names, descriptions and edges are: the order is what trained
     weights rely on.
 
     >>> taxonomy = Taxonomy.from_edges([(None, "animal"), ("animal", "dog"), (None, "pet"), ("pet", "dog")])
@@ -54,6 +54,8 @@ class Taxonomy:
     """int64 (2, E): row 0 parents, row 1 children, sorted by parent, then child."""
     descriptions: tuple[str | None, ...]
     """What each label means, in a sentence or more; None where there is none."""
+    alternative_names: tuple[tuple[str, ...], ...]
+    """Further names of each label (synonyms, other spellings), none of them its display name."""
 
     def __init__(
         self,
@@ -61,9 +63,13 @@ class Taxonomy:
         names: tuple[str | None, ...],
         edge_index: Int64Array,
         descriptions: tuple[str | None, ...] | None = None,
+        alternative_names: tuple[tuple[str, ...], ...] | None = None,
     ) -> None:
         descriptions = (None,) * len(ids) if descriptions is None else descriptions
-        self.__dict__.update(ids=ids, names=names, edge_index=edge_index, descriptions=descriptions)
+        alternatives = ((),) * len(ids) if alternative_names is None else alternative_names
+        self.__dict__.update(
+            ids=ids, names=names, edge_index=edge_index, descriptions=descriptions, alternative_names=alternatives
+        )
 
     @classmethod
     def from_edges(
@@ -112,7 +118,7 @@ class Taxonomy:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy: ``{"labels": [{"id": ..., "name": ..., "parents": [ids]}]}``.
 
-        Labels with a description have the key ``description`` too.
+        Labels with a description have the key ``description`` too, those with further names ``alternative_names``.
         """
         bounds = self._parents.indptr.tolist()
         above = [self.ids[parent] for parent in self._parents.indices.tolist()]
@@ -124,6 +130,9 @@ class Taxonomy:
             for entry, description in zip(labels, self.descriptions, strict=True):
                 if description is not None:
                     entry["description"] = description
+        for entry, further in zip(labels, self.alternative_names, strict=True):
+            if further:
+                entry[building.ALTERNATIVES] = list(further)
         return {"labels": labels}
 
     def with_names(self, names: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error") -> Taxonomy:
@@ -137,8 +146,14 @@ class Taxonomy:
             TaxonomyError: listing the names of absent labels.
         """
         kept = {label: name for label, name in names.items() if unknown == "error" or label in self}
-        parts = building.build([], labels=self.ids, names=building.named(kept))
-        return Taxonomy(self.ids, parts.names, self.edge_index, self.descriptions)
+        further = zip(self.ids, self.alternative_names, strict=True)
+        parts = building.build(
+            [],
+            labels=self.ids,
+            names=building.named(kept),
+            alternatives=[(label, name, None) for label, given in further for name in given],
+        )
+        return Taxonomy(self.ids, parts.names, self.edge_index, self.descriptions, parts.alternatives)
 
     def with_descriptions(
         self, descriptions: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error"
@@ -157,7 +172,28 @@ class Taxonomy:
         """
         kept = {label: text for label, text in descriptions.items() if unknown == "error" or label in self}
         parts = building.build([], labels=self.ids, descriptions=building.named(kept))
-        return Taxonomy(self.ids, self.names, self.edge_index, parts.descriptions)
+        return Taxonomy(self.ids, self.names, self.edge_index, parts.descriptions, self.alternative_names)
+
+    def with_alternative_names(
+        self, names: Mapping[str, Sequence[str]], *, unknown: Literal["error", "ignore"] = "error"
+    ) -> Taxonomy:
+        """The same taxonomy with these further names in place of its own.
+
+        Args:
+            names: id -> names; those that are the display name of the label are left out.
+            unknown: whether names of labels that the taxonomy lacks are an error.
+
+        Raises:
+            TaxonomyError: listing the names of absent labels.
+
+        >>> Taxonomy.flat(["cats", "dogs"]).with_alternative_names({"cats": ["felines"]}).alternative_names
+        (('felines',), ())
+        """
+        rows = [(label, name, None) for label, given in names.items() for name in given]
+        kept = [row for row in rows if unknown == "error" or row[0] in self]
+        shown = [(label, name, None) for label, name in zip(self.ids, self.names, strict=True) if name is not None]
+        parts = building.build([], labels=self.ids, names=shown, alternatives=kept)
+        return Taxonomy(self.ids, self.names, self.edge_index, self.descriptions, parts.alternatives)
 
     # Labels
 
@@ -176,6 +212,10 @@ class Taxonomy:
         """The display name of label i, or its id where it has none."""
         return self.names[i] or self.ids[i]
 
+    def all_names(self, i: int) -> tuple[str, ...]:
+        """The display name of label i, or its id where it has none, and its alternative names."""
+        return (self.name(i), *self.alternative_names[i])
+
     @cached_property
     def has_names(self) -> bool:
         """Whether any label has a display name."""
@@ -185,6 +225,11 @@ class Taxonomy:
     def has_descriptions(self) -> bool:
         """Whether any label has a description."""
         return any(description is not None for description in self.descriptions)
+
+    @cached_property
+    def has_alternative_names(self) -> bool:
+        """Whether any label has further names."""
+        return any(self.alternative_names)
 
     def index(self, label: str) -> int:
         """The index of a label id.
@@ -341,7 +386,7 @@ class Taxonomy:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Taxonomy):
             return NotImplemented
-        mine, theirs = (self.ids, self.names, self.descriptions), (other.ids, other.names, other.descriptions)
+        mine, theirs = ((one.ids, one.names, one.descriptions, one.alternative_names) for one in (self, other))
         return mine == theirs and np.array_equal(self.edge_index, other.edge_index)
 
     def __hash__(self) -> int:
@@ -358,7 +403,7 @@ class Taxonomy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # only the content travels to other processes; what follows from it is computed there when needed
-        return _restored, (self.ids, self.names, self.edge_index, self.descriptions)
+        return _restored, (self.ids, self.names, self.edge_index, self.descriptions, self.alternative_names)
 
     @cached_property
     def _hash(self) -> int:
@@ -408,9 +453,10 @@ def _restored(
     names: tuple[str | None, ...],
     edge_index: Int64Array,
     descriptions: tuple[str | None, ...] | None = None,
+    alternative_names: tuple[tuple[str, ...], ...] | None = None,
 ) -> Taxonomy:
     graph.frozen(edge_index)
-    return Taxonomy(ids, names, edge_index, descriptions)
+    return Taxonomy(ids, names, edge_index, descriptions, alternative_names)
 
 
 def _without(i: int, row: Int32Array) -> Int32Array:

@@ -27,7 +27,7 @@ def write_taxonomy(
 
     ``edges`` and ``paths`` keep the order of the labels when each label comes after at least one of its
     parents (as in every taxonomy read from paths); ``nested`` files are in depth-first order.
-    ``Taxonomy.to_dict`` keeps any order. Display names and descriptions are kept by ``nested`` and ``skos``; for
+    ``Taxonomy.to_dict`` keeps any order. Names and descriptions are kept by ``nested`` and ``skos``; for
     ``edges`` write them beside it with :func:`write_names`.
 
     Args:
@@ -67,7 +67,7 @@ def write_taxonomy(
 def write_names(names: Taxonomy | Mapping[str, str], path: Path | str, *, overwrite: bool = False) -> None:
     """Write display names, a line ``id<TAB>name`` each; a label without a name gets an empty one.
 
-    Lines of labels with a description have it in a third column.
+    Lines of labels with a description have it in a third column, alternative names in further ones.
 
     Args:
         names: a taxonomy, or id -> name.
@@ -79,12 +79,14 @@ def write_names(names: Taxonomy | Mapping[str, str], path: Path | str, *, overwr
     """
     path = Path(path)
     files.check_free(path, overwrite=overwrite)
-    rows = (
-        zip(names.ids, names.names, names.descriptions, strict=True)
-        if isinstance(names, Taxonomy)
-        else [(label, building.tidy_text(name), None) for label, name in names.items()]
-    )
-    lines = [(label, name or "") if text is None else (label, name or "", text) for label, name, text in rows]
+    if isinstance(names, Taxonomy):
+        rows = zip(names.ids, names.names, names.descriptions, names.alternative_names, strict=True)
+        lines = [
+            (label, name or "", *([text or "", *further] if text or further else []))
+            for label, name, text, further in rows
+        ]
+    else:
+        lines = [(label, building.tidy_text(name) or "") for label, name in names.items()]
     problems = [problem for label, *_ in lines if (problem := building.id_problem(label))]
     if problems:
         raise TaxonomyError(f"The names cannot be written to {path}:", problems)
@@ -97,9 +99,13 @@ def _edges(taxonomy: Taxonomy, path: Path) -> str:
             f"The label {ROOT!r} cannot be written to {path}: files of edges use it for the artificial root; "
             "rename the label or use format='nested'."
         )
-    lost = [("display names", taxonomy.has_names), ("descriptions", taxonomy.has_descriptions)]
-    if any(there for _, there in lost):
-        what = " and ".join(name for name, there in lost if there)
+    lost = {
+        "display names": taxonomy.has_names,
+        "descriptions": taxonomy.has_descriptions,
+        "alternative names": taxonomy.has_alternative_names,
+    }
+    if any(lost.values()):
+        what = " and ".join(name for name, there in lost.items() if there)
         logger.info("%s: %s are not part of a file of edges; write_names keeps them", path, what)
     parents, children = taxonomy.edge_index
     pairs = [

@@ -9,7 +9,8 @@ training document has.
     p_l(x)   = forest(f(x, l)) for the labels in M(x); the others are no candidates              ranker.*
 
 A name matches in any order of its words, by their stems (Snowball), within a sentence part; a qualifier in brackets at
-its end may be missing from the text. Where no label has a name, ids are names.
+its end may be missing from the text. Alternative names (``altLabel`` and ``hiddenLabel`` of SKOS) are names, too, and
+the forest reads that it is one of them. Where no label has a name, ids are names.
 
 What is known of a label from training is counted without the document in question: else a label that is gold in one
 document alone would never be a positive without training documents, and the forest would learn to avoid new labels.
@@ -54,7 +55,7 @@ FEATURES = (
     "in the first line",
     "words of the name",
     "labels of the same name",
-    "without its qualifier",
+    "kind of the name",
     "words of the text",
     "share of the text",
     "matched neighbours",
@@ -264,7 +265,7 @@ def _summed(matches: Matches, labels: int) -> tuple[NDArray[np.int64], NDArray[n
         np.log1p(total(matches.position < matches.title[matches.document])),
         extreme(np.maximum, matches.length),
         np.log(extreme(np.minimum, matches.ambiguity)),
-        extreme(np.minimum, matches.bare),
+        extreme(np.minimum, matches.kind),
         np.log1p(words),
         total(matches.length) / words,
     )
@@ -292,9 +293,9 @@ def _best(found: _Found, scores: NDArray[np.float32], documents: int, labels: in
 
 
 def _names(taxonomy: Taxonomy) -> list[list[str]]:
-    """What each label is called."""
-    shown = taxonomy.names if taxonomy.has_names else taxonomy.ids
-    return [[name] if name else [] for name in shown]
+    """What each label is called: the display name, empty where there is none, then the alternative ones."""
+    shown = taxonomy.names if taxonomy.has_names or taxonomy.has_alternative_names else taxonomy.ids
+    return [[name or "", *further] for name, further in zip(shown, taxonomy.alternative_names, strict=True)]
 
 
 def _neighbours(taxonomy: Taxonomy) -> csr_array:

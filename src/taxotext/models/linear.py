@@ -6,6 +6,10 @@ over TF-IDF features, as in DiSMEC (Babbar & Schölkopf 2017) and LibMultiLabel'
     f_l(x) = w_l · tfidf(x) + b_l
     p_l    = σ(a · f_l + c)            one (a, c) for all labels (Platt 1999), fitted on scores of held-out documents
 
+With 20,000 labels or more a document keeps the scores of its best labels only, as many as ``candidates`` says: scores
+are sparse, and neither training nor prediction has an array of all documents and labels. Together with the pruning of
+small coefficients this is DiSMEC.
+
 Without a validation corpus the held-out scores come from cross-fitting over the training documents, and the final
 classifiers see all of them. No torch is imported.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +34,8 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ModelFolderError
 from taxotext.files.tensors import numbers, read_tensors, sparse_rows
+from taxotext.metrics.propensity import inverse_propensities
+from taxotext.models.best_labels import CELLS, BestLabels, best_labels
 from taxotext.models.feature_changes import changes
 from taxotext.models.one_vs_rest import GROUP, NEVER, OneVsRest, active_share
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
@@ -49,6 +55,9 @@ and 0.04 to 0.63, the less the more features and the fewer documents a label has
 PRUNED_FROM, PRUNED = 300, 0.01
 """Labels from which on small coefficients are dropped by default, and which they are."""
 
+STREAMED_FROM, STREAMED = 20_000, 100
+"""Labels from which on scores are sparse by default, and those of a document that then keep one."""
+
 DENSE_FROM = 0.3
 """Share of coefficients that are not 0 from which they are held as a dense matrix."""
 
@@ -64,8 +73,10 @@ class ClassifierSettings(Settings):
 
     loss: Literal["squared_hinge", "logistic"] = Field("squared_hinge", description="squared_hinge or logistic")
     c: float = Field(0.5, ge=1e-9, le=1e6, description="inverse strength of the L2 regularisation")
-    balance: float = Field(
-        0.25, ge=0, le=1, description="documents of a label weigh (others / them) to this power; 0: like the others"
+    balance: Annotated[float, Field(ge=0, le=1)] | Literal["propensity"] = Field(
+        0.25,
+        description="documents of a label weigh (others / them) to this power; 0: like the others; propensity: the "
+        "inverse propensity of the label",
     )
     prune: float | None = Field(
         None, ge=0, description="coefficients closer to 0 are dropped; null: 0.01 from 300 labels on, else none"
@@ -80,6 +91,9 @@ class LinearSettings(SystemSettings):
 
     features: FeatureSettings = Field(FeatureSettings(), description="TF-IDF")
     classifier: ClassifierSettings = Field(ClassifierSettings(), description="one against the rest")
+    candidates: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = Field(
+        "auto", description="labels of a document that keep a score at most; auto: 100 from 20,000 labels on, else all"
+    )
 
 
 class Linear(System):
@@ -128,18 +142,28 @@ class Linear(System):
             check_memory(self.memory(train, validation))
         if validation is not None:
             self._fit_classifiers(features, train, [], progress)
-            raw = self._raw(self._features.transform(validation.texts))
-            held_out, gold, source = validation, validation.known_targets, validation.source
+            given = self._features.transform(validation.texts)
+            held_out, source = validation, validation.source
+            raw = self._streamed(given) if self._candidates else self._raw(given)
         else:
             folds = self._folds(train)
             # One document cannot be held out of itself: its own scores are then all there is to calibrate with.
             parts = k_folds(targets, folds, self.settings.seed, groups=train.groups) if folds > 1 else []
             crossed = self._fit_classifiers(features, train, parts, progress)
-            raw = crossed if parts else self._raw(features)
             how = f"{folds}-fold cross-fitting" if parts else "scores of the training documents themselves"
-            held_out, gold, source = train, targets, f"{train.source}, {how}"
-        self._calibrate(raw, gold)
-        blocks = (self._probabilities(raw[part]) for part in self._parts(len(raw)))
+            held_out, source = train, f"{train.source}, {how}"
+            if not parts:
+                crossed = self._streamed(features) if self._candidates else self._raw(features)
+            raw = crossed
+        gold = held_out.known_targets
+        blocks: Iterator[ScoreBlock]
+        if isinstance(raw, BestLabels):
+            self._calibrate(raw.sampled, gold[raw.sample])
+            best = raw.matrix()
+            blocks = (self._sparse(best[part]) for part in block_starts(len(held_out), SCORED_TOGETHER))
+        else:
+            self._calibrate(raw, gold)
+            blocks = (self._probabilities(raw[part]) for part in self._parts(len(raw)))
         return HeldOut.from_blocks(blocks, gold, source, texts=held_out.texts)
 
     def memory(self, train: Corpus, validation: Corpus | None) -> list[Need]:
@@ -149,10 +173,16 @@ class Linear(System):
         threads = min(self.settings.runtime.threads or usable_cores(), labels)
         positives = np.asarray(train.known_targets.sum(axis=0)).ravel()
         shrink = "lower features.max_features, or raise features.min_documents"
+        kept = self._candidates
         needs = [
             Need(
-                f"decision values of {held_out:,} held-out documents for {labels:,} labels",
-                4 * held_out * labels,
+                f"the best {kept:,} of {labels:,} decision values of {held_out:,} held-out documents"
+                if kept
+                else f"decision values of {held_out:,} held-out documents for {labels:,} labels",
+                # Value and label, twice while they are merged; and the sample for the calibration.
+                24 * held_out * min(kept, labels) + 4 * CALIBRATION_CELLS + 16 * CELLS
+                if kept
+                else 4 * held_out * labels,
                 "name a validation file with fewer documents (data.validation)",
             ),
             Need(
@@ -197,6 +227,24 @@ class Linear(System):
         return len(self.taxonomy) * (1 if validated or folds < 2 else folds + 1)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """That a document keeps the scores of its best labels only, where nobody asked for it."""
+        if self.settings.candidates != "auto" or not self._candidates:
+            return ()
+        return (
+            f"{len(self.taxonomy):,} labels: a document keeps the scores of its best {self._candidates} labels "
+            "(candidates=all: of all). label_tree_linear trains on so many labels in a fraction of the time.",
+        )
+
+    @property
+    def _candidates(self) -> int:
+        """Labels of a document that keep a score; 0: all."""
+        chosen, labels = self.settings.candidates, len(self.taxonomy)
+        if chosen == "auto":
+            return STREAMED if labels >= STREAMED_FROM else 0
+        return 0 if chosen == "all" else chosen
+
+    @property
     def _prune(self) -> float:
         chosen = self.settings.classifier.prune
         return (PRUNED if len(self.taxonomy) >= PRUNED_FROM else 0.0) if chosen is None else chosen
@@ -208,19 +256,21 @@ class Linear(System):
 
     def _fit_classifiers(
         self, features: csr_array, train: Corpus, folds: Sequence[NDArray[np.int64]], progress: Progress | None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | BestLabels:
         """Fit the classifiers; return cross-fitted decision values (D, N) of ``train``, (0, 0) without folds."""
         from joblib import Parallel, delayed
 
         chosen = self.settings.classifier
-        raw = np.empty((len(train), len(self.taxonomy)) if folds else (0, 0), dtype=np.float32)
+        best = self._best(len(train)) if folds and self._candidates else None
+        raw = np.empty((len(train), len(self.taxonomy)) if folds and best is None else (0, 0), dtype=np.float32)
         problem = OneVsRest(
             features,
             train.known_targets,
             train.weights,
             loss=chosen.loss,
             c=chosen.c,
-            balance=chosen.balance,
+            balance=0.0 if chosen.balance == "propensity" else chosen.balance,
+            positive_weights=self._positive_weights(train),
             prune=self._prune,
             seed=self.settings.seed,
         )
@@ -230,12 +280,46 @@ class Linear(System):
         for group in jobs(delayed(problem.fit)(labels, folds) for labels in problem.groups()):
             rows.append(group.coefficients)
             self._intercepts[group.labels] = group.intercepts
-            if group.held_out is not None:
+            if group.held_out is not None and best is not None:
+                best.add(group.labels, group.held_out)
+            elif group.held_out is not None:
                 raw[:, group.labels] = group.held_out
             if progress is not None:
                 progress(len(group.labels) * (1 + len(folds)))
-        self._coefficients, self._product = vstack(rows, format="csr").T.tocsr(), None
-        return raw
+        stacked: Any = vstack(rows, format="csr")
+        rows.clear()
+        self._coefficients, self._product = stacked.T.tocsr(), None
+        return raw if best is None else best
+
+    def _positive_weights(self, train: Corpus) -> NDArray[np.float64] | None:
+        """What documents of each label weigh (N,), where it is their inverse propensity."""
+        if self.settings.classifier.balance != "propensity":
+            return None
+        positives = np.asarray(train.known_targets.sum(axis=0), dtype=np.int64).ravel()
+        return inverse_propensities(positives, len(train))
+
+    def _best(self, documents: int) -> BestLabels:
+        """What keeps the best labels of so many documents, and all decision values of a few of them."""
+        count = max(1, CALIBRATION_CELLS // max(1, len(self.taxonomy)))
+        rng = np.random.default_rng(self.settings.seed)
+        sample = np.sort(rng.permutation(documents)[:count])
+        return BestLabels(documents, len(self.taxonomy), self._candidates, sample, NEVER / 2)
+
+    def _streamed(self, features: csr_array) -> BestLabels:
+        """The best labels of documents (D, V)."""
+        best = self._best(features.shape[0])
+        found = [self._best_of(self._raw(features[part])) for part in self._parts(features.shape[0])]
+        best.sampled[:] = self._raw(features[best.sample])
+        best.take(vstack(found, format="csr"))
+        return best
+
+    def _best_of(self, raw: NDArray[np.float32]) -> csr_array:
+        return best_labels(raw, self._candidates, NEVER / 2)
+
+    def _sparse(self, best: csr_array) -> ScoreBlock:
+        """Probabilities of the best labels."""
+        data = np.asarray(expit(self._slope * best.data + self._offset), dtype=np.float32)
+        return ScoreBlock(csr_array((data, best.indices, best.indptr), shape=best.shape))
 
     def _raw(self, features: csr_array) -> NDArray[np.float32]:
         """Decision values (b, N)."""
@@ -249,6 +333,7 @@ class Linear(System):
             coefficients = self._coefficients
             # Where few are 0, a dense matrix is smaller than its sparse form, and several times faster.
             full = coefficients.nnz > DENSE_FROM * coefficients.shape[0] * coefficients.shape[1]
+            full = full and not self._candidates
             self._product = coefficients.toarray() if full else coefficients
         values: Any = features.astype(np.float32) @ self._product
         dense: NDArray[np.float32] = values if isinstance(values, np.ndarray) else values.toarray()
@@ -277,10 +362,12 @@ class Linear(System):
         return block_starts(documents, max(1, min(SCORED_TOGETHER, CELLS_TOGETHER // max(1, len(self.taxonomy)))))
 
     def _probabilities(self, raw: NDArray[np.float32]) -> ScoreBlock:
+        if self._candidates:
+            return self._sparse(self._best_of(raw))
         return ScoreBlock(np.asarray(expit(self._slope * raw + self._offset), dtype=np.float32))
 
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
-        """Yield probabilities (b, N)."""
+        """Yield probabilities (b, N); sparse where a document keeps its best labels only."""
         for part in self._parts(len(texts)):
             block = self._probabilities(self._raw(self._features.transform(texts[part])))
             if progress is not None:

@@ -34,7 +34,8 @@ class Names:
         lengths: (K,) words of the name.
         starts: (K + 1,) where the labels of a key begin in ``labels``.
         labels: (M,) label of each name.
-        bare: (M,) bool, whether the name is one whose qualifier was left out: "Java" of "Java (island)".
+        kind: (M,) 0 for a display name; 1 for one whose qualifier was left out, "Java" of "Java (island)"; 2 and 3 for
+            the same of alternative names.
     """
 
     stems: dict[str, int]
@@ -43,7 +44,7 @@ class Names:
     lengths: Int
     starts: Int
     labels: Int
-    bare: NDArray[np.bool_]
+    kind: Int
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Matches:
         position: (M,) of the first word among those of the text.
         length: (M,) words.
         ambiguity: (M,) labels that the matched words may mean.
-        bare: (M,) bool, as in :class:`Names`.
+        kind: (M,) as in :class:`Names`.
         inside: (M,) bool, whether the words are part of a longer match.
         words: (documents,) words of each text.
         title: (documents,) words of its first line.
@@ -67,7 +68,7 @@ class Matches:
     position: Int
     length: Int
     ambiguity: Int
-    bare: NDArray[np.bool_]
+    kind: Int
     inside: NDArray[np.bool_]
     words: Int
     title: Int
@@ -77,32 +78,31 @@ def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list
     """Make the index of the names of N labels.
 
     Args:
-        names: of each label.
+        names: of each label: its display name, then others; an empty one is no name.
         stem: of many words, each for itself.
         longest: names with more words are left out.
     """
-    found: list[tuple[int, bool, list[str]]] = []
+    found: list[tuple[int, int, list[str]]] = []
     for label, own in enumerate(names):
-        variants: dict[tuple[str, ...], bool] = {}  # words in the order of the alphabet -> whether a qualifier is gone
-        for name in own:
-            short = _QUALIFIER.sub("", name)
-            for text, bare in ((name, False), (short, True)):
+        variants: dict[tuple[str, ...], int] = {}  # words in the order of the alphabet -> kind
+        for number, name in enumerate(own):
+            for bare, text in enumerate((name, _QUALIFIER.sub("", name))):
                 words = [word for word in WORD.findall(text.lower()) if word[0].isalnum()]
                 if words and len(words) <= longest and any(word.isalpha() for word in words):
-                    variants.setdefault(tuple(sorted(words)), bare)
-        found += [(label, bare, list(words)) for words, bare in variants.items()]
+                    variants.setdefault(tuple(sorted(words)), bare + 2 * (number > 0))
+        found += [(label, kind, list(words)) for words, kind in variants.items()]
     distinct = sorted({word for _, _, words in found for word in words})
     of_word = dict(zip(distinct, stem(distinct), strict=True))
     stems = {text: number for number, text in enumerate(sorted(set(of_word.values())), 1)}
     hashes = _hashes(len(stems))
     entries = np.asarray(
         [
-            (sum(int(hashes[stems[of_word[word]]]) for word in words) & 0xFFFFFFFFFFFFFFFF, len(words), label, bare)
-            for label, bare, words in found
+            (sum(int(hashes[stems[of_word[word]]]) for word in words) & 0xFFFFFFFFFFFFFFFF, len(words), label, kind)
+            for label, kind, words in found
         ],
-        dtype=[("key", np.uint64), ("length", np.int64), ("label", np.int64), ("bare", np.bool_)],
+        dtype=[("key", np.uint64), ("length", np.int64), ("label", np.int64), ("kind", np.int64)],
     )
-    entries = entries[np.lexsort((entries["bare"], entries["label"], entries["key"]))]
+    entries = entries[np.lexsort((entries["kind"], entries["label"], entries["key"]))]
     fresh = np.ones(len(entries), dtype=bool)  # a label twice below one key: the whole name stays
     fresh[1:] = (entries["key"][1:] != entries["key"][:-1]) | (entries["label"][1:] != entries["label"][:-1])
     entries = entries[fresh]
@@ -114,7 +114,7 @@ def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list
         entries["length"][first],
         np.append(first, len(entries)).astype(np.int64),
         entries["label"],
-        entries["bare"],
+        entries["kind"],
     )
 
 
@@ -156,7 +156,7 @@ def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], l
         position[start[row]],
         length[row],
         counts[row],
-        names.bare[entry],
+        names.kind[entry],
         inside[row],
         words,
         title,

@@ -69,6 +69,7 @@ class OneVsRest:
         targets: bool (D, N).
         weights: of the documents (D,); those of weight 0 are left out.
         loss, c, balance, prune, seed: as in ``classifier.*`` of ``linear``.
+        positive_weights: what a document of each label weighs (N,), in place of ``balance``; or None.
     """
 
     def __init__(
@@ -82,12 +83,14 @@ class OneVsRest:
         balance: float,
         prune: float,
         seed: int,
+        positive_weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._features = with_ones(features)
         self._mean = np.asarray(self._features.mean(axis=0), dtype=np.float32).ravel()
         self._targets = targets.tocsc()
         self._weights = weights
         self._loss, self._c, self._balance, self._prune, self._seed = loss, c, balance, prune, seed
+        self._positive_weights = positive_weights
 
     def groups(self) -> list[NDArray[np.int64]]:
         """The labels, in groups that :meth:`fit` takes; the same on every machine."""
@@ -106,13 +109,14 @@ class OneVsRest:
     def _fit(self, labels: NDArray[np.int64], folds: Sequence[NDArray[np.int64]]) -> Group:
         gold = np.asfortranarray(self._targets[:, labels].toarray())
         usable = np.ones(len(gold), dtype=bool) if self._weights is None else self._weights > 0
-        found, margins = self._solve(gold, usable, None)
+        own = None if self._positive_weights is None else self._positive_weights[labels]
+        found, margins = self._solve(gold, usable, None, own)
         held_out = np.empty(gold.shape, dtype=np.float32) if len(folds) else None
         for fold in folds:
             rest = usable.copy()
             rest[fold] = False
             # Where to begin does not change where the solver ends: nothing of the fold gets into its classifiers.
-            part, _ = self._solve(gold, rest, margins < 1 + SLACK)
+            part, _ = self._solve(gold, rest, margins < 1 + SLACK, own)
             assert held_out is not None
             held_out[fold] = self._features[fold] @ self._pruned(part)
         rows = csr_array(self._pruned(found)[:-1].T)
@@ -125,11 +129,16 @@ class OneVsRest:
         return np.where(small, np.float32(0), coefficients)
 
     def _solve(
-        self, gold: NDArray[np.bool_], usable: NDArray[np.bool_], begin: NDArray[np.bool_] | None
+        self,
+        gold: NDArray[np.bool_],
+        usable: NDArray[np.bool_],
+        begin: NDArray[np.bool_] | None,
+        positive_weights: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Coefficients (V + 1, G) and margins y f (D, G) of the classifiers of ``gold`` (D, G) over usable documents.
 
-        ``begin`` (D, G) marks documents that are active first; None: the most similar ones.
+        ``begin`` (D, G) marks documents that are active first; None: the most similar ones. ``positive_weights`` (G,):
+        of documents of the labels, in place of the balance.
         """
         coefficients = np.zeros((self._features.shape[1], gold.shape[1]), dtype=np.float32)
         margins = np.full(gold.shape, np.inf, dtype=np.float32, order="F")
@@ -146,7 +155,8 @@ class OneVsRest:
             if not len(left):
                 break
             for at in left:
-                coefficients[:, at] = self._call(np.flatnonzero(active[:, at]), gold[:, at], usable)
+                weight = None if positive_weights is None else float(positive_weights[at])
+                coefficients[:, at] = self._call(np.flatnonzero(active[:, at]), gold[:, at], usable, weight)
             values = self._features @ np.ascontiguousarray(coefficients[:, left])
             margins[:, left] = np.where(gold[:, left], values, -values)
             left = left[[self._activate(active[:, at], margins[:, at], usable, turn) for at in left]]
@@ -191,11 +201,14 @@ class OneVsRest:
         active[missed] = True
         return True
 
-    def _call(self, rows: NDArray[np.int64], gold: NDArray[np.bool_], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _call(
+        self, rows: NDArray[np.int64], gold: NDArray[np.bool_], usable: NDArray[np.bool_], weight: float | None
+    ) -> NDArray[np.float32]:
         """Coefficients (V + 1,) of the classifier of one label over the documents ``rows``."""
         of_documents = usable.astype(np.float64) if self._weights is None else np.where(usable, self._weights, 0.0)
         share = of_documents[gold].sum() / of_documents.sum()
-        weights = np.where(gold[rows], (1 / share - 1) ** self._balance, 1.0) * of_documents[rows]
+        positive = (1 / share - 1) ** self._balance if weight is None else weight
+        weights = np.where(gold[rows], positive, 1.0) * of_documents[rows]
         picked = self._features[rows]
         taken = csr_array(  # the types that the solver takes
             (picked.data.astype(np.float64), picked.indices.astype(np.int32), picked.indptr.astype(np.int32)),

@@ -77,6 +77,11 @@ BUILT_IN = (
         "taxotext.models.kim_cnn:KimCnn",
     ),
     Entry(
+        "xml_cnn",
+        "word vectors, convolutions with maxima over parts of the text, a narrow layer (XML-CNN); for many labels",
+        "taxotext.models.xml_cnn:XmlCnn",
+    ),
+    Entry(
         "gru_att_multi",
         "word vectors and a bidirectional GRU with attention, maximum and mean",
         "taxotext.models.gru_att_multi:GruAttMulti",
@@ -153,7 +158,7 @@ BUILT_IN = (
     ),
     Entry(
         "attention_xml",
-        "word vectors, a bidirectional LSTM, and attention of each label to the words (AttentionXML without a tree)",
+        "a bidirectional LSTM over words, attention of each label to them; flat or along a label tree (AttentionXML)",
         "taxotext.models.attention_xml:AttentionXml",
     ),
     Entry(

@@ -99,13 +99,14 @@ class Targets:
         return len(self.offsets) - 1
 
     @classmethod
-    def of(cls, rows: csr_array, weights: Any = None) -> Self:
-        """Gold labels (B, N) of a sparse matrix, and weights (B,)."""
+    def of(cls, rows: csr_array, weights: Any = None, extra: Mapping[str, Tensor] | None = None) -> Self:
+        """Gold labels (B, N) of a sparse matrix, weights (B,), and what else there is."""
         return cls(
             torch.from_numpy(rows.indices.astype(np.int64)),
             torch.from_numpy(rows.indptr.astype(np.int64)),
             int(rows.shape[1]),
             None if weights is None else torch.from_numpy(weights),
+            extra or {},
         )
 
     @property

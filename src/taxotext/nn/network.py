@@ -46,6 +46,15 @@ class TextClassifier(nn.Module):
             return steered_loss(self.text(batch.tokens), self.structure, self.head, batch.targets)
         return self.head.loss(self.features(batch.tokens), batch.targets)
 
-    def scores(self, batch: TokenBatch) -> HeadScores:
-        """Return the scores of the documents of a batch."""
-        return self.head.scores(self.features(batch))
+    def scores(self, batch: TokenBatch, features: TextFeatures | None = None) -> HeadScores:
+        """Return the scores of the documents of a batch.
+
+        Args:
+            batch: B documents.
+            features: what :meth:`features` said of them, if it is known.
+        """
+        return self.head.scores(self.features(batch) if features is None else features)
+
+    def trained_together(self) -> list[nn.Parameter]:
+        """The parameters that one training changes."""
+        return list(self.parameters())

@@ -73,32 +73,53 @@ class AttentionScorer(NodeScorer):
     With FC alone, two nodes differ by what they attend to, and of a text of one word all see the same: there v_j and
     b_j, which the paper does not have, tell them apart.
 
+    With vectors n_j of the names of the nodes, w_j + A n_j and v_j + B n_j take the places of w_j and v_j. A and B are
+    shared by all nodes: what frequent nodes teach them moves those that have few documents or none.
+
     Args:
         width: d of the tokens.
         nodes: n.
         layers: FC, shared by all nodes, possibly by several scorers.
         own_output: whether each node has v_j and b_j of its own; else they are 0.
         dropout: on the tokens, in training.
+        names: (n, D) n_j, which stay as they are; None: without.
     """
 
+    names: Tensor | None
+
     def __init__(
-        self, width: int, nodes: int, layers: SharedLayers, *, own_output: bool = True, dropout: float = 0.0
+        self,
+        width: int,
+        nodes: int,
+        layers: SharedLayers,
+        *,
+        own_output: bool = True,
+        dropout: float = 0.0,
+        names: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.nodes, self.layers, self.dropout = nodes, layers, nn.Dropout(dropout)
         self.queries = nn.Parameter(nn.init.xavier_uniform_(torch.empty(nodes, width)))
         self.output = nn.Parameter(torch.empty(nodes, width).normal_(std=0.02)) if own_output else None
         self.bias = nn.Parameter(torch.zeros(nodes)) if own_output else None
+        self.register_buffer("names", names)
+        if names is not None:
+            self.of_query = nn.Linear(names.shape[1], width, bias=False)
+            self.of_output = nn.Linear(names.shape[1], width, bias=False) if own_output else None
+            for layer in (self.of_query, self.of_output):
+                if layer is not None:
+                    nn.init.normal_(layer.weight, std=0.02)
 
     def all(self, features: TextFeatures) -> Tensor:
         """Return the logits of all nodes, (B, n); in chunks of nodes, which training computes again for gradients."""
         tokens, mask = self._tokens(features)
         rows = max(1, CELLS // max(tokens.shape[0] * max(tokens.shape[1], tokens.shape[2]), 1))
+        tables = self._tables(None)
         if rows >= self.nodes:
-            return self._logits(tokens, mask, *self._tables())
+            return self._logits(tokens, mask, *tables)
         found = []
         for start in range(0, self.nodes, rows):
-            part = [None if table is None else table[start : start + rows] for table in self._tables()]
+            part = [None if table is None else table[start : start + rows] for table in tables]
             if torch.is_grad_enabled():
                 found.append(checkpoint(self._logits, tokens, mask, *part, use_reentrant=False))
             else:
@@ -109,7 +130,10 @@ class AttentionScorer(NodeScorer):
         """Return the logits of candidates, (B, C)."""
         tokens, mask = self._tokens(features)
         wanted = nodes.clamp(min=0)
-        queries, output, bias = self._tables()
+        picked = None
+        if self.names is not None:  # A n_j of each node once, however many documents have it
+            picked, wanted = torch.unique(wanted, return_inverse=True)
+        queries, output, bias = self._tables(picked)
         return self._logits(
             tokens,
             mask,
@@ -121,10 +145,21 @@ class AttentionScorer(NodeScorer):
     def attention(self, features: TextFeatures, nodes: Tensor) -> Tensor:
         """Return α of some nodes (B, C), (B, C, S)."""
         tokens, mask = self._tokens(features)
-        return self._weights(tokens, mask, functional.embedding(nodes, self.queries))
+        return self._weights(tokens, mask, functional.embedding(nodes, self._tables(None)[0]))
 
-    def _tables(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        return self.queries, self.output, self.bias
+    def _tables(self, picked: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Queries and outputs (K, d), and biases (K,), of some nodes (K,); None: of all."""
+
+        def of(table: Tensor | None) -> Tensor | None:
+            return table if table is None or picked is None else table[picked]
+
+        queries = self.queries if picked is None else self.queries[picked]
+        output, bias, names = of(self.output), of(self.bias), of(self.names)
+        if names is None:
+            return queries, output, bias
+        if output is not None and self.of_output is not None:
+            output = output + self.of_output(names)
+        return queries + self.of_query(names), output, bias
 
     def _tokens(self, features: TextFeatures) -> tuple[Tensor, Tensor]:
         tokens, mask = features.by_document()  # (B, S, d), (B, S)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RECIPES = {
     "direct": "taxotext.training.direct",
     "gradient": "taxotext.training.gradient",
+    "levels": "taxotext.training.levels",
     "hierarchy": "taxotext.binary.recipe",
 }
 """Recipe to module; packages add theirs under the entry-point group ``taxotext.recipes``."""

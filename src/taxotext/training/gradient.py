@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from taxotext.composition.neural import NeuralSystem
 from taxotext.cost.memory import check_memory
 from taxotext.data import Corpus
 from taxotext.data.windows import Windows
 from taxotext.decoding import Decoder, Decoding
+from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError
+from taxotext.labels import Taxonomy
 from taxotext.metrics import Evaluation
 from taxotext.nn.runtime import Runtime
 from taxotext.progress import Reporter
 from taxotext.training import network
-from taxotext.training.network import NetworkTask, train_network
+from taxotext.training.network import NetworkTask, TrainedNetwork, train_network
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.states import PROGRESS, keep_states
@@ -53,6 +58,52 @@ def fit(
         DataError: without training or validation documents, or when the loss is no longer a number.
         ConfigError: when the encoder cannot be loaded or the device is not there.
     """
+    ready = prepare(system, train, validation, run, reporter)
+    task = NetworkTask(
+        system.network,
+        ready.windows,
+        train.known_targets,
+        validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation")),
+        system.settings.training,
+        system.settings.seed,
+        system.tokenizer.pad_id,
+        train.weights,
+        ready.states.get("train"),
+        system.pretrained_parameters(),
+    )
+    trained = train_network(task, run.checkpoints, run.logs, ready.runtime, reporter)
+    return finish(system, ready, trained, trained.seconds, reporter)
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A system whose network is built, and what it reads.
+
+    Attributes:
+        runtime: device and precision.
+        windows: of the training documents.
+        held: of the validation documents.
+        validation: the validation documents.
+        states: of a frozen encoder, for ``train`` and ``validation``; empty where the encoder is trained.
+        seconds: that the states took.
+    """
+
+    runtime: Runtime
+    windows: Windows
+    held: Windows
+    validation: Corpus
+    states: dict[str, NDArray[np.float16]]
+    seconds: float
+
+
+def prepare(
+    system: NeuralSystem, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter
+) -> Ready:
+    """Build the network and make what it reads of the documents.
+
+    Raises:
+        As :func:`fit`.
+    """
     if validation is None or len(validation) == 0 or len(train) == 0:
         raise DataError(f"{system.name} needs training and validation documents; one of the two is empty.")
     runtime = system.runtime()
@@ -68,30 +119,34 @@ def fit(
     _note_cut(system, int(windows.cut.sum()), len(train), reporter)
     started = time.monotonic()
     kept = keep_states(system, {"train": windows, "validation": held}, run.checkpoints, reporter)
-    task = NetworkTask(
-        system.network,
-        windows,
-        train.known_targets,
-        validator(system, held, validation, runtime, kept.get("validation")),
-        system.settings.training,
-        system.settings.seed,
-        system.tokenizer.pad_id,
-        train.weights,
-        kept.get("train"),
-        system.pretrained_parameters(),
-    )
-    encoding = time.monotonic() - started
-    trained = train_network(task, run.checkpoints, run.logs, runtime, reporter)
+    return Ready(runtime, windows, held, validation, kept, time.monotonic() - started)
+
+
+def finish(
+    system: NeuralSystem, ready: Ready, trained: TrainedNetwork, seconds: float, reporter: Reporter, **notes: Any
+) -> FitResult:
+    """Score the validation documents with the selected weights.
+
+    Args:
+        system: trained.
+        ready: what it was trained with.
+        trained: how the training of its network, or of the last one, went.
+        seconds: of all trainings.
+        reporter: where progress goes.
+        notes: further ones for the model card.
+    """
     started = time.monotonic()
+    validation = ready.validation
     with reporter.task("Scoring the validation documents", len(validation)) as bar:
-        blocks = system.score_windows(held, runtime, bar.advance, kept.get("validation"))
+        blocks = system.score_windows(ready.held, ready.runtime, bar.advance, ready.states.get("validation"))
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
+    cut, precision = int(ready.windows.cut.sum()), "bf16" if ready.runtime.bf16 else "float32"
     return FitResult(
         held_out,
-        trained.seconds + encoding + time.monotonic() - started,
+        seconds + ready.seconds + time.monotonic() - started,
         trained.history,
         trained.selected,
-        {"cut_training_texts": int(windows.cut.sum()), "precision": "bf16" if runtime.bf16 else "float32"},
+        {"cut_training_texts": cut, "precision": precision, **notes},
     )
 
 
@@ -120,12 +175,30 @@ def validator(
         runtime: where to compute.
         kept: states of a frozen encoder for ``windows``, or None.
     """
-    gold = validation.known_targets
-    decoder = Decoder(Decoding(consistency=system.settings.decoding.consistency), system.taxonomy)
+    return judge(
+        lambda: system.score_windows(windows, runtime, states=kept),
+        validation.known_targets,
+        system.taxonomy,
+        Decoding(consistency=system.settings.decoding.consistency),
+    )
+
+
+def judge(
+    blocks: Callable[[], Iterable[ScoreBlock]], gold: csr_array, taxonomy: Taxonomy, decoding: Decoding
+) -> Callable[[], dict[str, float]]:
+    """Return what makes the validation scores of an epoch.
+
+    Args:
+        blocks: () -> scores of the documents with the present weights.
+        gold: csr bool (D, N).
+        taxonomy: of the N labels.
+        decoding: how scores become labels.
+    """
+    decoder = Decoder(decoding, taxonomy)
 
     def validate() -> dict[str, float]:
-        evaluation, row = Evaluation(gold.shape[1], closure=system.taxonomy.closure, ks=(1, 5)), 0
-        for block in system.score_windows(windows, runtime, states=kept):
+        evaluation, row = Evaluation(gold.shape[1], closure=taxonomy.closure, ks=(1, 5)), 0
+        for block in blocks():
             sets, consistent = decoder.decode(block)
             candidates = block.candidates if block.is_sparse else None
             evaluation.update(gold[row : row + len(block)], sets, decoder.rank(consistent, 5)[0], candidates)

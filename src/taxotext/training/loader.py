@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from taxotext.data.batches import shuffled_plan
 from taxotext.data.windows import Windows
 from taxotext.nn.batch import Targets, TokenBatch, TrainingBatch
+
+Extra = Callable[[NDArray[np.int64]], Mapping[str, Tensor]]
 
 
 class TrainingLoader:
@@ -28,6 +31,7 @@ class TrainingLoader:
         seed: of the order.
         pad_id: padding token.
         states: float16 (tokens, d) of a frozen encoder, or None.
+        extra: documents (B,) -> what else the head wants to know of them (:attr:`Targets.extra`), or None.
     """
 
     def __init__(
@@ -41,8 +45,9 @@ class TrainingLoader:
         seed: int,
         pad_id: int,
         states: NDArray[np.float16] | None = None,
+        extra: Extra | None = None,
     ) -> None:
-        self._states = states
+        self._states, self._extra = states, extra
         self._windows, self._targets, self._weights = windows, targets, weights
         self._costs = windows.costs
         self._batch_size, self._seed, self._pad_id = batch_size, seed, pad_id
@@ -73,4 +78,5 @@ class TrainingLoader:
         """Gather documents into one padded batch."""
         tokens = TokenBatch.gather(self._windows, documents, self._pad_id, self._states)
         weights = None if self._weights is None else self._weights[documents]
-        return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights))
+        extra = {} if self._extra is None else self._extra(documents)
+        return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights, extra))

@@ -36,7 +36,7 @@ from taxotext.processes import Terminated
 from taxotext.progress import Reporter
 from taxotext.training.averaging import WeightAverage, refresh_norms
 from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback, damaged_checkpoint
-from taxotext.training.loader import TrainingLoader
+from taxotext.training.loader import Extra, TrainingLoader
 from taxotext.training.module import TextModule
 from taxotext.training.run import LAST
 
@@ -65,6 +65,7 @@ class NetworkTask:
         pretrained: names of the parameters that learn with ``settings.learning_rate``; the others with
             ``head_learning_rate``.
         title: of the progress bar.
+        extra: documents (B,) -> what else the head wants to know of them, or None.
     """
 
     network: nn.Module
@@ -78,6 +79,7 @@ class NetworkTask:
     states: NDArray[np.float16] | None = None
     pretrained: Set[str] = frozenset()
     title: str = "Training"
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         seed=task.seed,
         pad_id=task.pad_id,
         states=task.states,
+        extra=task.extra,
     )
     callback = EpochCallback(
         task.network,

@@ -77,7 +77,9 @@ PathSeparator = Annotated[str, typer.Option(help="Between the steps of path labe
 NamesFile = Annotated[
     Path | None,
     typer.Option(
-        "--names", help="Display names of the labels: id<TAB>name, perhaps with a description in a third column."
+        "--names",
+        help="Display names of the labels: id<TAB>name, perhaps a description in a third column, other names in "
+        "further ones.",
     ),
 ]
 Encoder = Annotated[

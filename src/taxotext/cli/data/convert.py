@@ -127,7 +127,8 @@ def convert_taxonomy(
     output_names: Annotated[
         Path | None,
         typer.Option(
-            help="Write the display names to this file, too: id<TAB>name, and descriptions in a third column."
+            help="Write the display names to this file, too: id<TAB>name, descriptions in a third column, alternative "
+            "names in further ones."
         ),
     ] = None,
     from_corpus: Annotated[

@@ -144,7 +144,8 @@ def _with_roots(taxonomy: Taxonomy, labels: Mapping[str, int]) -> Taxonomy:
     """The taxonomy with further labels at the top level."""
     nothing = (None,) * len(labels)
     names, descriptions = (*taxonomy.names, *nothing), (*taxonomy.descriptions, *nothing)
-    return Taxonomy((*taxonomy.ids, *labels), names, taxonomy.edge_index, descriptions)
+    further = (*taxonomy.alternative_names, *((),) * len(labels))
+    return Taxonomy((*taxonomy.ids, *labels), names, taxonomy.edge_index, descriptions, further)
 
 
 def _open_sets(folder: Path, splits: Mapping[str, SplitCounts], taxonomy: Taxonomy, packed: bool) -> int:

@@ -1,4 +1,4 @@
-"""Encoders over word vectors: two convolutional networks and a bidirectional GRU with attention.
+"""Encoders over word vectors: three convolutional networks and a bidirectional GRU with attention.
 
 All of them answer the same for a text however much padding stands behind it: positions of padding hold zeros before
 each convolution, as the space beyond a text does, and are left out of every pooling.
@@ -76,16 +76,72 @@ class KimCnn(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """(W, T) token ids and mask -> features; ``tokens`` are the filters that begin at each token."""
-        words = embed(self.embedding, ids, mask)  # (W, D, T)
+        words = self.words(ids, mask)  # (W, D, T)
         length = ids.shape[1]
         tokens, pooled = [], []
         for kernel, convolution in zip(self.kernels, self.convolutions, strict=True):
             inside = functional.pad(mask.unsqueeze(1).float(), (kernel - 1, kernel - 1))
             real = functional.max_pool1d(inside, kernel, stride=1) > 0  # (W, 1, T + k - 1), sees a token
             found = functional.relu(convolution(words)) * real  # (W, F, T + k - 1), nothing below 0
-            pooled.append(found.amax(2))  # (W, F)
+            pooled.append(self.pool(found, real))
             tokens.append(found[:, :, kernel - 1 :][:, :, :length])  # (W, F, T)
-        return TextFeatures(torch.cat(tokens, 1).transpose(1, 2), mask, torch.cat(pooled, 1))
+        return TextFeatures(torch.cat(tokens, 1).transpose(1, 2), mask, self.join(torch.cat(pooled, 1)))
+
+    def words(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(W, T) ids -> (W, D, T), what the filters see."""
+        return embed(self.embedding, ids, mask)
+
+    def pool(self, found: Tensor, real: Tensor) -> Tensor:
+        """(W, F, P) at P places, (W, 1, P) which of them are real, the first ones -> (W, F), maxima."""
+        return found.amax(2)
+
+    def join(self, pooled: Tensor) -> Tensor:
+        """What a text is, from the maxima of all filters."""
+        return pooled
+
+
+class XmlCnn(KimCnn):
+    """Convolutions of several widths, maxima over parts of the text, and a narrow layer (Liu et al. 2017, "XML-CNN").
+
+    The places of a text, n of them, are cut into p parts: from ⌊j n / p⌋ to before ⌈(j + 1) n / p⌉ for part j, so that
+    none is empty in a text of fewer places than parts.
+
+    Args:
+        embedding: V x D; row 0 is padding and holds zeros.
+        kernels: widths of the filters, as for :class:`KimCnn`.
+        filters: of each width.
+        parts: p.
+        hidden: width of the layer behind ("bottleneck").
+        dropout: on the word vectors, in training.
+    """
+
+    def __init__(
+        self, embedding: nn.Embedding, kernels: Sequence[int], filters: int, parts: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__(embedding, kernels, filters)
+        self.parts, self.dropout = parts, nn.Dropout(dropout)
+        self.hidden = nn.Linear(filters * len(self.kernels) * parts, hidden)
+        self.width = hidden
+
+    def words(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(W, T) ids -> (W, D, T), with dropout."""
+        found: Tensor = self.dropout(super().words(ids, mask))
+        return found
+
+    def pool(self, found: Tensor, real: Tensor) -> Tensor:
+        """(W, F, P), (W, 1, P) -> (W, F p), the maxima of each part side by side."""
+        count = real.sum(2, keepdim=True)  # (W, 1, 1)
+        places = torch.arange(real.shape[2], device=real.device)  # (P,)
+        maxima = []
+        for part in range(self.parts):
+            first = part * count // self.parts
+            last = -(-(part + 1) * count // self.parts)
+            maxima.append((found * ((places >= first) & (places < last))).amax(2))
+        return torch.cat(maxima, 1)
+
+    def join(self, pooled: Tensor) -> Tensor:
+        """(W, F p widths) -> (W, H)."""
+        return functional.relu(self.hidden(pooled))
 
 
 class GruAttention(GruStates):
