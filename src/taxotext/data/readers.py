@@ -202,9 +202,8 @@ class _Problems:
     def _check_fields(self) -> None:
         """One sentence, whatever the policy, when no record has a field that is needed."""
         for count in self._missing.values():
-            if count == self._count and not self.read:
-                records = "its only record" if count == 1 else f"all of its {count:,} records"
+            if count == self._count > 1 and not self.read:
                 raise DataError(
-                    f"{self.name}: in {records} {self._fields} "
+                    f"{self.name}: in all of its {count:,} records {self._fields} "
                     f"{self._request.advice[0].upper()}{self._request.advice[1:]}."
                 )

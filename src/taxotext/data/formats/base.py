@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from taxotext.data.class_names import names_beside
+from taxotext.data.class_names import Names, names_beside
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
 from taxotext.data.record_parser import RecordParser
 from taxotext.data.records import BadRecordError, kind, missing_field, short
@@ -67,7 +67,8 @@ class Request:
 
         Names of class numbers that the file does not store itself are looked for beside it.
         """
-        beside, file = ({}, "")
+        beside: Names = {}
+        file = ""
         if self.labelled and not names and isinstance(self.source, (str, Path)):
             beside, file = names_beside(Path(self.source), self.columns.labels)
         return RecordParser(
