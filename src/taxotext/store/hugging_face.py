@@ -114,7 +114,8 @@ def _write(folder: Path, system: NeuralSystem) -> None:
     (folder / f"{CODE}.py").write_text(code, encoding="utf-8")
     system.tokenizer.save(folder / "tokenizer.json")
     padding = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["padding"]
-    PreTrainedTokenizerFast(
+    tokenizer: Any = PreTrainedTokenizerFast
+    tokenizer(
         tokenizer_file=str(folder / "tokenizer.json"),
         pad_token=padding["pad_token"],
         model_max_length=system.settings.text.max_tokens,
