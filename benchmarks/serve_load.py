@@ -50,6 +50,7 @@ class Server:
         while not self.is_ready():
             time.sleep(0.02)
         self.seconds_to_ready = time.monotonic() - started
+        self.cpu_seconds_to_ready = self.cpu_seconds()
 
     def is_ready(self) -> bool:
         """Whether all models answer."""
@@ -141,7 +142,7 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=500, help="requests of the client that is alone")
     given = parser.parse_args()
     classifier = taxotext.load(given.model, threads=1)
-    texts = [document.text for document in read_documents(given.texts, labelled=False)][:1000]
+    texts = [document.text for document in read_documents(given.texts, labelled=False)][: min(1000, given.requests)]
     expected = [[(label, round(score, 6)) for label, score in pairs] for pairs in classifier.suggest(texts, k=TOP_K)]
     threads = ("--threads", os.environ.get("OMP_NUM_THREADS", "1"))
 
@@ -150,6 +151,7 @@ def main() -> None:
         **{"system": classifier.system.name, "labels": len(classifier.taxonomy)},
         "seconds_to_listen": round(server.seconds_to_listen, 2),
         "seconds_to_ready": round(server.seconds_to_ready, 2),
+        "cpu_seconds_to_ready": round(server.cpu_seconds_to_ready, 2),
         "megabytes_at_start": round(server.megabytes()),
     }
     report["alone"] = measured(server, texts, expected, 1, given.single)

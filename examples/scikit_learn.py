@@ -1,12 +1,19 @@
-"""A classifier inside scikit-learn's tools: cross-validation and a search over settings."""
+"""A classifier inside scikit-learn's tools: cross-validation, a pipeline, and a search over settings."""
 
 from __future__ import annotations
 
+import re
 from importlib.resources import as_file, files
 
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from taxotext import Classifier, read_corpus, read_taxonomy
+
+
+def without_numbers(texts: list[str]) -> list[str]:
+    return [re.sub(r"\d+", "", text) for text in texts]
 
 
 def main() -> None:
@@ -21,10 +28,10 @@ def main() -> None:
     scores = cross_val_score(model, texts, y, cv=parts)
     print("micro-F1 of 3 parts:", scores.round(3))
 
-    # Settings by their path: two underscores between the steps.
+    # Settings by their path: two underscores between the steps, the name of the step in the pipeline first.
     search = GridSearchCV(
-        model,
-        {"classifier__c": [0.1, 0.5, 2.0]},
+        Pipeline([("clean", FunctionTransformer(without_numbers)), ("labels", model)]),
+        {"labels__classifier__c": [0.1, 0.5, 2.0]},
         scoring="f1_micro",
         cv=parts,
     )

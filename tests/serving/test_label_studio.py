@@ -148,6 +148,8 @@ def test_a_task_without_the_text_is_refused(client: Client, classifier: taxotext
 
 def test_health_setup_and_unknown_events(client: Client, classifier: taxotext.Classifier) -> None:
     assert client.get("/label-studio/health").json()["status"] == "UP"
+    assert client.get("/label-studio/model/health").status_code == 200
+    assert client.get("/label-studio/none/health").status_code == 404
     schema = configs(classifier.taxonomy)["taxonomy"]
     version = client.post("/label-studio/setup", json={"project": "1", "schema": schema}).json()["model_version"]
     assert version.startswith("model-")

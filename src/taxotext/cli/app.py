@@ -14,6 +14,7 @@ from taxotext.cli import (
     evaluate,
     experiment,
     explain,
+    export,
     hub,
     labels,
     models,
@@ -67,6 +68,7 @@ app.command("explain")(explain.explain)
 app.command("labels")(labels.labels)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("export")(export.export)
 app.command("push")(hub.push)
 app.command("pull")(hub.pull)
 app.command("config")(config.config)

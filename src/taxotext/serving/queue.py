@@ -228,13 +228,15 @@ class BatchQueue:
                 job.future.set_result(job.found)
 
 
-def _computed(batch: Sequence[tuple[Job, list[str]]]) -> list[Answer] | list[Explanation]:
+def _computed(batch: Sequence[tuple[Job, list[str]]]) -> list[Answer] | list[Explanation] | list[None]:
     first, part = batch[0]
     if isinstance(first.asks, Why):
         labels = first.asks.labels[len(first.found)]
         return first.loaded.classifier.explain(part, labels, max_words=first.asks.words) if labels else [None]
-    texts, choices = [], []
+    texts: list[str] = []
+    choices: list[Choice] = []
     for job, part in batch:
-        texts += part
-        choices += [job.asks] * len(part)
+        if isinstance(job.asks, Choice):  # as all of a batch
+            texts += part
+            choices += [job.asks] * len(part)
     return answers(first.loaded, texts, choices)

@@ -69,9 +69,8 @@ def router(service: Service) -> APIRouter:
     """The addresses of this contract."""
     routes = APIRouter(route_class=StrictRoute, tags=["Label Studio"])
 
-    async def health() -> Any:
-        if not service.models.ready:
-            raise Refused(503, "The models are being loaded.", 2)
+    async def health(name: str | None = None) -> Any:
+        service.models.loaded(name)
         return {"status": "UP", "model_class": "Taxotext"}
 
     async def setup(body: dict[str, Any], name: str | None = None) -> Any:

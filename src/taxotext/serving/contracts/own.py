@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import JSONResponse, Response
 
 from taxotext.serving.answers import Answer, Choice, Loaded
@@ -17,7 +18,7 @@ from taxotext.serving.service import Service
 from taxotext.store.card import model_card
 
 EMPTY = "the text is empty"
-EXAMPLE = {"texts": ["The projector in room 12 shows no picture"], "top_k": 5}
+EXAMPLE: JsonDict = {"texts": ["The projector in room 12 shows no picture"], "top_k": 5}
 
 
 class PredictBody(Body):
