@@ -38,6 +38,7 @@ torture: install
 	$(BIN)/python tests/torture/torture.py --rounds 20
 	$(BIN)/python tests/torture/experiment_torture.py --kills 10
 	$(BIN)/python tests/torture/fits_torture.py --rounds 10
+	$(BIN)/python tests/torture/folder_torture.py --cases 5000
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

@@ -36,7 +36,7 @@ ROWS = (
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
 BOTTOM = {
-    "settings": {"errors", "messages"},
+    "settings": {"errors", "messages", "files"},
     "files": {"errors"},
     "processes": set(),
     "progress": set(),

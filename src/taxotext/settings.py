@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +116,7 @@ def _beyond(field: FieldInfo, value: Any) -> str | None:
     for one in inner if isinstance(inner, (list, tuple)) else [value]:
         if isinstance(one, int) and abs(one) > LARGEST_WHOLE:
             return f"input should be at most {LARGEST_WHOLE}"
-        if isinstance(one, float) and abs(one) > LARGEST_REAL:
+        if isinstance(one, float) and math.isfinite(one) and abs(one) > LARGEST_REAL:
             return f"input should be at most {LARGEST_REAL:g}"
     return None
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def test_the_loss_is_weighted_as_by_hand(tmp_path: Path) -> None:
     train = Corpus.from_lists(["x", "y"], [["a"], ["b"]], taxonomy=taxonomy)
     tokenizer = TextTokenizer.learn_words(["x", "y"], size=5, min_count=1)
     loss, record = parts.build("loss", settings, parts.LabelContext(taxonomy, 4, 4, tokenizer, train))
-    assert record == {"positive_weights": 2, "facts": {"class_weights": "2 to 3, from w.json"}}
+    digest = sha256(path.read_bytes()).hexdigest()
+    facts = {"class_weights": "2 to 3, from w.json", "class_weights_sha256": digest}
+    assert record == {"positive_weights": 2, "facts": facts}
     # Every cell is ln 2: the first document costs 2 + 1 of them, the second 1 + 3.
     value = loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     assert float(value) == pytest.approx(3.5 * math.log(2))

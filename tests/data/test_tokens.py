@@ -154,10 +154,10 @@ def test_missing_and_damaged_files_and_a_missing_padding_token_are_named(tmp_pat
     from tokenizers import Tokenizer, models
 
     path = tmp_path / "tokenizer.json"
-    with pytest.raises(ModelFolderError, match=r"tokenizer.json: the tokenizer is missing; save the model again"):
+    with pytest.raises(ModelFolderError, match=r"tokenizer.json: is missing; save the model again"):
         TextTokenizer.from_file(path)
     path.write_text("{not json")
-    with pytest.raises(ModelFolderError, match=r"tokenizer.json: is not a tokenizer \(.*save the model again"):
+    with pytest.raises(ModelFolderError, match=r"tokenizer.json: is damaged \(.*save the model again"):
         TextTokenizer.from_file(path)
     path.write_text(Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]")).to_str())
     with pytest.raises(ModelFolderError, match="names no padding token"):

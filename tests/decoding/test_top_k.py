@@ -49,3 +49,17 @@ def test_no_labels_give_only_pads():
 def test_impossible_input_is_refused(scores, k, message):
     with pytest.raises(ValueError, match=message):
         top_k(scores, k)
+
+
+@pytest.mark.parametrize("labels", [ranking._MANY_LABELS, ranking._MANY_LABELS + 77])
+@pytest.mark.parametrize("kinds", [2, 7, 40, 10**6])
+def test_many_labels_give_those_of_a_stable_sort(labels, kinds):
+    random = np.random.default_rng(kinds)
+    scores = (random.integers(0, kinds, (5, labels)) / kinds).astype(np.float32)
+    scores[0] = 0
+    scores[1, -20:] = 2  # behind the last stretch
+    for k in (1, 5, ranking._CHUNKS // 4, 100):
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        ids, best = top_k(scores, k)
+        assert ids.tolist() == expected.tolist()
+        assert (best == np.take_along_axis(scores, expected, axis=1)).all()

@@ -369,3 +369,20 @@ def test_json_ld_may_have_one_object_a_line(tmp_path: Path) -> None:
     for name in ("v.jsonld", "v.json", "v.txt"):
         taxonomy = read_taxonomy(written(tmp_path, content, name))
         assert (taxonomy.names, edges(taxonomy)) == (("Arts", None), {(uri("a"), uri("b"))})
+
+
+def test_entities_that_are_short_and_many_are_not_written_out(tmp_path: Path) -> None:
+    start = '<?xml version="1.0"?>\n<!DOCTYPE rdf:RDF [<!ENTITY x "{}">{}]>\n<rdf:RDF '
+    start += (
+        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:skos="http://www.w3.org/2004/02/skos/core#">'
+    )
+    body = '<skos:Concept rdf:about="http://e.org/a"><skos:prefLabel>{}</skos:prefLabel></skos:Concept></rdf:RDF>'
+    (tmp_path / "a.rdf").write_text(start.format("x" * 900, "") + body.format("&x;" * 20_000))
+    with pytest.raises(TaxonomyError, match=r"a\.rdf: its entities, written out, are .* times as long as the file"):
+        read_taxonomy(tmp_path / "a.rdf")
+    attribute = f'<!ATTLIST skos:Concept x CDATA "{"x" * 900}">'
+    (tmp_path / "b.rdf").write_text(start.format("x", attribute) + body.format("A"))
+    with pytest.raises(TaxonomyError, match=r"b.rdf:2: declares attributes \(<!ATTLIST\)"):
+        read_taxonomy(tmp_path / "b.rdf")
+    (tmp_path / "c.rdf").write_text(start.format("http://e.org/", "") + body.format("A"))
+    assert read_taxonomy(tmp_path / "c.rdf").names == ("A",)

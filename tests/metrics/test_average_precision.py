@@ -136,3 +136,11 @@ def test_the_number_of_scored_labels_may_not_change():
         metrics.update(csr_array(gold), scores)
     with pytest.raises(ValueError, match="nothing to compute"):
         AveragePrecision(7).compute()
+
+
+@pytest.mark.parametrize("compared", [0, 40])
+def test_few_and_many_gold_labels_are_counted_alike(compared, monkeypatch):
+    monkeypatch.setattr("taxotext.metrics.average_precision.COMPARED", compared)
+    gold, scores = case(4, documents=30, labels=50, steps=8)  # many scores are equal
+    expected = label_ranking_average_precision_score(gold, scores)
+    assert computed(gold, scores, (7, 23))["samples_average_precision"] == pytest.approx(expected, abs=1e-6)

@@ -34,8 +34,6 @@ if __name__ == "__main__":
 import material
 import mutators
 
-from sealing import seal
-
 SECONDS = 20.0
 """Processor time that a command may take; the clock is given :data:`PATIENCE` times as much, for busy machines."""
 PATIENCE = 4.0
@@ -70,16 +68,7 @@ def model_case(rng: random.Random, made: material.Material, place: Path) -> Case
     name = rng.choice(list(made.models))
     model = place / "model"
     shutil.copytree(made.models[name], model)
-    damage = [name]
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        if rng.random() < 0.12:
-            damage.append(mutators.folder(rng, model, list(made.models.values())))
-        else:
-            files = sorted(path for path in model.rglob("*") if path.is_file() and not path.is_symlink())
-            files = [path for path in files if path.suffix != ".md" and os.access(path, os.R_OK)]
-            damage.append(mutators.file(rng, rng.choice(files)))
-    if rng.random() < 0.7:
-        seal(model)
+    damage = mutators.model_folder(rng, model, list(made.models.values()))
     commands = [["predict", str(model), str(made.test)]] * 4 + [
         ["predict", str(model), str(made.test), "--tree"],
         ["predict", str(model), str(made.test), "--all-scores"],
@@ -94,7 +83,7 @@ def model_case(rng: random.Random, made: material.Material, place: Path) -> Case
         ["compare", str(model), str(made.models["linear"]), "--data", str(made.test), "--samples", "10"],
         ["data", "check", str(made.test), "--model", str(model)],
     ]
-    return rng.choice(commands), "; ".join(damage)
+    return rng.choice(commands), f"{name}: {damage}"
 
 
 def run_case(rng: random.Random, made: material.Material, place: Path) -> Case:

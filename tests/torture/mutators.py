@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from sealing import seal
+
 NUMBERS: tuple[Any, ...] = (
     *(-1, 0, 1, 2, 3, 7, 64, 1000, 65_537, 10_000, 1_000_000, 5_000_000, 2**31 - 1, 2**31, 2**32, 2**63, 10**30),
     *(-0.5, 0.0, 0.5, 1.0, 1.5, 1e-308, 1e30, 1e308, float("nan"), float("inf"), -(2**63)),
@@ -298,6 +300,20 @@ def folder(rng: random.Random, place: Path, others: list[Path]) -> str:
         if found:
             shutil.copy(rng.choice(found), path)
     return f"{path.name}: {what}"
+
+
+def model_folder(rng: random.Random, model: Path, others: list[Path]) -> str:
+    """Damage a model folder at one to three places; mostly its checksums fit the damage."""
+    damage = []
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        if rng.random() < 0.12:
+            damage.append(folder(rng, model, others))
+            continue
+        files = sorted(path for path in model.rglob("*") if path.is_file() and not path.is_symlink())
+        damage.append(file(rng, rng.choice([path for path in files if path.suffix != ".md"])))
+    if rng.random() < 0.7:
+        seal(model)
+    return f"{model.name}: {'; '.join(damage)}"
 
 
 Mutator = Callable[[random.Random, Path], str]

@@ -15,7 +15,7 @@ import torch
 
 from interrupted import Moment, check_same_model, cut_at, cut_at_batch
 from taxotext import Classifier
-from taxotext.errors import ConfigError, DataError
+from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.files import temporary_of
 from taxotext.processes import Terminated
 from taxotext.training import RunFolder, callbacks, gradient, loader, network
@@ -357,3 +357,23 @@ def test_checkpoints_wait_for_their_time(tiny_encoder: Path, tmp_path: Path) -> 
     run = RunFolder(tmp_path / "m.run", {})
     fit(tiny_encoder, run, training={"epochs": 1, "checkpoint_minutes": 5})
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.safetensors", "finished.json"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "another", "of another network"])
+def test_a_damaged_checkpoint_is_named(damage: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with cut_at_batch(9):
+        fit(tiny_encoder, RunFolder(run, {}), training={"epochs": 3, "checkpoint_minutes": 0})
+    path = run / "checkpoints" / "last.ckpt"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1  # of the numbers of a tensor
+    elif damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "another":
+        content = bytearray(b"no checkpoint")
+    path.write_bytes(content)
+    if damage == "of another network":
+        torch.save({"state_dict": {"x": torch.zeros(1)}}, path)
+    with pytest.raises(ModelFolderError, match=r"last\.ckpt: is a damaged checkpoint .*--resume starts this part"):
+        fit(tiny_encoder, RunFolder(run, {}, resume=True), training={"epochs": 3, "checkpoint_minutes": 0})

@@ -97,7 +97,7 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
     Raises:
         ConfigError: in the block, the weights alone need more than there is.
     """
-    from taxotext.cost.memory import available, shown
+    from taxotext.cost.memory import GIB, available, shown
     from taxotext.nn.sizes import limited
 
     free = available()
@@ -108,7 +108,8 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
         "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it all the "
         "same.)"
     )
-    return limited(free // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))
+    # Below a gigabyte nothing is risked, and the estimate of the whole training says more.
+    return limited(max(free, GIB) // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))
 
 
 def _misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:

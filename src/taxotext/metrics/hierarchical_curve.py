@@ -80,7 +80,8 @@ def _steps_up(closure: Sets) -> list[tuple[IntArray, IntArray, IntArray]]:
         For each step: parents (P,), their children one parent after the other (C,), and where each parent's start (P,).
     """
     labels = closure.shape[0]
-    whole: Any = csr_array(closure, dtype=np.int32)
+    given: Any = closure
+    whole: Any = csr_array(given.astype(np.int32))
     above = whole - eye_array(labels, dtype=np.int32, format="csr")
     above.eliminate_zeros()
     # A pair is an edge where no third label lies between.
