@@ -208,6 +208,9 @@ def test_balanced_weights_of_positives_are_the_root_of_negatives_over_positives_
     two = positive_weights(2.0, taxonomy, counts, 1000)
     assert two is not None
     assert two.tolist() == [2.0] * 4
+    rare = positive_weights("propensity", taxonomy, counts, 1000)
+    assert rare is not None
+    np.testing.assert_allclose(rare, 1 + (math.log(1000) - 1) * 2.5**0.55 * (counts + 1.5) ** -0.55, rtol=1e-6)
     named = positive_weights({"c": 3.0}, taxonomy, counts, 1000)
     assert named is not None
     assert named.tolist() == [1.0, 1.0, 3.0, 1.0]
