@@ -187,7 +187,7 @@ def known_config(record: Mapping[str, Any], kinds: Sequence[str], what: str) -> 
     from transformers import AutoConfig
 
     kind = record.get("model_type")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ModelFolderError(
             f"encoder.json: does not describe a known {what} (model_type is {kind!r}); known: {', '.join(kinds)}."
         )
