@@ -511,6 +511,7 @@ $("more").addEventListener("click", () => {
 $("search").addEventListener("input", search);
 $("copy").addEventListener("click", () =>
   guarded(async () => {
+    if (!navigator.clipboard) throw new Error("Browsers copy on https and on localhost only; download the file instead.");
     await navigator.clipboard.writeText(JSON.stringify(record(), null, 2));
     say("Copied.");
   }),
