@@ -25,14 +25,24 @@ def serve(
     watch: Annotated[
         float, typer.Option(min=0, help="Seconds between looks for a replaced model folder; 0: never look.")
     ] = 2.0,
-    batch_texts: Annotated[int | None, typer.Option(min=1, help="Texts scored together, at most (64).")] = None,
+    batch_texts: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Texts scored together, at most (64).")
+    ] = None,
     batch_wait_ms: Annotated[
         float | None, typer.Option(min=0, help="Milliseconds that a text waits for others (2).")
     ] = None,
-    queue_texts: Annotated[int | None, typer.Option(min=1, help="Texts that may wait; beyond that 429 (4096).")] = None,
-    request_texts: Annotated[int | None, typer.Option(min=1, help="Texts of one request, at most (1000).")] = None,
-    characters: Annotated[int | None, typer.Option(min=1, help="Characters of one text, at most (200000).")] = None,
-    body_mb: Annotated[int | None, typer.Option(min=1, help="Megabytes of one request, at most (32).")] = None,
+    queue_texts: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Texts that may wait; beyond that 429 (4096).")
+    ] = None,
+    request_texts: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Texts of one request, at most (1000).")
+    ] = None,
+    characters: Annotated[
+        int | None, typer.Option(min=1, max=100_000_000, help="Characters of one text, at most (200000).")
+    ] = None,
+    body_mb: Annotated[
+        int | None, typer.Option(min=1, max=2048, help="Megabytes of one request, at most (32).")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Longest time for one request (120).")] = None,
     device: Device = None,
     threads: Threads = None,

@@ -94,9 +94,9 @@ class XmlCnnSettings(KimCnnSettings):
 
     name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]
     kernels: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="words that the filters see")
-    filters: int = Field(128, ge=1, description="of each width")
-    parts: int = Field(2, ge=1, description="of the text, each with a maximum of its own")
-    hidden: int = Field(512, ge=1, description="width of the layer between filters and labels")
+    filters: int = Field(128, ge=1, le=16_384, description="of each width")
+    parts: int = Field(2, ge=1, le=1_000, description="of the text, each with a maximum of its own")
+    hidden: int = Field(512, ge=1, le=16_384, description="width of the layer between filters and labels")
     word_dropout: float = Field(0.25, ge=0, lt=1, description="on the word vectors")
 
 
