@@ -49,7 +49,7 @@ def test_nearest_rows_have_the_largest_cosines_and_ties_go_to_the_earlier_row() 
     [
         ("linear", {"features": {"min_documents": 1}}, ["coefficients"]),
         ("kim_cnn", {}, ["head"]),
-        ("sgm", {}, ["embedding", "output"]),
+        ("sgm", {}, ["output", "embedding"]),
     ],
 )
 def test_systems_have_vectors_of_their_labels(system: str, options: dict[str, Any], names: list[str]) -> None:

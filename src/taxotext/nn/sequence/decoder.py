@@ -232,8 +232,8 @@ class LabelDecoder(nn.Module):
         return torch.cat(steps, 1)
 
     def label_vectors(self) -> dict[str, Tensor]:
-        """What is read of a label, (N, E), and what it is predicted with, (N, H)."""
-        return {"embedding": self.embedding.weight[: self.end], "output": self.output.weight[: self.end]}
+        """What a label is predicted with, (N, H), and what is read of it, (N, E), which hardly leaves its random start."""
+        return {"output": self.output.weight[: self.end], "embedding": self.embedding.weight[: self.end]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
         """Take one step with K sequences of each document.
