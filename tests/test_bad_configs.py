@@ -142,7 +142,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 NEURAL: dict[str, tuple[str, ...]] = {
     "loss.positive_weight=wrong": (
         "loss.positive_weight: input should be a valid number, unable to parse string as a number, or one of "
-        "'balanced', or must be a mapping of keys to values (got 'wrong')",
+        "'balanced' or 'propensity', or must be a mapping of keys to values (got 'wrong')",
     ),
     "loss.positive_weight=-1": ("loss.positive_weight: input should be greater than 0",),
     "loss.positive_weight=true": ("loss.positive_weight: a number is needed, not true or false",),

@@ -100,7 +100,7 @@ class Odd(Settings):
     umlaut: str = "süß"
     quote: str = "'\""
     small: float = 5e-05
-    large: float = 1e22
+    large: float = Field(1e22, le=1e30)
     whole: float = 1.0
     pair: tuple[int, int] = (1, 2)
     table: dict[str, float] = Field({"a: b": 0.5})

@@ -32,7 +32,7 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ["xyz"],
             "taxotext: there is no command 'xyz'. Known: train, status, search, tune, evaluate, compare, predict, "
-            "explain, labels, report, push, pull, config, data, models, experiment.",
+            "explain, labels, report, serve, export, push, pull, config, data, models, experiment.",
         ),
         (["--versoin"], "there is no option '--versoin'. Did you mean '--version'?"),
         (["train", "--modle=linear"], "taxotext train: there is no option '--modle'. Did you mean '--model'?"),

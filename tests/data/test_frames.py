@@ -63,7 +63,7 @@ def test_several_columns_as_texts_are_an_error_that_says_what_to_write(texts: An
 def test_without_a_column_text_the_first_one_is_named() -> None:
     with pytest.raises(DataError, match=r"df\['title'\]"):
         Corpus.from_lists(pandas.DataFrame({"title": ["a"], "body": ["b"]}))
-    with pytest.raises(DataError, match=r"is a dict with 1 columns \(body\).*df\['body'\]"):
+    with pytest.raises(DataError, match=r"is a dict with 1 column \(body\).*df\['body'\]"):
         Corpus.from_lists({"body": ["b"]})
 
 

@@ -187,7 +187,7 @@ def test_the_preset_of_the_paper_trains() -> None:
         ({"layers": 6, "vertices": 35}, "6 layers need at least 36 vertices"),
         ({"layers": 2}, r"encoder\.layers: "),
         ({"hidden": []}, r"encoder\.hidden: "),
-        ({"hidden": [8, 0]}, "a layer has a width of at least 1"),
+        ({"hidden": [8, 0]}, r"encoder\.hidden\.1: input should be greater than or equal to 1"),
         ({"neighbors": 5}, r"encoder\.neighbors: unknown key. Did you mean 'neighbours'"),
     ],
 )

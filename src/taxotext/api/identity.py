@@ -8,6 +8,7 @@ from typing import Any
 
 from taxotext.composition.base import System, SystemSettings
 from taxotext.composition.class_weights import given_weights
+from taxotext.composition.named_files import public_settings
 from taxotext.data import Corpus
 from taxotext.labels import Taxonomy
 from taxotext.settings import parse_settings
@@ -45,10 +46,21 @@ def open_identity(given: Mapping[str, Any], train: Corpus, validation: Corpus | 
     }
 
 
-def compared(settings: SystemSettings) -> dict[str, Any]:
-    """The settings that the weights depend on."""
-    elsewhere = {"device", "threads", "predict_precision", "tokens_in_memory", "check_memory"}
-    values = settings.model_dump(mode="json", exclude={"runtime": elsewhere, "decoding": True})
+ELSEWHERE = ("device", "threads", "predict_precision", "tokens_in_memory", "check_memory")
+"""Settings of ``runtime`` that the weights do not depend on."""
+
+
+def compared(settings: SystemSettings, *, by_name: bool = False) -> dict[str, Any]:
+    """The settings that the weights depend on.
+
+    Args:
+        settings: of a system.
+        by_name: files by their names, as model folders keep them, not by their paths.
+    """
+    values = public_settings(settings) if by_name else settings.model_dump(mode="json")
+    values.pop("decoding", None)
+    for name in ELSEWHERE:
+        values.get("runtime", {}).pop(name, None)
     values.get("training", {}).pop("checkpoint_minutes", None)
     return values
 

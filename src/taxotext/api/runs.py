@@ -411,11 +411,11 @@ def _check_same(finished: Classifier, config: RunConfig, where: str, output: Pat
         train, validation = read_data(config.data, where)
         trained_on = finished.manifest.trained_on
         there = {
-            **compared(finished.system.settings),
+            **compared(finished.system.settings, by_name=True),
             "train": trained_on.get("training_fingerprint"),
             "validation": trained_on.get("validation_fingerprint"),
         }
-        now = {**compared(chosen.settings), **fingerprints_of(train, validation)}
+        now = {**compared(chosen.settings, by_name=True), **fingerprints_of(train, validation)}
         problems = [f"{path}: {old!r} there, {new!r} now" for path, old, new in differences(there, now)]
     if problems:
         raise ConfigError(

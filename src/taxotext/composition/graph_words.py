@@ -60,8 +60,6 @@ class GraphCnnSettings(WordSettings):
                 f"{self.layers} layers need at least {rows} vertices and {columns} neighbours "
                 f"(now {self.vertices} and {self.neighbours})"
             )
-        if min(self.hidden) < 1:
-            raise ValueError("hidden: a layer has a width of at least 1")
         return self
 
 

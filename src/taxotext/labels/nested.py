@@ -15,7 +15,7 @@ from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted, parameter
 
-DEEPEST = 1000
+DEEPEST = 5000
 """Open brackets at most, in YAML."""
 
 _OBJECT_KEYS = ("id", "name", "description", building.ALTERNATIVES, "children")

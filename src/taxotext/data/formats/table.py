@@ -100,13 +100,21 @@ def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[F
         check_path(path)  # which says so
     suffix, compressed = _suffix(path)
     # What a pipe gives is gone: its start must not be lost to a look at it.
-    line: bytes | None = None if path.is_file() or not path.exists() else b""
+    line: bytes | None = b"" if _is_live(path) else None
     for entry in reversed(TABLE):
         if entry.first_line is not None and suffix in entry.looked_into:
             line = _first_line(path, compressed) if line is None else line
             if entry.first_line(line):
                 return entry, compressed
     return format_of_path(path)
+
+
+def _is_live(path: Path) -> bool:
+    """Whether the path is there, and neither a file nor a folder."""
+    try:
+        return path.exists() and not path.is_file()
+    except (OSError, ValueError):  # not a possible name, which opening it says
+        return False
 
 
 def check_source(path: Path, format: str | None = None) -> None:

@@ -232,7 +232,7 @@ class LabelDecoder(nn.Module):
         return torch.cat(steps, 1)
 
     def label_vectors(self) -> dict[str, Tensor]:
-        """What a label is predicted with, (N, H), and what is read of it, (N, E), which hardly leaves its random start."""
+        """What a label is predicted with, (N, H), and what is read of it, (N, E), which stays near its random start."""
         return {"output": self.output.weight[: self.end], "embedding": self.embedding.weight[: self.end]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
