@@ -63,7 +63,7 @@ class Server:
     def megabytes(self) -> float:
         """Resident memory, and its peak."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+        return number(r"VmRSS:\s+(\d+)", status) / 1024
 
     def cpu_seconds(self) -> float:
         """CPU time so far, which does not depend on what else the machine does."""
@@ -115,12 +115,20 @@ async def load(address: str, texts: list[str], expected: list[Any], clients: int
     }
 
 
+def number(pattern: str, text: str) -> int:
+    """The number that a pattern finds."""
+    found = re.search(pattern, text)
+    if found is None:
+        raise ValueError(f"{pattern!r} is not in {text[:200]!r}")
+    return int(found[1])
+
+
 async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> tuple[int, bytes]:
     """Send one request on an open connection; a client of a library would compute more than the server."""
     head = f"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     answer = await reader.readuntil(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", answer)[1])  # type: ignore[index]
+    length = number(r"content-length: (\d+)", answer.decode("latin-1"))
     return int(answer.split(b" ", 2)[1]), await reader.readexactly(length)
 
 

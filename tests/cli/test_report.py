@@ -123,7 +123,8 @@ def test_several_models_are_compared_in_the_summary(command: Command, tmp_path: 
     assert [row[:2] for row in page.rows[1:3]] == [["words", "kim_cnn"], ["sequence", "sgm"]]
     assert page.headings.count("Labels") == 2
     content = Path("both.html").read_text(encoding="utf-8")
-    assert content.count("Learning: micro-F1 of validation documents") >= 1  # the curves of both in one chart
+    together = content.partition("Learning: micro-F1 of validation documents")[2].partition("</svg>")[0]
+    assert {"words", "sequence"} <= set(re.findall(r"(words|sequence): [\d.]+, [\d.]+", together))  # both in one chart
     assert Path("both.html").read_text(encoding="utf-8").count("Learning: scores of validation documents") >= 2
 
 

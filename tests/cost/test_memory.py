@@ -85,7 +85,7 @@ def corpus(labels: int = 50) -> Corpus:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", ["linear", "kim_cnn"])
+@pytest.mark.parametrize("name", ["linear all", "linear auto", "kim_cnn"])
 def test_the_estimate_is_near_the_measured_peak_and_not_above_it(name: str) -> None:
     """What is refused could not fit; small copies that are made on the way are not counted, hence the factor."""
     program = [sys.executable, str(Path(__file__).with_name("peak.py")), name]

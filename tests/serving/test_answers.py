@@ -35,7 +35,7 @@ def loaded(sample_model: Path, request: pytest.FixtureRequest) -> Loaded:
         "excluded": {"exclude": classifier.taxonomy.ids[:5]},
     }[request.param]
     classifier.decoding = Decoding.from_dict({**classifier.decoding.to_dict(), **rules})
-    return Loaded.of(classifier)
+    return Loaded(classifier)
 
 
 def test_texts_with_different_choices_in_one_batch_get_what_they_get_alone(loaded: Loaded) -> None:
@@ -48,7 +48,7 @@ def test_texts_with_different_choices_in_one_batch_get_what_they_get_alone(loade
 
 def test_answers_are_those_of_predict_suggest_and_the_probabilities(loaded: Loaded) -> None:
     classifier, texts = loaded.classifier, texts_of(30)
-    ids, eligible = classifier.taxonomy.ids, loaded.decoder.eligible
+    ids, eligible = classifier.taxonomy.ids, classifier.decoder.eligible
     predicted, suggested = classifier.predict(texts), classifier.suggest(texts, k=4)
     probabilities = classifier.predict_proba(texts).astype(np.float64)
     own = answers(loaded, texts, [Choice()] * len(texts))
@@ -79,7 +79,7 @@ def test_systems_with_candidates_answer_candidates_only() -> None:
     classifier = taxotext.Classifier("few_candidates").fit(
         ["cat purrs", "dog barks", "cat and dog", "rain falls"] * 3, [["cat"], ["dog"], ["cat", "dog"], []] * 3
     )
-    loaded = Loaded.of(classifier)
+    loaded = Loaded(classifier)
     texts = ["cat dog", "cat", "rain", ""]
     found = answers(loaded, texts, [Choice(5), Choice(None, 0.01), Choice(), Choice(2)])
     suggested = classifier.suggest(texts, k=5)

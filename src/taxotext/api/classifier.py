@@ -221,7 +221,7 @@ class Classifier:
             decoding: other rules than the model's own.
             reporter: where progress goes.
         """
-        decoder = self._decoder() if decoding is None else Decoder(decoding, self.taxonomy)
+        decoder = self.decoder if decoding is None else Decoder(decoding, self.taxonomy)
         for block, rows, size in score_texts(self.system, texts, reporter or Silent()):
             sets, scores = decoder.decode(block)
             if len(block) == size:
@@ -229,7 +229,8 @@ class Classifier:
             else:
                 yield spread_rows(sets, rows, size), scores.spread(rows, size)
 
-    def _decoder(self) -> Decoder:
+    @property
+    def decoder(self) -> Decoder:
         """The decoder of the model's own rules, made once: with very many labels that takes longer than a text."""
         system, manifest = self._fitted()
         kept = self._kept
@@ -294,7 +295,7 @@ class Classifier:
         """
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ConfigError(f"suggest: k is {k!r}; give a whole number from 1.")
-        decoder, taxonomy = self._decoder(), self.taxonomy
+        decoder, taxonomy = self.decoder, self.taxonomy
         found: list[list[tuple[str, float]]] = []
         for block, rows, size in score_texts(self.system, checked_texts(X), Silent()):
             ranked = decoder.rank(decoder.scores(block), k)

@@ -61,17 +61,14 @@ def serve(
       TAXOTEXT_TOKEN=secret taxotext serve model --host 0.0.0.0
     """
     import os
+    from importlib.util import find_spec
 
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import MissingExtraError
 
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(f"serve needs {error.name}; install it with: pip install 'taxotext[serve]'") from None
+    for module in ("fastapi", "prometheus_client", "python_multipart", "uvicorn"):
+        if find_spec(module) is None:
+            raise MissingExtraError(f"serve needs {module}; install it with: pip install 'taxotext[serve]'")
     from taxotext.serving.limits import Limits
     from taxotext.serving.server import serve as run
     from taxotext.settings import parse_settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from taxotext.composition.parts import HeadSettings, LabelContext, Record, StructureSettings, register
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from taxotext.data import Corpus
     from taxotext.labels.branches import LabelGraph
@@ -181,9 +181,8 @@ def _build_label_vectors(settings: LabelVectorsHeadSettings, context: LabelConte
 def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
     from taxotext.nn.label_heads import LayersHead
 
-    structure = context.structure
-    width, layers = int(structure.label_width), int(structure.layers)  # type: ignore[union-attr, arg-type]
-    added: Tensor = structure.added  # type: ignore[union-attr, assignment]
+    structure: Any = context.structure  # gives layers, as the settings have checked, and so has their sizes
+    width, layers, added = int(structure.label_width), int(structure.layers), structure.added
     return LayersHead(width, layers, _index(context), settings.dropout, context.first_bias, added), {}
 
 

@@ -92,7 +92,7 @@ class KimCnnSettings(WordSettings):
 class XmlCnnSettings(KimCnnSettings):
     """Convolutions of several widths, maxima over parts of the text, and a narrow layer."""
 
-    name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]
+    name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]  # not kim_cnn
     kernels: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="words that the filters see")
     filters: int = Field(128, ge=1, le=16_384, description="of each width")
     parts: int = Field(2, ge=1, le=1_000, description="of the text, each with a maximum of its own")

@@ -173,23 +173,8 @@ class Linear(System):
         threads = min(self.settings.runtime.threads or usable_cores(), labels)
         positives = np.asarray(train.known_targets.sum(axis=0)).ravel()
         shrink = "lower features.max_features, or raise features.min_documents"
-        kept = self._candidates
         needs = [
-            Need(
-                f"the best {kept:,} of {labels:,} decision values of {held_out:,} held-out documents"
-                if kept
-                else f"decision values of {held_out:,} held-out documents for {labels:,} labels",
-                # Value and label, twice while they are merged; and the sample for the calibration.
-                24 * held_out * min(kept, labels) + 4 * CALIBRATION_CELLS + 16 * CELLS
-                if kept
-                else 4 * held_out * labels,
-                "name a validation file with fewer documents (data.validation)",
-            ),
-            Need(
-                "probabilities that are made at a time, or the sample that they are calibrated with",
-                8 * min(held_out * labels, max(CELLS_TOGETHER, CALIBRATION_CELLS)),
-                phase="scoring",
-            ),
+            *self._score_needs(held_out, labels, crossed=validation is None),
             # In 64 bits as TF-IDF, and once more in 32 bits for the products.
             Need(f"features of {len(train):,} documents, about {entries:,} entries", 20 * entries, shrink),
         ]
@@ -216,6 +201,32 @@ class Linear(System):
                 )
             )
         return needs
+
+    def _score_needs(self, documents: int, labels: int, *, crossed: bool) -> list[Need]:
+        """What the scores of held-out documents need; ``crossed``: they come some labels at a time, in training."""
+        cells, kept = documents * labels, min(self._candidates, labels)
+        fewer = "name a validation file with fewer documents (data.validation)"
+        if not kept:
+            together = 8 * min(cells, max(CELLS_TOGETHER, CALIBRATION_CELLS))
+            what = "probabilities that are made at a time, or the sample that they are calibrated with"
+            return [
+                Need(f"decision values of {documents:,} held-out documents for {labels:,} labels", 4 * cells, fewer),
+                Need(what, together, phase="scoring"),
+            ]
+        # Value and label, and a sample of all values for the calibration; the values that are sorted have two copies
+        # and a place of 64 bits each, and what was merged before has two copies as well.
+        best = f"the best {kept:,} of {labels:,} decision values of {documents:,} held-out documents"
+        sample = 4 * min(cells, max(CALIBRATION_CELLS, labels))
+        sorted_together = 16 * min(cells, CELLS if crossed else CELLS_TOGETHER)
+        return [
+            Need(best, 12 * documents * kept + sample, fewer),
+            Need(
+                "decision values that are sorted at a time",
+                sorted_together + (12 * documents * kept if crossed else 0),
+                fewer,
+                phase="training" if crossed else "scoring",
+            ),
+        ]
 
     def reads_vectors(self) -> bool:
         """Whether ``features.analyzer`` is ``given``."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxotext.api import Classifier
-from taxotext.decoding import Decoder, Predictions, ScoreBlock
+from taxotext.decoding import Predictions, ScoreBlock
 from taxotext.metrics.sparse import Sets
 
 
@@ -20,18 +20,11 @@ class Loaded:
 
     Attributes:
         classifier: as its folder was read.
-        decoder: of its own rules.
         version: what the folder was when it was read; another one after it was replaced.
     """
 
     classifier: Classifier
-    decoder: Decoder
-    version: str
-
-    @classmethod
-    def of(cls, classifier: Classifier, version: str = "") -> Loaded:
-        """Make a model ready to be asked."""
-        return cls(classifier, Decoder(classifier.decoding, classifier.taxonomy), version)
+    version: str = ""
 
 
 class Choice(NamedTuple):
@@ -105,7 +98,7 @@ def _chosen(
         count = min(count, _most_above(scores, choice.threshold))
     if not count:
         return [(NOTHING.labels, NOTHING.scores)] * len(scores)
-    ranked = list(Predictions.from_ranked(*loaded.decoder.rank(scores, count)))
+    ranked = list(Predictions.from_ranked(*loaded.classifier.decoder.rank(scores, count)))
     if choice.threshold is None:
         return ranked
     # Compared as 64-bit numbers: 0.1 as a 32-bit score is greater than 0.1.

@@ -77,7 +77,7 @@ class Models:
 
     Raises:
         ConfigError: two models have one name, or a name cannot stand in an address.
-        ModelFolderError: a folder is no model.
+        ModelFolderError: a folder is not a model folder.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Models:
         found = self._served.get(name)
         if found is None:
             known = ", ".join(self._served)
-            raise Refused(404, f"There is no model {name!r}.{nearest(name, self._served)} Known: {known}.")
+            raise Refused(404, f"No model is named {name!r}.{nearest(name, self._served)} Known: {known}.")
         return found
 
     def loaded(self, name: str | None) -> tuple[Served, Loaded]:
@@ -167,7 +167,7 @@ class Models:
         try:
             for _ in range(READING_TRIES):
                 served.tried = version_of(served.folder)
-                loaded = Loaded.of(load(served.folder, **self._runtime), served.tried)
+                loaded = Loaded(load(served.folder, **self._runtime), served.tried)
                 if version_of(served.folder) == served.tried:
                     break
             else:
