@@ -271,3 +271,20 @@ def test_one_group_cannot_be_cross_fitted_and_the_scores_say_so() -> None:
     model = Classifier("linear", features__min_documents=1, runtime__threads=1).fit(corpus)
     assert model.manifest.held_out is not None
     assert model.manifest.held_out.source.endswith("scores of the training documents themselves")
+
+
+def test_the_model_is_the_same_with_any_number_of_threads() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(400)]
+    labels = [[f"l{at}" for at in np.flatnonzero(rng.random(64) < 0.08)] for _ in range(400)]
+    texts = [
+        " ".join([*rng.choice(words, 20), *(word for word in words[: len(words) // 2] if word[1:] in "".join(of))])
+        for of in labels
+    ]
+    one, *others = (
+        fitted(texts, labels, seed=seed, runtime={"threads": threads}).system
+        for threads, seed in [(1, 0), (4, 0), (4, 0), (4, 1)]
+    )
+    for other in others:
+        assert np.array_equal(one._coefficients.toarray(), other._coefficients.toarray())
+        assert np.array_equal(one._intercepts, other._intercepts)

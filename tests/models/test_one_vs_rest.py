@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from taxotext.models import one_vs_rest
 from taxotext.models.one_vs_rest import NEVER, OneVsRest
 
-SETTINGS: dict[str, Any] = {"loss": "squared_hinge", "c": 0.5, "balance": 0.25, "prune": 0.0, "seed": 0}
+SETTINGS: dict[str, Any] = {"loss": "squared_hinge", "c": 0.5, "balance": 0.25, "prune": 0.0}
 DOCUMENTS, FEATURES = 600, 200
 
 

@@ -283,7 +283,6 @@ class Linear(System):
             balance=0.0 if chosen.balance == "propensity" else chosen.balance,
             positive_weights=self._positive_weights(train),
             prune=self._prune,
-            seed=self.settings.seed,
         )
         # Threads share the features; the solver releases the interpreter lock, and so do products.
         jobs = Parallel(n_jobs=self.settings.runtime.threads or -1, prefer="threads", return_as="generator")

@@ -26,7 +26,7 @@ NEVER = -1e4
 """Intercept of a label without training documents: its probability is 0."""
 
 TOLERANCE = 1e-3
-"""Of the dual solver, and of the margin of the documents that it did not see."""
+"""Of the solver, and of the margin of the documents that it did not see."""
 
 GROUP = 16
 """Labels that are multiplied with the documents together at most."""
@@ -68,7 +68,7 @@ class OneVsRest:
         features: float32 (D, V).
         targets: bool (D, N).
         weights: of the documents (D,); those of weight 0 are left out.
-        loss, c, balance, prune, seed: as in ``classifier.*`` of ``linear``.
+        loss, c, balance, prune: as in ``classifier.*`` of ``linear``.
         positive_weights: what a document of each label weighs (N,), in place of ``balance``; or None.
     """
 
@@ -82,14 +82,13 @@ class OneVsRest:
         c: float,
         balance: float,
         prune: float,
-        seed: int,
         positive_weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._features = with_ones(features)
         self._mean = np.asarray(self._features.mean(axis=0), dtype=np.float32).ravel()
         self._targets = targets.tocsc()
         self._weights = weights
-        self._loss, self._c, self._balance, self._prune, self._seed = loss, c, balance, prune, seed
+        self._loss, self._c, self._balance, self._prune = loss, c, balance, prune
         self._positive_weights = positive_weights
 
     def groups(self) -> list[NDArray[np.int64]]:
@@ -209,22 +208,33 @@ class OneVsRest:
         share = of_documents[gold].sum() / of_documents.sum()
         positive = (1 / share - 1) ** self._balance if weight is None else weight
         weights = np.where(gold[rows], positive, 1.0) * of_documents[rows]
-        picked = self._features[rows]
-        taken = csr_array(  # the types that the solver takes
-            (picked.data.astype(np.float64), picked.indices.astype(np.int32), picked.indptr.astype(np.int32)),
-            shape=picked.shape,
-        )
-        return np.asarray(self._model().fit(taken, gold[rows], sample_weight=weights).coef_[0], dtype=np.float32)
+        seen, taken = _without_empty_columns(self._features[rows])
+        coefficients = np.zeros(self._features.shape[1], dtype=np.float32)
+        coefficients[seen] = self._model().fit(taken, gold[rows], sample_weight=weights).coef_[0]
+        return coefficients
 
     def _model(self) -> Any:
         from sklearn.linear_model import LogisticRegression
         from sklearn.svm import LinearSVC
 
+        # In their primal forms: the dual one takes the documents in random order, and all threads of a process draw
+        # from one generator, so that a fit would depend on which others run beside it.
         if self._loss == "squared_hinge":
-            # The dual solver is named: where there are more documents than features, scikit-learn would take the
-            # primal one, at 3 times the time.
-            return LinearSVC(C=self._c, dual=True, tol=TOLERANCE, fit_intercept=False, random_state=self._seed)
-        return LogisticRegression(C=self._c, solver="liblinear", fit_intercept=False, random_state=self._seed)
+            return LinearSVC(C=self._c, dual=False, tol=TOLERANCE, fit_intercept=False)
+        return LogisticRegression(C=self._c, solver="liblinear", fit_intercept=False)
+
+
+def _without_empty_columns(rows: csr_array) -> tuple[NDArray[np.int64], csr_array]:
+    """The columns of float32 (d, V) in which something stands, and these (d, v) in the types that liblinear takes.
+
+    The coefficients of the others are 0, and the solver takes steps through all that it is given.
+    """
+    full = np.zeros(rows.shape[1], dtype=bool)
+    full[rows.indices] = True
+    place = np.cumsum(full, dtype=np.int32) - 1
+    seen = np.flatnonzero(full)
+    parts = (rows.data.astype(np.float64), place[rows.indices].astype(np.int32), rows.indptr.astype(np.int32))
+    return seen, csr_array(parts, shape=(len(rows.indptr) - 1, len(seen)))
 
 
 def _nearest(documents: int, rarer: int) -> int | None:
