@@ -8,7 +8,8 @@ The file is evaluated with each number of beams (``--documents`` of it; 0: all),
 the encoder states of ``--searched`` documents are computed once, and the label sequences are looked for twice: by the
 search of the package, for all documents at a time, and by a plain one, which goes through the documents one by one and
 extends all beams of a document in one step of the decoder. Both must find the same sequences; a search is compared
-with the time of the encoder, too. Processor time of all threads counts, the least of ``--repeats``.
+with the time of the encoder, too. A model that keeps to its taxonomy (``head.constrained``) is searched for that
+without its constraint, and once more with it. Processor time of all threads counts, the least of ``--repeats``.
 """
 
 from __future__ import annotations
@@ -86,13 +87,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @contextmanager
-def searching(head: SequenceHead, beams: int | None) -> Iterator[None]:
-    """Another number of beams for a while."""
-    before, head.beams = head.beams, beams
+def searching(head: SequenceHead, **other: Any) -> Iterator[None]:
+    """Another number of ``beams``, or another ``taxonomy``, for a while."""
+    before = {name: getattr(head, name) for name in other}
     try:
+        for name, value in other.items():
+            setattr(head, name, value)
         yield
     finally:
-        head.beams = before
+        for name, value in before.items():
+            setattr(head, name, value)
 
 
 def quality(model: Classifier, head: SequenceHead, corpus: Corpus, beams: Sequence[int]) -> list[dict[str, float]]:
@@ -103,12 +107,12 @@ def quality(model: Classifier, head: SequenceHead, corpus: Corpus, beams: Sequen
 
     def look(rows: NDArray[np.int64], features: Any) -> None:
         for sets, count in zip(found, beams, strict=True):
-            with searching(head, count):
+            with searching(head, beams=count):
                 sequences = head.search(features).labels.tolist()
             for row, sequence in zip(rows.tolist(), sequences, strict=True):
                 sets[row, [label for label in sequence if 0 <= label < labels]] = True
 
-    with searching(head, 1):
+    with searching(head, beams=1):
         for _ in system.score_windows(system.windows(corpus.texts), system.runtime(), look=look):
             pass
     rows = []
@@ -154,15 +158,18 @@ def main() -> None:
         memory, state = head.decoder.start(features, head.skip)
         speed = []
         for beams in asked.beams:
-            with searching(head, beams):
+            with searching(head, beams=beams, taxonomy=None):
                 ours = head.search(features).labels.tolist()
                 same = [[label for label in one if label >= 0] for one in ours] == plain_search(
                     head, memory, state, beams
                 )
-                fast, slow = math.inf, math.inf
-                for _ in range(asked.repeats):
+            fast = slow = bound = math.inf
+            for _ in range(asked.repeats):
+                with searching(head, beams=beams, taxonomy=None):
                     fast = min(fast, seconds(lambda: head.search(features)))
                     slow = min(slow, seconds(lambda beams=beams: plain_search(head, memory, state, beams)))
+                with searching(head, beams=beams):
+                    bound = min(bound, seconds(lambda: head.search(features)))
             speed.append(
                 {
                     "beams": beams,
@@ -172,12 +179,14 @@ def main() -> None:
                     "end_to_end_ratio": (slow + encoder) / (fast + encoder),
                     "share_of_encoder": fast / encoder,
                     "equal": same,
+                    "constrained_s": None if head.taxonomy is None else bound,
                 }
             )
             print(
                 f"K = {beams}: batched {1000 * fast:.0f} ms, plain {1000 * slow:.0f} ms, {slow / fast:.1f}x; with the "
                 f"encoder {(slow + encoder) / (fast + encoder):.2f}x; {100 * fast / encoder:.1f} % of the encoder's "
-                f"{1000 * encoder:.0f} ms; {'equal' if same else 'DIFFERENT'} sequences",
+                f"{1000 * encoder:.0f} ms; {'equal' if same else 'DIFFERENT'} sequences"
+                + ("" if head.taxonomy is None else f"; along the taxonomy {bound / fast:.2f}x the time"),
                 flush=True,
             )
     result = {
