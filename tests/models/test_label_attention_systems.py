@@ -77,6 +77,8 @@ def test_other_heads_learn_and_are_read_again(head: dict[str, Any], tmp_path: Pa
     classifier = Classifier("light_attention", **settings(head, epochs=8)).fit(corpus, validation=corpus)
     history = classifier.manifest.metrics["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    system: Any = classifier.system
+    assert system.network.head.search.kind == head.get("search", "beam")
     classifier.save(tmp_path / "model")
     again = taxotext.load(tmp_path / "model")
     assert np.array_equal(all_scores(again, corpus.texts), all_scores(classifier, corpus.texts))

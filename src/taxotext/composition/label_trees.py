@@ -96,8 +96,8 @@ class TreeHeadSettings(HeadSettings):
     )
     search: Literal["beam", "exact", "threshold"] = Field(
         "beam",
-        description="labels that prediction gives a score: beam: those below the best nodes (head.beam); exact: the "
-        "head.count best of all; threshold: all whose score is at least head.least",
+        description="labels that the trained model gives a score: beam: those below the best nodes (head.beam); exact: "
+        "the head.count best of all; threshold: all whose score is at least head.least",
     )
     count: int = Field(100, ge=1, description="labels that the exact search finds")
     least: float = Field(0.01, gt=0, lt=1, description="score of the labels that the search by threshold finds")
@@ -127,12 +127,13 @@ class TreeHeadSettings(HeadSettings):
         """Let a built head search as these settings say."""
         head.search.beam, head.search.kind = self.beam, self.search
 
-    def tree_search(self) -> TreeSearch:
-        """The search for labels."""
+    def tree_search(self, *, training: bool) -> TreeSearch:
+        """The search for labels; in training that by a beam, since early on all labels are nearly as probable."""
         from taxotext.nn.tree_search import TreeSearch
 
+        kind = "beam" if training else self.search
         exponent = {"product": 1.0, "leaf": 0.0, "mixed": None}[self.score]
-        return TreeSearch(self.beam, self.search, count=self.count, least=self.least, exponent=exponent)
+        return TreeSearch(self.beam, kind, count=self.count, least=self.least, exponent=exponent)
 
 
 class LabelTreeHeadSettings(TreeHeadSettings):
@@ -276,7 +277,7 @@ def _build_label_tree(settings: LabelTreeHeadSettings, context: LabelContext) ->
     head = LabelTreeHead(
         found.tree,
         found.scorers,
-        settings.tree_search(),
+        settings.tree_search(training=context.train is not None),
         losses=found.losses,
         negatives=settings.negatives,
     )
@@ -293,7 +294,7 @@ def _build_label_levels(settings: LabelLevelsHeadSettings, context: LabelContext
         LevelHead(found.tree, level, scorer, loss)
         for level, (scorer, loss) in enumerate(zip(found.scorers, found.losses, strict=True))
     ]
-    return LevelsHead(found.tree, levels, settings.tree_search()), found.record
+    return LevelsHead(found.tree, levels, settings.tree_search(training=context.train is not None)), found.record
 
 
 def _sizes(found: Any, labels: int) -> list[tuple[int, int]]:

@@ -40,6 +40,8 @@ class NodeScorer(nn.Module, ABC):
     def narrow(self, kind: torch.dtype) -> None:
         """Keep the tables as numbers of another kind from now on; what is looked up is float32 all the same."""
         for name, own in self.tables().items():
+            if own.dtype == kind:
+                continue
             setattr(self, name, nn.Parameter(own.detach().to(kind), requires_grad=own.requires_grad))
 
     @abstractmethod

@@ -141,11 +141,7 @@ def finish(
     """
     started = time.monotonic()
     validation = ready.validation
-    if getattr(system.settings.head, "table_precision", "float32") == "bfloat16":
-        for scorer in system.network.modules():
-            if isinstance(scorer, NodeScorer):
-                scorer.narrow(torch.bfloat16)
-    notes |= choose_exponent(system, ready)
+    notes |= complete(system, ready)
     with reporter.task("Scoring the validation documents", len(validation)) as bar:
         blocks = system.score_windows(ready.held, ready.runtime, bar.advance, ready.states.get("validation"))
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
@@ -159,25 +155,32 @@ def finish(
     )
 
 
-def choose_exponent(system: NeuralSystem, ready: Ready) -> dict[str, float]:
-    """Choose the exponent of the paths above labels (:class:`TreeSearch`) where the settings leave it open.
+def complete(system: NeuralSystem, ready: Ready) -> dict[str, Any]:
+    """Make a trained network what it is used as: precision of label tables, power of the paths above labels, search.
 
-    Each of :data:`EXPONENTS` is tried on the validation documents; of equal scores the one nearest to 1 is taken.
+    The power (:class:`TreeSearch`) is chosen where the settings leave it open: each of :data:`EXPONENTS` is tried on
+    the validation documents; of equal scores the one nearest to 1 is taken.
 
     Returns:
-        A note for the model card; empty where nothing is left open.
+        Notes for the model card.
     """
-    search = getattr(system.network.head, "search", None)
-    if not isinstance(search, TreeSearch) or not search.tuned:
+    settings, search = getattr(system.settings, "head", None), getattr(system.network.head, "search", None)
+    if settings is None or not isinstance(search, TreeSearch):
         return {}
-    validate = validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation"))
-    found = []
-    for exponent in EXPONENTS:
-        search.exponent.fill_(exponent)
-        found.append((validate()[system.settings.training.monitor], exponent))
-    best = max(found)[1]
-    search.exponent.fill_(best)
-    return {"path_exponent": best}
+    for scorer in system.network.modules():
+        if isinstance(scorer, NodeScorer):
+            scorer.narrow(getattr(torch, settings.table_precision))
+    notes = {}
+    if search.tuned:
+        validate = validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation"))
+        found = []
+        for exponent in EXPONENTS:
+            search.exponent.fill_(exponent)
+            found.append((validate()[system.settings.training.monitor], exponent))
+        notes["path_exponent"] = max(found)[1]
+        search.exponent.fill_(notes["path_exponent"])
+    settings.search_in(system.network.head)
+    return notes
 
 
 def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:
