@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import taxotext
 from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
+from taxotext.composition import weights
 from taxotext.errors import ConfigError
 from taxotext.models.registry import find
+from taxotext.training.gradient import EXPONENTS, validator
 from tiny import tiny_corpus, tiny_settings
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -57,13 +61,13 @@ def test_a_training_of_light_attention_resumes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        {"negatives": "static"},
-        {"negatives": "none", "scale": "mean"},
-        {"scorer": "dot", "bottleneck": 8},
+        {"negatives": "static", "sparse_updates": True},
+        {"negatives": "none", "scale": "mean", "table_precision": "bfloat16"},
+        {"scorer": "dot", "bottleneck": 8, "sparse_updates": True, "search": "threshold", "least": 0.2},
         {"score": "leaf", "own_output": False, "start_at_odds": False},
         {"tree": {"source": "taxonomy"}},
         {"tree": {"source": "names", **TREE}},
-        {"tree": {"source": "both", **TREE}},
+        {"tree": {"source": "both", **TREE}, "score": "mixed", "search": "exact", "count": 3},
         {"tree": {"source": "random", "cluster_size": 1, "branching": 2, "levels": 2}, "beam": 2},
     ],
     ids=str,
@@ -73,9 +77,68 @@ def test_other_heads_learn_and_are_read_again(head: dict[str, Any], tmp_path: Pa
     classifier = Classifier("light_attention", **settings(head, epochs=8)).fit(corpus, validation=corpus)
     history = classifier.manifest.metrics["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    system: Any = classifier.system
+    assert system.network.head.search.kind == head.get("search", "beam")
     classifier.save(tmp_path / "model")
     again = taxotext.load(tmp_path / "model")
     assert np.array_equal(all_scores(again, corpus.texts), all_scores(classifier, corpus.texts))
+
+
+def test_the_power_of_the_paths_is_the_best_one_for_the_validation_documents() -> None:
+    corpus, held = tiny_corpus(), tiny_corpus(seed=9)
+    values = settings({"score": "mixed"}, epochs=4, monitor="ndcg@5")
+    classifier = Classifier("light_attention", **values).fit(corpus, validation=held)
+    system: Any = classifier.system
+    found = {}
+    for exponent in EXPONENTS:
+        system.network.head.search.exponent.fill_(exponent)
+        found[exponent] = validator(system, system.windows(held.texts), held, system.runtime())()["ndcg@5"]
+    best = max(exponent for exponent, score in found.items() if score == max(found.values()))
+    assert classifier.manifest.facts["path_exponent"] == best
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory map of the process")
+@pytest.mark.parametrize("head", [{"scorer": "attention"}, {"scorer": "dot", "table_precision": "bfloat16"}], ids=str)
+def test_large_tables_of_labels_stay_in_the_file_of_a_loaded_model(
+    head: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, folder = tiny_corpus(), tmp_path / "model"
+    classifier = Classifier("light_attention", **settings(head, epochs=1)).fit(corpus, validation=corpus)
+    classifier.save(folder)
+    monkeypatch.setattr(weights, "MAPPED_FROM", len(corpus.taxonomy))
+    again = taxotext.load(folder)
+    system: Any = again.system
+    mapped = [
+        tuple(int(end, 16) for end in line.split()[0].split("-"))
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        if line.endswith(str(folder / "weights.safetensors"))
+    ]
+    of_clusters, of_labels = system.network.head.scorers
+    for own, expected in ((of_clusters, False), (of_labels, True)):
+        for name, table in own.tables().items():
+            assert table.dtype == getattr(torch, head.get("table_precision", "float32"))
+            assert any(start <= table.data_ptr() < end for start, end in mapped) == expected, name
+    scores = all_scores(classifier, corpus.texts)
+    assert np.array_equal(all_scores(again, corpus.texts), scores)
+    again.save(folder, overwrite=True)
+    assert np.array_equal(all_scores(again, corpus.texts), scores), "the file that is mapped is still there"
+    assert np.array_equal(all_scores(taxotext.load(folder), corpus.texts), scores)
+
+
+def test_a_trained_model_searches_with_another_beam_or_exactly(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    Classifier("light_attention", **settings(epochs=2)).fit(corpus, validation=corpus).save(tmp_path / "model")
+    texts = ["cat", "the trout"]
+
+    def found(beams: Any) -> np.ndarray:
+        return all_scores(taxotext.load(tmp_path / "model", beams=beams), texts)
+
+    everything = found(1000)
+    assert (everything > 0).all()
+    assert ((found(1) > 0).sum(1) < 7).all()
+    np.testing.assert_allclose(found("exact"), everything, rtol=1e-5)
+    with pytest.raises(ConfigError, match="beam"):
+        found("many")
 
 
 def flat_corpus() -> Corpus:

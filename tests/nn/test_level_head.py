@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,15 @@ from taxotext.nn.candidates import Beam, CandidateLoss, TreeArrays
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.level_head import LevelHead, LevelNetworks, LevelsHead
 from taxotext.nn.structure import NoStructure
+from taxotext.nn.tree_search import TreeSearch
 
 TREE = three_levels()
 
 
-def levels(beam: int, kind: str = "attention", *, leaf_only: bool = False) -> LevelsHead:
+def levels(beam: int, kind: str = "attention", **search: Any) -> LevelsHead:
     tree = TreeArrays.of(TREE)
     heads = [LevelHead(tree, number, scorer, CandidateLoss()) for number, scorer in enumerate(scorers(TREE, kind))]
-    found = LevelsHead(tree, heads, beam=beam, leaf_only=leaf_only)
+    found = LevelsHead(tree, heads, TreeSearch(beam, **search))
     for name, parameter in found.named_parameters():
         if name.endswith("bias"):
             nn.init.normal_(parameter, std=0.5)
@@ -35,20 +37,18 @@ def test_the_arrays_of_the_tree_are_saved_once() -> None:
     assert sum("children_0" in name for name in names) == 1
 
 
-@pytest.mark.parametrize("leaf_only", [False, True])
+@pytest.mark.parametrize("exponent", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("kind", ["attention", "dot"])
-def test_a_beam_of_all_nodes_gives_the_products_along_all_paths(kind: str, leaf_only: bool) -> None:
-    head, text = levels(1000, kind, leaf_only=leaf_only), features(4)
+def test_a_beam_of_all_nodes_gives_the_products_along_all_paths(kind: str, exponent: float) -> None:
+    head, text = levels(1000, kind, exponent=exponent), features(4)
     of_level = [torch.sigmoid(head.level(number).scorer.all(text)) for number in range(4)]
     expected = torch.zeros(4, LABELS)
     links = [link.toarray() for link in TREE.links]
     for path in itertools.product(*(range(len(link)) for link in links)):
         for label in np.flatnonzero(links[2][path[2]]):
             if links[0][path[0], path[1]] and links[1][path[1], path[2]]:
-                product = of_level[3][:, label]
-                if not leaf_only:
-                    product = product * torch.stack([of_level[n][:, path[n]] for n in range(3)]).prod(0)
-                expected[:, label] = product
+                above = torch.stack([of_level[n][:, path[n]] for n in range(3)]).prod(0)
+                expected[:, label] = of_level[3][:, label] * above**exponent
     found = head.scores(text)
     assert found.candidates is not None
     torch.testing.assert_close(torch.zeros(4, LABELS).scatter(1, found.candidates, found.values), expected)

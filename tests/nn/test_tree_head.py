@@ -21,6 +21,7 @@ from taxotext.nn.features import TextFeatures
 from taxotext.nn.losses import AsymmetricLoss, BinaryCrossEntropy, Scale
 from taxotext.nn.node_scorers import AttentionScorer, DotScorer, NodeScorer, SharedLayers
 from taxotext.nn.tree_head import LabelTreeHead
+from taxotext.nn.tree_search import TreeSearch
 from tiny import tiny_taxonomy
 
 WIDTH = 6
@@ -53,7 +54,8 @@ def scorers(tree: LabelTree, kind: str = "attention") -> list[NodeScorer]:
 
 
 def head(tree: LabelTree, kind: str = "attention", **options: Any) -> LabelTreeHead:
-    found = LabelTreeHead(TreeArrays.of(tree), scorers(tree, kind), **{"beam": 3, **options})
+    search = TreeSearch(options.pop("beam", 3), exponent=options.pop("exponent", 1.0))
+    found = LabelTreeHead(TreeArrays.of(tree), scorers(tree, kind), search, **options)
     for scorer in found.scorers:
         torch.nn.init.normal_(scorer.bias, std=0.5)
     return found
@@ -155,7 +157,7 @@ def test_a_narrow_beam_keeps_the_best_nodes_of_each_level(shape: str) -> None:
 
 def test_the_score_of_a_label_alone_leaves_its_path_out() -> None:
     tree, text = three_levels(), features(2)
-    one = head(tree, beam=1000, leaf_only=True).eval()
+    one = head(tree, beam=1000, exponent=0.0).eval()
     torch.testing.assert_close(one.scores(text).values, torch.sigmoid(one.scorers[-1].all(text)))
 
 
@@ -199,7 +201,7 @@ def test_gold_labels_are_candidates_each_once_and_the_others_are_children_of_few
     tree, rows = (three_levels(), GOLD) if shape == "tree" else (dag, ([0, 2, 3], [], [6], [1]))
     sizes = [*tree.nodes, tree.labels]
     watched = [_Watched(WIDTH, nodes, SharedLayers(WIDTH, (7,))) for nodes in sizes]
-    one = LabelTreeHead(TreeArrays.of(tree), watched, beam=2, negatives=negatives)  # type: ignore[arg-type]
+    one = LabelTreeHead(TreeArrays.of(tree), watched, TreeSearch(2), negatives=negatives)  # type: ignore[arg-type]
     text, gold = features(4), targets(rows, tree.labels)
     loss = one.loss(text, gold)
     expected = torch.zeros(4)
@@ -230,7 +232,7 @@ def test_static_candidates_do_not_depend_on_the_weights_and_dynamic_ones_do() ->
     def asked(negatives: str, seed: int) -> list[list[int]]:
         torch.manual_seed(seed)
         watched = [_Watched(WIDTH, nodes, SharedLayers(WIDTH, (7,))) for nodes in (*tree.nodes, LABELS)]
-        one = LabelTreeHead(TreeArrays.of(tree), watched, beam=3, negatives=negatives)  # type: ignore[arg-type]
+        one = LabelTreeHead(TreeArrays.of(tree), watched, TreeSearch(3), negatives=negatives)  # type: ignore[arg-type]
         one.loss(text, targets(([30],) * 4))
         return [sorted(row[row >= 0].tolist()) for row in watched[-1].asked]
 

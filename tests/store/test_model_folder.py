@@ -19,8 +19,9 @@ from interrupted import cut_at
 from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
+from taxotext.models.saved import write_taxonomy
 from taxotext.store import FORMAT_VERSION, check_free, read_folder, save_folder, update_folder
-from tiny import tiny_corpus
+from tiny import tiny_corpus, tiny_taxonomy
 
 SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
 
@@ -58,6 +59,14 @@ def test_a_folder_reads_back_as_it_was_saved(first: Classifier, tmp_path: Path) 
     assert np.array_equal(manifest.held_out.gold.toarray(), saved.held_out.gold.toarray())
     assert manifest.held_out.source == saved.held_out.source
     assert hidden(tmp_path / "deep/down") == []
+
+
+def test_the_labels_are_written_as_json_for_people(tmp_path: Path) -> None:
+    names = {"cats": 'Kätzchen, "wild"', "rye": "a \\ b\u2028c 🍞"}
+    taxonomy = tiny_taxonomy().with_names(names).with_descriptions({"food": "what is eaten"})
+    write_taxonomy(tmp_path / "taxonomy.json", taxonomy)
+    expected = json.dumps(taxonomy.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    assert (tmp_path / "taxonomy.json").read_text(encoding="utf-8") == expected
 
 
 def test_names_of_labels_come_back(tmp_path: Path) -> None:

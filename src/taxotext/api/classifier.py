@@ -545,12 +545,12 @@ def load(folder: str | Path, *, beams: int | str | None = None, **runtime: Any) 
 
     Args:
         folder: what :meth:`Classifier.save` or ``taxotext train`` wrote.
-        beams: of the search for label sequences, 1 to 64, or ``exact``; None: as the model was trained
-            (``head.beams``).
+        beams: of the search for label sequences, 1 to 64, or nodes of each level of a label tree; or ``exact``; None:
+            as the model was trained.
         **runtime: ``device``, ``predict_precision``, ``threads``: where to compute here.
 
     Raises:
-        ConfigError: the system predicts no label sequences, or ``beams`` is no such number.
+        ConfigError: the system has no beam search, or ``beams`` is no such number.
         ModelFolderError: the folder is missing, damaged or of a newer format.
     """
     system, manifest = read_folder(Path(folder), runtime)

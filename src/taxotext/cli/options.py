@@ -11,7 +11,7 @@ Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads;
 Beams = Annotated[
     str | None,
     typer.Option(
-        help="Of the search for label sequences: 1 to 64, or exact; as the model was trained when not given.",
+        help="Of the search for label sequences (1 to 64), or along a label tree; or exact. As trained when not given.",
         show_default=False,
     ),
 ]

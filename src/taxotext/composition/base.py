@@ -241,15 +241,15 @@ class System(ABC):
             )
 
     def search_with(self, beams: int | str) -> None:
-        """Find label sequences with another number of beams from now on.
+        """Search for labels with another number of beams from now on.
 
         Args:
-            beams: 1 to 64, or ``exact``.
+            beams: of label sequences 1 to 64, or ``exact``; nodes of each level of a label tree, or ``exact``.
 
         Raises:
-            ConfigError: ``beams`` is something else, or the system predicts no label sequences.
+            ConfigError: ``beams`` is something else, or the system has no beam search.
         """
-        raise ConfigError(f"beams: {self.name} predicts no label sequences and has no beam search; leave it out.")
+        raise ConfigError(f"beams: {self.name} has no beam search; leave it out.")
 
     @classmethod
     def check_decoding(cls, decoding: Decoding) -> None:

@@ -6,6 +6,7 @@ The levels of ``label_tree`` are trained together, those of ``label_levels`` one
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from taxotext.labels import Taxonomy
     from taxotext.nn.candidates import CandidateLoss, TreeArrays
     from taxotext.nn.node_scorers import NodeScorer
+    from taxotext.nn.tree_search import TreeSearch
 
 log = logging.getLogger("taxotext")
 
+SPARSE_FROM = 30_000
+"""Nodes or labels of a level from which on ``sparse_updates=auto`` changes candidates only."""
 MAX_FEATURES = 200_000
 """Words that the labels are clustered by at most."""
 
@@ -85,16 +89,51 @@ class TreeHeadSettings(HeadSettings):
     dropout: float = Field(0.0, ge=0, lt=1, description="on what the nodes see")
     loss: CandidateLossSettings = Field(CandidateLossSettings(), description="of a node or label that is scored")
     scale: Literal["sum", "mean"] = Field("sum", description="over the nodes or candidates of a level")
-    score: Literal["product", "leaf"] = Field(
-        "product", description="of a label: product along the path, or its own probability alone"
+    score: Literal["product", "leaf", "mixed"] = Field(
+        "product",
+        description="of a label: product along the path; leaf: its own probability alone; mixed: its own, times that "
+        "of the path above it to a power between 0 and 1, chosen on the validation documents by training.monitor",
     )
+    search: Literal["beam", "exact", "threshold"] = Field(
+        "beam",
+        description="labels that the trained model gives a score: beam: those below the best nodes (head.beam); exact: "
+        "the head.count best of all; threshold: all whose score is at least head.least",
+    )
+    count: int = Field(100, ge=1, description="labels that the exact search finds")
+    least: float = Field(0.01, gt=0, lt=1, description="score of the labels that the search by threshold finds")
     start_at_odds: bool = Field(True, description="outputs start from the mean share of gold nodes")
+    sparse_updates: bool | Literal["auto"] = Field(
+        "auto",
+        description="a training step changes the vectors of candidates only, and leaves those of other labels alone; "
+        f"auto: on levels of at least {SPARSE_FROM:,} nodes or labels",
+    )
+    table_precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the vectors of nodes and labels in the trained model; bfloat16 (rounded to 8 binary digits) "
+        "makes it half as large",
+    )
 
     def widths(self, labels: int) -> tuple[int, int]:
         """Nodes that are scored on the first level, and candidates below, about."""
         clusters = -(-labels // self.tree.cluster_size)
         wide = clusters if self.tree.levels == 1 else min(clusters, 512)
         return wide, min(labels, self.beam * self.tree.cluster_size)
+
+    def searching(self, beams: int | str) -> Mapping[str, Any]:
+        """The children of so many nodes of a level; ``exact``: the best labels of all."""
+        return {"search": "exact"} if beams == "exact" else {"search": "beam", "beam": beams}
+
+    def search_in(self, head: Any) -> None:
+        """Let a built head search as these settings say."""
+        head.search.beam, head.search.kind = self.beam, self.search
+
+    def tree_search(self, *, training: bool) -> TreeSearch:
+        """The search for labels; in training that by a beam, since early on all labels are nearly as probable."""
+        from taxotext.nn.tree_search import TreeSearch
+
+        kind = "beam" if training else self.search
+        exponent = {"product": 1.0, "leaf": 0.0, "mixed": None}[self.score]
+        return TreeSearch(self.beam, kind, count=self.count, least=self.least, exponent=exponent)
 
 
 class LabelTreeHeadSettings(TreeHeadSettings):
@@ -238,10 +277,9 @@ def _build_label_tree(settings: LabelTreeHeadSettings, context: LabelContext) ->
     head = LabelTreeHead(
         found.tree,
         found.scorers,
-        beam=settings.beam,
+        settings.tree_search(training=context.train is not None),
         losses=found.losses,
         negatives=settings.negatives,
-        leaf_only=settings.score == "leaf",
     )
     return head, found.record
 
@@ -256,7 +294,7 @@ def _build_label_levels(settings: LabelLevelsHeadSettings, context: LabelContext
         LevelHead(found.tree, level, scorer, loss)
         for level, (scorer, loss) in enumerate(zip(found.scorers, found.losses, strict=True))
     ]
-    return LevelsHead(found.tree, levels, beam=settings.beam, leaf_only=settings.score == "leaf"), found.record
+    return LevelsHead(found.tree, levels, settings.tree_search(training=context.train is not None)), found.record
 
 
 def _sizes(found: Any, labels: int) -> list[tuple[int, int]]:
@@ -303,12 +341,18 @@ def _warn_of_no_sampling(settings: TreeHeadSettings, clusters: int) -> None:
 def _scorer(
     settings: TreeHeadSettings, context: LabelContext, nodes: int, prior: float | None, names: Tensor | None
 ) -> NodeScorer:
+    import torch
+
     from taxotext.nn.node_scorers import AttentionScorer, DotScorer, SharedLayers
 
+    stored = None if context.train is not None else getattr(torch, settings.table_precision)
+    sparse = nodes >= SPARSE_FROM if settings.sparse_updates == "auto" else settings.sparse_updates
     if settings.scorer == "dot":
         # A narrow vector pays where the nodes are many: the labels.
         bottleneck = settings.bottleneck if nodes == len(context.taxonomy) else None
-        return DotScorer(context.width, nodes, bottleneck, prior=prior, dropout=settings.dropout)
+        return DotScorer(
+            context.width, nodes, bottleneck, prior=prior, dropout=settings.dropout, sparse=sparse, stored=stored
+        )
     layers = SharedLayers(context.token_width, settings.hidden, prior)
     return AttentionScorer(
         context.token_width,
@@ -317,6 +361,8 @@ def _scorer(
         own_output=settings.own_output,
         dropout=settings.dropout,
         names=names,
+        sparse=sparse,
+        stored=stored,
     )
 
 

@@ -290,17 +290,15 @@ class NeuralSystem(System):
         return collected.block()
 
     def search_with(self, beams: int | str) -> None:
-        """Find label sequences with another number of beams from now on; raises ConfigError, see :class:`System`."""
-        from taxotext.nn.sequence.head import SequenceHead
-
-        head = self.network.head
-        if not isinstance(head, SequenceHead):
+        """Search with another number of beams from now on; raises ConfigError, see :class:`System`."""
+        own = self.settings.head
+        changed = own.searching(beams)
+        if changed is None:
             super().search_with(beams)
             return
-        own = self.settings.head
-        chosen = parse_settings(type(own), {**own.model_dump(), "beams": beams}, "the search")
+        chosen = parse_settings(type(own), {**own.model_dump(), **changed}, "the search")
         self.settings = self.settings.model_copy(update={"head": chosen})
-        head.beams = None if chosen.beams == "exact" else chosen.beams
+        chosen.search_in(self.network.head)
 
     def label_vectors(self) -> dict[str, Any]:
         """What the head has of each label, where its rows are the labels."""
@@ -366,7 +364,7 @@ class NeuralSystem(System):
         with limited_by(path, read_shapes(path)):
             built = parts.restore_encoder(settings.encoder, record, tokenizer)
             system._assemble(built, None, records)
-        load_weights(system.network, path)
+        load_weights(system.network, path, mapped=True)
         return system
 
 

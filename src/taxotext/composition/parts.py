@@ -260,6 +260,13 @@ class HeadSettings(Settings):
         """How many numbers the head makes for a document, about, of so many labels: what a batch holds in memory."""
         return labels
 
+    def searching(self, beams: int | str) -> Mapping[str, Any] | None:
+        """What changes where the head searches with another number of beams; None: it does not search."""
+        return None
+
+    def search_in(self, head: Any) -> None:
+        """Let a built head search as these settings say."""
+
 
 class LinearHeadSettings(HeadSettings):
     """Dropout and one linear layer."""

@@ -45,7 +45,20 @@ MARGIN = 2
 """Labels that a predicted sequence may have beyond the largest label set of the training documents."""
 
 
-class PolicyHeadSettings(HeadSettings):
+class _SearchingHeadSettings(HeadSettings):
+    """What heads that search for label sequences have in common."""
+
+    def searching(self, beams: int | str) -> Mapping[str, Any]:
+        """So many beams."""
+        return {"beams": beams}
+
+    def search_in(self, head: Any) -> None:
+        """Let a built head search as these settings say."""
+        beams: Any = self.beams  # type: ignore[attr-defined]  # each kind has a default of its own
+        head.beams = None if beams == "exact" else beams
+
+
+class PolicyHeadSettings(_SearchingHeadSettings):
     """Labels from the root of the taxonomy downwards, until the policy stops."""
 
     own_loss: ClassVar[bool] = True
@@ -65,7 +78,7 @@ class PolicyHeadSettings(HeadSettings):
     )
 
 
-class LabelSequenceSettings(HeadSettings):
+class LabelSequenceSettings(_SearchingHeadSettings):
     """What heads over label sequences have in common."""
 
     own_loss: ClassVar[bool] = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,11 +14,13 @@ from taxotext.files import write_atomically
 from taxotext.files.tensors import read_shapes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 FLOAT_BYTES = 4
 MOST_TENSORS = 200_000
 """Weight matrices and the like of a network that is trained: more would take minutes to make."""
+MAPPED_FROM = 2**15
+"""Rows of a table from which on prediction leaves it in the file of the weights."""
 SPARE = 2**24
 """Numbers that modules may make and drop again while they are built, beside those of the file."""
 
@@ -30,8 +33,14 @@ def save_weights(network: nn.Module, path: Path) -> None:
     write_atomically(path, lambda temporary: save_file(state, temporary))
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path, *, mapped: bool = False) -> None:
     """Load safetensors into ``network``; every name and shape must fit.
+
+    Args:
+        network: of the settings.
+        path: of the weights.
+        mapped: tables of at least :data:`MAPPED_FROM` nodes stay in the file, which the system reads where rows are
+            looked up; a change of their weights does not reach it.
 
     Raises:
         ModelFolderError: when the file is missing, damaged or of another network or taxonomy.
@@ -44,7 +53,26 @@ def load_weights(network: nn.Module, path: Path) -> None:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
-    network.load_state_dict(state)
+    kept = _map_tables(network, state) if mapped and os.name == "posix" else set()  # elsewhere it could not be replaced
+    network.load_state_dict({name: tensor for name, tensor in state.items() if name not in kept}, strict=not kept)
+
+
+def _map_tables(network: nn.Module, state: Mapping[str, Tensor]) -> set[str]:
+    """Let the large tables of labels be those of ``state``, which are not copied; return their names."""
+    from torch import nn
+
+    from taxotext.nn.node_scorers import NodeScorer
+
+    found = set()
+    for prefix, scorer in network.named_modules():
+        if not isinstance(scorer, NodeScorer) or scorer.nodes < MAPPED_FROM:
+            continue
+        for name, own in scorer.tables().items():
+            given = state[f"{prefix}.{name}"]
+            if given.dtype == own.dtype:
+                setattr(scorer, name, nn.Parameter(given, requires_grad=own.requires_grad))
+                found.add(f"{prefix}.{name}")
+    return found
 
 
 def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, ...]]) -> None:

@@ -50,12 +50,13 @@ def needs(system: Any, train: Corpus, validation: Corpus | None, network: Any, *
         return found
     parameters = sum(parameter.numel() for parameter in network.parameters())
     trained = sum(parameter.numel() for parameter in network.trained_together() if parameter.requires_grad)
+    rows = _sparse(network)  # their gradients are those of a batch
     smaller = "take a smaller encoder (encoder.source), or fewer labels"
     found += [
         Need(
             f"gradients and the moments of AdamW of {trained:,} weights",
             # On the CPU freed memory stays with the process, in pieces: large gradients take their room twice.
-            12 * trained + 4 * (parameters if on_device else trained),
+            12 * trained + 4 * (parameters if on_device else trained - rows) - 4 * rows,
             smaller,
             "always",
             on_device,
@@ -101,6 +102,20 @@ def device_free(system: Any) -> int | None:
     import torch
 
     return int(torch.cuda.mem_get_info(device)[0])
+
+
+def _sparse(network: Any) -> int:
+    """Numbers in the tables whose gradients are sparse, of the largest training."""
+    from taxotext.nn.node_scorers import NodeScorer
+
+    trained = {id(parameter) for parameter in network.trained_together()}
+    tables = (
+        parameter
+        for scorer in network.modules()
+        if isinstance(scorer, NodeScorer) and scorer.sparse
+        for parameter in scorer.parameters(recurse=False)
+    )
+    return sum(table.numel() for table in tables if id(table) in trained)
 
 
 def _on_device(settings: Any) -> bool:

@@ -107,9 +107,9 @@ class LabelTree:
                 or offsets[0] != 0
                 or offsets[-1] != len(children)
                 or (np.diff(offsets) < 1).any()
-                or len(np.unique(children)) != columns
                 or children.min() < 0
                 or children.max() >= columns
+                or not np.bincount(children, minlength=columns).all()
             ):
                 raise TaxonomyError(
                     f"The label tree is damaged at level {level}: not every node has its place. Save the model again."

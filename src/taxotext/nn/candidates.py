@@ -130,7 +130,7 @@ def children(tree: TreeArrays, level: int, selected: Beam, gold: Tensor | None =
         keys, path = torch.cat([keys, gold]), torch.cat([path, path.new_full((len(gold),), -1e30)])
     keys, inverse = torch.unique(keys, return_inverse=True)
     best = path.new_full((len(keys),), -torch.inf).scatter_reduce(0, inverse, path, "amax")
-    return _padded(keys // width, keys % width, best, documents)
+    return padded(keys // width, keys % width, best, documents)
 
 
 def contains(keys: Tensor, nodes: Tensor, width: int) -> Tensor:
@@ -192,7 +192,7 @@ class CandidateLoss(nn.Module):
         return cells if self.positive_weight is None else cells * self.positive_weight[nodes]
 
 
-def _padded(rows: Tensor, nodes: Tensor, path: Tensor, documents: int) -> Beam:
+def padded(rows: Tensor, nodes: Tensor, path: Tensor, documents: int) -> Beam:
     """Arrange nodes, in the order of the documents, side by side."""
     counts = torch.bincount(rows, minlength=documents)
     places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]

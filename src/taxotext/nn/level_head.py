@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from taxotext.nn.heads import Head, HeadScores
 from taxotext.nn.losses import mean_over_documents
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.node_scorers import AttentionScorer, DotScorer, NodeScorer
+from taxotext.nn.tree_search import TreeSearch, as_scores
 
 PARENTS = "parents"
 """Name of the nodes above, (B, C) int64, -1 for none, among what a batch says of its documents."""
@@ -52,20 +54,23 @@ class LevelHead(Head):
         found = self.cell_loss.over_some(self.scorer.some(features, nodes), nodes, gold, targets.labels)
         return mean_over_documents(found, targets.weights)
 
-    def beam(self, features: TextFeatures, parents: Beam | None, *, leaf_only: bool = False) -> Beam:
+    def beam(self, features: TextFeatures, parents: Beam | None) -> Beam:
         """Return the nodes that are scored, and the log-probabilities of their paths.
 
         Args:
             features: of B documents.
             parents: nodes of the level above; None on the first level.
-            leaf_only: the log-probability of a node is its own, not that of the path.
         """
         if parents is None:
-            logits = self.scorer.all(features)  # (B, n)
-            return Beam(torch.arange(logits.shape[1], device=logits.device).expand_as(logits), _log(logits))
+            found = self.node_scores(features, None)  # (B, n)
+            return Beam(torch.arange(found.shape[1], device=found.device).expand_as(found), found)
         candidates = children(self._tree[0], self.level, parents)
-        own = _log(self.scorer.some(features, candidates.nodes))
-        return Beam(candidates.nodes, own if leaf_only else candidates.path + own)
+        return Beam(candidates.nodes, candidates.path + self.node_scores(features, candidates.nodes))
+
+    def node_scores(self, features: TextFeatures, nodes: Tensor | None) -> Tensor:
+        """Return the log-probabilities of nodes alone (B, C), float32; None: of all, (B, n)."""
+        logits = self.scorer.all(features) if nodes is None else self.scorer.some(features, nodes)
+        return functional.logsigmoid(logits.float())
 
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return the probabilities of the nodes of the first level, (B, n).
@@ -86,19 +91,15 @@ class LevelHead(Head):
 class LevelsHead(Head):
     """The heads of all levels, and the search from the first one down to the labels.
 
-    With z the logit of a node, P(node) = Π σ(z) over the path from the first level; of several paths the most probable
-    one. On each level the ``beam`` most probable nodes are kept.
-
     Args:
         tree: of the labels.
         levels: one for each level of nodes, and one for the labels.
-        beam: C.
-        leaf_only: the score of a label is σ(z) of the label alone.
+        search: for labels; its beam is also what is kept of a level for the training of the next one.
     """
 
-    def __init__(self, tree: TreeArrays, levels: Sequence[LevelHead], *, beam: int, leaf_only: bool = False) -> None:
+    def __init__(self, tree: TreeArrays, levels: Sequence[LevelHead], search: TreeSearch) -> None:
         super().__init__()
-        self.tree, self.kept, self.leaf_only = tree, beam, leaf_only
+        self.tree, self.search = tree, search
         self.levels = nn.ModuleList(levels)
 
     def level(self, number: int) -> LevelHead:
@@ -107,19 +108,16 @@ class LevelsHead(Head):
         assert isinstance(found, LevelHead)
         return found
 
-    def search(self, features: Callable[[int], TextFeatures]) -> Beam:
-        """Return the labels that the search reaches.
+    def found(self, features: Callable[[int], TextFeatures]) -> HeadScores:
+        """Return the scores of the labels that the search finds, (B, C).
 
         Args:
-            features: what the network of a level reads of the documents.
+            features: what the network of a level reads of the documents; asked for once a level.
         """
-        beam: Beam | None = None
-        for number in range(len(self.levels)):
-            parents = None if beam is None else beam.best(self.kept)
-            last = number == len(self.levels) - 1
-            beam = self.level(number).beam(features(number), parents, leaf_only=last and self.leaf_only)
-        assert beam is not None
-        return beam
+        read = cache(features)
+        return as_scores(
+            self.search(self.tree, lambda number, nodes: self.level(number).node_scores(read(number), nodes))
+        )
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Levels are trained one after the other, each by its own head.
@@ -131,7 +129,7 @@ class LevelsHead(Head):
 
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return the scores where all levels read the same features."""
-        return as_scores(self.search(lambda _: features))
+        return self.found(lambda _: features)
 
     def attention(self, features: TextFeatures, labels: Tensor) -> Tensor | None:
         """Return α of some labels, (B, C, S), in the network of the labels."""
@@ -174,7 +172,7 @@ class LevelNetworks(TextClassifier):
         self.head.level(number).start_from(self.head.level(number - 1))
 
     def scores(self, batch: TokenBatch, features: TextFeatures | None = None) -> HeadScores:
-        """Return the scores of the labels that the search reaches, (B, C)."""
+        """Return the scores of the labels that the search finds, (B, C)."""
         last = len(self.head.levels) - 1
         shared: Mapping[int, TextFeatures] = {} if features is None else {last: features}
         if not len(self.above):
@@ -183,7 +181,7 @@ class LevelNetworks(TextClassifier):
         def of_level(number: int) -> TextFeatures:
             return shared[number] if number in shared else self.level(number).features(batch)
 
-        return as_scores(self.head.search(of_level))
+        return self.head.found(of_level)
 
     def trained_together(self) -> list[nn.Parameter]:
         """The parameters of the largest level."""
@@ -192,12 +190,3 @@ class LevelNetworks(TextClassifier):
 
     def _encoder(self, number: int) -> nn.Module:
         return self.above[number] if number < len(self.above) else self.encoder
-
-
-def as_scores(beam: Beam) -> HeadScores:
-    """Probabilities of the nodes of a beam; nothing where there is none."""
-    return HeadScores(beam.path.exp().masked_fill(beam.nodes < 0, 0.0), beam.nodes)
-
-
-def _log(logits: Tensor) -> Tensor:
-    return functional.logsigmoid(logits.float())

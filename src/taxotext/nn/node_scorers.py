@@ -23,9 +23,26 @@ CELLS = 2**24
 
 
 class NodeScorer(nn.Module, ABC):
-    """Logits of n nodes."""
+    """Logits of n nodes.
+
+    With ``sparse`` the gradients of what each node has of its own are sparse after :meth:`some`: rows of nodes that
+    are no candidates have none. A dense gradient has a row for every node, and so have the moments of an optimiser
+    that is given it: a step then costs as much as all nodes, however few are candidates.
+    """
 
     nodes: int
+    sparse: bool = False
+
+    def tables(self) -> dict[str, nn.Parameter]:
+        """What has a row for each node, by name."""
+        return {name: own for name, own in self.named_parameters(recurse=False) if own.ndim > 1}
+
+    def narrow(self, kind: torch.dtype) -> None:
+        """Keep the tables as numbers of another kind from now on; what is looked up is float32 all the same."""
+        for name, own in self.tables().items():
+            if own.dtype == kind:
+                continue
+            setattr(self, name, nn.Parameter(own.detach().to(kind), requires_grad=own.requires_grad))
 
     @abstractmethod
     def all(self, features: TextFeatures) -> Tensor:
@@ -34,6 +51,34 @@ class NodeScorer(nn.Module, ABC):
     @abstractmethod
     def some(self, features: TextFeatures, nodes: Tensor) -> Tensor:
         """Return the logits of candidates, (B, C), float32; ``nodes`` is (B, C) int64, -1 for none (any number)."""
+
+
+def rows_of(table: Tensor, rows: Tensor, *, sparse: bool) -> Tensor:
+    """Rows (K, ...) of a table (n, ...).
+
+    Args:
+        table: of n nodes.
+        rows: (K,), ascending, each once.
+        sparse: the gradient of the table is a sparse tensor of these rows.
+    """
+    found: Tensor = _Rows.apply(table, rows) if sparse else table[rows]  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of a table, whose gradient is sparse; ``functional.embedding`` has that for matrices only."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.shape = table.shape
+        return table[rows]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        sizes = {"size": ctx.shape, "is_coalesced": True, "check_invariants": False}
+        return torch.sparse_coo_tensor(rows.unsqueeze(0), gradient, **sizes), None
 
 
 class SharedLayers(nn.Module):
@@ -83,6 +128,8 @@ class AttentionScorer(NodeScorer):
         own_output: whether each node has v_j and b_j of its own; else they are 0.
         dropout: on the tokens, in training.
         names: (n, D) n_j, which stay as they are; None: without.
+        sparse: see :class:`NodeScorer`.
+        stored: w_j and v_j are to come from a file with such numbers, and have no values yet; None: first values.
     """
 
     names: Tensor | None
@@ -96,11 +143,17 @@ class AttentionScorer(NodeScorer):
         own_output: bool = True,
         dropout: float = 0.0,
         names: Tensor | None = None,
+        sparse: bool = False,
+        stored: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.nodes, self.layers, self.dropout = nodes, layers, nn.Dropout(dropout)
-        self.queries = nn.Parameter(nn.init.xavier_uniform_(torch.empty(nodes, width)))
-        self.output = nn.Parameter(torch.empty(nodes, width).normal_(std=0.02)) if own_output else None
+        self.nodes, self.layers, self.dropout, self.sparse = nodes, layers, nn.Dropout(dropout), sparse
+        self.queries = nn.Parameter(torch.empty(nodes, width, dtype=stored))
+        self.output = nn.Parameter(torch.empty(nodes, width, dtype=stored)) if own_output else None
+        if stored is None:
+            nn.init.xavier_uniform_(self.queries)
+            if self.output is not None:
+                nn.init.normal_(self.output, std=0.02)
         self.bias = nn.Parameter(torch.zeros(nodes)) if own_output else None
         self.register_buffer("names", names)
         if names is not None:
@@ -116,10 +169,10 @@ class AttentionScorer(NodeScorer):
         rows = max(1, CELLS // max(tokens.shape[0] * max(tokens.shape[1], tokens.shape[2]), 1))
         tables = self._tables(None)
         if rows >= self.nodes:
-            return self._logits(tokens, mask, *tables)
+            return self._logits(tokens, mask, *(None if table is None else table.float() for table in tables))
         found = []
         for start in range(0, self.nodes, rows):
-            part = [None if table is None else table[start : start + rows] for table in tables]
+            part = [None if table is None else table[start : start + rows].float() for table in tables]
             if torch.is_grad_enabled():
                 found.append(checkpoint(self._logits, tokens, mask, *part, use_reentrant=False))
             else:
@@ -131,32 +184,35 @@ class AttentionScorer(NodeScorer):
         tokens, mask = self._tokens(features)
         wanted = nodes.clamp(min=0)
         picked = None
-        if self.names is not None:  # A n_j of each node once, however many documents have it
+        # A n_j, and the gradient, of each node once, however many documents have it.
+        if self.names is not None or (self.sparse and torch.is_grad_enabled()):
             picked, wanted = torch.unique(wanted, return_inverse=True)
         queries, output, bias = self._tables(picked)
         return self._logits(
             tokens,
             mask,
-            functional.embedding(wanted, queries),
-            None if output is None else functional.embedding(wanted, output),
+            functional.embedding(wanted, queries).float(),
+            None if output is None else functional.embedding(wanted, output).float(),
             None if bias is None else bias[wanted],
         )
 
     def attention(self, features: TextFeatures, nodes: Tensor) -> Tensor:
         """Return α of some nodes (B, C), (B, C, S)."""
         tokens, mask = self._tokens(features)
-        return self._weights(tokens, mask, functional.embedding(nodes, self._tables(None)[0]))
+        return self._weights(tokens, mask, functional.embedding(nodes, self._tables(None)[0]).float())
 
     def _tables(self, picked: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Queries and outputs (K, d), and biases (K,), of some nodes (K,); None: of all."""
 
-        def of(table: Tensor | None) -> Tensor | None:
-            return table if table is None or picked is None else table[picked]
+        def of(table: Tensor) -> Tensor:
+            return table if picked is None else rows_of(table, picked, sparse=self.sparse)
 
-        queries = self.queries if picked is None else self.queries[picked]
-        output, bias, names = of(self.output), of(self.bias), of(self.names)
-        if names is None:
+        queries = of(self.queries)
+        output = None if self.output is None else of(self.output)
+        bias = None if self.bias is None else of(self.bias)
+        if self.names is None:
             return queries, output, bias
+        names = self.names if picked is None else self.names[picked]
         if output is not None and self.of_output is not None:
             output = output + self.of_output(names)
         return queries + self.of_query(names), output, bias
@@ -192,28 +248,45 @@ class DotScorer(NodeScorer):
         bottleneck: width of v; None: v is h itself.
         prior: share of the nodes that apply, whose log-odds all b_j start from; None: 0.
         dropout: on h, in training.
+        sparse: see :class:`NodeScorer`.
+        stored: e_j are to come from a file with such numbers, and have no values yet; None: first values.
     """
 
     def __init__(
-        self, width: int, nodes: int, bottleneck: int | None, *, prior: float | None = None, dropout: float = 0.0
+        self,
+        width: int,
+        nodes: int,
+        bottleneck: int | None,
+        *,
+        prior: float | None = None,
+        dropout: float = 0.0,
+        sparse: bool = False,
+        stored: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.nodes, self.dropout = nodes, nn.Dropout(dropout)
+        self.nodes, self.dropout, self.sparse = nodes, nn.Dropout(dropout), sparse
         self.bottleneck = nn.Identity() if bottleneck is None else nn.Linear(width, bottleneck)
-        self.vectors = nn.Parameter(torch.empty(nodes, bottleneck or width).normal_(std=0.02))
+        self.vectors = nn.Parameter(torch.empty(nodes, bottleneck or width, dtype=stored))
+        if stored is None:
+            nn.init.normal_(self.vectors, std=0.02)
         share = 0.5 if prior is None else min(max(prior, 1e-6), 1 - 1e-6)
         self.bias = nn.Parameter(torch.logit(torch.full((nodes,), share, dtype=torch.float64)).float())
 
     def all(self, features: TextFeatures) -> Tensor:
         """Return the logits of all nodes, (B, n)."""
-        return (self._pooled(features) @ self.vectors.T).float() + self.bias
+        return (self._pooled(features) @ self.vectors.T.float()).float() + self.bias
 
     def some(self, features: TextFeatures, nodes: Tensor) -> Tensor:
         """Return the logits of candidates, (B, C)."""
         wanted = nodes.clamp(min=0)
-        vectors = functional.embedding(wanted, self.vectors)  # (B, C, b)
+        table: Tensor = self.vectors
+        bias: Tensor = self.bias
+        if self.sparse and torch.is_grad_enabled():
+            picked, wanted = torch.unique(wanted, return_inverse=True)
+            table, bias = rows_of(table, picked, sparse=True), rows_of(bias, picked, sparse=True)
+        vectors = functional.embedding(wanted, table).float()  # (B, C, b)
         found = (vectors @ self._pooled(features).to(vectors.dtype).unsqueeze(-1)).squeeze(-1)
-        return found.float() + self.bias[wanted]
+        return found.float() + bias[wanted]
 
     def _pooled(self, features: TextFeatures) -> Tensor:
         pooled: Tensor = self.bottleneck(self.dropout(features.joined(features.pooled, "mean")))

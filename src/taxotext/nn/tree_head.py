@@ -14,6 +14,7 @@ from taxotext.nn.candidates import Beam, CandidateLoss, TreeArrays, children, co
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.heads import Head, HeadScores
 from taxotext.nn.node_scorers import NodeScorer
+from taxotext.nn.tree_search import TreeSearch, as_scores
 
 Negatives = Literal["dynamic", "static", "none"]
 
@@ -21,9 +22,8 @@ Negatives = Literal["dynamic", "static", "none"]
 class LabelTreeHead(Head):
     """Generator and discriminator over a label tree, trained together.
 
-    Level 0 is scored for all nodes, the children of the ``beam`` most probable nodes on each level below, and so on
-    down to the labels. With z the logit of a node, P(node) = Π σ(z) over the path from level 0; of several paths (a
-    label under several nodes) the most probable one.
+    Level 0 is scored for all nodes, the children of the ``search.beam`` most probable nodes on each level below, and
+    so on down to the labels.
 
     The loss is binary cross-entropy on each level, over all nodes of level 0 and over the candidates below; a node is
     positive where a gold label is below it. Which candidates there are is decided without gradient:
@@ -33,33 +33,31 @@ class LabelTreeHead(Head):
       epoch;
     * ``none``: all nodes, which costs as much as a flat head.
 
-    Gold nodes are candidates always, and none twice. At prediction no gold is known, and what ``beam`` finds counts.
+    Gold nodes are candidates always, and none twice. At prediction no gold is known, and what ``search`` finds counts.
 
     Args:
         tree: of the labels.
         scorers: one for each level, and one for the labels.
-        beam: C.
+        search: for labels; its beam is C in training.
         losses: one for each level, and one for the labels; None: binary cross-entropy, summed.
         negatives: see above.
-        leaf_only: the score of a label is σ(z) of the label alone.
     """
 
     def __init__(
         self,
         tree: TreeArrays,
         scorers: Sequence[NodeScorer],
+        search: TreeSearch,
         *,
-        beam: int,
         losses: Sequence[CandidateLoss] | None = None,
         negatives: Negatives = "dynamic",
-        leaf_only: bool = False,
     ) -> None:
         super().__init__()
         if [scorer.nodes for scorer in scorers] != [*tree.nodes, tree.labels]:
             raise ValueError("there must be a scorer for the nodes of each level, and one for the labels")
         self.tree, self.scorers = tree, nn.ModuleList(scorers)
         self.losses = nn.ModuleList([CandidateLoss() for _ in scorers] if losses is None else losses)
-        self.beam, self.negatives, self.leaf_only = beam, negatives, leaf_only
+        self.search, self.negatives = search, negatives
         self._sums: dict[str, float | Tensor] = {}
 
     # -- training ----------------------------------------------------------------------------------------------
@@ -104,13 +102,13 @@ class LabelTreeHead(Head):
         """The C nodes of a level whose children become candidates; the gold ones come first."""
         if beam is None:
             raise RuntimeError("the level above was not scored")
-        if self.beam >= beam.nodes.shape[1]:
+        if self.search.beam >= beam.nodes.shape[1]:
             return beam
         positive = contains(gold, beam.nodes, self.tree.width(level))
         order = self._nearness(beam.nodes, positive) if self.negatives == "static" else beam.path
         # Both are at most 0, so that gold nodes come first.
         order = torch.where(positive, 1.0, order).masked_fill(beam.nodes < 0, -torch.inf)
-        found, places = order.topk(self.beam, 1)
+        found, places = order.topk(self.search.beam, 1)
         nodes = beam.nodes.gather(1, places).masked_fill(found.isneginf(), -1)
         return Beam(nodes, beam.path.gather(1, places))
 
@@ -126,16 +124,14 @@ class LabelTreeHead(Head):
     # -- use ---------------------------------------------------------------------------------------------------
 
     def scores(self, features: TextFeatures) -> HeadScores:
-        """Return the probabilities of the labels that the beam reaches, (B, C)."""
-        logits = self.scorers[0].all(features)  # type: ignore[operator]  # (B, n_0)
-        nodes = torch.arange(logits.shape[1], device=logits.device).expand_as(logits)
-        beam = Beam(nodes, functional.logsigmoid(logits))
-        for level in range(1, self.tree.levels + 1):
-            candidates = children(self.tree, level, beam.best(self.beam))
-            own = functional.logsigmoid(self.scorers[level].some(features, candidates.nodes))  # type: ignore[operator]
-            last = level == self.tree.levels and self.leaf_only
-            beam = Beam(candidates.nodes, own if last else candidates.path + own)
-        return HeadScores(beam.path.exp().masked_fill(beam.nodes < 0, 0.0), beam.nodes)
+        """Return the scores of the labels that the search finds, (B, C)."""
+
+        def node_scores(level: int, nodes: Tensor | None) -> Tensor:
+            scorer = self.scorers[level]
+            logits = scorer.all(features) if nodes is None else scorer.some(features, nodes)  # type: ignore[operator]
+            return functional.logsigmoid(logits)
+
+        return as_scores(self.search(self.tree, node_scores))
 
     # -- metrics of an epoch -----------------------------------------------------------------------------------
 

@@ -84,13 +84,12 @@ def model_card(
         "## Labels",
         "",
     ]
-    rows = [
-        (_cell(label), _cell(taxonomy.names[index] or ""), str(count))
-        for index, (label, count) in enumerate(zip(taxonomy.ids, manifest.seen, strict=False))
-    ]
-    lines += _table(("id", "name", "training documents"), rows[:SHOWN_LABELS])
-    if len(rows) > SHOWN_LABELS:
-        lines += ["", f"... and {len(rows) - SHOWN_LABELS} more in taxonomy.json."]
+    shown = zip(taxonomy.ids[:SHOWN_LABELS], taxonomy.names, manifest.seen, strict=False)
+    rows = [(_cell(label), _cell(name or ""), str(count)) for label, name, count in shown]
+    lines += _table(("id", "name", "training documents"), rows)
+    further = min(len(taxonomy), len(manifest.seen)) - SHOWN_LABELS
+    if further > 0:
+        lines += ["", f"... and {further} more in taxonomy.json."]
     return "\n".join(lines) + "\n"
 
 

@@ -22,7 +22,9 @@ from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
 from taxotext.metrics import Evaluation
+from taxotext.nn.node_scorers import NodeScorer
 from taxotext.nn.runtime import Runtime
+from taxotext.nn.tree_search import TreeSearch
 from taxotext.progress import Reporter
 from taxotext.training import network
 from taxotext.training.network import NetworkTask, TrainedNetwork, train_network
@@ -43,6 +45,8 @@ MONITORED = (
     "ndcg@5",
 )
 """Validation scores of each epoch."""
+EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Powers of the probabilities of paths that are tried (``head.score=mixed``)."""
 OF_CANDIDATES = ("candidate_recall",)
 """Further ones of systems that score candidates only."""
 
@@ -125,7 +129,7 @@ def prepare(
 def finish(
     system: NeuralSystem, ready: Ready, trained: TrainedNetwork, seconds: float, reporter: Reporter, **notes: Any
 ) -> FitResult:
-    """Score the validation documents with the selected weights.
+    """Score the validation documents with the selected weights, after what is left to choose on them is chosen.
 
     Args:
         system: trained.
@@ -137,6 +141,7 @@ def finish(
     """
     started = time.monotonic()
     validation = ready.validation
+    notes |= complete(system, ready)
     with reporter.task("Scoring the validation documents", len(validation)) as bar:
         blocks = system.score_windows(ready.held, ready.runtime, bar.advance, ready.states.get("validation"))
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
@@ -148,6 +153,34 @@ def finish(
         trained.selected,
         {"cut_training_texts": cut, "precision": precision, **notes},
     )
+
+
+def complete(system: NeuralSystem, ready: Ready) -> dict[str, Any]:
+    """Make a trained network what it is used as: precision of label tables, power of the paths above labels, search.
+
+    The power (:class:`TreeSearch`) is chosen where the settings leave it open: each of :data:`EXPONENTS` is tried on
+    the validation documents; of equal scores the one nearest to 1 is taken.
+
+    Returns:
+        Notes for the model card.
+    """
+    settings, search = getattr(system.settings, "head", None), getattr(system.network.head, "search", None)
+    if settings is None or not isinstance(search, TreeSearch):
+        return {}
+    for scorer in system.network.modules():
+        if isinstance(scorer, NodeScorer):
+            scorer.narrow(getattr(torch, settings.table_precision))
+    notes = {}
+    if search.tuned:
+        validate = validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation"))
+        found = []
+        for exponent in EXPONENTS:
+            search.exponent.fill_(exponent)
+            found.append((validate()[system.settings.training.monitor], exponent))
+        notes["path_exponent"] = max(found)[1]
+        search.exponent.fill_(notes["path_exponent"])
+    settings.search_in(system.network.head)
+    return notes
 
 
 def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,10 +31,12 @@ from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically
 from taxotext.labels import Taxonomy
+from taxotext.metrics.sparse import contains
 from taxotext.nn.candidates import Beam
-from taxotext.nn.level_head import PARENTS, LevelHead, LevelNetworks, as_scores
+from taxotext.nn.level_head import PARENTS, LevelHead, LevelNetworks
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.runtime import Runtime
+from taxotext.nn.tree_search import as_scores
 from taxotext.progress import Reporter
 from taxotext.training import gradient, network
 from taxotext.training.gradient import Ready, finish, judge, prepare
@@ -125,18 +127,19 @@ def parents_of(documents: NDArray[np.int64], ranked: NDArray[np.int32], gold: cs
     Args:
         documents: (B,) which of the D.
         ranked: (D, C) nodes, the most probable first, -1 for none.
-        gold: csr bool (D, n), gold nodes.
+        gold: csr bool (D, n), gold nodes, ascending in a row.
     """
-    rows = []
-    for document in documents.tolist():
-        own = gold.indices[gold.indptr[document] : gold.indptr[document + 1]]
-        best = ranked[document]
-        others = best[(best >= 0) & ~np.isin(best, own)]
-        rows.append(np.concatenate([own, others[: max(0, len(best) - len(own))]]))
-    found = np.full((len(rows), max(len(row) for row in rows)), -1, np.int64)
-    for place, row in enumerate(rows):
-        found[place, : len(row)] = row
-    return {PARENTS: torch.from_numpy(found)}
+    own, best = csr_array(gold[documents]), ranked[documents]  # (B, n), (B, C)
+    counts, kept = np.diff(own.indptr), best.shape[1]
+    rows = np.repeat(np.arange(len(documents)), counts)
+    starts = np.arange(len(documents))[:, None] * np.int64(gold.shape[1])
+    others = (best >= 0) & ~contains(starts[rows, 0] + own.indices, starts + best)
+    places = counts[:, None] + np.cumsum(others, 1) - 1  # of the others, behind the gold ones
+    others &= places < kept
+    found = np.full((len(documents), max(kept, int(counts.max(initial=0)))), -1, np.int64)
+    found[rows, np.arange(len(rows)) - own.indptr[:-1][rows]] = own.indices
+    found[np.nonzero(others)[0], places[others]] = best[others]
+    return {PARENTS: torch.from_numpy(found[:, : max(1, int((found >= 0).sum(1).max(initial=0)))])}
 
 
 class _Levels:
@@ -154,7 +157,9 @@ class _Levels:
         self.system, self.networks, self.ready, self.run, self.reporter = system, networks, ready, run, reporter
         self.train_corpus = train
         self.count = len(networks.head.levels)
-        self.members = [_members(networks, number) for number in range(self.count - 1)]
+        self.gold_of_train = cache(
+            partial(self.gold, train)
+        )  # of a level: its targets, and what the next one starts from
 
     def width(self, number: int) -> int:
         """Nodes of a level."""
@@ -165,7 +170,8 @@ class _Levels:
         targets = corpus.known_targets
         if number == self.count - 1:
             return targets
-        found = csr_array(targets.astype(np.int32) @ self.members[number].T)
+        members = self.networks.head.tree.whole().members(number)  # csr (n, N)
+        found = csr_array(targets.astype(np.int32) @ members.astype(np.int32).T)
         found.data = np.ones(found.nnz, np.bool_)
         found.sort_indices()
         return found.astype(np.bool_)
@@ -186,7 +192,7 @@ class _Levels:
             ranked = self.ranked("train", ready.windows, number - 1)
             held = self.ranked("validation", ready.held, number - 1)
             self.networks.start_level(number)
-            extra = partial(parents_of, ranked=ranked.nodes, gold=self.gold(self.train_corpus, number - 1))
+            extra = partial(parents_of, ranked=ranked.nodes, gold=self.gold_of_train(number - 1))
         level = self.networks.level(number)
         level.train()
         last = number == self.count - 1
@@ -194,7 +200,7 @@ class _Levels:
         task = NetworkTask(
             level,
             ready.windows,
-            self.gold(self.train_corpus, number),
+            self.gold_of_train(number),
             judge(
                 lambda: self.blocks(level, held),
                 self.gold(ready.validation, number),
@@ -223,7 +229,7 @@ class _Levels:
         if path.is_file():
             return Ranked.read(path, len(windows))
         above = self.ranked(name, windows, number - 1) if number else None
-        kept = min(self.networks.head.kept, self.width(number))
+        kept = min(self.networks.head.search.beam, self.width(number))
         found = Ranked(np.full((len(windows), kept), -1, np.int32), np.full((len(windows), kept), -np.inf, np.float32))
         with self.reporter.task(f"Ranking the nodes of level {number + 1}", len(windows)) as bar:
             level, every = self.networks.level(number), slice(0, len(windows))
@@ -271,8 +277,3 @@ class _Levels:
                 beam = head.beam(level.features(batch), above)
             yield documents, beam
         level.train(was_training)
-
-
-def _members(networks: LevelNetworks, number: int) -> csr_array:
-    """Labels below the nodes of a level: csr (n, N)."""
-    return networks.head.tree.whole().members(number).astype(np.int32)

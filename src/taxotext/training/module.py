@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from taxotext.composition.neural_settings import TrainingSettings
 from taxotext.errors import DataError
 from taxotext.nn.batch import TrainingBatch
+from taxotext.training.optimiser import RowAdamW, clip_gradients
 
 CHECKED_EVERY = 20
 """Steps between two looks at whether the loss is still a number (each look waits for the device)."""
@@ -68,11 +69,11 @@ class TextModule(pl.LightningModule):
         Nothing is scaled here: bf16 needs none, and float16 is not offered.
         """
         if gradient_clip_val:
-            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+            clip_gradients(self.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         """AdamW with groups: pretrained or new, matrices with weight decay or vectors without."""
-        optimizer = torch.optim.AdamW(self._groups(self._settings), fused=True)
+        optimizer = RowAdamW(self._groups(self._settings), fused=True)
         rate = _rate(self._settings, self._steps)
         return {
             "optimizer": optimizer,
