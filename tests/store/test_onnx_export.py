@@ -278,8 +278,22 @@ def test_the_command_exports_and_says_what_came_out(tiny_encoder: Path, command:
     command("evaluate", "exported", "rows.jsonl", "--record").ok()
     assert "rows.jsonl" in (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
     command("export", "model", "--to", "onnx", "--output", "exported").refused("--overwrite")
+    command("export", "model", "--to", "onnx", "--output", "exported", "--overwrite").ok()
+    refused = command("export", "model", "--to", "onnx", "--output", "model", "--overwrite")
+    refused.refused("model: is not an exported model and is not replaced")
     command("export", "model", "--to", "hf", "--int8", "--output", "x").refused("--int8: goes with --to onnx only")
     command("export", "model", "--to", "onx", "--output", "x").refused("Did you mean 'onnx'?")
+
+
+def test_an_exported_model_is_a_member_of_a_mixture(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    model = few("kim_cnn", "kim_cnn")
+    model.save(tmp_path / "cnn")
+    export_onnx(tmp_path / "onnx", model.system, model.manifest)
+    members = (str(tmp_path / "cnn"), str(tmp_path / "onnx"))
+    Classifier("mixed", members=members).fit(corpus, validation=corpus).save(tmp_path / "mixed")
+    found = taxotext.load(tmp_path / "mixed").predict_proba(TEXTS)
+    np.testing.assert_allclose(found, model.predict_proba(TEXTS), atol=2e-5)
 
 
 def test_a_missing_package_is_named(exported: Path, model: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ class Onnx(System):
         """What was exported and how, and what the certificate says."""
         found = self.certificate.get("documents") or self.certificate.get("random_words") or {}
         shown = ("largest_score_difference", "equal_decisions", "equal_label_sets")
-        facts = {name: self._record.get(name) for name in ("system", "weights")}
+        facts = {name: self._record.get(name) for name in ("parameters", "system", "weights")}
         return {**facts, **{name: round(found[name], 6) for name in shown if name in found}}
 
     # -- the folder --------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from taxotext.binary.systems import BinarySystem
 from taxotext.composition.base import System
 from taxotext.composition.neural import NeuralSystem
 from taxotext.decoding import Decoder
-from taxotext.errors import ConfigError, MissingExtraError
+from taxotext.errors import ConfigError, MissingExtraError, ModelFolderError
+from taxotext.files.json_files import read_json_or_none
 from taxotext.models.onnx import GRAPH, Onnx, OnnxSettings
 from taxotext.progress import Reporter, Silent
 from taxotext.store.certificate import compare, compare_corpus, random_texts
@@ -54,16 +55,17 @@ def export_onnx(
         manifest: of the model.
         int8: weights of linear layers and embeddings in 8 bits; what they are multiplied with is quantised on the way.
         documents: labelled, on which the export is compared with the model; None: on random words only.
-        overwrite: replace a model.
+        overwrite: replace an earlier export.
         reporter: where progress goes.
 
     Raises:
         ConfigError: the system cannot be exported, or its graph does not give the scores of the model.
         MissingExtraError: a package is not installed.
-        ModelFolderError: the folder exists (without ``overwrite``), or cannot be written.
+        ModelFolderError: the folder exists (without ``overwrite``), is not an export, or cannot be written.
     """
     network = exportable(system)
     check_free(folder, overwrite=overwrite)
+    _check_export(folder)
     _check_installed()
     reporter, settings = reporter or Silent(), network.settings
     own = OnnxSettings(
@@ -89,7 +91,8 @@ def export_onnx(
                 f"This model cannot be exported to ONNX: scores of the exported network differ by up to {found:.2g} "
                 "from those of the model."
             )
-        facts = {**manifest.facts, **{f"exported_{name}": value for name, value in exported.facts().items()}}
+        own_facts = {f"exported_{key}": value for key, value in exported.facts().items() if key != "parameters"}
+        facts = {**manifest.facts, **own_facts}
         metrics = {name: value for name, value in manifest.metrics.items() if name != "evaluations"}
         held_out = None if int8 else manifest.held_out  # scores of the model, which thresholds are tuned on
         save_folder(
@@ -123,6 +126,13 @@ def exportable(system: System) -> NeuralSystem:
     raise ConfigError(f"This model cannot be exported to ONNX: {reason}. `taxotext serve` serves every model.")
 
 
+def _check_export(folder: Path) -> None:
+    """Refuse to replace a model that was trained: the one that is exported, say."""
+    found = read_json_or_none(folder / "config.json")
+    if found is not None and found.get("model") != Onnx.name:
+        raise ModelFolderError(f"{folder}: is not an exported model and is not replaced; choose another folder.")
+
+
 def _check_installed() -> None:
     try:
         import onnx  # noqa: F401
@@ -148,7 +158,8 @@ def _write_graph(system: NeuralSystem, graph: Path) -> dict[str, Any]:
     tables = (part for part in system.network.encoder.modules() if isinstance(part, nn.Embedding))
     rows = max((table.num_embeddings for table in tables), default=len(system.tokenizer))
     libraries = {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")}
-    return {"opset": OPSET, "token_ids": rows, "libraries": libraries}
+    parameters = sum(parameter.numel() for parameter in system.network.parameters())
+    return {"parameters": parameters, "opset": OPSET, "token_ids": rows, "libraries": libraries}
 
 
 def _quantised(graph: Path) -> Path:
