@@ -14,7 +14,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[offline,track,skos,parquet,datasets,search,spacy,peft,linear-tree,lexical,serve,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[offline,track,skos,parquet,datasets,search,spacy,peft,linear-tree,lexical,serve,onnx,dev]"
 	touch $(INSTALLED)
 
 demo: install

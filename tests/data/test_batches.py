@@ -104,16 +104,17 @@ def test_a_corpus_of_many_pools_is_sorted_by_exact_length() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(COSTS, st.integers(1, 20), st.integers(1, 9))
-def test_scoring_takes_the_longest_documents_first(costs: np.ndarray, rows: int, most: int) -> None:
+@given(COSTS, st.integers(1, 20), st.integers(1, 9), st.none() | st.integers(1, 3000))
+def test_scoring_takes_the_longest_documents_first(costs: np.ndarray, rows: int, most: int, tokens: int | None) -> None:
     counts = costs % most + 1
-    plan = sorted_plan(costs, counts, rows)
+    plan = sorted_plan(costs, counts, rows, tokens)
     order = np.concatenate(plan).tolist() if plan else []
     assert sorted(order) == list(range(len(costs)))
     assert costs[order].tolist() == sorted(costs.tolist(), reverse=True)
-    assert all(counts[batch].sum() <= rows or len(batch) == 1 for batch in plan)
-    for batch, after in pairwise(plan):  # none could have taken the next document too
-        assert counts[batch].sum() + counts[after[0]] > rows
+    limits = [min(rows, 10**9 if tokens is None else tokens // max(1, costs[batch[0]])) for batch in plan]
+    assert all(counts[batch].sum() <= limit or len(batch) == 1 for batch, limit in zip(plan, limits, strict=True))
+    for (batch, after), limit in zip(pairwise(plan), limits, strict=False):  # none could have taken the next one too
+        assert counts[batch].sum() + counts[after[0]] > limit
 
 
 @settings(max_examples=80, deadline=None)

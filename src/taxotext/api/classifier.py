@@ -109,7 +109,7 @@ class Classifier:
     def settings_(self) -> SystemSettings:
         """Return the complete, validated settings of the system."""
         where = f"Classifier({self.model!r})"
-        return parse_settings(find(str(self.model)).Settings, nested(self._given, where), where)
+        return parse_settings(find(str(self.model), saved=True).Settings, nested(self._given, where), where)
 
     # -- fitting -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from taxotext.composition.weights import limited_by, load_weights, save_weights,
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import sorted_plan
 from taxotext.data.tokens import Ragged, TextTokenizer
-from taxotext.data.windows import Windows, make_windows
+from taxotext.data.windows import Windows
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import write_text_atomically
@@ -185,16 +185,8 @@ class NeuralSystem(System):
 
     def windows_of(self, tokens: Ragged) -> Windows:
         """The windows of documents that are token ids without special tokens."""
-        text, kept = self.settings.text, self.settings.runtime.tokens_in_memory
-        return make_windows(
-            tokens,
-            max_tokens=text.max_tokens,
-            mode=text.long_text,
-            max_chunks=text.max_chunks,
-            prefix=self.tokenizer.prefix,
-            suffix=self.tokenizer.suffix,
-            in_memory=kept,
-        )
+        windows: Windows = self.settings.text.windows(tokens, self.tokenizer, self.settings.runtime.tokens_in_memory)
+        return windows
 
     def pretrained_parameters(self) -> set[str]:
         """Names of the network's parameters that start from pretrained weights (the smaller learning rate)."""

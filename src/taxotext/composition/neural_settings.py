@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
+from taxotext.data.spill import IN_MEMORY
+from taxotext.data.tokens import Ragged, TextTokenizer
+from taxotext.data.windows import Windows, make_windows
 from taxotext.settings import Settings
 
 FITTING: tuple[parts.Kind, ...] = ("head", "structure")
@@ -22,6 +25,24 @@ class TextSettings(Settings):
         "truncate", description="longer texts: truncate, head_tail, chunk_max, chunk_mean"
     )
     max_chunks: int = Field(8, ge=1, description="pieces of one text at most (chunk_max, chunk_mean)")
+
+    def windows(self, tokens: Ragged, tokenizer: TextTokenizer, in_memory: int = IN_MEMORY) -> Windows:
+        """What an encoder reads of documents that are token ids without special tokens.
+
+        Args:
+            tokens: of each document.
+            tokenizer: that made them.
+            in_memory: ids that are kept in memory; more are in a temporary file.
+        """
+        return make_windows(
+            tokens,
+            max_tokens=self.max_tokens,
+            mode=self.long_text,
+            max_chunks=self.max_chunks,
+            prefix=tokenizer.prefix,
+            suffix=tokenizer.suffix,
+            in_memory=in_memory,
+        )
 
 
 class TrainingSettings(Settings):

@@ -72,19 +72,23 @@ def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch
     return [batches[at] for at in rng.permutation(len(batches))]
 
 
-def sorted_plan(costs: NDArray[np.int64], counts: NDArray[np.int64], rows: int) -> list[NDArray[np.int64]]:
+def sorted_plan(
+    costs: NDArray[np.int64], counts: NDArray[np.int64], rows: int, tokens: int | None = None
+) -> list[NDArray[np.int64]]:
     """Batches for scoring: longest first, so that a lack of memory shows at once; the caller undoes the order.
 
     Args:
         costs: length of the longest window of each document.
         counts: windows of each document.
         rows: windows of a batch at most; a document with more is a batch of its own.
+        tokens: of a batch at most, padding included; a document with more is a batch of its own. None: any number.
     """
     order = np.argsort(-costs, kind="stable")
     batches: list[NDArray[np.int64]] = []
     begin = taken = 0
     for at, count in enumerate(counts[order].tolist()):
-        if at > begin and taken + count > rows:
+        most = rows if tokens is None else min(rows, tokens // max(1, int(costs[order[begin]])))
+        if at > begin and taken + count > most:
             batches.append(order[begin:at])
             begin, taken = at, 0
         taken += count

@@ -379,7 +379,7 @@ def _reached(folder: Path, unseen: Sequence[str]) -> set[str]:
 def _reaches_unseen(folder: Path) -> bool:
     """Whether the system of a folder, or one that it is made of, predicts labels without training documents."""
     inside = (path.parent for path in (folder / MEMBERS).glob("*/config.json"))
-    return find(read_config(folder)["model"]).reaches_unseen or any(map(_reaches_unseen, inside))
+    return find(read_config(folder)["model"], saved=True).reaches_unseen or any(map(_reaches_unseen, inside))
 
 
 def _kept(folder: Path, member: System) -> HeldOut | None:

@@ -178,6 +178,9 @@ BUILT_IN = (
     ),
 )
 
+SAVED_ONLY = (Entry("onnx", "the exported network of another system", "taxotext.models.onnx:Onnx"),)
+"""Systems of model folders that are not trained but made of a trained model."""
+
 
 def entries() -> dict[str, Entry]:
     """All systems by name, the built-in ones first."""
@@ -191,13 +194,24 @@ def _origin(point: EntryPoint) -> str:
     return f"from the package {point.dist.name}" if point.dist is not None else "from another package"
 
 
-def find(name: str) -> type[System]:
+def find(name: str, *, saved: bool = False) -> type[System]:
     """Return the class of the system called ``name``.
+
+    Args:
+        name: of the system.
+        saved: whether it is that of a saved model, and may be one that is never trained.
 
     Raises:
         ConfigError: when there is none, with the nearest name.
     """
-    known = entries()
+    known, untrained = entries(), {entry.name: entry for entry in SAVED_ONLY}
+    if saved:
+        known = {**untrained, **known}
+    elif name in untrained and name not in known:
+        raise ConfigError(
+            f"model: {name!r} is {untrained[name].summary}, and cannot be trained; train another system and use "
+            "`taxotext export`."
+        )
     if name not in known:
         raise ConfigError(
             f"model: there is no system {name!r}.{nearest(name, known)} Known systems: {', '.join(known)}."

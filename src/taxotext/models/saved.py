@@ -111,7 +111,7 @@ def build_system(
             "models, save the model again."
         )
     try:
-        kind = find(config["model"])
+        kind = find(config["model"], saved=True)
     except ConfigError as error:
         raise ModelFolderError(f"{path}: {error}") from None
     settings = parse_settings(kind.Settings, config["settings"], str(path))

@@ -93,7 +93,7 @@ class ConditionalHead(LogitHead):
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Over siblings, (B, N) -> (B, N)."""
         where = self.group.expand_as(logits)
-        groups = logits.new_zeros(len(logits), len(self.group) + 1)
+        groups = logits.new_zeros(logits.shape[0], len(self.group) + 1)
         highest = groups.scatter_reduce(1, where, logits.detach(), "amax", include_self=False)  # (B, N + 1)
         rest = logits - highest.gather(1, where)
         total = groups.scatter_add(1, where, rest.exp())
@@ -106,7 +106,7 @@ class ConditionalHead(LogitHead):
         parents, children = self.taxonomy_edges
         for level in range(2, self.depth + 1):
             edges: Tensor = getattr(self, f"level_{level}")
-            where = children[edges].expand(len(found), -1)
+            where = children[edges].expand(found.shape[0], -1)
             least = torch.zeros_like(found).scatter_reduce(1, where, found[:, parents[edges]], "amin")  # ln p is <= 0
             found = found + least
         return HeadScores(found.exp())

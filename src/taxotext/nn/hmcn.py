@@ -145,7 +145,7 @@ class HmcnHead(LocalGlobalHead):
     def both(self, features: TextFeatures) -> tuple[Tensor, Tensor]:
         """Return the local and the global logits of all documents, (B, N) each."""
         text = features.pooled  # (W, D)
-        state, found = text.new_zeros(len(text), 0), []
+        state, found = text.new_zeros(text.shape[0], 0), []
         for flow, local, output in zip(self.flow, self.local, self.local_output, strict=True):
             state = flow(torch.cat([state, text], 1))  # (W, H)
             found.append(output(local(state)))  # (W, n_h)

@@ -217,7 +217,7 @@ class BranchesHead(Head):
         found = torch.sigmoid(self.logits(features).float())
         where = self.labels.expand_as(found)
         reduce = {"max": "amax", "mean": "mean", "sum": "sum"}[self.merge]
-        empty = found.new_zeros(len(found), self.count)
+        empty = found.new_zeros(found.shape[0], self.count)
         return HeadScores(empty.scatter_reduce(1, where, found, reduce, include_self=False).clamp(max=1))
 
 

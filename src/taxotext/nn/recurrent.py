@@ -24,7 +24,7 @@ def both_directions(
     Returns:
         (W, T, 2H), zeros on padding.
     """
-    first = (None, None) if start is None else tuple(_spread(states, len(vectors)) for states in start)
+    first = (None, None) if start is None else tuple(_spread(states, vectors.shape[0]) for states in start)
     ahead = forwards(vectors, first[0])[0]
     back = turn_round(backwards(turn_round(vectors, mask), first[1])[0], mask)
     return torch.cat([ahead, back], 2) * mask.unsqueeze(-1)

@@ -168,7 +168,7 @@ class CodingTreeNetwork(nn.Module):
         steps = zip(self.first, self.inner, self.second, self.outer, self.indexes[1:], strict=True)
         for layer, (first, inner, second, outer, index) in enumerate(steps):
             above: Tensor = getattr(self, f"parents_{layer}")
-            total = nodes.new_zeros(len(nodes), index.nodes, nodes.shape[2]).index_add(1, above, nodes)
+            total = nodes.new_zeros(nodes.shape[0], index.nodes, nodes.shape[2]).index_add(1, above, nodes)
             hidden = torch.relu(inner(first(total, index), index))
             nodes = torch.relu(outer(second(hidden, index), index))  # (W, n, d)
             found.append(self._pool(nodes, index))
@@ -176,7 +176,7 @@ class CodingTreeNetwork(nn.Module):
 
     def _pool(self, nodes: Tensor, index: BranchIndex) -> Tensor:
         """(W, n, d) -> (W, G, d)."""
-        empty = nodes.new_zeros(len(nodes), index.count, nodes.shape[2])
+        empty = nodes.new_zeros(nodes.shape[0], index.count, nodes.shape[2])
         if self.pooling == "max":
             where = index.branch.view(1, -1, 1).expand_as(nodes)
             return empty.scatter_reduce(1, where, nodes, "amax", include_self=False)

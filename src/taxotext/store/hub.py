@@ -17,8 +17,9 @@ from taxotext.store.card import model_card
 from taxotext.store.folder import save_folder
 from taxotext.store.manifest import Manifest, is_model_config
 
-FETCHED = ("*.json", "*.safetensors", "*.cbor")
-"""What is taken from a repository: no code, no pickles. CBOR, the data format of omikuji, holds plain values too."""
+FETCHED = ("*.json", "*.safetensors", "*.cbor", "*.onnx")
+"""What is taken from a repository: no code, no pickles. CBOR, the data format of omikuji, holds plain values too; what
+an ONNX graph may hold is checked before it is loaded (:mod:`taxotext.files.onnx_files`)."""
 CONFIG = "config.json"
 LOG_IN = "Log in with `hf auth login`, or set the environment variable HF_TOKEN."
 
@@ -129,7 +130,7 @@ def fetch(
 
 def _is_fetched_name(name: str) -> bool:
     """Whether a file of a repository belongs to a model: those of members lie in folders of their own."""
-    return re.fullmatch(r"(members/\d+/)*[^/]+\.(json|safetensors|cbor)", name) is not None
+    return re.fullmatch(r"(members/\d+/)*[^/]+\.(json|safetensors|cbor|onnx)", name) is not None
 
 
 @contextmanager

@@ -65,5 +65,5 @@ class RecurrentWords(nn.Module):
         if self.pooling == "max_mean":
             return TextFeatures(states, mask, torch.cat([masked_max(states, mask), masked_mean(states, mask)], 1))
         last = (mask.sum(1) - 1).clamp(min=0)  # (W,)
-        ends = states[torch.arange(len(states), device=states.device), last, : self.units]  # (W, H)
+        ends = states[torch.arange(states.shape[0], device=states.device), last, : self.units]  # (W, H)
         return TextFeatures(states, mask, torch.cat([ends, states[:, 0, self.units :]], 1))

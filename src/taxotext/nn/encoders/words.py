@@ -81,7 +81,9 @@ class KimCnn(nn.Module):
         tokens, pooled = [], []
         for kernel, convolution in zip(self.kernels, self.convolutions, strict=True):
             inside = functional.pad(mask.unsqueeze(1).float(), (kernel - 1, kernel - 1))
-            real = functional.max_pool1d(inside, kernel, stride=1) > 0  # (W, 1, T + k - 1), sees a token
+            # Over two dimensions: that over one fixes the length where the network is traced for an export.
+            pooled_mask = functional.max_pool2d(inside.unsqueeze(2), (1, kernel), stride=1).squeeze(2)
+            real = pooled_mask > 0  # (W, 1, T + k - 1), sees a token
             found = functional.relu(convolution(words)) * real  # (W, F, T + k - 1), nothing below 0
             pooled.append(self.pool(found, real))
             tokens.append(found[:, :, kernel - 1 :][:, :, :length])  # (W, F, T)
