@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from taxotext.cli.options import (
-    Beams,
-    Device,
-    IdField,
-    InputFormat,
-    OnBadLine,
-    TextFields,
-    Threads,
-    columns,
-    number_of_beams,
-    runtime,
-)
+from taxotext.cli import options
 from taxotext.messages import counted, printable, printable_json
 
 if TYPE_CHECKING:
@@ -54,15 +43,15 @@ def predict(
     include: Annotated[list[str] | None, typer.Option(help="Predict only these labels; several times.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Never predict these labels; several times.")] = None,
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
-    text: TextFields = None,
-    id: IdField = None,
+    text: options.TextFields = None,
+    id: options.IdField = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
-    input_format: InputFormat = None,
-    on_bad_line: OnBadLine = "error",
-    device: Device = None,
+    input_format: options.InputFormat = None,
+    on_bad_line: options.OnBadLine = "error",
+    device: options.Device = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
-    threads: Threads = None,
-    beams: Beams = None,
+    threads: options.Threads = None,
+    beams: options.Beams = None,
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
@@ -87,8 +76,8 @@ def predict(
         _check_kept(output, model, input)
     classifier = load(
         model,
-        beams=number_of_beams(beams),
-        **runtime(device=device, predict_precision=precision, threads=threads),
+        beams=options.number_of_beams(beams),
+        **options.given(device=device, predict_precision=precision, threads=threads),
     )
     decoding = _decoding(
         classifier.decoding,
@@ -98,7 +87,7 @@ def predict(
         exclude=exclude,
         consistency=consistency,
     )
-    stream = _Stream(classifier, input, columns(text, id=id), on_bad_line, input_format)
+    stream = _Stream(classifier, input, options.columns(text, id=id), on_bad_line, input_format)
     reporter = make_reporter()
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
