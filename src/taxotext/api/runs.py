@@ -23,7 +23,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.checks import corpus_oddities
 from taxotext.data.formats.table import check_source
-from taxotext.data.reading_notes import form_notes, left_out_notes, whole_cell_notes
+from taxotext.data.reading_notes import change_notes, form_notes, warning_notes, whole_cell_notes
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
@@ -437,11 +437,10 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter,
             f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "
             f"{never[0]!r}; the model cannot learn {them}."
         )
-    for sentence in (*left_out_notes(replace(train.report, skipped_count=0)), *form_notes(train.report)):
-        reporter.note(f"{train.source}: {sentence}")
-    for oddity in corpus_oddities(train):
-        reporter.note(f"{train.source}: {oddity.sentence}")
-    for sentence in whole_cell_notes(train.report):
+    report = replace(train.report, skipped_count=0)  # skipped lines are a warning in the log
+    notes = [*warning_notes(report), *change_notes(report), *form_notes(report)]
+    notes += [oddity.sentence for oddity in corpus_oddities(train)]
+    for sentence in [*notes, *whole_cell_notes(report)]:
         reporter.note(f"{train.source}: {sentence}")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(

@@ -45,32 +45,14 @@ from taxotext.messages import parameter
 
 Shape = Literal["lists", "one", "separated", "printed", "identifiers", "numbers", "positions", "indicator"]
 
+_PAIRS = (
+    "true false, yes no, y n, t f, on off, wahr falsch, vrai faux, verdadero falso, vero falso, ja nein, ja nee, "
+    "ja nej, oui non, si no, sí no, sì no, sim não, tak nie, да нет, да не, истина ложь"
+)
 _TRUTH: tuple[Mapping[str, bool], ...] = (
     {"1": True, "0": False, "1.0": True, "0.0": False, "1,0": True, "0,0": False},
-    {"true": True, "false": False},
-    {"yes": True, "no": False},
-    {"y": True, "n": False},
-    {"t": True, "f": False},
-    {"on": True, "off": False},
-    {"wahr": True, "falsch": False},
-    {"vrai": True, "faux": False},
-    {"verdadero": True, "falso": False},
-    {"vero": True, "falso": False},
-    {"ja": True, "nein": False},
-    {"ja": True, "nee": False},
-    {"ja": True, "nej": False},
-    {"oui": True, "non": False},
-    {"si": True, "no": False},
-    {"sí": True, "no": False},
-    {"sì": True, "no": False},
-    {"sim": True, "não": False},
-    {"tak": True, "nie": False},
-    {"да": True, "нет": False},
-    {"да": True, "не": False},
-    {"истина": True, "ложь": False},
-    {"x": True},
-    {"✓": True},
-    {"✔": True},
+    *(dict(zip(pair.split(), (True, False), strict=True)) for pair in _PAIRS.split(", ")),
+    *({mark: True} for mark in "x✓✔"),
 )
 """What stands for has and has not, as people and spreadsheets write it; a column keeps to one of them."""
 _UNDECIDED = ("-1", "-1.0", "-1,0")

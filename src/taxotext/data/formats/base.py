@@ -28,7 +28,6 @@ Item: TypeAlias = tuple[str, Record | BadRecordError | None]
 """Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
 PAUSED: Record = {}
 """In the place of a record: the writer of a live stream pauses."""
-"""What to do when columns are missing."""
 Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
 """The records of a corpus, and what makes documents of them."""
 
@@ -263,6 +262,14 @@ def no_number(raw: bytes) -> str | None:
     """What is wrong with JSON that holds numbers which only Python writes; None when there are none."""
     found = re.search(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,}\]]", raw)
     return None if found is None else "NaN and Infinity are not valid JSON, though Python writes them; write null"
+
+
+def object_in(line: bytes) -> Record:
+    """The JSON object that a line is, for recognising formats; an empty one where it is none."""
+    try:
+        return json_object(line)
+    except BadRecordError:
+        return {}
 
 
 def json_object(raw: bytes, what: str = "a document") -> Record:
