@@ -44,6 +44,13 @@ class Settings(BaseModel):
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Let a field that only has another default than in a base class keep the description that it has there."""
+        for name, field in cls.model_fields.items():
+            before = (getattr(base, "model_fields", {}).get(name) for base in cls.__mro__[1:])
+            field.description = field.description or next((one.description for one in before if one is not None), None)
+
     @field_validator("*", mode="before")
     @classmethod
     def _no_disguise(cls, value: Any, info: ValidationInfo) -> Any:
@@ -271,11 +278,7 @@ def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
         if not isinstance(here, (Mapping, list, tuple)) or (isinstance(here, Mapping) and not inside and not absent):
             continue  # a type, such as dict[str,float]
         steps.append(step)
-        if isinstance(here, (Mapping, list, tuple)):
-            try:
-                here = here[step]  # type: ignore[index]  # a step fits the container that it came from
-            except (KeyError, IndexError, TypeError):
-                here = None
+        here = _inside(here, step)
     return tuple(steps)
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,12 @@ class ValidationSettings(Settings):
     """The part of the training split that selects epochs and thresholds when no validation file is given."""
 
     fraction: float = Field(0.1, gt=0, lt=1, description="share of the training documents, stratified by label")
+
+
+Preset = Annotated[
+    Literal["default", "paper"], Field(description="default; paper: as published; keys that are given are stronger")
+]
+"""Type of the field ``preset`` of systems that have the settings of one paper."""
 
 
 class SystemSettings(Settings):
