@@ -12,10 +12,10 @@ import taxotext
 from lab import SYSTEMS, Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT
-from taxotext.experiments.folder import read_json
 from taxotext.experiments.members import members_first
 from taxotext.experiments.probing import Estimate, plan_experiment
 from taxotext.experiments.runner import _Todo, run_experiment
+from taxotext.files.json_files import read_json_or_none
 from taxotext.progress import Silent
 
 MIXED = {"model": "mixed", "members": ["linear", "loose"]}
@@ -35,7 +35,7 @@ def with_mixed(**entry: Any) -> dict[str, Any]:
 def test_a_mixture_waits_for_its_members_and_uses_their_models(lab: Lab, output: Path) -> None:
     folder = lab.compute(output, [FIT], **{**GIVEN, "systems": {**SYSTEMS, "mixed": MIXED}})
     first = lab.cells(**GIVEN)
-    facts = (read_json(folder.folder_of(first[0]).fit) or {})["facts"]
+    facts = (read_json_or_none(folder.folder_of(first[0]).fit) or {})["facts"]
     assert facts["mixture_documents"] == 60  # linear cross-fits: no member saw a document in training
     for cell in first:
         folder.folder_of(cell).forget_model()

@@ -14,12 +14,13 @@ from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
-from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, nested, nothing_beside
+from taxotext.api.inputs import checked_texts, corpus_of, nested, nothing_beside
 from taxotext.api.scoring import score_texts
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
 from taxotext.data.frames import as_indicator
+from taxotext.data.lists import is_matrix
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
 from taxotext.decoding.blocks import spread_rows
 from taxotext.errors import ConfigError, DataError

@@ -6,11 +6,9 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from scipy.sparse import issparse
-
 from taxotext.data import Corpus
 from taxotext.data.frames import as_indicator, is_missing, one_column
+from taxotext.data.lists import is_matrix
 from taxotext.data.readers import PAUSE
 from taxotext.data.records import HALF_CHARACTER, kind, short
 from taxotext.errors import ConfigError, DataError
@@ -69,11 +67,6 @@ def corpus_of(
         unknown=unknown,
         source=source,
     )
-
-
-def is_matrix(y: Any) -> bool:
-    """Whether ``y`` is an indicator matrix."""
-    return issparse(y) or (isinstance(y, np.ndarray) and y.ndim == 2)
 
 
 def checked_texts(X: Any) -> list[str]:

@@ -117,7 +117,7 @@ def search(
     config = parse_run(values, where)
     chosen = config.chosen
     # Without data, so that mistakes in the space are found before hours of reading.
-    dimensions = {} if chosen is None else _space(config, chosen, metric, space or {}, only, where)
+    dimensions = {} if chosen is None else _space(config, chosen, space or {}, only, where)
     check_place(output, resume=resume, overwrite=overwrite)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
@@ -125,7 +125,7 @@ def search(
         reporter.note("No system is named: settings of linear are searched. Name another one with --model.")
         kind = find("linear")
         chosen = Chosen(kind, parse_settings(kind.Settings, config.given, where))
-        dimensions = _space(config, chosen, metric, space or {}, only, where)
+        dimensions = _space(config, chosen, space or {}, only, where)
     given = _given(config, chosen, metric)
     base = replace(chosen, settings=parse_settings(chosen.kind.Settings, given, where))
     described = {key: str(dimension) for key, dimension in dimensions.items()}
@@ -164,12 +164,9 @@ def _check_options(metric: str, trials: int | None, minutes: float | None, resum
         raise ConfigError("The search cannot be started with these options.", problems)
 
 
-def _space(
-    config: RunConfig, chosen: Chosen, metric: str, asked: Mapping[str, Any], only: bool, where: str
-) -> dict[str, Dimension]:
-    kind = chosen.kind
-    declared = {} if only else kind.search_space
-    return build_space(kind.Settings, declared, config.given, asked, where=where)
+def _space(config: RunConfig, chosen: Chosen, asked: Mapping[str, Any], only: bool, where: str) -> dict[str, Dimension]:
+    declared = {} if only else chosen.kind.search_space
+    return build_space(chosen.kind.Settings, declared, config.given, asked, where=where)
 
 
 def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
@@ -187,23 +184,19 @@ def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
     return changed
 
 
+@dataclass(frozen=True)
 class _Search:
     """The loop over trials."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        base: Chosen,
-        given: Mapping[str, Any],
-        space: Mapping[str, Dimension],
-        metric: str,
-        train: Corpus,
-        validation: Corpus | None,
-        folder: SearchFolder,
-        reporter: Reporter,
-    ) -> None:
-        self._config, self._base, self._given, self._space, self._metric = config, base, given, space, metric
-        self._train, self._validation, self._folder, self._reporter = train, validation, folder, reporter
+    _config: RunConfig
+    _base: Chosen
+    _given: Mapping[str, Any]
+    _space: Mapping[str, Dimension]
+    _metric: str
+    _train: Corpus
+    _validation: Corpus | None
+    _folder: SearchFolder
+    _reporter: Reporter
 
     def go(self, limit: int | None, seconds: float | None) -> None:
         """Run trials until ``limit`` are there or the time is up."""

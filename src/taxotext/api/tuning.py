@@ -106,11 +106,7 @@ def tune_thresholds(
         rule: one[1].cross_validated for rule, one in found.items() if one[1].cross_validated is not None
     }
     report = replace(report, by_consistency=by_rule)
-    manifest.decoding = decoding
-    manifest.metrics["tuning"] = report.to_dict()
-    remember(manifest, corpus)
-    if manifest.metrics.pop("evaluations", None):
-        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
+    adopt(manifest, decoding, report, corpus, reporter)
     return report
 
 
@@ -195,8 +191,14 @@ def scored(gold: Sets, sets: Sets, taxonomy: Taxonomy) -> dict[str, float]:
     return {name: float(value) for name, value in evaluation.compute().items() if isinstance(value, (int, float))}
 
 
-def remember(manifest: Manifest, corpus: Corpus | None) -> None:
-    """Keep the fingerprints of documents that thresholds were tuned on, beside those of the training."""
+def adopt(
+    manifest: Manifest, decoding: Decoding, report: TuningReport, corpus: Corpus | None, reporter: Reporter
+) -> None:
+    """Let a tuned decoding count from now on, and keep the fingerprints of the documents that it was tuned on."""
+    manifest.decoding = decoding
+    manifest.metrics["tuning"] = report.to_dict()
+    if manifest.metrics.pop("evaluations", None):
+        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
     held_out = manifest.held_out
     if held_out is None or not held_out.salt or (corpus is None and held_out.tuned is None):
         return

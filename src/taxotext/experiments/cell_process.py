@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import taxotext
-from taxotext.experiments.folder import CellFolder, read_json, write_json
+from taxotext.experiments.folder import CellFolder, write_json
 from taxotext.experiments.measuring import THREAD_VARIABLES
+from taxotext.files.json_files import read_json_or_none
 
 FIT, SPEED, PROBE = STAGES = ("fit", "speed", "probe")
 
@@ -94,7 +95,7 @@ class CellProcess:
 
 def reason_of(folder: CellFolder) -> str:
     """Why a cell failed, in a sentence."""
-    return str((read_json(folder.failure) or {}).get("reason", "no reason was written"))
+    return str((read_json_or_none(folder.failure) or {}).get("reason", "no reason was written"))
 
 
 def _environment(threads: int) -> dict[str, str]:

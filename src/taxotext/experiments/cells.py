@@ -16,6 +16,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.members import Triple, members_first
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 
@@ -178,9 +179,8 @@ def _data_sections(
         section = corpus.model_dump(mode="json", include=set(DataSettings.model_fields))
         sections[name] = {**section, **{key: path for key, path in files[name].items() if key != "test"}}
     if problems:
-        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
         advice = "" if settings.data_folder else " Relative paths start where the command runs; --data names a folder."
-        raise ConfigError(f"{where}: {count} cannot be read.{advice}", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'file')} cannot be read.{advice}", problems)
     return sections, files
 
 

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from taxotext.cost.memory import available
 from taxotext.experiments.cell_process import PROBE, CellProcess
 from taxotext.experiments.cells import Cell, make_cells
-from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
-from taxotext.experiments.measuring import free_memory, machine_load
+from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, state_of
+from taxotext.experiments.measuring import machine_load
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files.json_files import read_json_or_none
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter
 
@@ -149,7 +151,7 @@ def plan_experiment(
         makespan(each, settings.jobs),
         3 * settings.speed.seconds * left if settings.speed.enabled else 0.0,
         sum(sizes[: settings.jobs]),
-        free_memory(),
+        available(),
         load,
     )
 
@@ -206,7 +208,7 @@ def _estimate(system: str, corpus: str, count: int, cell: Cell, threads: int) ->
             process.wait()
         finally:
             process.close()
-        found, reason = read_json(folder.probe), process.failure()
+        found, reason = read_json_or_none(folder.probe), process.failure()
     if found is None:
         return Estimate(system, corpus, count, None, None, 0, 0, 0, reason or "its process wrote no estimate.")
     return Estimate(system, corpus, count, reason="", **found)

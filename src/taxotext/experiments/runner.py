@@ -18,7 +18,6 @@ from taxotext.experiments.folder import (
     TRAINED,
     CellFolder,
     ExperimentFolder,
-    read_json,
     state_of,
     write_json,
 )
@@ -26,6 +25,7 @@ from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
+from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.training.run import differences
 
@@ -262,12 +262,12 @@ class _ProcessPool:
 
 
 def _metrics(folder: CellFolder, settings: ExperimentSettings) -> str:
-    metrics = (read_json(folder.fit) or {}).get("metrics", {})
+    metrics = (read_json_or_none(folder.fit) or {}).get("metrics", {})
     return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
 
 
 def _speed(folder: CellFolder) -> str:
-    found = read_json(folder.speed) or {}
+    found = read_json_or_none(folder.speed) or {}
     if "batch_1" not in found:
         return ""
     return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
@@ -310,7 +310,7 @@ def _forget_without_model(todo: _Todo, observer: Observer) -> None:
 
 
 def _is_of_other_code(folder: CellFolder) -> bool:
-    return (read_json(folder.fit) or {}).get("source") != source_digest()
+    return (read_json_or_none(folder.fit) or {}).get("source") != source_digest()
 
 
 def _short(value: Any) -> str:

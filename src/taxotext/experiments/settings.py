@@ -12,9 +12,10 @@ from pydantic import Field, field_validator
 from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, nearest
 from taxotext.experiments.members import member_problems
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.processes import usable_cores
-from taxotext.settings import Settings, parse_settings
+from taxotext.settings import Settings, overlaid, parse_settings
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
@@ -174,10 +175,10 @@ class ExperimentSettings(Settings):
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""
-        values: dict[str, Any] = merged(self.systems[system].settings, {})
+        values: Mapping[str, Any] = self.systems[system].settings
         for override in self.overrides:
             if override.matches(system, corpus, seed):
-                values = merged(values, override.settings)
+                values = overlaid(values, override.settings)
         return {**values, "seed": seed}
 
     def triples(self) -> list[tuple[str, str, int]]:
@@ -218,27 +219,8 @@ def parse_experiment(values: Mapping[str, Any], where: str) -> ExperimentSetting
         if not problems and not settings.triples():
             problems.append("exclude: leaves no cell; take something out of it.")
     if problems or settings is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{where}: {count} in the experiment.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'problem')} in the experiment.", problems)
     return settings
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` laid over it, mapping by mapping.
-
-    >>> merged({"training": {"epochs": 3, "patience": 2}}, {"training": {"epochs": 5}})
-    {'training': {'epochs': 5, 'patience': 2}}
-    """
-    result = {key: merged(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()}
-    for key, value in changes.items():
-        here = result.get(key)
-        if isinstance(value, Mapping):
-            # A part that is chosen anew brings its own settings.
-            other = isinstance(here, Mapping) and "name" in value and here.get("name", value["name"]) != value["name"]
-            result[key] = merged(here if isinstance(here, Mapping) and not other else {}, value)
-        else:
-            result[key] = value
-    return result
 
 
 def _system_problems(systems: Any, where: str) -> Iterator[str]:

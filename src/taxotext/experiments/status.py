@@ -22,10 +22,10 @@ from taxotext.experiments.folder import (
     WAITING,
     CellFolder,
     ExperimentFolder,
-    read_json,
     state_of,
 )
 from taxotext.experiments.guard import is_locked
+from taxotext.files.json_files import read_json_or_none
 
 TO_TRAIN = {WAITING, INTERRUPTED, TRAINING, FAILED}
 
@@ -117,11 +117,11 @@ def experiment_status(folder: ExperimentFolder | Path) -> Status:
 def _cell_status(
     cell: Cell, folder: CellFolder, state: str, took: Mapping[tuple[str, str], Sequence[float]]
 ) -> CellStatus:
-    progress = read_json(folder.progress) or {}
+    progress = read_json_or_none(folder.progress) or {}
     running = state in {TRAINING, MEASURING}
     total, done = progress.get("total"), progress.get("done", 0)
     share = min(done / total, 1.0) if running and total else None
-    failure = read_json(folder.failure) or {}
+    failure = read_json_or_none(folder.failure) or {}
     return CellStatus(
         cell.system,
         cell.corpus,
@@ -143,7 +143,7 @@ def _taken(cells: Sequence[Cell], folders: Mapping[str, CellFolder]) -> dict[tup
     """Seconds of the cells that are trained, by system and corpus."""
     taken: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        fitted = read_json(folders[cell.key].fit)
+        fitted = read_json_or_none(folders[cell.key].fit)
         if fitted is not None:
             taken.setdefault((cell.system, cell.corpus), []).append(float(fitted["process_seconds"]))
     return taken
