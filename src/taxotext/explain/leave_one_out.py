@@ -69,7 +69,7 @@ def explain_texts(
     """
     if isinstance(max_words, bool) or not isinstance(max_words, int) or max_words < 1:
         raise ConfigError(f"max_words is {max_words!r}; give a whole number from 1.")
-    chosen = None if labels is None else np.asarray(system.taxonomy.require(list(labels)), dtype=np.int64)
+    chosen = None if labels is None else np.asarray(system.taxonomy.indices(list(labels)), dtype=np.int64)
     work = _Work(system, Decoder(decoding, system.taxonomy), replacement_of(system, mode), reporter or Silent())
     states = work.whole(texts, chosen)
     passages = [_passages(system, state) for state in states]

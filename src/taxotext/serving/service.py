@@ -59,7 +59,7 @@ class Service:
         if len(texts) > most:
             raise Refused(413, f"{len(texts):,} texts are to be explained; send {most:,} at most in one request.")
         try:
-            loaded.classifier.taxonomy.require([label for own in labels for label in own])
+            loaded.classifier.taxonomy.indices([label for own in labels for label in own])
         except LabelError as error:
             raise Refused(422, str(error)) from None
         why = Why(labels, self.limits.explained_words)
