@@ -183,7 +183,7 @@ def test_weights_of_another_taxonomy_are_refused(tiny_encoder: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("weights.safetensors", "weights are missing; save the model again"),
+        ("weights.safetensors", "is missing; save the model again"),
         ("tokenizer.json", "is missing; save the model again"),
         ("encoder.json", "is missing; save the model again"),
     ],

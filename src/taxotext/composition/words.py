@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from taxotext.nn.encoders.pretrained import BuiltEncoder
 
 
+Kernels = tuple[Annotated[int, Field(ge=1, le=1_000)], ...]
+"""Widths of filters."""
+
+
 class VocabularySettings(Settings):
     """Words that have a vector, learned from the training texts."""
 
@@ -76,24 +80,15 @@ class KimCnnSettings(WordSettings):
     """Convolutions of several widths side by side."""
 
     name: Literal["kim_cnn"] = Field("kim_cnn", description="kind of encoder")
-    kernels: tuple[int, ...] = Field((3, 4, 5), min_length=1, max_length=32, description="words that the filters see")
+    kernels: Kernels = Field((3, 4, 5), min_length=1, max_length=32, description="words that the filters see")
     filters: int = Field(100, ge=1, le=16_384, description="of each width")
-
-    @field_validator("kernels")
-    @classmethod
-    def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if min(value) < 1:
-            raise ValueError("a filter sees at least 1 word")
-        if max(value) > 1000:
-            raise ValueError("a filter sees at most 1,000 words")
-        return value
 
 
 class XmlCnnSettings(KimCnnSettings):
     """Convolutions of several widths, maxima over parts of the text, and a narrow layer."""
 
     name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]  # not kim_cnn
-    kernels: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="words that the filters see")
+    kernels: Kernels = Field((2, 4, 8), min_length=1, description="words that the filters see")
     filters: int = Field(128, ge=1, le=16_384, description="of each width")
     parts: int = Field(2, ge=1, le=1_000, description="of the text, each with a maximum of its own")
     hidden: int = Field(512, ge=1, le=16_384, description="width of the layer between filters and labels")

@@ -55,6 +55,13 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
     return cast(Sets, sets)
 
 
+def check_labels(labels: int) -> int:
+    """Return L, the number of gold columns; ValueError unless there is one."""
+    if labels < 1:
+        raise ValueError(f"labels is {labels}; at least one label is needed")
+    return labels
+
+
 def widen(sets: Sets, labels: int) -> Sets:
     """Return the same sets with columns added at the end, up to ``labels`` columns; the data are shared.
 
