@@ -37,17 +37,11 @@ USED = 0.8
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``bert`` would be trained with.
+    """What ``bert`` would be trained with."""
 
-    Attributes:
-        settings: what differs from the defaults, nested; None: it is not trained.
-        minutes: the range that the training would take at most, without early stopping.
-        reason: in a sentence.
-    """
-
-    settings: dict[str, Any] | None
-    minutes: tuple[float, float]
-    reason: str
+    settings: dict[str, Any] | None  # what differs from the defaults, nested; None: it is not trained
+    minutes: tuple[float, float]  # the range that the training would take at most, without early stopping
+    reason: str  # in a sentence
 
 
 def obstacle(train: Corpus) -> str:

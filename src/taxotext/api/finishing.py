@@ -21,16 +21,11 @@ AS_ASKED = "as asked for"
 
 @dataclass(frozen=True)
 class Finished:
-    """How a fit was finished.
+    """How a fit was finished."""
 
-    Attributes:
-        untuned: why thresholds were not tuned, in words; empty where they were.
-        before: metrics of the held-out documents with the decoding of the settings.
-        after: metrics with tuned thresholds, on documents held out from tuning; empty where nothing was tuned.
-    """
-
-    untuned: str
-    before: dict[str, float]
+    untuned: str  # why thresholds were not tuned, in words; empty where they were
+    before: dict[str, float]  # metrics of the held-out documents with the decoding of the settings
+    # metrics with tuned thresholds, on documents held out from tuning; empty where nothing was tuned
     after: dict[str, float]
 
 

@@ -25,27 +25,18 @@ GO_ON = "go on with the command that it was started with, and --resume"
 
 @dataclass(frozen=True)
 class TrainingStatus:
-    """One training.
+    """One training."""
 
-    Attributes:
-        output: the model folder that it writes.
-        state: ``training``, ``interrupted`` or ``finished``.
-        system: its name, or None while that is not known.
-        sentence: what is known beside the metrics, and how to go on.
-        seconds: the whole training took; None before its end.
-        epochs_done, epochs: of an unfinished training by epochs; None of others.
-        scores: validation scores of the last of these epochs.
-        fits: of a training of many fits (htrans, gru_att); None of others, and before it has a plan.
-    """
-
-    output: str
-    state: str
-    system: str | None
-    sentence: str
-    seconds: float | None = None
+    output: str  # the model folder that it writes
+    state: str  # `training`, `interrupted` or `finished`
+    system: str | None  # its name, or None while that is not known
+    sentence: str  # what is known beside the metrics, and how to go on
+    seconds: float | None = None  # the whole training took; None before its end
+    # epochs_done, epochs: of an unfinished training by epochs; None of others
     epochs_done: int | None = None
     epochs: int | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)  # validation scores of the last of these epochs
+    # of a training of many fits (htrans, gru_att); None of others, and before it has a plan
     fits: FitsStatus | None = None
 
     def to_dict(self) -> dict[str, Any]:

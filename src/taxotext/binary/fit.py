@@ -114,26 +114,19 @@ def advance(
 
 @dataclass
 class Progress:
-    """How far a fit is.
+    """How far a fit is."""
 
-    Attributes:
-        epochs: that were trained.
-        epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
-            weighted loss).
-        least_loss: of all epochs.
-        stopped: whether ``training.patience`` is spent.
-        seconds: of training and validation.
-        history: (training loss, validation F1, validation loss) of each epoch.
-    """
-
-    epochs: int = 0
+    epochs: int = 0  # that were trained
+    # epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
+    # weighted loss)
     epoch: int = 0
     f1: float = -1.0
     average_precision: float = 0.0
     loss: float = float("inf")
-    least_loss: float = float("inf")
-    stopped: bool = False
-    seconds: float = 0.0
+    least_loss: float = float("inf")  # of all epochs
+    stopped: bool = False  # whether `training.patience` is spent
+    seconds: float = 0.0  # of training and validation
+    # (training loss, validation F1, validation loss) of each epoch
     history: list[list[float]] = field(default_factory=list)
 
     def is_better(self, monitor: str, f1: float, average_precision: float, loss: float) -> bool:

@@ -35,16 +35,12 @@ def embedded(text: bytes, title: str, tips: Mapping[str, str], colours: Mapping[
 
 @dataclass(frozen=True)
 class _Tidy:
-    """Copies what is seen.
+    """Copies what is seen."""
 
-    Attributes:
-        tips, colours: see :func:`embedded`.
-        marks: id of a mark to the id of the first one with the same outline.
-    """
-
+    # tips, colours: see `embedded`
     tips: Mapping[str, str]
     colours: Mapping[str, str]
-    marks: Mapping[str, str]
+    marks: Mapping[str, str]  # id of a mark to the id of the first one with the same outline
 
     def copy(self, element: Element) -> Element:
         tidy, name = Element(element.tag.rpartition("}")[2]), element.attrib.get("id", "")

@@ -101,21 +101,13 @@ class SystemSettings(Settings):
 
 @dataclass(frozen=True)
 class Work:
-    """How a brief fit compares with a whole one.
+    """How a brief fit compares with a whole one."""
 
-    Attributes:
-        seconds: of the brief fit, what grows with the epochs.
-        once: seconds of what a whole fit does once for each document.
-        done: passes over the documents in the brief fit.
-        planned: passes in the whole fit at most, of one of the processes that share it.
-        scorings: how often the whole fit scores the held-out documents.
-    """
-
-    seconds: float
-    once: float
-    done: float
-    planned: float
-    scorings: float
+    seconds: float  # of the brief fit, what grows with the epochs
+    once: float  # seconds of what a whole fit does once for each document
+    done: float  # passes over the documents in the brief fit
+    planned: float  # passes in the whole fit at most, of one of the processes that share it
+    scorings: float  # how often the whole fit scores the held-out documents
 
 
 class System(ABC):

@@ -35,15 +35,10 @@ UNKNOWN_WORD = "\U000103a0\U000103a0"
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths, end to end.
+    """Rows of different lengths, end to end."""
 
-    Attributes:
-        values: int32, all rows one after the other; mapped from a temporary file where they are many.
-        offsets: int64 (rows + 1,); row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
-    """
-
-    values: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    values: NDArray[np.int32]  # int32, all rows one after the other; mapped from a temporary file where they are many
+    offsets: NDArray[np.int64]  # int64 (rows + 1,); row `i` is `values[offsets[i]:offsets[i + 1]]`
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[int] | NDArray[np.int32]]) -> Self:

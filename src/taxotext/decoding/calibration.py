@@ -151,22 +151,17 @@ class _Corrections:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What a calibration changed; metrics come from the data that it was fitted on and are therefore optimistic.
+    """What a calibration changed; metrics come from the data that it was fitted on and are therefore optimistic."""
 
-    Attributes:
-        method, by: as asked for.
-        pairs: document-label pairs that it was fitted on: those whose score was kept.
-        own_labels: labels with a correction of their own.
-        log_loss_before, log_loss_after: mean −ln of the probability of what is true, over those pairs.
-        error_before, error_after: expected calibration error over them, 15 bins of equal width.
-    """
-
+    # method, by: as asked for
     method: str
     by: str
-    pairs: int
-    own_labels: int
+    pairs: int  # document-label pairs that it was fitted on: those whose score was kept
+    own_labels: int  # labels with a correction of their own
+    # log_loss_before, log_loss_after: mean −ln of the probability of what is true, over those pairs
     log_loss_before: float
     log_loss_after: float
+    # error_before, error_after: expected calibration error over them, 15 bins of equal width
     error_before: float
     error_after: float
 

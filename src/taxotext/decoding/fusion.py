@@ -40,13 +40,9 @@ NEAREST = 1e-6
 
 @dataclass(frozen=True)
 class Fusion:
-    """A fitted fusion of K systems.
+    """A fitted fusion of K systems."""
 
-    Attributes:
-        coefficients: (3K + 2,): b, u, then w, v and c of the K systems.
-    """
-
-    coefficients: Numbers
+    coefficients: Numbers  # (3K + 2,): b, u, then w, v and c of the K systems
 
     @classmethod
     def of_mean(cls, members: int) -> Self:

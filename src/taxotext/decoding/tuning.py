@@ -201,19 +201,12 @@ def tune(
 
 @dataclass(frozen=True, eq=False)
 class _Decoded:
-    """What thresholds decode some documents to.
+    """What thresholds decode some documents to."""
 
-    Attributes:
-        rules: the decoder, of whatever thresholds.
-        scores: (D, N) CSR, consistent.
-        gold: (D, N) bool.
-        scored: the same as pairs.
-    """
-
-    rules: Decoder
-    scores: Any
-    gold: Sets
-    scored: Scored
+    rules: Decoder  # the decoder, of whatever thresholds
+    scores: Any  # (D, N) CSR, consistent
+    gold: Sets  # (D, N) bool
+    scored: Scored  # the same as pairs
 
     def of_documents(self, chosen: BoolArray) -> _Decoded:
         """The documents that the (D,) mask chooses."""

@@ -30,30 +30,20 @@ READ_TOGETHER = 1 << 20
 
 @dataclass(frozen=True)
 class Cell:
-    """One system with one seed on one corpus.
+    """One system with one seed on one corpus."""
 
-    Attributes:
-        system, corpus: names of the experiment.
-        seed: of the training.
-        values: the configuration of the training, as ``taxotext train`` takes it, with all paths as they are here.
-        test: path of the test file.
-        tune: how thresholds are tuned; None: not at all.
-        ks: cut-offs of the ranking metrics.
-        identity: what the metrics depend on; cells of equal identity have equal metrics.
-        key: hash of ``identity``.
-        members: keys of the cells that it is made of, in their order.
-    """
-
+    # system, corpus: names of the experiment
     system: str
     corpus: str
-    seed: int
+    seed: int  # of the training
+    # the configuration of the training, as `taxotext train` takes it, with all paths as they are here
     values: dict[str, Any]
-    test: str
-    tune: dict[str, Any] | None
-    ks: tuple[int, ...]
-    identity: dict[str, Any]
-    key: str
-    members: tuple[str, ...] = ()
+    test: str  # path of the test file
+    tune: dict[str, Any] | None  # how thresholds are tuned; None: not at all
+    ks: tuple[int, ...]  # cut-offs of the ranking metrics
+    identity: dict[str, Any]  # what the metrics depend on; cells of equal identity have equal metrics
+    key: str  # hash of `identity`
+    members: tuple[str, ...] = ()  # keys of the cells that it is made of, in their order
 
     @property
     def title(self) -> str:

@@ -57,17 +57,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes:
-        cells: all cells.
-        failed: cell to reason.
-        reused: cells that were finished before.
-    """
-
-    cells: list[Cell]
-    failed: dict[str, str]
-    reused: int
+    cells: list[Cell]  # all cells
+    failed: dict[str, str]  # cell to reason
+    reused: int  # cells that were finished before
 
 
 def run_experiment(

@@ -88,25 +88,15 @@ def explain_texts(
 
 @dataclass(frozen=True)
 class _State:
-    """A whole text.
+    """A whole text."""
 
-    Attributes:
-        text: the document.
-        words: (T, 2) places of all words.
-        labels: (C,) int64, those that are explained.
-        scores: (C,) float32.
-        predicted: (P,) int64.
-        sequence: (S,) int64, best sequence of labels; None of systems that predict none.
-        log_probability: of the predicted set.
-    """
-
-    text: str
-    words: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    sequence: NDArray[np.int64] | None
-    log_probability: float
+    text: str  # the document
+    words: NDArray[np.int64]  # (T, 2) places of all words
+    labels: NDArray[np.int64]  # (C,) int64, those that are explained
+    scores: NDArray[np.float32]  # (C,) float32
+    predicted: NDArray[np.int64]  # (P,) int64
+    sequence: NDArray[np.int64] | None  # (S,) int64, best sequence of labels; None of systems that predict none
+    log_probability: float  # of the predicted set
 
 
 class _Passages(NamedTuple):

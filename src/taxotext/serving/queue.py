@@ -34,36 +34,22 @@ LONGEST_RETRY = 60
 
 @dataclass(frozen=True)
 class Why:
-    """What an explanation is asked for.
+    """What an explanation is asked for."""
 
-    Attributes:
-        labels: ids for each text.
-        words: those that are left out one by one, at most.
-    """
-
-    labels: Sequence[Sequence[str]]
-    words: int
+    labels: Sequence[Sequence[str]]  # ids for each text
+    words: int  # those that are left out one by one, at most
 
 
 @dataclass(eq=False)
 class Job:
-    """The texts of one request, and what it asks of them.
+    """The texts of one request, and what it asks of them."""
 
-    Attributes:
-        loaded: the model, as it was when the request came; a swap changes nothing for it.
-        name: of the model.
-        texts: D.
-        asks: a choice of labels, or explanations.
-        deadline: of :func:`time.monotonic`; afterwards nobody waits for the answer.
-        future: gets D answers or explanations.
-    """
-
-    loaded: Loaded
-    name: str
-    texts: Sequence[str]
-    asks: Choice | Why
-    deadline: float
-    future: Future[list[Any]] = field(default_factory=Future)
+    loaded: Loaded  # the model, as it was when the request came; a swap changes nothing for it
+    name: str  # of the model
+    texts: Sequence[str]  # D
+    asks: Choice | Why  # a choice of labels, or explanations
+    deadline: float  # of `time.monotonic`; afterwards nobody waits for the answer
+    future: Future[list[Any]] = field(default_factory=Future)  # gets D answers or explanations
     arrived: float = field(default_factory=time.monotonic)
     found: list[Any] = field(default_factory=list)
 

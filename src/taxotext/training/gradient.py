@@ -77,23 +77,15 @@ def fit(
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A system whose network is built, and what it reads.
+    """A system whose network is built, and what it reads."""
 
-    Attributes:
-        runtime: device and precision.
-        windows: of the training documents.
-        held: of the validation documents.
-        validation: the validation documents.
-        states: of a frozen encoder, for ``train`` and ``validation``; empty where the encoder is trained.
-        seconds: that the states took.
-    """
-
-    runtime: Runtime
-    windows: Windows
-    held: Windows
-    validation: Corpus
+    runtime: Runtime  # device and precision
+    windows: Windows  # of the training documents
+    held: Windows  # of the validation documents
+    validation: Corpus  # the validation documents
+    # of a frozen encoder, for `train` and `validation`; empty where the encoder is trained
     states: dict[str, NDArray[np.float16]]
-    seconds: float
+    seconds: float  # that the states took
 
 
 def prepare(

@@ -155,40 +155,27 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """One format of corpora.
+    """One format of corpora."""
 
-    Attributes:
-        name: as users write it.
-        read: returns the records and their parser. It may check the source at once; records are drawn one by one.
-        suffixes: of files that are of this format unless another one recognises them, without the dot.
-        first_line: whether a file is of this format by its first line that is not blank; asked for files with one of
-            ``looked_into``.
-        looked_into: suffixes of the files whose first line is looked at.
-        files: whether a folder is a corpus of this format by the names of what is in it.
-        is_folder: whether its corpora are folders.
-        packed: whether files may be compressed (``.gz``).
-        empty: what a source without documents holds, for its error.
-        cells: whether labels may be cells with separators between them, when it is read.
-        declared: the label ids that a corpus declares beside those that occur, in their order.
-        write: None if corpora are not written in this format.
-        written_suffixes: how the name of a written file must end; any name when empty.
-        written_cells: whether labels may be cells with separators between them, when it is written.
-    """
-
-    name: str
+    name: str  # as users write it
+    # returns the records and their parser. It may check the source at once; records are drawn one by one.
     read: Callable[[Request], Reading]
+    # of files that are of this format unless another one recognises them, without the dot
     suffixes: tuple[str, ...] = ()
+    # whether a file is of this format by its first line that is not blank; asked for files with one of `looked_into`
     first_line: Callable[[bytes], bool] | None = None
-    looked_into: tuple[str, ...] = ()
+    looked_into: tuple[str, ...] = ()  # suffixes of the files whose first line is looked at
+    # whether a folder is a corpus of this format by the names of what is in it
     files: Callable[[frozenset[str]], bool] | None = None
-    is_folder: bool = False
-    packed: bool = True
-    empty: str = "no documents"
-    cells: bool = False
+    is_folder: bool = False  # whether its corpora are folders
+    packed: bool = True  # whether files may be compressed (`.gz`)
+    empty: str = "no documents"  # what a source without documents holds, for its error
+    cells: bool = False  # whether labels may be cells with separators between them, when it is read
+    # the label ids that a corpus declares beside those that occur, in their order
     declared: Callable[[Request], tuple[str, ...]] | None = None
-    write: Writer | None = None
-    written_suffixes: tuple[str, ...] = ()
-    written_cells: bool = False
+    write: Writer | None = None  # None if corpora are not written in this format
+    written_suffixes: tuple[str, ...] = ()  # how the name of a written file must end; any name when empty
+    written_cells: bool = False  # whether labels may be cells with separators between them, when it is written
 
 
 def from_lines(

@@ -17,17 +17,11 @@ BLOCKED = -1e9
 
 @dataclass(frozen=True)
 class Memory:
-    """What the decoder attends to.
+    """What the decoder attends to."""
 
-    Attributes:
-        tokens: (B, S, d) of all windows of each document.
-        mask: (B, S) bool, True on tokens that are attended to.
-        keys: (B, S, A) U h, for additive attention; None for the dot product.
-    """
-
-    tokens: Tensor
-    mask: Tensor
-    keys: Tensor | None
+    tokens: Tensor  # (B, S, d) of all windows of each document
+    mask: Tensor  # (B, S) bool, True on tokens that are attended to
+    keys: Tensor | None  # (B, S, A) U h, for additive attention; None for the dot product
 
     def rows(self, chosen: Tensor) -> Self:
         """The memory of some documents."""
@@ -40,18 +34,12 @@ class Memory:
 
 
 class State(NamedTuple):
-    """State of K sequences for each of B documents.
+    """State of K sequences for each of B documents."""
 
-    Attributes:
-        hidden: (B, K, layers, H), s.
-        context: (B, K, d), c of the last step.
-        cell: (B, K, layers, H), m of an LSTM; None for a GRU.
-        average: (B, K, E), mean embedding under the distribution of the last step; None without global embedding.
-    """
-
-    hidden: Tensor
-    context: Tensor
-    cell: Tensor | None
+    hidden: Tensor  # (B, K, layers, H), s
+    context: Tensor  # (B, K, d), c of the last step
+    cell: Tensor | None  # (B, K, layers, H), m of an LSTM; None for a GRU
+    # (B, K, E), mean embedding under the distribution of the last step; None without global embedding
     average: Tensor | None
 
     def map(self, change: object) -> State:
