@@ -62,9 +62,6 @@ def plan(train: Corpus, validation: int, given: Mapping[str, Any], budget: float
     """Size ``bert`` by the lengths of the texts and the time of a few batches on this machine.
 
     Args:
-        train: the documents to train on.
-        validation: number of validation documents.
-        given: settings of the user, which every system has.
         budget: minutes.
     """
     from taxotext.training.pace import measure
@@ -81,7 +78,6 @@ def sized(pace: Pace, train: int, validation: int, budget: float) -> Plan:
 
     Args:
         pace: measured at the largest of :data:`SIZES`.
-        train, validation: numbers of documents.
         budget: minutes.
     """
     from taxotext.training.pace import SCORING

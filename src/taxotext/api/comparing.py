@@ -87,14 +87,12 @@ def compare(
     Args:
         first: the runs (seeds) of the first system: model folders, which label the texts of ``gold``, or files that
             ``taxotext predict`` wrote, whose lines are matched by id, or by order where there are no ids.
-        second: the runs of the second system.
         gold: labelled file. It is read as for the models; for files alone, ``taxonomy`` says what the labels are.
         settings: None: the defaults.
         taxonomy: for files: gold labels are closed upward in it, and all its labels count in macro averages; None: the
             labels of gold and predictions count, as given.
         on_bad_line: of the gold file: ``error`` or ``skip``.
         runtime: ``device``, ``threads``: where models compute.
-        reporter: where progress goes.
 
     Returns:
         What ``taxotext compare --json`` writes; ``difference`` is first less second.

@@ -33,10 +33,8 @@ def finish(system: System, manifest: Manifest, *, tune: bool, reporter: Reporter
     """Tune the thresholds of a fitted model on the held-out scores that it keeps, where thresholds decide.
 
     Args:
-        system: just fitted.
         manifest: changed in place.
         tune: False: the decoding stays as the settings have it.
-        reporter: where notes go.
     """
     held_out, before = manifest.held_out, {}
     if held_out is not None and held_out.gold.nnz:

@@ -101,11 +101,9 @@ def search(
         trials: all together, those before a resumption included; None: :data:`DEFAULT_TRIALS`, or no limit beside
             ``minutes``.
         minutes: no trial is started that would not fit into this time, judging from the last ones.
-        where: file or place, named first in an error.
         resume: go on with the search in ``output``; a trial that was cut off goes on from its checkpoint, or starts
             again where there is none.
         overwrite: remove the search in ``output``.
-        reporter: where progress goes.
 
     Raises:
         MissingExtraError: Optuna is not installed.

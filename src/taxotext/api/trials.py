@@ -58,12 +58,10 @@ def try_fit(
     """Fit a few batches of the real data, once through, and write nothing; notes on so few documents are not passed on.
 
     Args:
-        kind, settings: of the system.
         train: all training documents.
         validation: None: a part of ``train``, where the recipe needs one.
         batches: how many; systems without batches get 500 documents for 3.
         longest: take the longest documents, for the sake of memory, not evenly spaced ones.
-        reporter: where progress goes.
     """
     if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
@@ -114,7 +112,6 @@ def memory_sentence(system: System, train: Corpus, validation: Corpus | None) ->
     """What the whole training needs, and what would have to change where that is too much; empty if not known.
 
     Args:
-        system: as a trial leaves it.
         train: all training documents.
         validation: all held-out documents; None: the system cross-fits.
     """

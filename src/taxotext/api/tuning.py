@@ -64,7 +64,6 @@ def tune_thresholds(
     """Tune the decoding of ``manifest`` in place; from then on thresholds decide, also of a system that decided itself.
 
     Args:
-        system: fitted.
         manifest: whose decoding rules (consistency, filters) the thresholds are found for.
         corpus: validation documents; None: the scores kept from the training.
         metric: what to make greatest.
@@ -74,7 +73,6 @@ def tune_thresholds(
         calibration: fitted on the same documents, before the thresholds; None: as the model's rules say.
         calibration_by: one for all labels, or one a label; None: as the model's rules say.
         never_empty: whether the best label is predicted where none passes; None: as the model's rules say.
-        reporter: where progress goes.
 
     Raises:
         ConfigError: an option is unknown, or there is too little to choose a rule by.

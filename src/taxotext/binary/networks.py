@@ -42,9 +42,7 @@ def single_network(
     """One classifier, untrained; random weights come from torch's generator.
 
     Args:
-        settings: of the system.
         record: of the encoder; its ``width`` is that of the states.
-        tokenizer: of the encoder.
         encoder: what adapters are put into, in place; None: one with random weights.
 
     Raises:

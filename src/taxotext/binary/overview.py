@@ -67,7 +67,6 @@ def write_overview(folder: Path, labels: Sequence[str], epochs: Mapping[str, int
     """Write the plan.
 
     Args:
-        folder: of the checkpoints.
         labels: (N,) ids.
         epochs: that each fit trains at most, by key.
         processes: that fit in parallel.
@@ -85,7 +84,6 @@ def read_progress(checkpoints: Path, *, working: bool) -> FitsStatus | None:
     """Progress of an unfinished training; None before it has a plan, or where its files are damaged.
 
     Args:
-        checkpoints: of its run folder.
         working: whether a process is training there; without one, no fit is running.
     """
     plan = read_json_or_none(checkpoints / OVERVIEW)

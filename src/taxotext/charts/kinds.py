@@ -145,9 +145,7 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> Ch
     """Points with their names; the x axis is logarithmic.
 
     Args:
-        title: above the chart.
         points: at least one; x must be positive.
-        x_name, y_name: of the axes.
     """
     with style():
         chart = Chart(title, HEIGHT, LEFT, RIGHT, below=52)
@@ -173,7 +171,6 @@ def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -
     """Points without scales, on which only what is near counts; names where there is room, the first points first.
 
     Args:
-        title: above the chart.
         points: at least one; all names are under the pointer.
         groups: names of the series, shown below; empty: there is one.
     """

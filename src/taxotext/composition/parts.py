@@ -142,11 +142,6 @@ def restore_encoder(settings: Any, record: Record, tokenizer: TextTokenizer) -> 
     It is built without memory first: what a record says about sizes may be made up, and is then refused by
     :func:`taxotext.composition.weights.limited_by`, which has to be around.
 
-    Args:
-        settings: of the encoder.
-        record: of the folder.
-        tokenizer: of the same folder.
-
     Raises:
         ModelFolderError: the record does not describe an encoder, or the tokenizer gives ids that it does not have.
     """
@@ -306,7 +301,6 @@ def positive_weights(
     """Weight of the positive term of each label (N,), or None when all are 1.
 
     Args:
-        choice: the setting.
         taxonomy: names the labels of a mapping; unknown ones raise LabelError.
         positives: training documents of each label (N,).
         documents: training documents.

@@ -159,12 +159,10 @@ def build_over_words(
     """Build an encoder over words: from training texts, or without weights from a model folder.
 
     Args:
-        settings: vocabulary and word vectors.
         make: word vectors -> network.
         scale: standard deviation that pretrained word vectors are brought to; None: as they are.
         texts: the training texts; the vocabulary is learned from them and from nothing else.
         record: of a model folder; None: start anew.
-        tokenizer: of the same folder.
 
     Raises:
         ConfigError, DataError: the word vectors cannot be read or do not fit.

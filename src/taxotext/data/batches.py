@@ -46,8 +46,6 @@ def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch
 
     Args:
         costs: int64 (n,), length of the longest window of each document.
-        batch_size: documents in a batch.
-        seed: seed of the run.
         epoch: number of the epoch, from 0.
     """
     rng = np.random.default_rng([seed, epoch])

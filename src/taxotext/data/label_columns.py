@@ -70,9 +70,7 @@ class LabelColumn:
     """Reads one column of labels.
 
     Args:
-        name: of the column.
         columns: with the separator that is given, and what was found in an earlier file of the same kind.
-        report: learns how the column is read.
         names: of the class numbers 0, 1, ..., where the file stores them.
         names_file: the file beside it that stores them; empty: the file itself.
 

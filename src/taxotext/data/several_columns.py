@@ -27,7 +27,6 @@ class SeveralColumns:
     """Joins what the label fields of a document hold, and watches for names that may be several labels.
 
     Args:
-        columns: with what the user says of them.
         fields: the label fields, whose shapes are decided before the first document.
         known: whether a taxonomy says what the labels are.
     """

@@ -39,7 +39,6 @@ class SpacyWords:
     Args:
         rules: what :meth:`of_language` found, or :attr:`rules` of a saved one; JSON-ready.
         punctuation: False: words of nothing but punctuation are left out.
-        where: what errors begin with.
 
     Raises:
         MissingExtraError: spaCy is not installed.

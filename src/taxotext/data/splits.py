@@ -34,10 +34,8 @@ def split_fraction(n: int, parts: Sequence[float], seed: int) -> list[Indices]:
     """Split ``n`` documents at random.
 
     Args:
-        n: number of documents.
         parts: the share of each part; positive, together 1. Each part has its share of the documents to
             rounding, and at least one.
-        seed: of the random generator.
 
     Raises:
         DataError: impossible parts, or fewer documents than parts.
@@ -64,7 +62,6 @@ def split_stratified(
     Args:
         targets: (D, L) CSR, the label sets.
         parts: the share of each part; positive, together 1. Without groups the sizes are exact to rounding.
-        seed: of the random generator.
         groups: as in :func:`split_grouped`.
 
     Raises:
@@ -92,7 +89,6 @@ def split_grouped(
         groups: D values; documents of equal value stay together. None: a group of its own.
         parts: the share of each part; positive, together 1. The sizes are as near to it as the groups allow;
             each part has at least one group.
-        seed: of the random generator.
         targets: (D, L) CSR; with them labels are spread in proportion as well (see :func:`split_stratified`).
 
     Raises:
@@ -137,7 +133,6 @@ def k_folds(
     Args:
         targets: (D, L) CSR, the label sets; only their number matters when ``stratified`` is false.
         k: number of folds, 2 or more.
-        seed: of the random generator.
         stratified: whether labels are spread in proportion.
         groups: as in :func:`split_grouped`.
 

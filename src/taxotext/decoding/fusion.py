@@ -118,7 +118,6 @@ def cross_fit(
         scores: K sparse (D, N), the scores of the systems for D documents.
         gold: csr bool (D, N).
         counts: (N,) training documents of each label.
-        seed: of the folds.
 
     Returns:
         The fusion of all documents, and the sparse scores (D, N) of folds.

@@ -77,7 +77,6 @@ def sweep(scores: Sequence[Any], gold: csr_array, decoder: Decoder, metric: str)
     Args:
         scores: K sparse (D, N), the scores of the members for D documents.
         gold: csr bool (D, N).
-        decoder: scores to label sets.
         metric: a name of :class:`~taxotext.metrics.Evaluation`.
     """
     table = ScoreTable.of(scores)

@@ -108,7 +108,6 @@ class Candidates:
         """Sort once and cumulate.
 
         Args:
-            scored: the stored scores.
             group_of_label: (N,) int64 in 0..groups - 1.
             groups: M.
             floor: no stored score is at or below it.

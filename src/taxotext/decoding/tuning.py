@@ -138,7 +138,6 @@ def tune(
         floor: the scores up to it are missing; a found threshold is never below it. None: take it to be just
             below the lowest stored score.
         folds: parts of the cross-validation, at least 2; at most one for each document are used.
-        seed: of the division into folds.
 
     Returns:
         The decoding and the report. Tuning is linear in the number of stored scores but for one sort of them.

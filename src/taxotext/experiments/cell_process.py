@@ -22,9 +22,7 @@ class CellProcess:
     """One stage of one cell in a process of its own, which ends at the latest with this process.
 
     Args:
-        folder: prepared.
         stage: one of :data:`STAGES`.
-        threads: of its computations.
     """
 
     def __init__(self, folder: CellFolder, stage: str, threads: int) -> None:

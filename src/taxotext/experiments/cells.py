@@ -69,9 +69,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
     """Return the cells in the order of the table.
 
     Args:
-        settings: validated.
         threads: of each cell.
-        where: the file, named in an error.
 
     Raises:
         ConfigError: listing every data file that is not there.

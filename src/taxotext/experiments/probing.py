@@ -88,9 +88,6 @@ def plan_experiment(
     scoring.
 
     Args:
-        settings: validated.
-        reporter: where progress goes.
-        where: the file, named in errors.
         output: folder of the experiment, if it was begun: what is finished there is not counted.
 
     Raises:

@@ -144,10 +144,6 @@ def probe_cell(cell: Cell, reporter: Reporter) -> dict[str, Any]:
     Time grows in a straight line through two trials of different size. So does memory where all documents are fitted at
     once; where they come in batches, the batch of the longest documents decides.
 
-    Args:
-        cell: whose data and settings are taken.
-        reporter: where progress goes.
-
     Returns:
         ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``; ``scoring``: seconds for the validation
         and test documents, once.
@@ -211,7 +207,6 @@ class Heart:
     A context manager: a thread writes every second, whatever the computation does.
 
     Args:
-        folder: of the cell.
         stage: one of :data:`taxotext.experiments.cell_process.STAGES`.
     """
 

@@ -86,7 +86,6 @@ def map_labels(
     """Lay the labels of a system out.
 
     Args:
-        system: fitted.
         seen: training documents of each of the N labels.
         vectors: name among :func:`label_vectors`; None: the first.
         method: ``pca`` or ``tsne``.

@@ -40,10 +40,8 @@ def score(
     """Score b texts.
 
     Args:
-        system: fitted.
         texts: b, not many more than a thousand: one block is made of them.
         forced: sequences whose probabilities are wanted; None: the best ones.
-        progress: called with the number of texts that are done.
 
     Returns:
         Scores; and label sequences, of systems that predict such.

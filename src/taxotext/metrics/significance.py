@@ -86,7 +86,6 @@ def bootstrap_interval(
         metric: one of :data:`METRICS`.
         samples: how many sets of D documents are drawn with replacement.
         confidence: of the interval, between 0 and 1.
-        seed: of the draws.
 
     Raises:
         ValueError: shapes do not fit, there is no document, or an argument is impossible.
@@ -152,8 +151,6 @@ def approximate_randomisation(
         first: (D, L) bool sparse, or one for each run.
         second: as many runs as ``first``, or one of them has a single run (of a system without chance).
         metric: one of :data:`METRICS`.
-        samples: how many times answers are swapped.
-        seed: of the swaps.
 
     Returns:
         The difference with its two-sided p-value (1 + count) / (1 + samples); no interval (``low``, ``high`` nan).

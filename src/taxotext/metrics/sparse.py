@@ -30,7 +30,6 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
 
     Args:
         given: sparse (D, L) matrix or array of numbers or bools; non-zero means "carries the label".
-        name: what to call it in an error.
         labels: the number of columns it must have.
 
     Raises:

@@ -53,7 +53,6 @@ class Forest:
         """Read what :meth:`tensors` gave.
 
         Args:
-            tensors: of a file.
             features: F, columns that a node may look at.
 
         Raises:
@@ -96,12 +95,9 @@ def fit_forest(
     Args:
         rows: (R, F).
         gold: (R,); one class alone is allowed.
-        trees: how many.
         leaves: of a tree at most.
         rows_of_a_leaf: at least.
-        seed: of the samples of rows and features.
         threads: trees that grow at the same time.
-        progress: called with the number of trees that have grown.
     """
     from sklearn.ensemble import RandomForestClassifier
 

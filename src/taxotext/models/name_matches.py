@@ -102,7 +102,6 @@ def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], l
 
     Args:
         names: of :func:`index_names`.
-        texts: documents.
         stem: the function that ``names`` were indexed with.
     """
     tokens, document, position, words, title = _read(names, texts, stem)

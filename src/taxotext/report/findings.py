@@ -89,7 +89,6 @@ def sibling_confusion(gold: Sets, predicted: Sets, taxonomy: Taxonomy, most: int
     Args:
         gold, predicted: (D, L) bool sparse with L >= N.
         taxonomy: the N labels; the labels of a flat one are siblings.
-        most: siblings that are named.
     """
     labels = len(taxonomy)
     truth, answers = (_counts(sets[:, :labels]) for sets in (gold, predicted))

@@ -64,10 +64,7 @@ def measure(folder: Path, classifier: Classifier, corpus: Corpus | None, reporte
     """Score documents, or take the scores of the held-out documents that the folder keeps.
 
     Args:
-        folder: of the model.
-        classifier: read from it.
         corpus: documents with gold labels; None: the held-out documents.
-        reporter: where progress goes.
 
     Raises:
         DataError: there is no corpus, and the folder keeps no held-out scores.

@@ -161,10 +161,6 @@ def validator(
     """Return what scores the validation documents with the present weights, at the threshold 0.5 and consistent as set.
 
     Args:
-        system: whose network is trained.
-        windows: of the validation documents.
-        validation: their gold labels.
-        runtime: where to compute.
         kept: states of a frozen encoder for ``windows``, or None.
     """
     return judge(
@@ -184,7 +180,6 @@ def judge(
         blocks: () -> scores of the documents with the present weights.
         gold: csr bool (D, N).
         taxonomy: of the N labels.
-        decoding: how scores become labels.
     """
     decoder = Decoder(decoding, taxonomy)
 

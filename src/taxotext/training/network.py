@@ -81,11 +81,8 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     """Train a network from where its folder says that it is.
 
     Args:
-        task: the network in its first state.
         folder: of its checkpoints, one a network.
         logs: of the metrics of each epoch.
-        runtime: device and precision.
-        reporter: where progress goes.
 
     Raises:
         DataError: the loss is no longer a number.

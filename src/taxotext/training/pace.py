@@ -35,7 +35,6 @@ class Pace:
         """Seconds of an epoch over ``train`` documents with the scoring of ``validation`` documents behind it.
 
         Args:
-            train, validation: numbers of documents.
             max_tokens: another limit, no larger than the measured one; time is taken to grow with the tokens read.
         """
         size = self.max_tokens if max_tokens is None else max_tokens

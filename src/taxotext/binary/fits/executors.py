@@ -109,7 +109,6 @@ class Processes:
     new one continues the request from what was saved. Processes are gone with this one, however it ends.
 
     Args:
-        slots: processes.
         logs: folder for ``worker-1.log`` and so on.
     """
 

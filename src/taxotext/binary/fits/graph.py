@@ -84,9 +84,7 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
     """Compute every node that is not done, and return all results.
 
     Args:
-        graph: what to compute.
         executor: what computes; it stays open.
-        ledger: results of an earlier run, and of this one.
         watcher: is called for every node, those of an earlier run first.
 
     Raises:

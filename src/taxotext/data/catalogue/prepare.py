@@ -42,14 +42,12 @@ def prepare_dataset(
     taxonomy and names; ``prepared.json`` says what was read, changed, counted and compared.
 
     Args:
-        name: a name of the catalogue, or an entry.
         raw: the folder or archive that holds the release; nothing is downloaded, nothing is changed in it.
         output: the folder to write; it appears complete or not at all.
         options: ``name=value`` choices of the corpus.
         strict: whether a count that differs from the published one is an error.
         overwrite: whether a folder that was prepared before may be replaced.
         packed: whether the corpora are compressed (``.jsonl.gz``).
-        reporter: where progress and warnings go.
 
     Returns:
         What stands in ``prepared.json``.

@@ -82,13 +82,7 @@ class Request:
         )
 
     def note_field(self, role: str, own: Collection[str], what: str) -> None:
-        """Note that a field was named in vain where a format has fields of its own.
-
-        Args:
-            role: text, labels or id.
-            own: the fields of the format.
-            what: has these fields.
-        """
+        """Note that a field was named in vain where a format has fields of its own."""
         given = getattr(self.columns, role)
         named = {given} if isinstance(given, str) else set(given)
         is_of_training = self.columns.id_optional
