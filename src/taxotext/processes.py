@@ -17,7 +17,7 @@ TURNS = 3000
 """Turns of a waiting thread before it gives its core away: far less than a millisecond."""
 
 
-def ask_for_death(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Have the system kill this process when the parent is gone, also in the midst of a long computation (Linux).
 
     Args:

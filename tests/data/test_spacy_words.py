@@ -111,13 +111,13 @@ def test_a_model_keeps_its_rules(english: SpacyWords, tmp_path: Path) -> None:
     damaged("the rules of spaCy's tokenizer are damaged", exceptions=None)
     # As if another version parted texts otherwise by the same rules: never in silence.
     probes = [["Don't"], *content[SPACY]["rules"]["probes"][1:]]
-    damaged(rf"spaCy {spacy.__version__} parts texts otherwise than 3\.0\.0, with which", probes=probes, spacy="3.0.0")
+    damaged(rf"spaCy {spacy.__version__} splits texts otherwise than 3\.0\.0, with which", probes=probes, spacy="3.0.0")
     path.write_text(json.dumps({**content, SPACY: {}}))
     with pytest.raises(ModelFolderError, match="the rules of spaCy's tokenizer are missing; save the model again"):
         taxotext.load(place)
     del content[SPACY]
     path.write_text(json.dumps(content))
-    with pytest.raises(ModelFolderError, match=r"does not part words as encoder\.vocabulary\.tokens=spacy says"):
+    with pytest.raises(ModelFolderError, match=r"does not split texts as encoder\.vocabulary\.tokens=spacy says"):
         taxotext.load(place)
 
 

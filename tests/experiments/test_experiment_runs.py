@@ -23,7 +23,7 @@ from taxotext.experiments.folder import CellFolder, ExperimentFolder, state_of, 
 from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
-from taxotext.experiments.worker import DONE, FAILED, Heart, run_stage
+from taxotext.experiments.worker import DONE, FAILED, Heartbeat, run_stage
 from taxotext.files.json_files import read_json_or_none
 from torture.experiment_torture import Disturbed
 
@@ -164,7 +164,7 @@ def prepared(lab: Lab, output: Path, **changes: Any) -> tuple[CellFolder, Cell]:
 def test_states_follow_from_files_and_locks(lab: Lab, output: Path) -> None:
     place, cell = prepared(lab, output)
     states = [state_of(place, cell, speed=True)]
-    with Heart(place, FIT):
+    with Heartbeat(place, FIT):
         pass
     states.append(state_of(place, cell, speed=True))
     with place.lock_of() as lock:
@@ -214,18 +214,18 @@ def test_new_cut_offs_are_evaluated_without_a_new_training(lab: Lab, output: Pat
 def test_time_and_memory_of_all_attempts_are_added_up(tmp_path: Path) -> None:
     place = CellFolder(tmp_path)
     write_json(place.progress, {"seconds": 100.0, "attempts": 2, "peak_memory": 10**15})
-    with Heart(place, FIT) as heart:
-        spent = heart.spent()
+    with Heartbeat(place, FIT) as heartbeat:
+        spent = heartbeat.resources()
     assert spent["seconds"] >= 100
     assert (spent["attempts"], spent["peak_memory"]) == (3, 10**15)
-    with Heart(place, SPEED) as heart:  # measuring is not part of the training
-        assert heart.spent()["attempts"] == 3
-        assert heart.spent()["seconds"] < 110
+    with Heartbeat(place, SPEED) as heartbeat:  # measuring is not part of the training
+        assert heartbeat.resources()["attempts"] == 3
+        assert heartbeat.resources()["seconds"] < 110
 
 
 def test_progress_is_written_while_the_work_goes_on(tmp_path: Path) -> None:
     place = CellFolder(tmp_path)
-    with Heart(place, FIT) as heart, heart.task("Training", 10) as task:
+    with Heartbeat(place, FIT) as heartbeat, heartbeat.task("Training", 10) as task:
         task.advance(4)
         task.show(loss=0.5)
         until = time.monotonic() + 20

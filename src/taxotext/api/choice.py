@@ -44,7 +44,7 @@ class Plan:
     reason: str  # in a sentence
 
 
-def obstacle(train: Corpus) -> str:
+def why_not_bert(train: Corpus) -> str:
     """Why ``bert`` cannot be trained on a corpus, as a sentence; empty where it can."""
     labels = len(train.taxonomy)
     if labels > MANY_LABELS:

@@ -14,7 +14,7 @@ from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
-from taxotext.api.inputs import checked_texts, corpus_of, nested, nothing_beside
+from taxotext.api.inputs import check_corpus_alone, checked_texts, corpus_of, nested
 from taxotext.api.scoring import score_texts
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
@@ -151,7 +151,7 @@ class Classifier:
         columns: tuple[str, ...] | None = None
         declared = taxonomy is not None or label_ids is not None
         if isinstance(X, Corpus):
-            nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
+            check_corpus_alone(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
             train = X
         else:
             y, label_ids = as_indicator(y, label_ids)

@@ -35,7 +35,7 @@ def nested(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return nested
 
 
-def nothing_beside(corpus: Corpus, **given: Any) -> None:
+def check_corpus_alone(corpus: Corpus, **given: Any) -> None:
     """A corpus brings its own labels, taxonomy and weights."""
     names = [name for name, value in given.items() if value is not None]
     if names:
@@ -53,7 +53,7 @@ def corpus_of(
 ) -> Corpus:
     """Documents with gold labels in the columns of ``taxonomy``, closed as in training."""
     if isinstance(X, Corpus):
-        nothing_beside(X, y=y)
+        check_corpus_alone(X, y=y)
         return X.aligned(taxonomy, closure=closure, unknown=unknown)
     y, own = as_indicator(y, None)
     if y is None:

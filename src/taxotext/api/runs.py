@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from taxotext.api.choice import BUDGET, obstacle, plan
+from taxotext.api.choice import BUDGET, plan, why_not_bert
 from taxotext.api.classifier import Classifier, load
 from taxotext.api.finishing import finish, summary
 from taxotext.api.first_model import Given, held_out_share, train_first
@@ -272,7 +272,7 @@ def dry_run(
     kind = find("linear")
     linear = Chosen(kind, parse_settings(kind.Settings, config.given, where))
     said = f"Dry run without --model: {_tried(linear, train, validation, batches, reporter)}"
-    why_not = obstacle(train)
+    why_not = why_not_bert(train)
     if why_not:
         return f"{said} {why_not}"
     rest, held_out = train, validation

@@ -217,7 +217,7 @@ class _Search:
                 self._folder.keep([*before, trial])
             else:
                 trial = self._run(trial, before)
-            self._tell(trial, limit)
+            self._report(trial, limit)
         self._finish()
 
     def _is_over(self, limit: int | None, seconds: float | None) -> bool:
@@ -311,7 +311,7 @@ class _Search:
         head = f"# Trial {trial.number} of `taxotext search`: {self._metric} {trial.value:.4f} on held-out documents.\n"
         write_text_atomically(self._folder.folder / BEST, head + text)
 
-    def _tell(self, trial: Trial, limit: int | None) -> None:
+    def _report(self, trial: Trial, limit: int | None) -> None:
         of = "" if limit is None else f" of {limit}"
         tried = ", ".join(f"{key}={_shown(value)}" for key, value in trial.settings.items())
         if trial.value is None:

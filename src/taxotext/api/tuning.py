@@ -98,7 +98,7 @@ def tune_thresholds(
         before_tuned_here=before.tuned_on == held_out.source,
         calibration=None if calibrated is None else calibrated.to_dict(),
     )
-    if falls(report) and decoding.consistency != "none" and consistency != "auto":  # is it the rule?
+    if scores_lower(report) and decoding.consistency != "none" and consistency != "auto":  # is it the rule?
         found["none"] = _find(rules.model_copy(update={"consistency": "none"}), held_out, taxonomy, search)
     by_rule: dict[str, float] = {
         rule: one[1].cross_validated for rule, one in found.items() if one[1].cross_validated is not None
@@ -123,7 +123,7 @@ def held_out_scores(system: System, manifest: Manifest, corpus: Corpus | None, r
         return HeldOut.from_blocks(blocks, corpus.known_targets, public_name(corpus.source))
 
 
-def falls(report: TuningReport) -> bool:
+def scores_lower(report: TuningReport) -> bool:
     """Whether documents held out from tuning score lower than with the decoding in force before.
 
     Where that was tuned on the same documents, its metric there is no measure.

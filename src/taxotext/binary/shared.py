@@ -39,7 +39,7 @@ class Documents:
     # float16 (tokens, D), those of a frozen encoder for each token of the windows, or None
     states: NDArray[np.float16] | None = None
 
-    def bearing(self, label: int) -> NDArray[np.bool_]:
+    def has_label(self, label: int) -> NDArray[np.bool_]:
         """(D,) True on the documents of a label."""
         marks = np.zeros(self.targets.shape[0], dtype=np.bool_)
         marks[self.targets.indices[self.targets.indptr[label] : self.targets.indptr[label + 1]]] = True

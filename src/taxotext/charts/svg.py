@@ -28,13 +28,13 @@ def embedded(text: bytes, title: str, tips: Mapping[str, str], colours: Mapping[
         for path in root.iter(f"{{{SVG}}}path")
         if "id" in path.attrib
     }
-    element = _Tidy(tips, colours, marks).copy(root)
+    element = _Sanitizer(tips, colours, marks).copy(root)
     element.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title, "xmlns": SVG}
     return tostring(element, encoding="unicode")
 
 
 @dataclass(frozen=True)
-class _Tidy:
+class _Sanitizer:
     """Copies what is seen."""
 
     # tips, colours: see `embedded`

@@ -106,7 +106,7 @@ def predict(
         reporter.note(sentence)
 
 
-class _Waiting(NamedTuple):
+class _Pending(NamedTuple):
     """What identifies a document until its labels are there; its text; its number where lines may be left out."""
 
     text: str
@@ -126,7 +126,7 @@ class _Stream:
 
         self.report = ReadReport()
         self._system, self._name = classifier.system, name
-        self.waiting: deque[_Waiting] = deque()
+        self.waiting: deque[_Pending] = deque()
         self._columns = columns_of(classifier, **fields)
         self._numbered, self._with_id = on_bad_line == "skip", False
         source: Any = _stdin(input_format) if name == "-" else Path(name)
@@ -150,7 +150,7 @@ class _Stream:
             self._system.check_source(self.report.feature_vectors, self._name)
             row = self.report.documents + self.report.skipped_count if self._numbered else None
             self._with_id = self._with_id or document.id is not None
-            self.waiting.append(_Waiting(document.text, document.id, row))
+            self.waiting.append(_Pending(document.text, document.id, row))
             yield document.text
 
     def notes(self) -> list[str]:
@@ -210,7 +210,7 @@ def _best_first(taxonomy: Taxonomy, labels: Any, scores: Any) -> tuple[Any, Any]
     return labels[order], scores[order]
 
 
-def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scores: Any) -> bytes:
+def _line(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: Any, scores: Any) -> bytes:
     import orjson
 
     ids = taxonomy.ids
@@ -226,7 +226,7 @@ def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scor
     return printable_json(orjson.dumps(line)) + b"\n"
 
 
-def _tree(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: tuple[Any, Any]) -> str:
+def _tree(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: tuple[Any, Any]) -> str:
     from taxotext.labels import tree_lines
 
     chosen = {int(label) for label in labels}

@@ -39,7 +39,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    check_shapes(network, path, read_shapes(path))
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if problems := shape_problems(expected, read_shapes(path)):
+        raise misfit(path, problems)
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -47,18 +49,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
     network.load_state_dict(state)
 
 
-def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
-    """Compare names and shapes of a file with those of ``network``.
-
-    Args:
-        network: of the settings.
-        path: of the weights.
-        found: their shapes, by name.
-
-    Raises:
-        ModelFolderError: the file is missing, damaged or of another network or taxonomy.
-    """
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+def shape_problems(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """What is missing, not expected, or of another shape among weights, by their names and shapes."""
     problems = [f"{name}: missing" for name in expected.keys() - found.keys()]
     problems += [f"{name}: not part of this model" for name in found.keys() - expected.keys()]
     problems += [
@@ -66,8 +58,7 @@ def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, 
         for name in expected.keys() & found.keys()
         if found[name] != expected[name]
     ]
-    if problems:
-        raise _misfit(path, problems)
+    return problems
 
 
 def limited_by(path: Path, found: Mapping[str, tuple[int, ...]]) -> AbstractContextManager[None]:
@@ -85,7 +76,7 @@ def limited_by(path: Path, found: Mapping[str, tuple[int, ...]]) -> AbstractCont
     from taxotext.nn.sizes import limited
 
     numbers = sum(math.prod(shape) for shape in found.values())
-    return limited(2 * numbers + SPARE, 4 * len(found) + 200, lambda: _misfit(path))
+    return limited(2 * numbers + SPARE, 4 * len(found) + 200, lambda: misfit(path))
 
 
 def within_memory(*, checked: bool) -> AbstractContextManager[None]:
@@ -112,7 +103,8 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
     return limited(max(free, GIB) // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))
 
 
-def _misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
+def misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
+    """The error of weights that are those of another configuration or taxonomy."""
     return ModelFolderError(
         f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", sorted(problems)
     )

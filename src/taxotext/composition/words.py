@@ -178,7 +178,7 @@ def build_over_words(
             raise ModelFolderError(f"encoder.json: embedding_width is {width!r}; save the model again.")
         if (settings.vocabulary.tokens == "spacy") != (tokenizer.words is not None):
             raise ModelFolderError(
-                f"tokenizer.json: does not part words as encoder.vocabulary.tokens={settings.vocabulary.tokens} says; "
+                f"tokenizer.json: does not split texts as encoder.vocabulary.tokens={settings.vocabulary.tokens} says; "
                 "save the model again."
             )
         with random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
@@ -201,16 +201,16 @@ def _start(
     from taxotext.nn.encoders.vectors import first_vectors
 
     chosen = settings.vocabulary
-    punctuation, parted = chosen.punctuation == "keep", None
+    punctuation, words = chosen.punctuation == "keep", None
     if chosen.tokens == "spacy":
-        parted = SpacyWords.of_language(chosen.language, punctuation=punctuation)
+        words = SpacyWords.of_language(chosen.language, punctuation=punctuation)
     tokenizer = TextTokenizer.learn_words(
         texts,
         size=chosen.size,
         min_count=chosen.min_count,
         lowercase=chosen.lowercase,
         punctuation=punctuation,
-        words=parted,
+        words=words,
     )
     vectors = first_vectors(settings.embeddings, settings.embedding_width, tokenizer, texts)
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
@@ -226,8 +226,8 @@ def _start(
         "embeddings_trained": settings.train_embeddings,
         **vectors.record,
     }
-    if parted is not None:
-        record["tokens"] = f"spaCy {parted.version}, {chosen.language}"
+    if words is not None:
+        record["tokens"] = f"spaCy {words.version}, {chosen.language}"
     pretrained = frozenset({"embedding.weight"} if vectors.pretrained else ())
     return tokenizer, record, make(table), pretrained, vectors.notes
 

@@ -183,7 +183,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
             "warning" if duplicates.copies > facts.documents / 100 else "info",
             f"{counted(duplicates.texts, 'text occurs', 'texts occur')} more than once "
             f"({counted(duplicates.copies, 'surplus document')}), for example in documents "
-            f"{_and(duplicates.examples[0])}; remove the copies, or keep them in one part of a split by giving "
+            f"{_enumerated(duplicates.examples[0])}; remove the copies, or keep them in one part of a split by giving "
             "them a group.",
         )
     if duplicates.texts_with_different_labels:
@@ -192,7 +192,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
             "warning",
             f"{counted(differing, 'text that occurs', 'texts that occur')} more than once "
             f"{'has' if differing == 1 else 'have'} different labels, for example documents "
-            f"{_and(duplicates.examples[0])}; decide which labels are right.",
+            f"{_enumerated(duplicates.examples[0])}; decide which labels are right.",
         )
     short = [number for number, text in enumerate(corpus.texts, 1) if _is_short(text)]
     if short:
@@ -291,6 +291,6 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
         )
 
 
-def _and(numbers: Sequence[int]) -> str:
+def _enumerated(numbers: Sequence[int]) -> str:
     words = [str(number) for number in numbers[:5]]
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

@@ -115,7 +115,7 @@ class LabelColumn:
         self._is_empty = not there
         self._words = frozenset(word_of(value) for value in scalars) - NO_LABEL if len(scalars) == len(there) else None
 
-    def tell(self) -> None:
+    def note_reading(self) -> None:
         """Write into the report how the column is read, where it holds something."""
         if not self._is_empty:
             self._report.label_columns[self.name] = self.sentence()
@@ -314,7 +314,7 @@ class LabelColumn:
                     first.setdefault(mark, (cell, where))
                     doubled[mark] = doubled.get(mark, False) and mark not in seen.replace(mark * 2, "")
         if ";" in first and "|" in first:
-            raise self._doubt(*first["|"])
+            raise self._two_separators(*first["|"])
         for mark in ";|":
             if mark in first:
                 self._adopt(mark * 2 if doubled[mark] else mark)
@@ -460,7 +460,7 @@ class LabelColumn:
         seen = without_entities(text)
         marks = [mark for mark in ";|" if mark in seen]
         if len(marks) == 2 or (marks and (self._separator or marks[0]).strip(marks[0])):
-            raise self._doubt(text, where)
+            raise self._two_separators(text, where)
         if marks and self._separator is None:
             self._adopt(marks[0])
             self.shape = "separated"
@@ -473,7 +473,7 @@ class LabelColumn:
             f"{parameter('label_separator', '')} if the bracket belongs to a label and each cell is one"
         )
 
-    def _doubt(self, cell: str, where: str) -> DataError:
+    def _two_separators(self, cell: str, where: str) -> DataError:
         return DataError(
             f"{where}: the column {self.name!r} has ';' and '|' in its cells ({short(cell)}), so it is "
             f"not clear which one separates labels; give {parameter('label_separator')} (';' or '|')"

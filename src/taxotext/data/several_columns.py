@@ -83,7 +83,7 @@ class SeveralColumns:
         for number, names in enumerate(self._above):
             several = {name: above for name, above in names.items() if len(above) > 1}
             if several and (2 * len(several) <= len(names) or self._is_level(number)):
-                raise self._below_two(number, several)
+                raise self._two_parents(number, several)
             if several:
                 field, above = self._fields[number].name, self._fields[number - 1].name
                 report.joined_names.append(
@@ -170,7 +170,7 @@ class SeveralColumns:
             f"give {parameter('label_columns', 'names')}"
         )
 
-    def _below_two(self, number: int, several: Mapping[str, Mapping[str, str]]) -> DataError:
+    def _two_parents(self, number: int, several: Mapping[str, Mapping[str, str]]) -> DataError:
         name, places = next(iter(several.items()))
         (first, at), (second, again) = list(places.items())[:2]
         field = self._fields[number].name

@@ -134,7 +134,7 @@ class Decoding(Settings):
         return value
 
     @model_validator(mode="after")
-    def _something_decides(self) -> Decoding:
+    def _has_a_rule(self) -> Decoding:
         given = (self.threshold, self.level_thresholds, self.top_k)
         if all(one is None for one in given) and self.source not in {"system", "expected_f1"}:
             raise ValueError("nothing decides what is predicted: set threshold, level_thresholds or top_k")

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from taxotext.files import take_lock
-from taxotext.processes import ask_for_death, end_group
+from taxotext.processes import end_group, end_with_parent
 
 ASK_EVERY = 0.05
 
@@ -34,7 +34,7 @@ def die_with_parent(pipe: int, parent: int) -> None:
         end_group()
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-    ask_for_death(parent)
+    end_with_parent(parent)
 
 
 class FolderLock:

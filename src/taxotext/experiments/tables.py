@@ -234,10 +234,10 @@ def _cost(spread: Mapping[str, Any] | None, decimals: int) -> str:
 
 def _difference(found: Mapping[str, float]) -> tuple[str, ...]:
     interval = f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"
-    return (f"{100 * found['difference']:+.2f}", interval, _chance(found["p_value"]), _chance(found["p_adjusted"]))
+    return (f"{100 * found['difference']:+.2f}", interval, _p_value(found["p_value"]), _p_value(found["p_adjusted"]))
 
 
-def _chance(p: float) -> str:
+def _p_value(p: float) -> str:
     """A p-value; one that rounds to nothing is never nothing."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 

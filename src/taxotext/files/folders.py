@@ -43,9 +43,9 @@ def replacing(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     temporary = temporary_of(target)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        rights = _rights(target) or temporary.stat().st_mode & 0o777
+        permissions = _permissions(target) or temporary.stat().st_mode & 0o777
         yield temporary
-        temporary.chmod(rights)  # not those of safetensors, which leaves files that only the owner may read
+        temporary.chmod(permissions)  # not those of safetensors, which leaves files that only the owner may read
         sync(temporary)
         os.replace(temporary, target)
         sync(target.parent)
@@ -91,9 +91,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():  # safetensors writes files for the owner only
-                path.chmod(_rights(folder / path.relative_to(temporary)) or 0o666 & ~_umask())
+                path.chmod(_permissions(folder / path.relative_to(temporary)) or 0o666 & ~_umask())
             sync(path)
-        temporary.chmod(_rights(folder) or 0o777 & ~_umask())
+        temporary.chmod(_permissions(folder) or 0o777 & ~_umask())
         sync(temporary)
         _replace(temporary, folder)
     finally:
@@ -203,7 +203,7 @@ def _replace(temporary: Path, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rights(path: Path) -> int | None:
+def _permissions(path: Path) -> int | None:
     """Who may read and write what is there; None where nothing is."""
     try:
         return path.stat().st_mode & 0o777

@@ -45,7 +45,7 @@ def hints(labels: Sequence[object], ids: Collection[str]) -> list[str]:
         known = {fold(other): other for other in reversed(ids)}
     found = [_odd_type(label, there) if not isinstance(label, str) else _alike(label, there, known) for label in asked]
     far = [label for label, sentence in zip(asked, found, strict=True) if sentence is None and isinstance(label, str)]
-    near = iter(_one_slip(far, there) if known is None else _nearest(far, list(ids)))
+    near = iter(_one_typo_away(far, there) if known is None else _nearest(far, list(ids)))
     return [next(near) if sentence is None else sentence for sentence in found] + [""] * (len(labels) - len(asked))
 
 
@@ -107,7 +107,7 @@ def _alike(label: str, ids: Collection[str], folded: Mapping[str, str] | None) -
     )
 
 
-def _one_slip(labels: Sequence[str], ids: Collection[str]) -> list[str]:
+def _one_typo_away(labels: Sequence[str], ids: Collection[str]) -> list[str]:
     """The id that each label is one slip away from: two letters swapped, one too many, missing, or another one."""
     sentences = []
     for label in labels:

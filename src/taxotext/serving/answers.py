@@ -36,6 +36,10 @@ class Answer(NamedTuple):
     scores: NDArray[np.float32]  # (L,) float32, after calibration and the consistency rule
     predicted: NDArray[np.bool_]  # (L,) bool, whether the model's own rules predict them
 
+    def pairs(self) -> list[tuple[int, float]]:
+        """Index and score of each label."""
+        return list(zip(self.labels.tolist(), self.scores.tolist(), strict=True))
+
 
 NOTHING = Answer(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.bool_))
 """The answer to an empty text."""

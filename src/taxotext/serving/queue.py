@@ -33,7 +33,7 @@ LONGEST_RETRY = 60
 
 
 @dataclass(frozen=True)
-class Why:
+class ExplanationRequest:
     """What an explanation is asked for."""
 
     labels: Sequence[Sequence[str]]  # ids for each text
@@ -47,7 +47,7 @@ class Job:
     loaded: Loaded  # the model, as it was when the request came; a swap changes nothing for it
     name: str  # of the model
     texts: Sequence[str]  # D
-    asks: Choice | Why  # a choice of labels, or explanations
+    asks: Choice | ExplanationRequest  # a choice of labels, or explanations
     deadline: float  # of `time.monotonic`; afterwards nobody waits for the answer
     future: Future[list[Any]] = field(default_factory=Future)  # gets D answers or explanations
     arrived: float = field(default_factory=time.monotonic)
@@ -138,7 +138,7 @@ class BatchQueue:
                     self._changed.wait(1.0)
                     continue
                 first = self._pending[0]
-                if isinstance(first.asks, Why):
+                if isinstance(first.asks, ExplanationRequest):
                     self._pending.popleft()
                     return [(first, list(first.texts[len(first.found) :][:1]))]
                 alike = [job for job in self._pending if job.loaded is first.loaded and isinstance(job.asks, Choice)]
@@ -216,7 +216,7 @@ class BatchQueue:
 
 def _computed(batch: Sequence[tuple[Job, list[str]]]) -> list[Answer] | list[Explanation] | list[None]:
     first, part = batch[0]
-    if isinstance(first.asks, Why):
+    if isinstance(first.asks, ExplanationRequest):
         labels = first.asks.labels[len(first.found)]
         return first.loaded.classifier.explain(part, labels, max_words=first.asks.words) if labels else [None]
     texts: list[str] = []
