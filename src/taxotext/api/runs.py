@@ -60,7 +60,7 @@ class DataSettings(Settings):
     path_separator: str = Field("/", min_length=1, description="between the steps of labels that are paths")
     names: str | None = Field(None, description="file of id<TAB>display name")
     text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
-    text_join: str = Field("\n", description="what stands between joined fields")
+    text_join: str = Field("\n", description="text between joined fields")
     labels: tuple[str, ...] = Field(
         ("labels",), min_length=1, description="label field, or one for each label (0 and 1) or level"
     )

@@ -63,7 +63,7 @@ def columns(
 
 
 def number_of_beams(given: str | None) -> int | str | None:
-    """The number that stands there; other words as they are, for the system to judge."""
+    """The number in the text; other words as they are, for the system to check."""
     return int(given) if given is not None and given.isdecimal() else given
 
 

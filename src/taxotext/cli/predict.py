@@ -157,8 +157,8 @@ class _Stream:
         """What to know about the input, at its end."""
         notes = []
         if self.report.blank_lines:
-            lines = counted(self.report.blank_lines, "blank line is no document", "blank lines are no documents")
-            notes.append(f"{self._name}: {lines} and left out.")
+            lines = counted(self.report.blank_lines, "blank line was", "blank lines were")
+            notes.append(f"{self._name}: {lines} left out.")
         if self._columns.id_optional and self._columns.id != "id" and not self._with_id and self.report.documents:
             notes.append(
                 f"{self._name}: has no field {self._columns.id!r}, which is the id in the training file; "

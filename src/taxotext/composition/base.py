@@ -174,7 +174,7 @@ class System(ABC):
         Args:
             text: one document.
             cuts: (C, 2) int64, first character and the one behind the last of each piece.
-            replacement: what stands in the place of the piece.
+            replacement: what the piece is replaced by.
 
         Returns:
             C documents, exactly those of :meth:`scores` for the changed texts; None: score these.

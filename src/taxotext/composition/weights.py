@@ -96,8 +96,8 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
         return nullcontext()
     sentence = (
         f"The weights of the network alone need more than the {shown(free)} of memory that are free: lower the widths "
-        "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it all the "
-        "same.)"
+        "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it "
+        "anyway.)"
     )
     # Below a gigabyte nothing is risked, and the estimate of the whole training says more.
     return limited(max(free, GIB) // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))

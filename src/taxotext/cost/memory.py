@@ -65,7 +65,7 @@ def check_memory(needs: Sequence[Need], *, device_free: int | None = None, free:
         ]
         raise ConfigError(
             f"This training needs about {shown(size)} {where}, and {shown(limit)} are free: {'; or '.join(advice)}. "
-            "(runtime.check_memory=false starts it all the same.)",
+            "(runtime.check_memory=false starts it anyway.)",
             [f"{need.what}: {shown(need.size)}" for need in held[:4] if need.size * 50 >= size],
         )
 

@@ -101,8 +101,8 @@ class SeveralColumns:
                 continue
             if len(labels) > 1:
                 raise BadRecordError(
-                    f"the column {field.name!r} has {len(labels)} labels in one cell, so the columns are no path; give "
-                    f"{parameter('label_columns', 'names')} or {parameter('label_columns', 'prefixed')}"
+                    f"the column {field.name!r} has {len(labels)} labels in one cell, so the columns are not a path; "
+                    f"give {parameter('label_columns', 'names')} or {parameter('label_columns', 'prefixed')}"
                 )
             if not labels:
                 gap = gap or field.name
@@ -176,7 +176,7 @@ class SeveralColumns:
         field = self._fields[number].name
         path = f"{second}{self._separator}{name}"
         return DataError(
-            f"{again}: {name!r} in the column {field!r} stands below {second!r}, and below {first!r} at {at}"
+            f"{again}: {name!r} in the column {field!r} is below {second!r}, and below {first!r} at {at}"
             f"{_more(several)}. If these are different labels, give {parameter('label_columns', 'paths')}, which makes "
             f"paths of them ({path!r}); if they are one label, give {parameter('label_columns', 'names')}"
         )

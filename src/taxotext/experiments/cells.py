@@ -95,7 +95,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
         values = {"model": model, "data": data[corpus], **given}
         values["runtime"] = {**dict(given.get("runtime") or {}), "threads": threads}
         reading = {key: value for key, value in data[corpus].items() if key not in DATA_FILES}
-        # Display names change no figure.
+        # Display names change no result.
         contents = {key: path and digest(path) for key, path in files[corpus].items() if key != "names"}
         identity = {
             "identity_version": IDENTITY_VERSION,

@@ -33,7 +33,7 @@ class PublishedSettings(Settings):
     """Metrics of somebody else on one of the corpora."""
 
     corpus: str = Field(description="name of a corpus of the experiment")
-    source: str = Field(min_length=1, description="paper and table that the metrics stand in")
+    source: str = Field(min_length=1, description="paper and table that the metrics come from")
     split: str = Field(min_length=1, description="the split that they were measured on, in words")
     metrics: dict[str, float] = Field(min_length=1, description="metric to value, as a fraction: 0.899 for 89.9 %")
 
@@ -129,7 +129,7 @@ class ExperimentSettings(Settings):
     """A whole experiment."""
 
     name: str = Field("experiment", min_length=1, description="heading of the table")
-    description: str = Field("", description="what is asked, in a sentence or two; stands above the table")
+    description: str = Field("", description="what is asked, in a sentence or two; printed above the table")
     data_folder: str | None = Field(None, description="relative data paths start here; null: where the command runs")
     systems: dict[str, SystemEntry] = Field(min_length=1, description="systems by the name that the table shows")
     corpora: dict[str, CorpusSettings] = Field(min_length=1, description="corpora by the name that the table shows")

@@ -56,7 +56,7 @@ def read_taxonomy(
             any.
         ids: of the labels of a SKOS file: ``uri`` or ``notation``. Of labels that a nested file gives by name:
             ``path`` (the names from the top, joined by ``separator``) or ``name`` (equal names are one label with
-            several parents); with neither, a name that stands below several parents is an error.
+            several parents); with neither, a name below several parents is an error.
 
     Raises:
         TaxonomyError: listing all problems with their lines or key paths.

@@ -37,7 +37,7 @@ def changes(features: Tfidf, text: str, cuts: NDArray[np.int64], replacement: st
         features: fitted.
         text: one document.
         cuts: (C, 2) int64, first character and the one behind the last of each piece.
-        replacement: what stands in the place of the piece.
+        replacement: what the piece is replaced by.
     """
     settings = features.settings
     if settings.analyzer == "given":

@@ -102,7 +102,7 @@ def _check_room(missing: int, folder: Path) -> None:
         raise ConfigError(
             f"The states of the encoder need {shown(missing)} in {folder}, and {shown(free)} are free: lower "
             "text.max_tokens, choose another output folder, or body.name=lora, which keeps no states. "
-            "(runtime.check_memory=false starts it all the same.)"
+            "(runtime.check_memory=false starts it anyway.)"
         )
 
 

@@ -50,7 +50,7 @@ def prepare_dataset(
         packed: whether the corpora are compressed (``.jsonl.gz``).
 
     Returns:
-        What stands in ``prepared.json``.
+        The content of ``prepared.json``.
 
     Raises:
         ConfigError: an unknown corpus or option.
@@ -134,7 +134,7 @@ def _fill(
 
 def _missing_check(missing: Mapping[str, int]) -> Check:
     listed = some([f"{label} ({times:,})" for label, times in list(missing.items())[:10]], len(missing))
-    source = f"{listed}; they stand at the top level of hierarchy.tsv, take the taxonomy of the release"
+    source = f"{listed}; they are at the top level of hierarchy.tsv, take the taxonomy of the release"
     return Check("labels of documents that the taxonomy lacks", 0, len(missing), source, False)
 
 
@@ -184,7 +184,7 @@ def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
     recover_folder(folder)
     place, source = real(folder), real(raw)
     if place == source or place.is_relative_to(source) or source.is_relative_to(place):
-        raise DataError(f"{folder}: OUTPUT and RAW ({raw}) lie in one another; name a folder beside RAW.")
+        raise DataError(f"{folder}: OUTPUT and RAW ({raw}) contain one another; name a folder beside RAW.")
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / FACTS).is_file():
