@@ -20,10 +20,10 @@ from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, state_of, write_json
-from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.experiments.worker import DONE, FAILED, Heartbeat, run_stage
+from taxotext.files import FolderLock, is_locked
 from taxotext.files.json_files import read_json_or_none
 from torture.experiment_torture import Disturbed
 
@@ -255,7 +255,7 @@ def test_a_process_that_its_runner_ends_has_not_failed_and_one_that_dies_says_of
 def test_a_lock_is_held_by_one_and_taken_back_from_the_dead(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from taxotext.experiments.guard import FolderLock\n"
+        "import sys, time; from pathlib import Path; from taxotext.files import FolderLock\n"
         f"assert FolderLock(Path({str(path)!r})).acquire()\n"
     )
     holder = "lock = FolderLock(Path(sys.argv[1])); assert lock.acquire(); print('held', flush=True); time.sleep(600)"

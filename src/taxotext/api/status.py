@@ -13,10 +13,10 @@ from taxotext.binary.overview import FitsStatus, finished_fits, read_progress
 from taxotext.binary.reports import read_fits
 from taxotext.binary.systems import FITS
 from taxotext.errors import ModelFolderError
-from taxotext.files import named
+from taxotext.files import is_locked, named
 from taxotext.files.json_files import read_json, read_json_or_none
 from taxotext.store.manifest import is_model_folder
-from taxotext.training.run import SUFFIX, is_taken, run_folder_of
+from taxotext.training.run import LOCK, SUFFIX, run_folder_of
 
 TRAINING, INTERRUPTED, FINISHED = "training", "interrupted", "finished"
 """Of a training: a process is at work; none is, and the model is not finished; the model is there."""
@@ -65,7 +65,7 @@ def training_status(output: Path) -> TrainingStatus:
         output = output.with_name(output.name.removesuffix(SUFFIX))
     run = run_folder_of(output)
     # The lock comes first: a training that ends removes run.json before it gives the lock back.
-    working = is_taken(run)
+    working = is_locked(run / LOCK)
     record = read_json_or_none(run / "run.json")
     if record is None and is_model_folder(output):
         return _finished(output)

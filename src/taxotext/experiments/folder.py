@@ -28,9 +28,16 @@ from typing import Any
 from taxotext import __version__
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.cells import Cell
-from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
-from taxotext.files import check_contents, check_target, named, temporary_of, write_text_atomically
+from taxotext.files import (
+    FolderLock,
+    check_contents,
+    check_target,
+    is_locked,
+    named,
+    temporary_of,
+    write_text_atomically,
+)
 from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_outside_models

@@ -24,7 +24,7 @@ from taxotext.experiments.folder import (
     ExperimentFolder,
     state_of,
 )
-from taxotext.experiments.guard import is_locked
+from taxotext.files import is_locked
 from taxotext.files.json_files import read_json_or_none
 
 TO_TRAIN = {WAITING, INTERRUPTED, TRAINING, FAILED}

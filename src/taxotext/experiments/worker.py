@@ -21,12 +21,12 @@ from taxotext.errors import TaxotextError
 from taxotext.experiments.cell_process import FIT, PROBE
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, need_json, write_json, write_passing
-from taxotext.experiments.guard import die_with_parent
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
 from taxotext.experiments.source import source_digest
 from taxotext.files import remove_stale
 from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import printable
+from taxotext.processes import end_group_with_parent
 from taxotext.progress import Reporter, Task
 
 BEAT = 1.0
@@ -39,7 +39,7 @@ DONE, FAULT, FAILED, INTERRUPTED = 0, 1, 3, 130
 def main(arguments: list[str] | None = None) -> None:
     """Compute one stage of one cell and end the process."""
     path, stage, parent = list(sys.argv[1:] if arguments is None else arguments)
-    die_with_parent(0, int(parent))
+    end_group_with_parent(int(parent), pipe=0)
     logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
     folder = CellFolder(Path(path))
     with folder.lock_of() as lock:

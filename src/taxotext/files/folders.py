@@ -1,4 +1,4 @@
-"""Files and folders that are there completely or not at all, and locks."""
+"""Files and folders that are there completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
 
 from taxotext.files.targets import check_replaceable
 
@@ -112,25 +111,6 @@ def remove_leftovers(folder: Path) -> None:
     remove_stale(folder)
     if folder.exists():
         shutil.rmtree(_aside(folder), ignore_errors=True)
-
-
-def take_lock(file: IO[Any]) -> bool:
-    """Keep other processes from locking an open file as long as it is open; False when one of them has.
-
-    The system forgets the locks of a process that dies. Where there are no locks (Windows, some file systems) nobody
-    is kept out, and the answer is True.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def named(path: Path) -> Path:
