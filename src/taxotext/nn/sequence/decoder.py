@@ -17,11 +17,17 @@ BLOCKED = -1e9
 
 @dataclass(frozen=True)
 class Memory:
-    """What the decoder attends to."""
+    """What the decoder attends to.
 
-    tokens: Tensor  # (B, S, d) of all windows of each document
-    mask: Tensor  # (B, S) bool, True on tokens that are attended to
-    keys: Tensor | None  # (B, S, A) U h, for additive attention; None for the dot product
+    Attributes:
+        tokens: (B, S, d) of all windows of each document.
+        mask: (B, S) bool, True on tokens that are attended to.
+        keys: (B, S, A) U h, for additive attention; None for the dot product.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    keys: Tensor | None
 
     def rows(self, chosen: Tensor) -> Self:
         """The memory of some documents."""
