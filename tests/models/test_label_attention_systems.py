@@ -10,12 +10,21 @@ import numpy as np
 import pytest
 
 import taxotext
-from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_resume, check_system
+from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError
 from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_settings
 
+FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
+FACTS = (
+    "vocabulary",
+    "embedding_width",
+    "embeddings_trained",
+    "embeddings",
+    "embeddings_sha256",
+    "embeddings_coverage",
+)
 TREE = {"cluster_size": 2}
 
 
@@ -28,8 +37,8 @@ def test_light_attention_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Pa
         "light_attention",
         settings(),
         tmp_path,
-        files=NETWORK_FILES,
-        facts=(*WORD_FACTS, "label_tree"),
+        files=FILES,
+        facts=(*FACTS, "label_tree"),
         few=settings(epochs=1),
     )
     assert classifier.manifest.facts["label_tree"] == "4 > 7"
@@ -140,8 +149,8 @@ def test_attention_xml_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path
         "attention_xml",
         flat_settings(),
         tmp_path,
-        files=NETWORK_FILES,
-        facts=WORD_FACTS,
+        files=FILES,
+        facts=FACTS,
         few=flat_settings(epochs=1),
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from taxotext.nn.dropout import Dropout
 from taxotext.nn.encoders.recurrent import RecurrentWords
-from taxotext.nn.recurrent import both_directions, reversed_texts
+from taxotext.nn.recurrent import both_directions, turn_round
 
 WINDOWS, LENGTH, WIDTH, HIDDEN = 5, 7, 4, 3
 
@@ -71,9 +71,9 @@ def test_without_gradients_the_states_are_the_same(pair: tuple[nn.GRU, nn.GRU], 
 def test_texts_are_turned_round_within_their_own_length() -> None:
     tokens = torch.arange(8.0).reshape(2, 4, 1)
     mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    turned = reversed_texts(tokens, mask)
+    turned = turn_round(tokens, mask)
     assert turned[..., 0].tolist() == [[2, 1, 0, 3], [4, 5, 6, 7]]
-    assert torch.equal(reversed_texts(turned, mask), tokens)
+    assert torch.equal(turn_round(turned, mask), tokens)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.4, 0.5, 0.9])

@@ -39,14 +39,23 @@ def load_weights(network: nn.Module, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if problems := shape_problems(expected, read_shapes(path)):
-        raise misfit(path, problems)
+    check_shapes(network, path, read_shapes(path))
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
     network.load_state_dict(state)
+
+
+def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare names and shapes of the weights of a file with those of ``network``.
+
+    Raises:
+        ModelFolderError: they are those of another network or taxonomy.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if problems := shape_problems(expected, found):
+        raise misfit(path, problems)
 
 
 def shape_problems(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:

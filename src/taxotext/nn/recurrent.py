@@ -26,7 +26,7 @@ def both_directions(
     """
     first = (None, None) if start is None else tuple(_spread(states, len(vectors)) for states in start)
     ahead = forwards(vectors, first[0])[0]
-    back = reversed_texts(backwards(reversed_texts(vectors, mask), first[1])[0], mask)
+    back = turn_round(backwards(turn_round(vectors, mask), first[1])[0], mask)
     return torch.cat([ahead, back], 2) * mask.unsqueeze(-1)
 
 
@@ -36,7 +36,7 @@ def _spread(states: Tensor, windows: int) -> Tensor | tuple[Tensor, ...]:
     return spread if len(spread) > 1 else spread[0]
 
 
-def reversed_texts(tokens: Tensor, mask: Tensor) -> Tensor:
+def turn_round(tokens: Tensor, mask: Tensor) -> Tensor:
     """(W, T, D) with each text in reverse order; padding stays behind it."""
     positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
     lengths = mask.sum(1, keepdim=True)  # (W, 1)
