@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -53,7 +53,10 @@ class TrainingSettings(Settings):
 
 # The types of the sections, so that a system states its defaults alone: ``encoder: EncoderPart = RcnnSettings()``.
 if TYPE_CHECKING:
-    EncoderPart = StructurePart = HeadPart = LossPart = Any
+    EncoderPart: TypeAlias = Any
+    StructurePart: TypeAlias = Any
+    HeadPart: TypeAlias = Any
+    LossPart: TypeAlias = Any
 else:
     EncoderPart = Annotated[parts.choice("encoder"), Field(description="text encoder")]
     StructurePart = Annotated[parts.choice("structure"), Field(description="structure encoder")]
