@@ -132,7 +132,7 @@ def search(
     run = _Search(config, base, given, dimensions, metric, train, validation, folder, reporter)
     limit = DEFAULT_TRIALS if trials is None and minutes is None else trials
     try:
-        run.go(limit, None if minutes is None else 60 * minutes)
+        run.run_trials(limit, None if minutes is None else 60 * minutes)
     except TaxotextError:
         folder.abandon()  # else a corrected command would be told that there is a search already
         raise
@@ -196,7 +196,7 @@ class _Search:
     _folder: SearchFolder
     _reporter: Reporter
 
-    def go(self, limit: int | None, seconds: float | None) -> None:
+    def run_trials(self, limit: int | None, seconds: float | None) -> None:
         """Run trials until ``limit`` are there or the time is up."""
         if self._folder.trials:
             done = sum(trial.state != "running" for trial in self._folder.trials)
