@@ -14,6 +14,19 @@ from taxotext.labels import Taxonomy
 GRID = [0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.8, 1.0]  # few values, so that ties and equalities happen
 
 
+# science -> physics -> optics; science -> maths; optics is under maths too; sport alone
+TAXONOMY = Taxonomy.from_edges(
+    [
+        (None, "science"),
+        ("science", "physics"),
+        ("physics", "optics"),
+        ("science", "maths"),
+        ("maths", "optics"),
+        (None, "sport"),
+    ]
+)
+
+
 @st.composite
 def graphs(draw: Any) -> tuple[Taxonomy, np.ndarray]:
     """A random DAG of one to seven labels (often a tree or flat), and a dense block of one to three documents."""

@@ -10,10 +10,11 @@ from taxotext.data import write_jsonl
 from taxotext.experiments.cell_process import FIT, SPEED
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import ExperimentFolder
-from taxotext.experiments.settings import ExperimentSettings, merged, parse_experiment
+from taxotext.experiments.settings import ExperimentSettings, parse_experiment
 from taxotext.experiments.status import Status
 from taxotext.experiments.worker import DONE, run_stage
 from taxotext.labels import write_taxonomy
+from taxotext.settings import overlaid
 from tiny import tiny_corpus
 
 SYSTEMS: dict[str, Any] = {
@@ -92,4 +93,4 @@ class Notes:
 
 def over(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A mapping with changes laid over it."""
-    return merged(base, changes)
+    return dict(overlaid(base, changes))

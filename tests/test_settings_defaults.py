@@ -66,7 +66,10 @@ def test_what_is_given_is_laid_over_the_preset_and_that_over_the_defaults() -> N
         ({"encoder": 3}, "encoder: must be a mapping of keys to values (got 3)"),
         ({"encoder": None}, "encoder: must be a mapping of keys to values"),
         ({"encoder": {"name": "kim_cnn", "kernels": []}}, "encoder.kernels: "),
-        ({"encoder": {"name": "kim_cnn", "kernels": [0]}}, "encoder.kernels: a filter sees at least 1 word"),
+        (
+            {"encoder": {"name": "kim_cnn", "kernels": [0]}},
+            "encoder.kernels.0: input should be greater than or equal to 1",
+        ),
         ({"encoder": {"name": "textcnn", "kernel": 4}}, "encoder.kernel: an odd number is needed"),
         ({"encoder": {"name": "textcnn", "embeddings": ""}}, "encoder.embeddings: "),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -109,6 +109,15 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     ('1 document', '1,234 documents', '2 labels have')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def some(shown: Sequence[str], total: int) -> str:
+    """The first of ``total`` things, and how many there are beside them.
+
+    >>> some(["a", "b"], 2), some(["a", "b"], 1000)
+    ('a, b', 'a, b and 998 more')
+    """
+    return ", ".join(shown) + (f" and {total - len(shown):,} more" if total > len(shown) else "")
 
 
 def percentage(share: float) -> str:

@@ -17,7 +17,7 @@ TURNS = 3000
 """Turns of a waiting thread before it gives its core away: far less than a millisecond."""
 
 
-def ask_for_death(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Have the system kill this process when the parent is gone, also in the midst of a long computation (Linux).
 
     Args:
@@ -32,11 +32,27 @@ def ask_for_death(parent: int) -> None:
         os._exit(1)
 
 
-def end_group() -> NoReturn:
-    """End this process, and with it all that it started, if it leads a group of its own."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # never the group of somebody else
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
+def end_group_with_parent(parent: int, pipe: int) -> None:
+    """End this process, and all that it started, as soon as its parent is gone.
+
+    The parent holds the other end of ``pipe``: however the parent ends, the system closes it. On Linux the system is
+    asked for a kill as well, which comes at once also in the midst of a long computation.
+
+    Args:
+        parent: its process id.
+        pipe: descriptor that is open for reading as long as the parent lives.
+    """
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(pipe, 1):
+                pass
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # never the group of somebody else
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    end_with_parent(parent)
 
 
 def wait_briefly() -> None:

@@ -51,12 +51,7 @@ class Silent:
 
 
 class WithoutNotes:
-    """A reporter for one piece of work among many: bars that name it, no notes.
-
-    Args:
-        reporter: that shows the bars.
-        prefix: put before the names of the bars.
-    """
+    """A reporter for one piece of work among many: bars that name it, no notes."""
 
     def __init__(self, reporter: Reporter, prefix: str = "") -> None:
         self._reporter, self._prefix = reporter, prefix

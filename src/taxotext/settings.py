@@ -44,16 +44,23 @@ class Settings(BaseModel):
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Let a field that only has another default than in a base class keep the description that it has there."""
+        for name, field in cls.model_fields.items():
+            before = (getattr(base, "model_fields", {}).get(name) for base in cls.__mro__[1:])
+            field.description = field.description or next((one.description for one in before if one is not None), None)
+
     @field_validator("*", mode="before")
     @classmethod
-    def _no_disguise(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_conversion(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse what pydantic would convert in silence: true for 1, "3" for 3, "yes" for true.
 
         A section of which only some keys are given takes the others from the section that is the default here, not
         from the defaults of its class: a preset keeps what the user does not change.
         """
         field = cls.model_fields[str(info.field_name)]
-        fault = _disguise(field.annotation, value) or _beyond(field, value)
+        fault = _type_fault(field.annotation, value) or _beyond(field, value)
         if fault is not None:
             raise ValueError(fault)
         if isinstance(field.default, Settings) and isinstance(value, Mapping):
@@ -89,14 +96,14 @@ def overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str,
     return result
 
 
-def _disguise(annotation: Any, value: Any) -> str | None:
+def _type_fault(annotation: Any, value: Any) -> str | None:
     members = list(_members(annotation))
     numeric = int in members or float in members
     if isinstance(value, (list, tuple, Mapping)):
         inner = value.values() if isinstance(value, Mapping) else value
         kinds = [member for member in members if get_origin(member) in {tuple, list, dict}]
         items = [get_args(kind)[-1 if get_origin(kind) is dict else 0] for kind in kinds if get_args(kind)]
-        return next((found for kind in items for item in inner if (found := _disguise(kind, item))), None)
+        return next((found for kind in items for item in inner if (found := _type_fault(kind, item))), None)
     if isinstance(value, bool):
         return "a number is needed, not true or false" if numeric and bool not in members else None
     if any(get_origin(member) is Literal for member in members):
@@ -271,11 +278,7 @@ def _without_tags(values: Any, detail: Any) -> tuple[int | str, ...]:
         if not isinstance(here, (Mapping, list, tuple)) or (isinstance(here, Mapping) and not inside and not absent):
             continue  # a type, such as dict[str,float]
         steps.append(step)
-        if isinstance(here, (Mapping, list, tuple)):
-            try:
-                here = here[step]  # type: ignore[index]  # a step fits the container that it came from
-            except (KeyError, IndexError, TypeError):
-                here = None
+        here = _inside(here, step)
     return tuple(steps)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from taxotext.api import choice
-from taxotext.api.choice import obstacle, sized
+from taxotext.api.choice import sized, why_not_bert
 from taxotext.training.pace import SCORING, Pace, measure
 from tiny import tiny_corpus, tiny_settings
 
@@ -71,15 +71,15 @@ def test_the_range_holds_the_measured_time() -> None:
 def test_many_labels_vectors_and_a_missing_encoder_speak_against_bert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "_encoder_at_hand", lambda: True)
     corpus = tiny_corpus()
-    assert obstacle(corpus) == ""
-    assert obstacle(corpus.subset(range(9))) == "Chose linear: 9 documents are too few to compare systems on."
+    assert why_not_bert(corpus) == ""
+    assert why_not_bert(corpus.subset(range(9))) == "Chose linear: 9 documents are too few to compare systems on."
     vectors = replace(corpus, report=replace(corpus.report, feature_vectors=True))
-    assert "feature vectors" in obstacle(vectors)
+    assert "feature vectors" in why_not_bert(vectors)
     monkeypatch.setattr(choice, "MANY_LABELS", 6)
-    assert obstacle(corpus) == "Chose linear: 7 labels are many for a network with one output each."
+    assert why_not_bert(corpus) == "Chose linear: 7 labels are many for a network with one output each."
     monkeypatch.undo()
     monkeypatch.setattr(choice, "_encoder_at_hand", lambda: False)
-    assert "no encoder is installed" in obstacle(corpus)
+    assert "no encoder is installed" in why_not_bert(corpus)
 
 
 def test_batches_of_the_real_documents_are_timed(tiny_encoder: object) -> None:

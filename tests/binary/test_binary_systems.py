@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import taxotext
-from models.harness import all_scores, check_folder, check_system
+from models.harness import WORD_FACTS, all_scores, check_folder, check_system
 from sealing import seal
 from taxotext import Classifier, Corpus
 from taxotext.binary.networks import log_odds
@@ -24,10 +24,7 @@ from tiny import Notes, tiny_corpus, tiny_settings, tiny_taxonomy
 
 SYSTEMS = ("gru_att", "htrans")
 FILES = ("encoder.json", "tokenizer.json", "weights.safetensors", "class_weights.json", "fits.json")
-FACTS = (
-    *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
-    *("embeddings_coverage", "embedding_tables"),
-)
+FACTS = (*WORD_FACTS, "embedding_tables")
 ROOTS = ("animals", "food")
 ONE_WEIGHT: dict[str, Any] = {"candidates": [3]}
 

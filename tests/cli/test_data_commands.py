@@ -150,7 +150,7 @@ def test_check_lists_bad_lines_and_unknown_labels_and_exits_with_1(run_data: Run
         "info   small.jsonl: 1 document has a label without all ancestors (1 label); "
         "training adds the 1 missing ancestor unless you set data.closure=as_given."
     ]
-    assert "skipped while reading" not in result.out  # the lines themselves say it
+    assert "left out" not in result.out  # the lines themselves say it
     assert result.err == "small.jsonl: 3 errors, 0 warnings, 1 to know, in 21 documents with 4 labels.\n"
 
 

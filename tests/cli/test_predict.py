@@ -202,7 +202,7 @@ def test_skipped_lines_are_counted_and_every_answer_has_the_number_of_its_record
     outcome = command("predict", sample_model, "-", "--on-bad-line=skip", stdin=given)
     assert [line["row"] for line in outcome.ok().lines] == [1, 3]
     assert "skipped 1 of 3 records; the first one: " in outcome.err
-    assert "-: 1 blank line is no document and left out." in outcome.err
+    assert "-: 1 blank line was left out." in outcome.err
     tree = command("predict", sample_model, "-", "--on-bad-line=skip", "--tree", stdin=given).ok().out
     assert [line.partition(":")[0] for line in tree.splitlines() if "“" in line] == ["1", "3"]
     whole = command("predict", sample_model, "-", stdin=ONE.encode()).ok()

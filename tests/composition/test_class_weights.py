@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import taxotext
-from models.harness import check_folder
+from models.harness import NETWORK_FILES, check_folder
 from taxotext import Classifier, Corpus
 from taxotext.api.runs import Chosen, identity
 from taxotext.composition import parts
@@ -26,7 +26,6 @@ from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_fit, tiny_taxonomy
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 WEIGHTS = {label: float(weight) for weight, label in enumerate(tiny_taxonomy().ids, start=1)}
 
 
@@ -138,7 +137,7 @@ def test_weights_of_binary_models_train_the_model_of_all_labels_and_stay_in_its_
     low, high = min(chosen.values()), max(chosen.values())
     assert multi.system.facts()["class_weights"] == f"{low:g} to {high:g}, from binary"
     shutil.rmtree(tmp_path / "binary")
-    loaded: Any = check_folder(multi, tmp_path, corpus, files=FILES)
+    loaded: Any = check_folder(multi, tmp_path, corpus, files=NETWORK_FILES)
     assert weights_of(loaded) == list(chosen.values())
     place = tmp_path / "gru_att_multi-saved"
     assert "from binary" in (place / "README.md").read_text(encoding="utf-8")

@@ -140,7 +140,7 @@ def test_nothing_that_exists_is_replaced_without_being_asked(release: Release) -
 def test_raw_and_output_must_not_lie_in_one_another(release: Release) -> None:
     release.put(AAPD)
     for output in (release.raw, release.raw / "out", release.raw.parent):
-        with pytest.raises(DataError, match="lie in one another"):
+        with pytest.raises(DataError, match="contain one another"):
             prepare_dataset(SMALL, release.raw, output, overwrite=True)
     release.output.write_text("x")
     with pytest.raises(DataError, match="is a file"):

@@ -93,8 +93,8 @@ def test_sentences_end_once_and_count_in_words_that_fit(tmp_path: Path) -> None:
     )
     found = list(sentences(read_corpus(tmp_path / "c.jsonl", TREE, on_bad_line="skip", closure="leaves")))
     assert any(sentence.endswith("Did you mean 'txt'?") for sentence in found)
-    assert "1 label occurred twice in one document; one of the two was removed." in found
-    assert "White space around 1 label was removed." in found
+    assert "1 label occurred twice in one document and counted once." in found
+    assert "White space around 1 label was dropped." in found
     assert not any("1 labels" in sentence or ".." in sentence or "?." in sentence for sentence in found)
     (tmp_path / "d.jsonl").write_text(json.dumps({"text": "a b c", "labels": ["a", "b"]}) + "\n")
     found = list(sentences(read_corpus(tmp_path / "d.jsonl", TREE, closure="leaves")))
@@ -131,11 +131,11 @@ def test_what_was_changed_while_reading_is_reported(tmp_path: Path, caplog: obje
     corpus = read_corpus(tmp_path / "c.jsonl", TREE, unknown="drop", on_bad_line="skip")
     logging.getLogger("taxotext").setLevel(logging.NOTSET)
     found = " ".join(sentences(corpus))
-    assert "1 line was skipped while reading; the first one: " in found
+    assert "1 bad line was left out; the first one: " in found
     assert "c.jsonl:7: this is not valid JSON" in found
     assert "1 label is not in the taxonomy: 'stone'; it was removed." in found
     assert "6 labels occurred twice in one document" in found
-    assert "White space around 6 labels was removed" in found
+    assert "White space around 6 labels was dropped" in found
     assert "1 document id occurs more than once: 'same'" in found
 
 

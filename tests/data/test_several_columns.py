@@ -33,7 +33,7 @@ def read(folder: Path, content: str, taxonomy: Taxonomy | None = None, **columns
     ],
 )  # fmt: skip
 def test_equal_names_below_several_names_are_what_the_user_says(tmp_path, form, labels):
-    with pytest.raises(DataError, match=r"t.csv:3: 'Other' in the column 'l2' stands below 'Home', and below 'Electr"):
+    with pytest.raises(DataError, match=r"t.csv:3: 'Other' in the column 'l2' is below 'Home', and below 'Electr"):
         read(tmp_path, LEVELS)
     assert read(tmp_path, LEVELS, label_columns=form).label_lists() == labels
 
@@ -48,7 +48,7 @@ def test_a_taxonomy_says_what_equal_names_are(tmp_path):
 
 @pytest.mark.parametrize("above", ["l", "level ", "cat_"])
 def test_numbered_columns_are_levels_however_few_names_they_have(tmp_path, above):
-    with pytest.raises(DataError, match="stands below 'B', and below 'A' at"):
+    with pytest.raises(DataError, match="is below 'B', and below 'A' at"):
         read(tmp_path, f"text,{above}1,{above}2\na,A,Other\nb,B,Other\n")
 
 
@@ -87,7 +87,7 @@ def test_columns_of_zero_and_one_beside_names_keep_their_names(tmp_path):
     ("content", "columns", "reason"),
     [
         ("text,l1,l2\na,,x\n", {}, "the column 'l2' is 'x', and 'l1', a level above it, is empty"),
-        ("text,l1,l2\na,A;B,x\n", {}, "the column 'l1' has 2 labels in one cell, so the columns are no path"),
+        ("text,l1,l2\na,A;B,x\n", {}, "the column 'l1' has 2 labels in one cell, so the columns are not a path"),
         ("text,l1,l2\na,A/B,x\n", {}, r"'A/B' in the column 'l1' contains '/', .* give path_separator=' > '"),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import taxotext
-from models.harness import all_scores, check_folder
+from models.harness import NETWORK_FILES, all_scores, check_folder
 from taxotext import Classifier
 from taxotext.data import spacy_words
 from taxotext.data.spacy_words import SpacyWords
@@ -22,7 +22,6 @@ from tiny import tiny_corpus, tiny_fit
 
 TEXT = "Don't re-read  the U.S. e-mail,\n\nit's at www.example.org!"
 WORDS = ["Do", "n't", "re", "-", "read", "the", "U.S.", "e", "-", "mail", ",", "it", "'s", "at", "www.example.org", "!"]
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def test_a_model_keeps_its_rules(english: SpacyWords, tmp_path: Path) -> None:
     import spacy
 
     classifier = fitted()
-    check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
+    check_folder(classifier, tmp_path, tiny_corpus(), files=NETWORK_FILES)
     assert classifier.system.facts()["tokens"] == f"spaCy {spacy.__version__}, en"
     place = tmp_path / "kim_cnn-saved"
     path = place / "tokenizer.json"
@@ -111,13 +110,13 @@ def test_a_model_keeps_its_rules(english: SpacyWords, tmp_path: Path) -> None:
     damaged("the rules of spaCy's tokenizer are damaged", exceptions=None)
     # As if another version parted texts otherwise by the same rules: never in silence.
     probes = [["Don't"], *content[SPACY]["rules"]["probes"][1:]]
-    damaged(rf"spaCy {spacy.__version__} parts texts otherwise than 3\.0\.0, with which", probes=probes, spacy="3.0.0")
+    damaged(rf"spaCy {spacy.__version__} splits texts otherwise than 3\.0\.0, with which", probes=probes, spacy="3.0.0")
     path.write_text(json.dumps({**content, SPACY: {}}))
     with pytest.raises(ModelFolderError, match="the rules of spaCy's tokenizer are missing; save the model again"):
         taxotext.load(place)
     del content[SPACY]
     path.write_text(json.dumps(content))
-    with pytest.raises(ModelFolderError, match=r"does not part words as encoder\.vocabulary\.tokens=spacy says"):
+    with pytest.raises(ModelFolderError, match=r"does not split texts as encoder\.vocabulary\.tokens=spacy says"):
         taxotext.load(place)
 
 

@@ -5,23 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decoding_oracle import TAXONOMY, calibrated, consistent, decodings, graphs
 from decoding_oracle import answered as by_the_book
-from decoding_oracle import calibrated, consistent, decodings, graphs
 from taxotext.decoding import Decoder, Decoding
 from taxotext.errors import ConfigError, LabelError
 from taxotext.labels import Taxonomy
-
-# science -> physics -> optics; science -> maths; optics is under maths too; sport alone
-TAXONOMY = Taxonomy.from_edges(
-    [
-        (None, "science"),
-        ("science", "physics"),
-        ("physics", "optics"),
-        ("science", "maths"),
-        ("maths", "optics"),
-        (None, "sport"),
-    ]
-)
 
 
 def row(**scores):

@@ -6,22 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from decoding_oracle import answered, calibrated, consistent, decodings, graphs
+from decoding_oracle import TAXONOMY, answered, calibrated, consistent, decodings, graphs
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, sparse_scores
 from taxotext.errors import ConfigError
 from taxotext.labels import Taxonomy
-
-# science -> physics -> optics; science -> maths; optics is under maths too; sport alone
-TAXONOMY = Taxonomy.from_edges(
-    [
-        (None, "science"),
-        ("science", "physics"),
-        ("physics", "optics"),
-        ("science", "maths"),
-        ("maths", "optics"),
-        (None, "sport"),
-    ]
-)
 
 
 def sparse(scores, candidates):

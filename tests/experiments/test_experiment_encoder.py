@@ -9,10 +9,11 @@ import pytest
 
 from lab import Lab
 from taxotext.experiments.cell_process import FIT, SPEED
-from taxotext.experiments.folder import CellFolder, read_json
+from taxotext.experiments.folder import CellFolder
 from taxotext.experiments.measuring import measure_speed, spread
 from taxotext.experiments.probing import Estimate, ExperimentPlan, makespan
 from taxotext.experiments.worker import DONE, INTERRUPTED, probe_cell, run_stage
+from taxotext.files.json_files import read_json_or_none
 from taxotext.progress import Silent
 from tiny import tiny_settings
 
@@ -48,7 +49,7 @@ def test_an_interrupted_cell_goes_on_and_answers_as_if_undisturbed(
     assert not disturbed.fit.exists()
     assert run_stage(disturbed, FIT) == DONE
     assert calm.predictions.read_bytes() == disturbed.predictions.read_bytes()
-    first, second = read_json(calm.fit), read_json(disturbed.fit)
+    first, second = read_json_or_none(calm.fit), read_json_or_none(disturbed.fit)
     assert first is not None
     assert second is not None
     assert (first["attempts"], second["attempts"]) == (1, 2)
@@ -57,7 +58,7 @@ def test_an_interrupted_cell_goes_on_and_answers_as_if_undisturbed(
     assert first["metrics"]["micro_f1"] == second["metrics"]["micro_f1"]
     assert second["train_seconds"] > 0
     assert run_stage(calm, SPEED) == DONE
-    speed = read_json(calm.speed)
+    speed = read_json_or_none(calm.speed)
     assert speed is not None
     assert 0 < speed["batch_1"]["p50_ms"] <= speed["batch_1"]["p95_ms"]
     assert speed["peak_memory"] > 20e6

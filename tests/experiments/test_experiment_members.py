@@ -12,10 +12,10 @@ import taxotext
 from lab import SYSTEMS, Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT
-from taxotext.experiments.folder import read_json
 from taxotext.experiments.members import members_first
 from taxotext.experiments.probing import Estimate, plan_experiment
-from taxotext.experiments.runner import _Todo, run_experiment
+from taxotext.experiments.runner import _PlannedCells, run_experiment
+from taxotext.files.json_files import read_json_or_none
 from taxotext.progress import Silent
 
 MIXED = {"model": "mixed", "members": ["linear", "loose"]}
@@ -35,7 +35,7 @@ def with_mixed(**entry: Any) -> dict[str, Any]:
 def test_a_mixture_waits_for_its_members_and_uses_their_models(lab: Lab, output: Path) -> None:
     folder = lab.compute(output, [FIT], **{**GIVEN, "systems": {**SYSTEMS, "mixed": MIXED}})
     first = lab.cells(**GIVEN)
-    facts = (read_json(folder.folder_of(first[0]).fit) or {})["facts"]
+    facts = (read_json_or_none(folder.folder_of(first[0]).fit) or {})["facts"]
     assert facts["mixture_documents"] == 60  # linear cross-fits: no member saw a document in training
     for cell in first:
         folder.folder_of(cell).forget_model()
@@ -61,10 +61,10 @@ def test_a_mixture_waits_for_its_members_and_uses_their_models(lab: Lab, output:
 def test_models_of_members_stay_while_a_mixture_is_not_fitted(lab: Lab, output: Path) -> None:
     given: dict[str, Any] = {**GIVEN, "systems": {**SYSTEMS, "mixed": MIXED}, "keep_models": False}
     folder = lab.compute(output, [FIT], **{**given, "systems": SYSTEMS})
-    todo = _Todo(folder, lab.cells(**given), lab.settings(**given))
-    for cell in todo.cells:
-        todo.tidy(cell)
-    assert all(folder.folder_of(cell).model.is_dir() for cell in todo.cells[:2])
+    planned = _PlannedCells(folder, lab.cells(**given), lab.settings(**given))
+    for cell in planned.cells:
+        planned.tidy(cell)
+    assert all(folder.folder_of(cell).model.is_dir() for cell in planned.cells[:2])
 
 
 def test_a_mixture_of_a_failed_member_fails_with_its_reason_and_the_rest_stays(lab: Lab, output: Path) -> None:

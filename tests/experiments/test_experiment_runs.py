@@ -19,11 +19,12 @@ from lab import Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
 from taxotext.experiments.cells import Cell
-from taxotext.experiments.folder import CellFolder, ExperimentFolder, read_json, state_of, write_json
-from taxotext.experiments.guard import FolderLock, is_locked
+from taxotext.experiments.folder import CellFolder, ExperimentFolder, state_of, write_json
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
-from taxotext.experiments.worker import DONE, FAILED, Heart, run_stage
+from taxotext.experiments.worker import DONE, FAILED, Heartbeat, run_stage
+from taxotext.files import FolderLock, is_locked
+from taxotext.files.json_files import read_json_or_none
 from torture.experiment_torture import Disturbed
 
 
@@ -51,7 +52,7 @@ def test_a_run_fills_all_cells_and_is_reused_when_systems_are_added_and_one_fail
     assert [state for _, state, _ in seen.ends][:2] == ["trained", "trained"]
     assert any("ms/document at batch 1" in sentence for _, _, sentence in seen.ends)
     assert seen.shown[-1].counts["finished"] == 2
-    fit = read_json(ExperimentFolder(output).folder_of(outcome.cells[0]).fit)
+    fit = read_json_or_none(ExperimentFolder(output).folder_of(outcome.cells[0]).fit)
     assert fit is not None
     assert (fit["jobs"], fit["machine"]["threads"], fit["attempts"]) == (2, 1, 1)
     assert 20e6 < fit["peak_memory"] < 4e9
@@ -100,14 +101,14 @@ def test_cells_of_another_state_of_the_source_stay_and_are_named(lab: Lab, outpu
     given: dict[str, Any] = {"systems": {"linear": lab.values()["systems"]["linear"]}, "seeds": [1], "speed": False}
     folder = lab.compute(output, [FIT], **given)
     path = folder.folder_of(lab.cells(**given)[0]).fit
-    fit = read_json(path)
+    fit = read_json_or_none(path)
     assert fit is not None
     write_json(path, {**fit, "source": "0123456789abcdef"})
     seen = Notes()
     assert run_experiment(lab.settings(**given), output, seen, resume=True).reused == 1
     assert any("another state of the source" in note and "exact_code=True" in note for note in seen.notes)
     assert run_experiment(lab.settings(**given), output, Notes(), resume=True, exact_code=True).reused == 0
-    assert (read_json(path) or {})["source"] == fit["source"]
+    assert (read_json_or_none(path) or {})["source"] == fit["source"]
 
 
 def test_models_are_removed_where_they_are_not_kept(lab: Lab, output: Path) -> None:
@@ -139,7 +140,7 @@ def test_a_cell_whose_process_is_killed_fails_with_the_signal_and_the_others_go_
         def show(self, status: Status) -> None:
             super().show(status)
             path = ExperimentFolder(output).folder_of(lab.cells(**given)[0]).progress
-            process = (read_json(path) or {}).get("process")
+            process = (read_json_or_none(path) or {}).get("process")
             if process and not self.ends:
                 os.kill(process, signal.SIGKILL)
 
@@ -163,7 +164,7 @@ def prepared(lab: Lab, output: Path, **changes: Any) -> tuple[CellFolder, Cell]:
 def test_states_follow_from_files_and_locks(lab: Lab, output: Path) -> None:
     place, cell = prepared(lab, output)
     states = [state_of(place, cell, speed=True)]
-    with Heart(place, FIT):
+    with Heartbeat(place, FIT):
         pass
     states.append(state_of(place, cell, speed=True))
     with place.lock_of() as lock:
@@ -176,7 +177,7 @@ def test_states_follow_from_files_and_locks(lab: Lab, output: Path) -> None:
     assert run_stage(place, SPEED) == DONE
     states.append(state_of(place, cell, speed=True))
     assert states == ["waiting", "interrupted", "training", "measuring", "trained", "finished"]
-    assert (read_json(place.fit) or {})["attempts"] == 2  # the one that did nothing counts
+    assert (read_json_or_none(place.fit) or {})["attempts"] == 2  # the one that did nothing counts
 
 
 def test_a_failure_is_kept_with_its_sentence_and_forgotten_by_the_next_attempt(
@@ -191,7 +192,9 @@ def test_a_failure_is_kept_with_its_sentence_and_forgotten_by_the_next_attempt(
         patch.setattr("taxotext.api.runs.train_run", broken)
         assert run_stage(place, FIT) == FAILED
     assert state_of(place, cell, speed=True) == "failed"
-    assert (read_json(place.failure) or {})["reason"] == "an error inside the program: ZeroDivisionError: by chance"
+    assert (read_json_or_none(place.failure) or {})[
+        "reason"
+    ] == "an error inside the program: ZeroDivisionError: by chance"
     assert run_stage(place, FIT) == DONE
     assert not place.failure.exists()
 
@@ -204,31 +207,31 @@ def test_new_cut_offs_are_evaluated_without_a_new_training(lab: Lab, output: Pat
     assert state_of(place, wider, speed=False) != "finished"
     place.prepare(wider, {"documents": 4, "seconds": 0.01})
     assert run_stage(place, FIT) == DONE
-    assert "p@2" in (read_json(place.fit) or {})["metrics"]
+    assert "p@2" in (read_json_or_none(place.fit) or {})["metrics"]
     assert (place.model / "weights.safetensors").stat().st_mtime_ns == weights
 
 
 def test_time_and_memory_of_all_attempts_are_added_up(tmp_path: Path) -> None:
     place = CellFolder(tmp_path)
     write_json(place.progress, {"seconds": 100.0, "attempts": 2, "peak_memory": 10**15})
-    with Heart(place, FIT) as heart:
-        spent = heart.spent()
+    with Heartbeat(place, FIT) as heartbeat:
+        spent = heartbeat.resources()
     assert spent["seconds"] >= 100
     assert (spent["attempts"], spent["peak_memory"]) == (3, 10**15)
-    with Heart(place, SPEED) as heart:  # measuring is not part of the training
-        assert heart.spent()["attempts"] == 3
-        assert heart.spent()["seconds"] < 110
+    with Heartbeat(place, SPEED) as heartbeat:  # measuring is not part of the training
+        assert heartbeat.resources()["attempts"] == 3
+        assert heartbeat.resources()["seconds"] < 110
 
 
 def test_progress_is_written_while_the_work_goes_on(tmp_path: Path) -> None:
     place = CellFolder(tmp_path)
-    with Heart(place, FIT) as heart, heart.task("Training", 10) as task:
+    with Heartbeat(place, FIT) as heartbeat, heartbeat.task("Training", 10) as task:
         task.advance(4)
         task.show(loss=0.5)
         until = time.monotonic() + 20
-        while (read_json(place.progress) or {}).get("done") != 4 and time.monotonic() < until:
+        while (read_json_or_none(place.progress) or {}).get("done") != 4 and time.monotonic() < until:
             time.sleep(0.05)
-    found = read_json(place.progress) or {}
+    found = read_json_or_none(place.progress) or {}
     assert (found["task"], found["done"], found["total"], found["fields"]) == ("Training", 4, 10, {"loss": 0.5})
 
 
@@ -252,7 +255,7 @@ def test_a_process_that_its_runner_ends_has_not_failed_and_one_that_dies_says_of
 def test_a_lock_is_held_by_one_and_taken_back_from_the_dead(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from taxotext.experiments.guard import FolderLock\n"
+        "import sys, time; from pathlib import Path; from taxotext.files import FolderLock\n"
         f"assert FolderLock(Path({str(path)!r})).acquire()\n"
     )
     holder = "lock = FolderLock(Path(sys.argv[1])); assert lock.acquire(); print('held', flush=True); time.sleep(600)"

@@ -8,7 +8,8 @@ import pytest
 
 from lab import Lab
 from taxotext.errors import ConfigError
-from taxotext.experiments.settings import ExperimentSettings, known_metrics, merged, parse_experiment
+from taxotext.experiments.settings import ExperimentSettings, known_metrics, parse_experiment
+from taxotext.settings import overlaid
 
 SYSTEMS = {"a": {"model": "linear"}, "b": {"model": "linear", "seeds": [7]}}
 CORPORA = {name: {"train": f"{name}.jsonl", "test": f"{name}-test.jsonl"} for name in ("x", "y")}
@@ -55,8 +56,8 @@ def test_overrides_are_laid_over_the_settings_of_the_system_the_last_one_wins() 
 
 def test_a_part_that_is_chosen_anew_does_not_inherit_the_settings_of_the_other() -> None:
     base = {"head": {"name": "linear", "dropout": 0.3}}
-    assert merged(base, {"head": {"name": "attention"}}) == {"head": {"name": "attention"}}
-    assert merged(base, {"head": {"dropout": 0.1}}) == {"head": {"name": "linear", "dropout": 0.1}}
+    assert overlaid(base, {"head": {"name": "attention"}}) == {"head": {"name": "attention"}}
+    assert overlaid(base, {"head": {"dropout": 0.1}}) == {"head": {"name": "linear", "dropout": 0.1}}
     assert base == {"head": {"name": "linear", "dropout": 0.3}}
 
 

@@ -20,12 +20,13 @@ from lab import Lab
 from taxotext import load, read_corpus, read_taxonomy
 from taxotext.errors import DataError
 from taxotext.experiments import output as output_module
-from taxotext.experiments.folder import ExperimentFolder, read_json, write_json
+from taxotext.experiments.folder import ExperimentFolder, write_json
 from taxotext.experiments.output import FORMS, write_tables
 from taxotext.experiments.page import level_charts, page
 from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.summary import COSTS, summarise
 from taxotext.experiments.tables import csv_table, markdown, notes_of
+from taxotext.files.json_files import read_json_or_none
 from taxotext.metrics import evaluate
 
 PUBLISHED = {
@@ -44,7 +45,7 @@ def summary(computed: ExperimentFolder) -> dict[str, Any]:
 def test_means_and_deviations_are_those_of_the_cells(computed: ExperimentFolder, summary: dict[str, Any]) -> None:
     row = summary["corpora"][0]["rows"][1]
     assert (row["system"], row["seeds"]) == ("loose", [1, 2])
-    fits = [read_json(path) for path in computed.cells.glob("loose_*/fit.json")]
+    fits = [read_json_or_none(path) for path in computed.cells.glob("loose_*/fit.json")]
     values = sorted(fit["metrics"]["macro_f1"] for fit in fits if fit)
     found = row["metrics"]["macro_f1"]
     assert sorted(found["values"]) == values
@@ -55,7 +56,7 @@ def test_means_and_deviations_are_those_of_the_cells(computed: ExperimentFolder,
 
 def test_the_figures_of_a_cell_are_those_of_evaluate_and_fit_its_answers(computed: ExperimentFolder, lab: Lab) -> None:
     cell = next(computed.cells.glob("linear_tiny_1_*"))
-    fit = read_json(cell / "fit.json")
+    fit = read_json_or_none(cell / "fit.json")
     assert fit is not None
     taxonomy = read_taxonomy(lab.folder / "taxonomy.tsv")
     test = read_corpus(lab.folder / "test.jsonl", taxonomy)
@@ -88,7 +89,7 @@ def test_differences_are_paired_and_adjusted(summary: dict[str, Any]) -> None:
 def test_comparisons_are_kept_and_made_anew_when_the_draws_change(lab: Lab, output: Any) -> None:
     folder = lab.compute(output, ["fit"], speed=False)
     first = summarise(folder)
-    kept = read_json(output / "significance.json")
+    kept = read_json_or_none(output / "significance.json")
     assert kept is not None
     assert len(kept) == 1
     (key,) = kept

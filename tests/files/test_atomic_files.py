@@ -21,11 +21,11 @@ from taxotext.files import (
     remove_stale,
     replacing,
     replacing_folder,
-    take_lock,
     temporary_of,
     write_atomically,
     write_text_atomically,
 )
+from taxotext.files.locks import take_lock
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
 
 

@@ -67,7 +67,7 @@ def test_labels_that_look_alike_are_shown_with_their_characters(asked: str, ther
 
 def test_labels_are_counted_in_words_that_fit() -> None:
     with pytest.raises(LabelError, match=r"^1 label is not in the taxonomy of 1 label;"):
-        Taxonomy.flat(["a"]).require(["b"])
+        Taxonomy.flat(["a"]).indices(["b"])
 
 
 # Many ids

@@ -64,7 +64,7 @@ def test_mistakes_in_json_are_reported_by_key_path(write):
         "t.json at $.f[5].name: expected text, found a list",
         "t.json at $[\" k\"]: the label ' k' begins or ends with white space; remove it",
         "t.json at $.l[1]: 'm' is duplicated here; remove one",
-        "t.json at $.j.j: the name 'j' stands below 'j', and below the top level at $.j; if these are different "
+        "t.json at $.j.j: the name 'j' is below 'j', and below the top level at $.j; if these are different "
         "labels, take paths as ids (ids='path'); if such a name is one label with several parents, say so (ids='name')",
     ]
 
@@ -187,9 +187,7 @@ def test_a_deep_yaml_file_is_read_but_too_deep_a_taxonomy_is_not_written_nested(
 def test_equal_names_below_several_parents_are_told_apart_or_refused(write):
     path = write("n.yaml", "a:\n  other:\n  x: [rest]\nb:\n  other: [rest]\n")
     (problem,) = problems(path)
-    assert problem.startswith(
-        "n.yaml:5 at $.b.other: the name 'other' stands below 'b', and below 'a' in line 2 (1 more"
-    )
+    assert problem.startswith("n.yaml:5 at $.b.other: the name 'other' is below 'b', and below 'a' in line 2 (1 more")
     assert "different labels, take paths as ids (ids='path')" in problem
     apart = read_taxonomy(path, ids="path", separator=" > ")
     expected = ["a", "a > other", "a > x", "a > x > rest", "b", "b > other", "b > other > rest"]

@@ -18,6 +18,12 @@ from taxotext.composition.named_files import public_settings
 from tiny import tiny_corpus
 
 COMMON_FILES = frozenset({"config.json", "taxonomy.json", "decoding.json", "metrics.json", "README.md"})
+NETWORK_FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
+WORD_FACTS = (
+    *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
+    "embeddings_coverage",
+)
+"""Facts of systems over word vectors."""
 KINDS = frozenset({".json", ".safetensors", ".cbor", ".md"})
 TOLERANCE = 1e-5
 ODD_TEXTS = ("", " ", "\u200b", "cat", "кот и пёс", "猫が好き", "e\u0301\u0301", "cat " * 400)

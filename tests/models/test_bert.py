@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 import taxotext
-from models.harness import all_scores, check_folder, check_scores, check_system
+from models.harness import NETWORK_FILES, all_scores, check_folder, check_scores, check_system
 from taxotext import Classifier, Taxonomy
 from taxotext.errors import ConfigError, LabelError, ModelFolderError
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 from tiny import EDGES, POSITIONS, WIDTH, make_encoder, tiny_corpus, tiny_settings, tiny_words
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = ("encoder_source", "encoder_sha256")
 
 
@@ -38,7 +37,7 @@ def test_bert_keeps_the_contract_of_all_systems(tiny_encoder: Path, tmp_path: Pa
         "bert",
         tiny_settings("bert", source, training={"epochs": 45, "patience": 45}),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=FACTS,
         few=tiny_settings("bert", source, training={"epochs": 1}),
         source=source,
@@ -78,7 +77,7 @@ def test_other_poolings_score_and_save_alike(pooling: str, tiny_encoder: Path, t
     corpus = tiny_corpus()
     classifier = fitted(tiny_encoder, encoder={"pooling": pooling})
     check_scores(classifier, corpus.texts)
-    check_folder(classifier, tmp_path, corpus, files=FILES)
+    check_folder(classifier, tmp_path, corpus, files=NETWORK_FILES)
     has_pooler = any("pooler" in name for name in classifier.system.network.state_dict())
     assert has_pooler == (pooling == "pooler")
 
@@ -98,7 +97,7 @@ def test_long_texts_are_read_in_every_mode(mode: str, tiny_encoder: Path, tmp_pa
     text = {"max_tokens": 8, "long_text": mode, "max_chunks": 3}
     classifier = fitted(tiny_encoder, text=text)
     check_scores(classifier, corpus.texts)
-    check_folder(classifier, tmp_path, corpus, files=FILES)
+    check_folder(classifier, tmp_path, corpus, files=NETWORK_FILES)
     filler = "the a today we saw and "  # six tokens: all that one window of eight holds
     start, second, end = (
         all_scores(classifier, [text])[0]
@@ -183,7 +182,7 @@ def test_weights_of_another_taxonomy_are_refused(tiny_encoder: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("weights.safetensors", "weights are missing; save the model again"),
+        ("weights.safetensors", "is missing; save the model again"),
         ("tokenizer.json", "is missing; save the model again"),
         ("encoder.json", "is missing; save the model again"),
     ],
@@ -232,4 +231,4 @@ def test_an_encoder_of_another_family_works_as_well(tmp_path: Path) -> None:
     DistilBertModel(config).save_pretrained(source)
     corpus = tiny_corpus()
     classifier = fitted(source)
-    check_folder(classifier, tmp_path, corpus, files=FILES, source=source)
+    check_folder(classifier, tmp_path, corpus, files=NETWORK_FILES, source=source)

@@ -7,18 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.harness import all_scores, check_resume, check_system
+from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus
 from tiny import tiny_corpus, tiny_settings
-
-FACTS = (
-    "vocabulary",
-    "embedding_width",
-    "embeddings_trained",
-    "embeddings",
-    "embeddings_sha256",
-    "embeddings_coverage",
-)
 
 
 def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> None:
@@ -28,8 +19,8 @@ def test_c_hmcnn_keeps_the_contract_of_all_systems_on_a_dag(tmp_path: Path) -> N
         "c_hmcnn",
         tiny_settings("c_hmcnn"),
         tmp_path,
-        files=("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors"),
-        facts=FACTS,
+        files=NETWORK_FILES,
+        facts=WORD_FACTS,
         few=tiny_settings("c_hmcnn", training={"epochs": 1}),
     )
     parents, children = classifier.taxonomy.edge_index

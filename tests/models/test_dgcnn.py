@@ -12,17 +12,13 @@ import pytest
 import torch
 
 import taxotext
-from models.harness import all_scores, check_folder, check_resume, check_system
+from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_folder, check_resume, check_system
 from taxotext import Classifier
 from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_fit, tiny_settings
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
-FACTS = (
-    *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
-    *("embeddings_coverage", "stop_words"),
-)
+FACTS = (*WORD_FACTS, "stop_words")
 
 
 settings = partial(tiny_settings, "dgcnn")
@@ -30,7 +26,7 @@ fitted: Any = partial(tiny_fit, "dgcnn")
 
 
 def test_dgcnn_keeps_the_contract_of_all_systems(tmp_path: Path) -> None:
-    check_system("dgcnn", settings(), tmp_path, files=FILES, facts=FACTS, few=settings(training={"epochs": 1}))
+    check_system("dgcnn", settings(), tmp_path, files=NETWORK_FILES, facts=FACTS, few=settings(training={"epochs": 1}))
 
 
 def test_a_cut_training_goes_on_to_the_same_model(tmp_path: Path) -> None:
@@ -40,7 +36,7 @@ def test_a_cut_training_goes_on_to_the_same_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_mean"])
 def test_long_texts_are_read_in_every_mode(mode: str, tmp_path: Path) -> None:
     classifier = fitted(text={"max_tokens": 8, "long_text": mode, "max_chunks": 2})
-    check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
+    check_folder(classifier, tmp_path, tiny_corpus(), files=NETWORK_FILES)
     assert classifier.system.count_cut(["cat " * 17, "cat " * 8]) == 1
 
 
@@ -121,7 +117,7 @@ def test_stop_words_are_no_part_of_the_graph_and_the_folder_knows_them(tmp_path:
     assert system.facts()["stop_words"] == 2
     assert "Stop words of stop.txt: 2 of 3 are in the vocabulary." in system.notes
     listed.unlink()
-    loaded: Any = check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
+    loaded: Any = check_folder(classifier, tmp_path, tiny_corpus(), files=NETWORK_FILES)
     assert loaded.system.windows(["and cat"]).tokens.lengths.tolist() == [6]
     path = tmp_path / "dgcnn-saved/encoder.json"
     record = json.loads(path.read_text())

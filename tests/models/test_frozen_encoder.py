@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.harness import check_folder, check_resume, check_system
+from models.harness import NETWORK_FILES, check_folder, check_resume, check_system
 from taxotext import Classifier
 from taxotext.errors import ConfigError
 from taxotext.training import RunFolder, states
 from tiny import tiny_corpus, tiny_settings
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = ("encoder_source", "encoder_sha256")
 TRAINING = {"epochs": 60, "batch_size": 12, "head_learning_rate": 3e-2, "patience": 60}
 
@@ -33,7 +32,7 @@ def test_a_frozen_encoder_keeps_the_contract_of_all_systems(tiny_encoder: Path, 
         "bert",
         settings(tiny_encoder, head),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=FACTS,
         few=settings(tiny_encoder, head, epochs=1),
         overfits=0.6,  # random states, of which only the head learns
@@ -88,7 +87,7 @@ def test_long_texts_are_read_in_every_mode(tiny_encoder: Path, tmp_path: Path, m
     values = settings(tiny_encoder, head, epochs=2)
     values["text"] = {"max_tokens": 10, "long_text": mode}
     corpus = tiny_corpus()
-    check_folder(Classifier("bert", **values).fit(corpus, validation=corpus), tmp_path, corpus, files=FILES)
+    check_folder(Classifier("bert", **values).fit(corpus, validation=corpus), tmp_path, corpus, files=NETWORK_FILES)
 
 
 def test_the_pooler_of_a_frozen_encoder_is_refused(tiny_encoder: Path) -> None:

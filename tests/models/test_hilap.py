@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.harness import check_resume, check_system
+from models.harness import NETWORK_FILES, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError
 from tiny import tiny_corpus, tiny_settings
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 RUNTIME = {"device": "cpu", "precision": "float32", "threads": 1}
 
 
@@ -26,7 +25,7 @@ def test_hilap_keeps_the_contract_of_all_systems_and_predicts_closed_sets(tiny_e
         "hilap",
         settings(tiny_encoder, {"objective": "supervised", "dropout": 0.0}, epochs=35, patience=35, learning_rate=3e-3),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=("encoder_source", "encoder_sha256", "longest_sequence"),
         few=settings(tiny_encoder, epochs=1),
         overfits=0.93,

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 import taxotext
 from interrupted import check_same_model, cut_at
-from models.harness import all_scores, check_resume, check_system
-from models.test_label_attention_systems import FACTS, FILES, flat_corpus
+from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_resume, check_system
+from models.test_label_attention_systems import flat_corpus
 from taxotext import Classifier
 from taxotext.api.status import training_status
 from taxotext.composition.parts import propensity_weights
@@ -33,8 +33,8 @@ def test_attention_xml_along_a_tree_keeps_the_contract_of_all_systems(tmp_path: 
         "attention_xml",
         settings(),
         tmp_path,
-        files=FILES,
-        facts=(*FACTS, "label_tree"),
+        files=NETWORK_FILES,
+        facts=(*WORD_FACTS, "label_tree"),
         few=settings(epochs=1),
     )
     facts = classifier.manifest.facts

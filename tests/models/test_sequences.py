@@ -13,7 +13,7 @@ import torch
 import taxotext
 from command import Command
 from hierarchies import write_tiny_data
-from models.harness import check_resume, check_system
+from models.harness import NETWORK_FILES, WORD_FACTS, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.composition.parts import LabelContext
 from taxotext.composition.sequences import SequenceHeadSettings, _build_sequence, label_order
@@ -22,12 +22,7 @@ from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_fit, tiny_settings
 
 WORD_SYSTEMS = ("sgm", "encdec")
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 SEQUENCE_FACTS = ("label_order", "longest_sequence")
-WORD_FACTS = (
-    *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
-    "embeddings_coverage",
-)
 
 
 def word_settings(head: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
@@ -53,7 +48,7 @@ def test_sequences_over_words_keep_the_contract_of_all_systems(name: str, tmp_pa
         name,
         word_settings(),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=(*WORD_FACTS, *SEQUENCE_FACTS),
         few=word_settings(epochs=1),
     )
@@ -68,7 +63,7 @@ def test_bert_sgm_keeps_the_contract_of_all_systems(tiny_encoder: Path, tmp_path
         "bert_sgm",
         bert_settings(tiny_encoder),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=("encoder_source", "encoder_sha256", *SEQUENCE_FACTS),
         few=bert_settings(tiny_encoder, epochs=1),
     )

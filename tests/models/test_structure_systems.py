@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import taxotext
-from models.harness import all_scores, check_resume, check_system
+from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.composition.conditional_head import conditional_prior
 from taxotext.composition.label_texts import names_of_labels, words_of_labels
@@ -19,15 +19,6 @@ from taxotext.errors import ConfigError, DataError
 from taxotext.labels.branches import LabelGraph
 from tiny import EDGES, tiny_corpus, tiny_documents, tiny_settings, tiny_taxonomy
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
-FACTS = (
-    "vocabulary",
-    "embedding_width",
-    "embeddings_trained",
-    "embeddings",
-    "embeddings_sha256",
-    "embeddings_coverage",
-)
 ENCODER = {"name": "kim_cnn", "filters": 16, "embedding_width": 16, "vocabulary": {"min_count": 1}}
 RCNN = {
     "name": "rcnn",
@@ -81,8 +72,8 @@ def flat_corpus() -> Corpus:
 
 @pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl"])
 def test_a_structure_system_keeps_the_contract_of_all_systems_on_a_dag(key: str, tmp_path: Path) -> None:
-    facts = (*FACTS, *MORE_FACTS.get(key, ()))
-    check_system(key, settings(key), tmp_path, files=FILES, facts=facts, few=settings(key, epochs=1))
+    facts = (*WORD_FACTS, *MORE_FACTS.get(key, ()))
+    check_system(key, settings(key), tmp_path, files=NETWORK_FILES, facts=facts, few=settings(key, epochs=1))
 
 
 @pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl-masking"])

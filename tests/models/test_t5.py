@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.harness import check_folder, check_resume, check_scores, check_system
+from models.harness import NETWORK_FILES, check_folder, check_resume, check_scores, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.models.registry import find
@@ -19,7 +19,6 @@ from taxotext.nn.sequence.pretrained import LabelTokens
 from taxotext.settings import parse_settings
 from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
 
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
 FACTS = ("encoder_source", "encoder_sha256", "label_order", "longest_sequence")
 
 
@@ -119,7 +118,7 @@ def test_t5_keeps_the_contract_of_all_systems(source: Folders, tmp_path: Path) -
         "t5",
         settings(folder, epochs=30, patience=30, learning_rate=1e-2, head_learning_rate=2e-2),
         tmp_path,
-        files=FILES,
+        files=NETWORK_FILES,
         facts=FACTS,
         few=settings(folder, epochs=1),
         source=folder,
@@ -137,7 +136,7 @@ def test_bart_is_saved_and_loaded_as_t5_is(source: Folders, tmp_path: Path) -> N
     losses = [epoch["loss"] for epoch in classifier.manifest.metrics["history"]]
     assert losses[-1] < losses[0] / 1.5
     check_scores(classifier, corpus.texts)
-    check_folder(classifier, tmp_path, corpus, files=FILES, source=folder)
+    check_folder(classifier, tmp_path, corpus, files=NETWORK_FILES, source=folder)
 
 
 def test_a_training_resumes(source: Folders, tmp_path: Path) -> None:

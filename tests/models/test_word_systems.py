@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import taxotext
-from models.harness import all_scores, check_folder, check_resume, check_system
+from models.harness import NETWORK_FILES, WORD_FACTS, all_scores, check_folder, check_resume, check_system
 from taxotext import Classifier
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError, DataError, ModelFolderError
@@ -21,11 +21,6 @@ from taxotext.nn.encoders.vectors import first_vectors, principal_components
 from tiny import WORDS, tiny_corpus, tiny_fit, tiny_settings, tiny_words
 
 SYSTEMS = ("textcnn", "kim_cnn", "xml_cnn", "gru_att_multi")
-FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
-FACTS = (
-    *("vocabulary", "embedding_width", "embeddings_trained", "embeddings", "embeddings_sha256"),
-    "embeddings_coverage",
-)
 
 
 def embedding(classifier: Classifier) -> torch.nn.Embedding:
@@ -36,7 +31,12 @@ def embedding(classifier: Classifier) -> torch.nn.Embedding:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_systems_over_words_keep_the_contract_of_all_systems(name: str, tmp_path: Path) -> None:
     classifier = check_system(
-        name, tiny_settings(name), tmp_path, files=FILES, facts=FACTS, few=tiny_settings(name, training={"epochs": 1})
+        name,
+        tiny_settings(name),
+        tmp_path,
+        files=NETWORK_FILES,
+        facts=WORD_FACTS,
+        few=tiny_settings(name, training={"epochs": 1}),
     )
     facts = classifier.system.facts()
     assert facts["vocabulary"] == len(tiny_words()) + 2
@@ -52,7 +52,7 @@ def test_a_cut_training_goes_on_to_the_same_model(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_max"])
 def test_long_texts_are_read_in_every_mode(name: str, mode: str, tmp_path: Path) -> None:
     classifier = tiny_fit(name, text={"max_tokens": 8, "long_text": mode, "max_chunks": 3})
-    check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
+    check_folder(classifier, tmp_path, tiny_corpus(), files=NETWORK_FILES)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -161,7 +161,7 @@ def test_vectors_of_a_file_are_taken_and_recorded(glove: Path, tmp_path: Path) -
     assert facts["embeddings_coverage"] == pytest.approx(12 / 28, abs=1e-4)
     assert (facts["embedding_width"], facts["embeddings_trained"]) == (4, False)
     glove.unlink()
-    loaded = check_folder(classifier, tmp_path, corpus, files=FILES)
+    loaded = check_folder(classifier, tmp_path, corpus, files=NETWORK_FILES)
     assert not embedding(loaded).weight.requires_grad
     card = (tmp_path / "gru_att_multi-saved" / "README.md").read_text(encoding="utf-8")
     assert "glove.txt" in card
@@ -275,7 +275,7 @@ def test_vectors_of_the_encoder_are_means_over_pieces_along_principal_components
     torch.set_rng_state(state)
     assert np.array_equal(first_vectors("encoder", 3, tokenizer, []).matrix, found.matrix)
     classifier = tiny_fit("kim_cnn", encoder={"embeddings": "encoder", "embedding_width": 8})
-    check_folder(classifier, tmp_path, tiny_corpus(), files=FILES)
+    check_folder(classifier, tmp_path, tiny_corpus(), files=NETWORK_FILES)
     assert classifier.system.facts()["embeddings"] == "input embeddings of tiny-bert"
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from taxotext.api.runs import _remove_run
 from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.files import is_locked
 from taxotext.training import RunFolder, gradient
-from taxotext.training.run import _HELD, TemporaryRun, clean_run, is_taken, run_folder_of, was_replacing
+from taxotext.training.run import _HELD, TemporaryRun, clean_run, run_folder_of, was_replacing
 
 IDENTITY: dict[str, Any] = {"model": "bert", "settings": {"seed": 1, "training": {"epochs": 3}}, "train": "abc"}
 
@@ -101,12 +102,12 @@ def test_a_temporary_run_leaves_nothing() -> None:
 def test_an_ended_run_gives_its_lock_back(tmp_path: Path) -> None:
     with TemporaryRun() as run:
         folder = run.folder
-        assert is_taken(folder) == (sys.platform != "win32")
+        assert is_locked(folder / "lock") == (sys.platform != "win32")
     assert folder.resolve() / "lock" not in _HELD  # else each fit would leave an open file
     failed = RunFolder(tmp_path / "m.run", IDENTITY)
     (failed.checkpoints / "last.ckpt").write_text("state")
     failed.abandon()
-    assert not is_taken(tmp_path / "m.run")
+    assert not is_locked(tmp_path / "m.run" / "lock")
     assert RunFolder(tmp_path / "m.run", IDENTITY, resume=True).resumed
 
 

@@ -37,20 +37,14 @@ USED = 0.8
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``bert`` would be trained with.
+    """What ``bert`` would be trained with."""
 
-    Attributes:
-        settings: what differs from the defaults, nested; None: it is not trained.
-        minutes: the range that the training would take at most, without early stopping.
-        reason: in a sentence.
-    """
-
-    settings: dict[str, Any] | None
-    minutes: tuple[float, float]
-    reason: str
+    settings: dict[str, Any] | None  # what differs from the defaults, nested; None: it is not trained
+    minutes: tuple[float, float]  # the range that the training would take at most, without early stopping
+    reason: str  # in a sentence
 
 
-def obstacle(train: Corpus) -> str:
+def why_not_bert(train: Corpus) -> str:
     """Why ``bert`` cannot be trained on a corpus, as a sentence; empty where it can."""
     labels = len(train.taxonomy)
     if labels > MANY_LABELS:
@@ -68,9 +62,6 @@ def plan(train: Corpus, validation: int, given: Mapping[str, Any], budget: float
     """Size ``bert`` by the lengths of the texts and the time of a few batches on this machine.
 
     Args:
-        train: the documents to train on.
-        validation: number of validation documents.
-        given: settings of the user, which every system has.
         budget: minutes.
     """
     from taxotext.training.pace import measure
@@ -87,7 +78,6 @@ def sized(pace: Pace, train: int, validation: int, budget: float) -> Plan:
 
     Args:
         pace: measured at the largest of :data:`SIZES`.
-        train, validation: numbers of documents.
         budget: minutes.
     """
     from taxotext.training.pace import SCORING

@@ -14,12 +14,13 @@ from taxotext.api.evaluation import evaluate_corpus
 from taxotext.api.expected import tune_hierarchical_f1
 from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
-from taxotext.api.inputs import checked_texts, corpus_of, is_matrix, nested, nothing_beside
+from taxotext.api.inputs import check_corpus_alone, checked_texts, corpus_of, nested
 from taxotext.api.scoring import score_texts
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
 from taxotext.data.frames import as_indicator
+from taxotext.data.lists import is_matrix
 from taxotext.decoding import Decoder, Decoding, Predictions, ScoreBlock, TuningReport
 from taxotext.decoding.blocks import spread_rows
 from taxotext.errors import ConfigError, DataError
@@ -150,7 +151,7 @@ class Classifier:
         columns: tuple[str, ...] | None = None
         declared = taxonomy is not None or label_ids is not None
         if isinstance(X, Corpus):
-            nothing_beside(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
+            check_corpus_alone(X, y=y, taxonomy=taxonomy, label_ids=label_ids, sample_weight=sample_weight)
             train = X
         else:
             y, label_ids = as_indicator(y, label_ids)

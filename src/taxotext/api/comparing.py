@@ -41,24 +41,17 @@ DEFAULT_METRICS = ("micro_f1", "macro_f1", "samples_f1", "set_accuracy")
 class CompareSettings:
     """How two systems are compared.
 
-    Attributes:
-        metrics: of :data:`taxotext.metrics.significance.METRICS`.
-        test: where p-values come from: ``bootstrap`` or ``randomisation``; intervals are those of the bootstrap.
-        correction: of the p-values for several metrics: ``holm``, ``benjamini-hochberg`` or ``none``.
-        samples: how many sets of documents are drawn.
-        confidence: of the intervals.
-        seed: of the draws.
-
     Raises:
         ConfigError: an impossible value.
     """
 
-    metrics: tuple[str, ...] = DEFAULT_METRICS
+    metrics: tuple[str, ...] = DEFAULT_METRICS  # of `taxotext.metrics.significance.METRICS`
+    # where p-values come from: `bootstrap` or `randomisation`; intervals are those of the bootstrap
     test: str = "bootstrap"
-    correction: str = "holm"
-    samples: int = 1000
-    confidence: float = 0.95
-    seed: int = 0
+    correction: str = "holm"  # of the p-values for several metrics: `holm`, `benjamini-hochberg` or `none`
+    samples: int = 1000  # how many sets of documents are drawn
+    confidence: float = 0.95  # of the intervals
+    seed: int = 0  # of the draws
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -94,14 +87,12 @@ def compare(
     Args:
         first: the runs (seeds) of the first system: model folders, which label the texts of ``gold``, or files that
             ``taxotext predict`` wrote, whose lines are matched by id, or by order where there are no ids.
-        second: the runs of the second system.
         gold: labelled file. It is read as for the models; for files alone, ``taxonomy`` says what the labels are.
         settings: None: the defaults.
         taxonomy: for files: gold labels are closed upward in it, and all its labels count in macro averages; None: the
             labels of gold and predictions count, as given.
         on_bad_line: of the gold file: ``error`` or ``skip``.
         runtime: ``device``, ``threads``: where models compute.
-        reporter: where progress goes.
 
     Returns:
         What ``taxotext compare --json`` writes; ``difference`` is first less second.

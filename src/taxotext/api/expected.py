@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from taxotext.api.tuning import held_out_scores, remember
+from taxotext.api.tuning import adopt, held_out_scores
 from taxotext.composition.base import System
 from taxotext.data import Corpus
 from taxotext.decoding import HIERARCHICAL_F1, TuningReport, fit_calibration, tune_expected
@@ -30,20 +30,14 @@ def tune_hierarchical_f1(
 ) -> TuningReport:
     """Let the closed label set of greatest expected hierarchical F1 decide from now on; ``manifest`` changes in place.
 
+    Arguments are those of :func:`taxotext.api.tuning.tune_thresholds`, with these differences:
+
     Args:
-        system: fitted.
-        manifest: whose other decoding rules (filters, ``top_k``) are kept.
-        corpus: validation documents; None: the scores kept from the training.
         method: an intercept of the probabilities for each label, each level, or one.
         shrink: "auto".
-        consistency: the rule; None: as the model's rules say. Label sets are closed in any case, so that ``none`` and
-            ``auto`` are ``up``.
-        calibration: fitted on the same documents, before the intercepts; None: as the model's rules say, and isotonic
-            where they say none.
-        calibration_by: one for all labels, or one a label; None: as the model's rules say.
-        never_empty: whether every document gets a label; None: as the model's rules say, and where no held-out document
-            is without labels.
-        reporter: where progress goes.
+        consistency: label sets are closed in any case, so that ``none`` and ``auto`` are ``up``.
+        calibration: None: as the model's rules say, and isotonic where they say none.
+        never_empty: None: as the model's rules say, and where no held-out document is without labels.
 
     Raises:
         ConfigError: ``shrink`` is a number.
@@ -75,9 +69,5 @@ def tune_hierarchical_f1(
     )
     if calibrated is not None:
         report = replace(report, calibration=calibrated.to_dict())
-    manifest.decoding = decoding
-    manifest.metrics["tuning"] = report.to_dict()
-    remember(manifest, corpus)
-    if manifest.metrics.pop("evaluations", None):
-        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
+    adopt(manifest, decoding, report, corpus, reporter)
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxotext.api.tuning import decoded, falls, scored, tune_thresholds
+from taxotext.api.tuning import decoded, scored, scores_lower, tune_thresholds
 from taxotext.composition.base import System
 from taxotext.decoding import HIERARCHICAL_F1, UNTUNED, TuningReport
 from taxotext.decoding.heldout import HeldOut
@@ -21,16 +21,11 @@ AS_ASKED = "as asked for"
 
 @dataclass(frozen=True)
 class Finished:
-    """How a fit was finished.
+    """How a fit was finished."""
 
-    Attributes:
-        untuned: why thresholds were not tuned, in words; empty where they were.
-        before: metrics of the held-out documents with the decoding of the settings.
-        after: metrics with tuned thresholds, on documents held out from tuning; empty where nothing was tuned.
-    """
-
-    untuned: str
-    before: dict[str, float]
+    untuned: str  # why thresholds were not tuned, in words; empty where they were
+    before: dict[str, float]  # metrics of the held-out documents with the decoding of the settings
+    # metrics with tuned thresholds, on documents held out from tuning; empty where nothing was tuned
     after: dict[str, float]
 
 
@@ -38,10 +33,8 @@ def finish(system: System, manifest: Manifest, *, tune: bool, reporter: Reporter
     """Tune the thresholds of a fitted model on the held-out scores that it keeps, where thresholds decide.
 
     Args:
-        system: just fitted.
         manifest: changed in place.
         tune: False: the decoding stays as the settings have it.
-        reporter: where notes go.
     """
     held_out, before = manifest.held_out, {}
     if held_out is not None and held_out.gold.nnz:
@@ -53,7 +46,7 @@ def finish(system: System, manifest: Manifest, *, tune: bool, reporter: Reporter
     report = tune_fitted(system, manifest)
     sets = report.cross_validated_sets
     after = {} if sets is None else scored(held_out.gold, sets, system.taxonomy)
-    if reporter is not None and falls(report):  # a rule of the settings: without one 0.5 is never beaten by less
+    if reporter is not None and scores_lower(report):  # a rule of the settings: without one 0.5 is never beaten by less
         reporter.note("\n".join(explain(report)))
     return Finished("", before, after)
 
@@ -103,10 +96,10 @@ def explain(report: TuningReport) -> list[str]:
         f"Tuned on {counted(report.documents, 'document')} of {report.tuned_on}: {kind}{rule}. "
         f"{report.metric}: {metrics}."
     ]
-    if len(report.by_consistency) > 1 and not falls(report):
+    if len(report.by_consistency) > 1 and not scores_lower(report):
         tried = ", ".join(f"{rule} {value:.4f}" for rule, value in report.by_consistency.items())
         sentences.append(f"In cross-validation by consistency: {tried}.")
-    if falls(report):
+    if scores_lower(report):
         sentences.append(_reason(report))
     return sentences
 
@@ -153,11 +146,13 @@ def summary(output: Path, system: System, manifest: Manifest, finished: Finished
         rows.append(("kept", str(selected)))
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"  {name:{width}}  {value}" for name, value in rows)
-    found_none = _found_none(output, system, documents, held_out, finished)
-    return f"{table}\n{found_none}Wrote {output}. Next: taxotext evaluate {output} TEST_FILE"
+    nothing_found = _nothing_found_note(output, system, documents, held_out, finished)
+    return f"{table}\n{nothing_found}Wrote {output}. Next: taxotext evaluate {output} TEST_FILE"
 
 
-def _found_none(output: Path, system: System, documents: int, held_out: HeldOut | None, finished: Finished) -> str:
+def _nothing_found_note(
+    output: Path, system: System, documents: int, held_out: HeldOut | None, finished: Finished
+) -> str:
     """What to do about a model that finds no label of the held-out documents, on a line of its own; else empty."""
     if held_out is None or (finished.after or finished.before).get("micro_f1") != 0:
         return ""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from taxotext.api.choice import Plan, frozen, obstacle, plan
+from taxotext.api.choice import Plan, frozen, plan, why_not_bert
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.api.identity import Chosen, identity
 from taxotext.api.trials import span
@@ -67,7 +67,7 @@ def train_first(given: Given, run: RunFolder, reporter: Reporter) -> Fitted:
     reporter.note("No system is named: linear is trained, and bert where it is worth its time.")
     linear = parse_settings(find("linear").Settings, given.settings, given.where)
     system, manifest = _linear(given, given.train, given.validation, run.checkpoints / "linear", linear, reporter)
-    why_not = obstacle(given.train)
+    why_not = why_not_bert(given.train)
     if why_not:
         reporter.note(why_not)
         return _kept(system, manifest, {"model": "linear", "reason": why_not})
@@ -157,12 +157,12 @@ def _planned(given: Given, train: Corpus, validation: Corpus, path: Path, report
     found = plan(train, len(validation), given.settings, given.budget)
     reporter.note(found.reason)
     if found.settings is not None and found.minutes[1] >= LOOK_FROM:
-        found = _looked(given, found, train, validation, reporter)
+        found = _tried_on_part(given, found, train, validation, reporter)
     write_text_atomically(path, json.dumps(asdict(found), indent=2))
     return found
 
 
-def _looked(given: Given, planned: Plan, train: Corpus, validation: Corpus, reporter: Reporter) -> Plan:
+def _tried_on_part(given: Given, planned: Plan, train: Corpus, validation: Corpus, reporter: Reporter) -> Plan:
     """The plan, dropped where a frozen encoder is far behind ``linear`` on a part of the documents."""
     few, some = spread(train, LOOK_DOCUMENTS), spread(validation, LOOK_VALIDATION)
     size = (planned.settings or {})["text"]["max_tokens"]

@@ -33,13 +33,10 @@ def fit_system(
     """Fit a system of class ``kind``.
 
     Args:
-        kind: from the registry.
-        settings: of that class.
         train: training documents.
         validation: None: a stratified part of ``train``, where the recipe needs one.
         run: for checkpoints; None: a temporary one.
         columns: which fields the texts came from, kept for prediction.
-        reporter: where progress goes.
     """
     if len(train.taxonomy) == 0:
         raise DataError(f"{train.source}: no document has a label; there is nothing to learn.")

@@ -54,7 +54,6 @@ def compared(settings: SystemSettings, *, by_name: bool = False) -> dict[str, An
     """The settings that the weights depend on.
 
     Args:
-        settings: of a system.
         by_name: files by their names, as model folders keep them, not by their paths.
     """
     values = public_settings(settings) if by_name else settings.model_dump(mode="json")

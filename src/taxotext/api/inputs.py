@@ -6,11 +6,9 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from scipy.sparse import issparse
-
 from taxotext.data import Corpus
 from taxotext.data.frames import as_indicator, is_missing, one_column
+from taxotext.data.lists import is_matrix
 from taxotext.data.readers import PAUSE
 from taxotext.data.records import HALF_CHARACTER, kind, short
 from taxotext.errors import ConfigError, DataError
@@ -37,7 +35,7 @@ def nested(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return nested
 
 
-def nothing_beside(corpus: Corpus, **given: Any) -> None:
+def check_corpus_alone(corpus: Corpus, **given: Any) -> None:
     """A corpus brings its own labels, taxonomy and weights."""
     names = [name for name, value in given.items() if value is not None]
     if names:
@@ -55,7 +53,7 @@ def corpus_of(
 ) -> Corpus:
     """Documents with gold labels in the columns of ``taxonomy``, closed as in training."""
     if isinstance(X, Corpus):
-        nothing_beside(X, y=y)
+        check_corpus_alone(X, y=y)
         return X.aligned(taxonomy, closure=closure, unknown=unknown)
     y, own = as_indicator(y, None)
     if y is None:
@@ -69,11 +67,6 @@ def corpus_of(
         unknown=unknown,
         source=source,
     )
-
-
-def is_matrix(y: Any) -> bool:
-    """Whether ``y`` is an indicator matrix."""
-    return issparse(y) or (isinstance(y, np.ndarray) and y.ndim == 2)
 
 
 def checked_texts(X: Any) -> list[str]:

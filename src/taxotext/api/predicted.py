@@ -21,19 +21,12 @@ from taxotext.progress import Reporter
 
 @dataclass(frozen=True)
 class PredictedSets:
-    """The label sets of one run.
+    """The label sets of one run."""
 
-    Attributes:
-        source: the folder or file they are from.
-        label_ids: names of the columns.
-        sets: (D, columns) bool sparse.
-        document_ids: of the documents in their order; None where the lines have none.
-    """
-
-    source: str
-    label_ids: tuple[str, ...]
-    sets: Sets
-    document_ids: tuple[str, ...] | None = None
+    source: str  # the folder or file they are from
+    label_ids: tuple[str, ...]  # names of the columns
+    sets: Sets  # (D, columns) bool sparse
+    document_ids: tuple[str, ...] | None = None  # of the documents in their order; None where the lines have none
 
 
 def gold_of(corpus: Corpus) -> PredictedSets:

@@ -32,8 +32,6 @@ def propose(
     Args:
         space: what may be tried.
         finished: settings and metric of the trials so far; greater is better.
-        seed: of the search.
-        number: of the trial.
     """
     import numpy as np
     import optuna

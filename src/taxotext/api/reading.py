@@ -39,8 +39,6 @@ def read_for_model(
     """Read a labelled file as the model's training data were read; its format may be another one.
 
     Args:
-        classifier: of the model.
-        path: of the file.
         on_bad_line: ``error`` or ``skip``.
         unknown: what is done with labels that the model lacks.
         format: of the file; None: by suffix and content.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from taxotext.api.choice import BUDGET, obstacle, plan
+from taxotext.api.choice import BUDGET, plan, why_not_bert
 from taxotext.api.classifier import Classifier, load
 from taxotext.api.finishing import finish, summary
 from taxotext.api.first_model import Given, held_out_share, train_first
@@ -23,7 +23,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.data import FORMATS, Columns, Corpus, read_corpus
 from taxotext.data.checks import corpus_oddities
 from taxotext.data.formats.table import check_source
-from taxotext.data.reading_notes import form_notes, left_out_notes, whole_cell_notes
+from taxotext.data.reading_notes import change_notes, form_notes, warning_notes, whole_cell_notes
 from taxotext.data.sources import check_path
 from taxotext.errors import ConfigError, DataError, nearest
 from taxotext.files import real, remove_leftovers
@@ -60,7 +60,7 @@ class DataSettings(Settings):
     path_separator: str = Field("/", min_length=1, description="between the steps of labels that are paths")
     names: str | None = Field(None, description="file of id<TAB>display name")
     text: tuple[str, ...] = Field(("text",), min_length=1, description="text fields, joined in this order")
-    text_join: str = Field("\n", description="what stands between joined fields")
+    text_join: str = Field("\n", description="text between joined fields")
     labels: tuple[str, ...] = Field(
         ("labels",), min_length=1, description="label field, or one for each label (0 and 1) or level"
     )
@@ -272,7 +272,7 @@ def dry_run(
     kind = find("linear")
     linear = Chosen(kind, parse_settings(kind.Settings, config.given, where))
     said = f"Dry run without --model: {_tried(linear, train, validation, batches, reporter)}"
-    why_not = obstacle(train)
+    why_not = why_not_bert(train)
     if why_not:
         return f"{said} {why_not}"
     rest, held_out = train, validation
@@ -437,11 +437,10 @@ def _note_oddities(train: Corpus, validation: Corpus | None, reporter: Reporter,
             f"{len(never):,} of {counted(len(train.taxonomy), 'label')} {have} no training document, such as "
             f"{never[0]!r}; the model cannot learn {them}."
         )
-    for sentence in (*left_out_notes(replace(train.report, skipped_count=0)), *form_notes(train.report)):
-        reporter.note(f"{train.source}: {sentence}")
-    for oddity in corpus_oddities(train):
-        reporter.note(f"{train.source}: {oddity.sentence}")
-    for sentence in whole_cell_notes(train.report):
+    report = replace(train.report, skipped_count=0)  # skipped lines are a warning in the log
+    notes = [*warning_notes(report), *change_notes(report), *form_notes(report)]
+    notes += [oddity.sentence for oddity in corpus_oddities(train)]
+    for sentence in [*notes, *whole_cell_notes(report)]:
         reporter.note(f"{train.source}: {sentence}")
     if validation is not None and validation.fingerprint() == train.fingerprint():
         reporter.note(

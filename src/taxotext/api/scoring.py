@@ -28,9 +28,7 @@ def score_texts(
     The others are empty. No system scores them: what it would say does not come from the document.
 
     Args:
-        system: fitted.
         texts: drawn as they are needed.
-        reporter: where progress goes.
     """
     seen, blank, first = 0, 0, 0
     with reporter.task("Predicting", length(texts)) as task:

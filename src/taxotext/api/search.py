@@ -101,11 +101,9 @@ def search(
         trials: all together, those before a resumption included; None: :data:`DEFAULT_TRIALS`, or no limit beside
             ``minutes``.
         minutes: no trial is started that would not fit into this time, judging from the last ones.
-        where: file or place, named first in an error.
         resume: go on with the search in ``output``; a trial that was cut off goes on from its checkpoint, or starts
             again where there is none.
         overwrite: remove the search in ``output``.
-        reporter: where progress goes.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -117,7 +115,7 @@ def search(
     config = parse_run(values, where)
     chosen = config.chosen
     # Without data, so that mistakes in the space are found before hours of reading.
-    dimensions = {} if chosen is None else _space(config, chosen, metric, space or {}, only, where)
+    dimensions = {} if chosen is None else _space(config, chosen, space or {}, only, where)
     check_place(output, resume=resume, overwrite=overwrite)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter)
@@ -125,7 +123,7 @@ def search(
         reporter.note("No system is named: settings of linear are searched. Name another one with --model.")
         kind = find("linear")
         chosen = Chosen(kind, parse_settings(kind.Settings, config.given, where))
-        dimensions = _space(config, chosen, metric, space or {}, only, where)
+        dimensions = _space(config, chosen, space or {}, only, where)
     given = _given(config, chosen, metric)
     base = replace(chosen, settings=parse_settings(chosen.kind.Settings, given, where))
     described = {key: str(dimension) for key, dimension in dimensions.items()}
@@ -134,7 +132,7 @@ def search(
     run = _Search(config, base, given, dimensions, metric, train, validation, folder, reporter)
     limit = DEFAULT_TRIALS if trials is None and minutes is None else trials
     try:
-        run.go(limit, None if minutes is None else 60 * minutes)
+        run.run_trials(limit, None if minutes is None else 60 * minutes)
     except TaxotextError:
         folder.abandon()  # else a corrected command would be told that there is a search already
         raise
@@ -164,12 +162,9 @@ def _check_options(metric: str, trials: int | None, minutes: float | None, resum
         raise ConfigError("The search cannot be started with these options.", problems)
 
 
-def _space(
-    config: RunConfig, chosen: Chosen, metric: str, asked: Mapping[str, Any], only: bool, where: str
-) -> dict[str, Dimension]:
-    kind = chosen.kind
-    declared = {} if only else kind.search_space
-    return build_space(kind.Settings, declared, config.given, asked, where=where)
+def _space(config: RunConfig, chosen: Chosen, asked: Mapping[str, Any], only: bool, where: str) -> dict[str, Dimension]:
+    declared = {} if only else chosen.kind.search_space
+    return build_space(chosen.kind.Settings, declared, config.given, asked, where=where)
 
 
 def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
@@ -187,25 +182,21 @@ def _given(config: RunConfig, chosen: Chosen, metric: str) -> dict[str, Any]:
     return changed
 
 
+@dataclass(frozen=True)
 class _Search:
     """The loop over trials."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        base: Chosen,
-        given: Mapping[str, Any],
-        space: Mapping[str, Dimension],
-        metric: str,
-        train: Corpus,
-        validation: Corpus | None,
-        folder: SearchFolder,
-        reporter: Reporter,
-    ) -> None:
-        self._config, self._base, self._given, self._space, self._metric = config, base, given, space, metric
-        self._train, self._validation, self._folder, self._reporter = train, validation, folder, reporter
+    _config: RunConfig
+    _base: Chosen
+    _given: Mapping[str, Any]
+    _space: Mapping[str, Dimension]
+    _metric: str
+    _train: Corpus
+    _validation: Corpus | None
+    _folder: SearchFolder
+    _reporter: Reporter
 
-    def go(self, limit: int | None, seconds: float | None) -> None:
+    def run_trials(self, limit: int | None, seconds: float | None) -> None:
         """Run trials until ``limit`` are there or the time is up."""
         if self._folder.trials:
             done = sum(trial.state != "running" for trial in self._folder.trials)
@@ -226,7 +217,7 @@ class _Search:
                 self._folder.keep([*before, trial])
             else:
                 trial = self._run(trial, before)
-            self._tell(trial, limit)
+            self._report(trial, limit)
         self._finish()
 
     def _is_over(self, limit: int | None, seconds: float | None) -> bool:
@@ -320,7 +311,7 @@ class _Search:
         head = f"# Trial {trial.number} of `taxotext search`: {self._metric} {trial.value:.4f} on held-out documents.\n"
         write_text_atomically(self._folder.folder / BEST, head + text)
 
-    def _tell(self, trial: Trial, limit: int | None) -> None:
+    def _report(self, trial: Trial, limit: int | None) -> None:
         of = "" if limit is None else f" of {limit}"
         tried = ", ".join(f"{key}={_shown(value)}" for key, value in trial.settings.items())
         if trial.value is None:

@@ -13,10 +13,10 @@ from taxotext.binary.overview import FitsStatus, finished_fits, read_progress
 from taxotext.binary.reports import read_fits
 from taxotext.binary.systems import FITS
 from taxotext.errors import ModelFolderError
-from taxotext.files import named
+from taxotext.files import is_locked, named
 from taxotext.files.json_files import read_json, read_json_or_none
 from taxotext.store.manifest import is_model_folder
-from taxotext.training.run import SUFFIX, is_taken, run_folder_of
+from taxotext.training.run import LOCK, SUFFIX, run_folder_of
 
 TRAINING, INTERRUPTED, FINISHED = "training", "interrupted", "finished"
 """Of a training: a process is at work; none is, and the model is not finished; the model is there."""
@@ -25,27 +25,18 @@ GO_ON = "go on with the command that it was started with, and --resume"
 
 @dataclass(frozen=True)
 class TrainingStatus:
-    """One training.
+    """One training."""
 
-    Attributes:
-        output: the model folder that it writes.
-        state: ``training``, ``interrupted`` or ``finished``.
-        system: its name, or None while that is not known.
-        sentence: what is known beside the metrics, and how to go on.
-        seconds: the whole training took; None before its end.
-        epochs_done, epochs: of an unfinished training by epochs; None of others.
-        scores: validation scores of the last of these epochs.
-        fits: of a training of many fits (htrans, gru_att); None of others, and before it has a plan.
-    """
-
-    output: str
-    state: str
-    system: str | None
-    sentence: str
-    seconds: float | None = None
+    output: str  # the model folder that it writes
+    state: str  # `training`, `interrupted` or `finished`
+    system: str | None  # its name, or None while that is not known
+    sentence: str  # what is known beside the metrics, and how to go on
+    seconds: float | None = None  # the whole training took; None before its end
+    # epochs_done, epochs: of an unfinished training by epochs; None of others
     epochs_done: int | None = None
     epochs: int | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)  # validation scores of the last of these epochs
+    # of a training of many fits (htrans, gru_att); None of others, and before it has a plan
     fits: FitsStatus | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,7 +65,7 @@ def training_status(output: Path) -> TrainingStatus:
         output = output.with_name(output.name.removesuffix(SUFFIX))
     run = run_folder_of(output)
     # The lock comes first: a training that ends removes run.json before it gives the lock back.
-    working = is_taken(run)
+    working = is_locked(run / LOCK)
     record = read_json_or_none(run / "run.json")
     if record is None and is_model_folder(output):
         return _finished(output)

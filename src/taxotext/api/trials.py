@@ -18,27 +18,18 @@ LOW, HIGH = 0.8, 1.4
 
 @dataclass(frozen=True)
 class TrialFit:
-    """A fit of few documents.
+    """A fit of few documents."""
 
-    Attributes:
-        documents, all_documents: how many were fitted, of how many.
-        work: documents times epochs, of all labels that are fitted on their own.
-        whole_work: that of the whole fit at most, for one of the processes that share it.
-        seconds: of the work.
-        seconds_once: of what the whole fit does once for each document.
-        scorings: how often the whole fit scores the held-out documents beside that work.
-        system: fitted, with the settings of the whole fit.
-        whole: the documents of the whole fit: those to train on, and those that are held out.
-    """
-
+    # documents, all_documents: how many were fitted, of how many
     documents: int
     all_documents: int
-    work: float
-    whole_work: float
-    seconds: float
-    seconds_once: float
-    scorings: float
-    system: System
+    work: float  # documents times epochs, of all labels that are fitted on their own
+    whole_work: float  # that of the whole fit at most, for one of the processes that share it
+    seconds: float  # of the work
+    seconds_once: float  # of what the whole fit does once for each document
+    scorings: float  # how often the whole fit scores the held-out documents beside that work
+    system: System  # fitted, with the settings of the whole fit
+    # the documents of the whole fit: those to train on, and those that are held out
     whole: tuple[Corpus, Corpus | None]
 
     def estimate(self) -> float:
@@ -67,12 +58,10 @@ def try_fit(
     """Fit a few batches of the real data, once through, and write nothing; notes on so few documents are not passed on.
 
     Args:
-        kind, settings: of the system.
         train: all training documents.
         validation: None: a part of ``train``, where the recipe needs one.
         batches: how many; systems without batches get 500 documents for 3.
         longest: take the longest documents, for the sake of memory, not evenly spaced ones.
-        reporter: where progress goes.
     """
     if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
@@ -123,7 +112,6 @@ def memory_sentence(system: System, train: Corpus, validation: Corpus | None) ->
     """What the whole training needs, and what would have to change where that is too much; empty if not known.
 
     Args:
-        system: as a trial leaves it.
         train: all training documents.
         validation: all held-out documents; None: the system cross-fits.
     """

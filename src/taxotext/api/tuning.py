@@ -64,7 +64,6 @@ def tune_thresholds(
     """Tune the decoding of ``manifest`` in place; from then on thresholds decide, also of a system that decided itself.
 
     Args:
-        system: fitted.
         manifest: whose decoding rules (consistency, filters) the thresholds are found for.
         corpus: validation documents; None: the scores kept from the training.
         metric: what to make greatest.
@@ -74,7 +73,6 @@ def tune_thresholds(
         calibration: fitted on the same documents, before the thresholds; None: as the model's rules say.
         calibration_by: one for all labels, or one a label; None: as the model's rules say.
         never_empty: whether the best label is predicted where none passes; None: as the model's rules say.
-        reporter: where progress goes.
 
     Raises:
         ConfigError: an option is unknown, or there is too little to choose a rule by.
@@ -100,17 +98,13 @@ def tune_thresholds(
         before_tuned_here=before.tuned_on == held_out.source,
         calibration=None if calibrated is None else calibrated.to_dict(),
     )
-    if falls(report) and decoding.consistency != "none" and consistency != "auto":  # is it the rule?
+    if scores_lower(report) and decoding.consistency != "none" and consistency != "auto":  # is it the rule?
         found["none"] = _find(rules.model_copy(update={"consistency": "none"}), held_out, taxonomy, search)
     by_rule: dict[str, float] = {
         rule: one[1].cross_validated for rule, one in found.items() if one[1].cross_validated is not None
     }
     report = replace(report, by_consistency=by_rule)
-    manifest.decoding = decoding
-    manifest.metrics["tuning"] = report.to_dict()
-    remember(manifest, corpus)
-    if manifest.metrics.pop("evaluations", None):
-        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
+    adopt(manifest, decoding, report, corpus, reporter)
     return report
 
 
@@ -129,7 +123,7 @@ def held_out_scores(system: System, manifest: Manifest, corpus: Corpus | None, r
         return HeldOut.from_blocks(blocks, corpus.known_targets, public_name(corpus.source))
 
 
-def falls(report: TuningReport) -> bool:
+def scores_lower(report: TuningReport) -> bool:
     """Whether documents held out from tuning score lower than with the decoding in force before.
 
     Where that was tuned on the same documents, its metric there is no measure.
@@ -195,8 +189,14 @@ def scored(gold: Sets, sets: Sets, taxonomy: Taxonomy) -> dict[str, float]:
     return {name: float(value) for name, value in evaluation.compute().items() if isinstance(value, (int, float))}
 
 
-def remember(manifest: Manifest, corpus: Corpus | None) -> None:
-    """Keep the fingerprints of documents that thresholds were tuned on, beside those of the training."""
+def adopt(
+    manifest: Manifest, decoding: Decoding, report: TuningReport, corpus: Corpus | None, reporter: Reporter
+) -> None:
+    """Let a tuned decoding count from now on, and keep the fingerprints of the documents that it was tuned on."""
+    manifest.decoding = decoding
+    manifest.metrics["tuning"] = report.to_dict()
+    if manifest.metrics.pop("evaluations", None):
+        reporter.note("Metrics that were recorded with the old thresholds are removed; evaluate again.")
     held_out = manifest.held_out
     if held_out is None or not held_out.salt or (corpus is None and held_out.tuned is None):
         return

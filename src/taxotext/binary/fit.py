@@ -114,26 +114,19 @@ def advance(
 
 @dataclass
 class Progress:
-    """How far a fit is.
+    """How far a fit is."""
 
-    Attributes:
-        epochs: that were trained.
-        epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
-            weighted loss).
-        least_loss: of all epochs.
-        stopped: whether ``training.patience`` is spent.
-        seconds: of training and validation.
-        history: (training loss, validation F1, validation loss) of each epoch.
-    """
-
-    epochs: int = 0
+    epochs: int = 0  # that were trained
+    # epoch, f1, average_precision, loss: which of them is kept, and its validation scores (F1 at threshold 0.5,
+    # weighted loss)
     epoch: int = 0
     f1: float = -1.0
     average_precision: float = 0.0
     loss: float = float("inf")
-    least_loss: float = float("inf")
-    stopped: bool = False
-    seconds: float = 0.0
+    least_loss: float = float("inf")  # of all epochs
+    stopped: bool = False  # whether `training.patience` is spent
+    seconds: float = 0.0  # of training and validation
+    # (training loss, validation F1, validation loss) of each epoch
     history: list[list[float]] = field(default_factory=list)
 
     def is_better(self, monitor: str, f1: float, average_precision: float, loss: float) -> bool:
@@ -190,7 +183,7 @@ class _Fit:
             vectors.weight = nn.Parameter(torch.from_numpy(load_array(table)), requires_grad=self.train_table)
         training, transfer = self.settings.training, self.settings.transfer
         if training.start_at_odds:
-            positives = int(self.train.bearing(self.label)[self.chosen].sum())
+            positives = int(self.train.has_label(self.label)[self.chosen].sum())
             with torch.no_grad():
                 self.network.head.output.bias.fill_(log_odds(positives, len(self.chosen), self.weight))
         body_rate = training.learning_rate
@@ -309,7 +302,7 @@ class _Fit:
             return 0.0, 0.0, 0.0
         windows = self.validation.windows
         costs, counts = windows.costs[self.held], np.diff(windows.first)[self.held]
-        gold = torch.from_numpy(self.validation.bearing(self.label)[self.held])
+        gold = torch.from_numpy(self.validation.has_label(self.label)[self.held])
         logits = torch.empty(len(self.held))
         self.network.eval()
         with torch.inference_mode():
@@ -336,7 +329,7 @@ class _Fit:
         return logits.squeeze(1)
 
     def _loss(self, logits: Tensor, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
-        gold = torch.from_numpy(documents.bearing(self.label)[rows]).float().to(logits.device)
+        gold = torch.from_numpy(documents.has_label(self.label)[rows]).float().to(logits.device)
         weights = None if documents.weights is None else torch.from_numpy(documents.weights[rows]).to(logits.device)
         return self._mean_loss(logits, gold, weights)
 

@@ -7,7 +7,6 @@ each label reads its states, or changes it from inside with adapters.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from taxotext.composition import parts
@@ -15,7 +14,7 @@ from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from taxotext.binary.settings import BinarySettings
     from taxotext.nn.label_networks import LabelNetwork
@@ -42,9 +41,7 @@ def single_network(
     """One classifier, untrained; random weights come from torch's generator.
 
     Args:
-        settings: of the system.
         record: of the encoder; its ``width`` is that of the states.
-        tokenizer: of the encoder.
         encoder: what adapters are put into, in place; None: one with random weights.
 
     Raises:
@@ -74,18 +71,6 @@ def empty_encoder(settings: BinarySettings, record: dict[str, Any], tokenizer: T
     """The encoder with random weights."""
     module: nn.Module = parts.build("encoder", settings.encoder, record=record, tokenizer=tokenizer).module
     return module
-
-
-def misfits(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> list[str]:
-    """What is missing, too much, or of another shape, as sentences."""
-    problems = [f"{name}: missing" for name in expected.keys() - found.keys()]
-    problems += [f"{name}: not part of this model" for name in found.keys() - expected.keys()]
-    problems += [
-        f"{name}: shape {tuple(found[name].shape)} instead of {expected[name]}"
-        for name in expected.keys() & found.keys()
-        if tuple(found[name].shape) != expected[name]
-    ]
-    return sorted(problems)
 
 
 def log_odds(positives: int, documents: int, weight: float) -> float:

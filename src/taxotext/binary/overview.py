@@ -33,26 +33,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class FitsStatus:
-    """Progress of all fits of a training.
+    """Progress of all fits of a training."""
 
-    Attributes:
-        labels: done when the classifier is chosen, at work while one of their fits is running.
-        fits: of all labels.
-        epochs_done, epochs: trained so far and planned at most; the latter is None when the training is finished.
-        seconds: of the fits that are done, added up.
-        seconds_left: of wall time, an estimate; None while no fit is done.
-        processes: that fit in parallel; None when the training is finished.
-        weights: chosen class weight by label id; labels without a classifier are left out.
-    """
-
-    labels: Counts
-    fits: Counts
+    labels: Counts  # done when the classifier is chosen, at work while one of their fits is running
+    fits: Counts  # of all labels
+    # epochs_done, epochs: trained so far and planned at most; the latter is None when the training is finished
     epochs_done: int
     epochs: int | None
-    seconds: float
-    seconds_left: float | None
-    processes: int | None
-    weights: Mapping[str, float]
+    seconds: float  # of the fits that are done, added up
+    seconds_left: float | None  # of wall time, an estimate; None while no fit is done
+    processes: int | None  # that fit in parallel; None when the training is finished
+    weights: Mapping[str, float]  # chosen class weight by label id; labels without a classifier are left out
 
     def labels_by_weight(self) -> dict[float, int]:
         """How many labels chose each class weight, in order of the weights."""
@@ -76,7 +67,6 @@ def write_overview(folder: Path, labels: Sequence[str], epochs: Mapping[str, int
     """Write the plan.
 
     Args:
-        folder: of the checkpoints.
         labels: (N,) ids.
         epochs: that each fit trains at most, by key.
         processes: that fit in parallel.
@@ -94,7 +84,6 @@ def read_progress(checkpoints: Path, *, working: bool) -> FitsStatus | None:
     """Progress of an unfinished training; None before it has a plan, or where its files are damaged.
 
     Args:
-        checkpoints: of its run folder.
         working: whether a process is training there; without one, no fit is running.
     """
     plan = read_json_or_none(checkpoints / OVERVIEW)

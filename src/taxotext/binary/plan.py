@@ -89,7 +89,6 @@ class FitPlan:
     """The graph of fits for a taxonomy.
 
     Args:
-        settings: of the system.
         taxonomy: of N labels.
         positives: (N,) training documents of each label.
         validated: (N,) validation documents of each label.

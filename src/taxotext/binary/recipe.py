@@ -39,7 +39,7 @@ from taxotext.data import Corpus
 from taxotext.decoding.heldout import HeldOut
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import write_text_atomically
-from taxotext.messages import counted
+from taxotext.messages import counted, some
 from taxotext.progress import Reporter, Task
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
@@ -181,14 +181,14 @@ def _note_fallbacks(plan: FitPlan, reporter: Reporter) -> None:
     for name in named[FALLBACK]:
         below[any(plan.how(parent) != CONSTANT for parent in plan.parents[plan.taxonomy.index(name)])].append(name)
     first = f"{plan.settings.weights.candidates[0]:g}, and all epochs"
-    for some, weight in ((below[True], "that of the parent"), (below[False], first)):
-        if some:
-            few = f"{counted(len(some), 'label')} with too few documents to choose a class weight on"
-            reporter.note(f"{few}: {weight} ({_some(some)}).")
+    for labels, weight in ((below[True], "that of the parent"), (below[False], first)):
+        if labels:
+            few = f"{counted(len(labels), 'label')} with too few documents to choose a class weight on"
+            reporter.note(f"{few}: {weight} ({_some(labels)}).")
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return some(names[:5], len(names))
 
 
 class _Clock:

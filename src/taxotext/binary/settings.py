@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
-from taxotext.composition.neural_settings import TextSettings
+from taxotext.composition.neural_settings import EncoderPart, TextSettings
 from taxotext.composition.words import GruAttentionSettings, WordSettings
 from taxotext.settings import Settings
 
@@ -90,7 +90,7 @@ class BinarySettings(SystemSettings):
     """Settings of ``gru_att`` and ``htrans``."""
 
     text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]  # built from the registry
+    encoder: EncoderPart = Field(
         GruAttentionSettings(), description="text encoder of each classifier; a transformer: shared, and frozen"
     )
     body: parts.choice("body") | None = Field(  # type: ignore[valid-type]

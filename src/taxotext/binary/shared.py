@@ -31,21 +31,15 @@ BASE = "base.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Documents:
-    """Token windows of D documents, and which of them bear each label.
+    """Token windows of D documents, and which of them bear each label."""
 
-    Attributes:
-        windows: of the texts.
-        targets: csc bool (D, N).
-        weights: (D,) float32, or None.
-        states: float16 (tokens, D), those of a frozen encoder for each token of the windows, or None.
-    """
-
-    windows: Windows
-    targets: csc_array
-    weights: NDArray[np.float32] | None = None
+    windows: Windows  # of the texts
+    targets: csc_array  # csc bool (D, N)
+    weights: NDArray[np.float32] | None = None  # (D,) float32, or None
+    # float16 (tokens, D), those of a frozen encoder for each token of the windows, or None
     states: NDArray[np.float16] | None = None
 
-    def bearing(self, label: int) -> NDArray[np.bool_]:
+    def has_label(self, label: int) -> NDArray[np.bool_]:
         """(D,) True on the documents of a label."""
         marks = np.zeros(self.targets.shape[0], dtype=np.bool_)
         marks[self.targets.indices[self.targets.indptr[label] : self.targets.indptr[label + 1]]] = True
@@ -93,14 +87,10 @@ class Documents:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """The content of a shared folder.
+    """The content of a shared folder."""
 
-    Attributes:
-        facts: JSON-ready: the system, its settings, and what else was given to :func:`write_shared`.
-        train, validation: the documents.
-    """
-
-    facts: dict[str, Any]
+    facts: dict[str, Any]  # JSON-ready: the system, its settings, and what else was given to `write_shared`
+    # train, validation: the documents
     train: Documents
     validation: Documents
 

@@ -8,16 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from taxotext.binary.networks import changes_encoder, misfits, reads_states, single_network
+from taxotext.binary.networks import changes_encoder, reads_states, single_network
 from taxotext.binary.reports import read_fits
 from taxotext.binary.settings import BinarySettings
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings, Work
 from taxotext.composition.class_weights import CLASS_WEIGHTS, class_weights
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.weights import limited_by, within_memory
+from taxotext.composition.weights import limited_by, misfit, shape_problems, within_memory
 from taxotext.data.tokens import TextTokenizer
-from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically, write_text_atomically
 from taxotext.files.json_files import read_json
 from taxotext.files.tensors import read_shapes, read_tensors
@@ -195,15 +194,13 @@ class BinarySystem(NeuralSystem):
             tables = max(1, sum(name.startswith("tables.") for name in stored))
             shape = tuple(one.state_dict()[TABLE].shape)
             expected |= {f"tables.{number}": shape for number in range(tables)}
-        problems = misfits(expected, stored)
+        problems = shape_problems(expected, {name: tuple(values.shape) for name, values in stored.items()})
         if table_of is None or table_of.dtype != torch.int64 or table_of.shape != (len(taxonomy),):
             problems.append(f"table_of: must be {len(taxonomy)} whole numbers")
         elif not ((table_of >= 0) & (table_of < max(tables, 1))).all():
             problems.append("table_of: names word vectors that are not there")
         if problems or table_of is None:
-            raise ModelFolderError(
-                f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", problems
-            )
+            raise misfit(path, problems)
         for name, values in base.items():
             values.copy_(stored[f"base.{name}"])
         each = {name: stored[f"labels.{name}"] for name in one.own_state()}

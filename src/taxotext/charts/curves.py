@@ -50,9 +50,7 @@ def curves(
     """Draw curves over a common axis; their names stand below, in rows.
 
     Args:
-        title: above the chart.
         drawn: at least one, each with a point or more.
-        x_name, y_name: of the axes.
         whole: whether both axes go from 0 to 1.
         diagonal: draw y = x, dashed.
         at: a place on the x axis that is marked by a dashed line.

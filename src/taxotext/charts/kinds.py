@@ -96,7 +96,7 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
                 axes.plot([row.mean - row.sd, row.mean + row.sd], [number] * 2, color=colour, linewidth=2)
             seeds: dict[str, Any] = {"color": colour, "markersize": 7, "markerfacecolor": (colour, 0.35)}
             axes.plot(row.values, [number] * len(row.values), "o", **seeds)
-            chart.mark(row.mean, number, row.series, 11, gid=chart.tip(_told(row.name, row.mean, row.sd, unit)))
+            chart.mark(row.mean, number, row.series, 11, gid=chart.tip(_tip(row.name, row.mean, row.sd, unit)))
         axes.set_yticks(range(len(rows)), names, color=COLOURS["ink"][0], fontsize=13)
         axes.set_ylim(len(rows) - 0.5, -0.5)
     return chart
@@ -126,7 +126,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
             for x, mean, sd in found:
                 if sd is not None:
                     axes.plot([x, x], [mean - sd, mean + sd], color=colour, linewidth=2)
-                chart.mark(x, mean, line.series, 9, gid=chart.tip(_told(line.name, mean, sd, unit)))
+                chart.mark(x, mean, line.series, 9, gid=chart.tip(_tip(line.name, mean, sd, unit)))
             ends.append(found[-1])
         axes.set_xticks(range(len(places)), list(places))
         axes.set_xlim(-0.5, len(places) - 0.5)
@@ -145,9 +145,7 @@ def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str) -> Ch
     """Points with their names; the x axis is logarithmic.
 
     Args:
-        title: above the chart.
         points: at least one; x must be positive.
-        x_name, y_name: of the axes.
     """
     with style():
         chart = Chart(title, HEIGHT, LEFT, RIGHT, below=52)
@@ -173,7 +171,6 @@ def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -
     """Points without scales, on which only what is near counts; names where there is room, the first points first.
 
     Args:
-        title: above the chart.
         points: at least one; all names are under the pointer.
         groups: names of the series, shown below; empty: there is one.
     """
@@ -214,7 +211,7 @@ def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -
     return chart
 
 
-def _told(name: str, mean: float, sd: float | None, unit: str) -> str:
+def _tip(name: str, mean: float, sd: float | None, unit: str) -> str:
     return f"{name}: {mean:.2f}{'' if sd is None else f' ± {sd:.2f}'} {unit}"
 
 

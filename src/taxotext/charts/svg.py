@@ -28,23 +28,19 @@ def embedded(text: bytes, title: str, tips: Mapping[str, str], colours: Mapping[
         for path in root.iter(f"{{{SVG}}}path")
         if "id" in path.attrib
     }
-    element = _Tidy(tips, colours, marks).copy(root)
+    element = _Sanitizer(tips, colours, marks).copy(root)
     element.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title, "xmlns": SVG}
     return tostring(element, encoding="unicode")
 
 
 @dataclass(frozen=True)
-class _Tidy:
-    """Copies what is seen.
+class _Sanitizer:
+    """Copies what is seen."""
 
-    Attributes:
-        tips, colours: see :func:`embedded`.
-        marks: id of a mark to the id of the first one with the same outline.
-    """
-
+    # tips, colours: see `embedded`
     tips: Mapping[str, str]
     colours: Mapping[str, str]
-    marks: Mapping[str, str]
+    marks: Mapping[str, str]  # id of a mark to the id of the first one with the same outline
 
     def copy(self, element: Element) -> Element:
         tidy, name = Element(element.tag.rpartition("}")[2]), element.attrib.get("id", "")

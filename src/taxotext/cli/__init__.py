@@ -20,10 +20,10 @@ def main(arguments: list[str] | None = None) -> None:
         with sigterm_raises():
             _run(arguments)
     except Terminated:
-        _say("taxotext: terminated.")
+        _print_error("taxotext: terminated.")
         sys.exit(143)
     except KeyboardInterrupt:
-        _say("taxotext: interrupted.")
+        _print_error("taxotext: interrupted.")
         sys.exit(130)
 
 
@@ -54,7 +54,7 @@ def _run(arguments: list[str] | None) -> None:
     except TaxotextError as error:
         if debug:
             raise
-        _say(f"taxotext: {error}")
+        _print_error(f"taxotext: {error}")
         sys.exit(2)
     except typer.Abort:
         raise KeyboardInterrupt from None
@@ -66,26 +66,28 @@ def _run(arguments: list[str] | None) -> None:
             raise
         _forget_stdout()
         if error.filename is None and error.errno == errno.EBADF:
-            _say("taxotext: stdout is closed, and the result goes there; open it, or name a file with --output.")
+            _print_error(
+                "taxotext: stdout is closed, and the result goes there; open it, or name a file with --output."
+            )
             sys.exit(2)
         place = f"{error.filename}: " if error.filename else ""
-        _say(f"taxotext: {place}{error.strerror or error}. Check the disk, the folder and its permissions.")
+        _print_error(f"taxotext: {place}{error.strerror or error}. Check the disk, the folder and its permissions.")
         sys.exit(2)
     except MemoryError as error:
         if debug:
             raise
-        _say(
+        _print_error(
             f"taxotext: the memory is exhausted{f' ({error})' if str(error) else ''}. Give less at once (fewer "
             "documents or labels, a smaller batch or model), or take a machine with more."
         )
         sys.exit(2)
     except Exception as error:
         if hasattr(error, "format_message"):  # what the library of options raises
-            _say(_usage(error))
+            _print_error(_usage(error))
             sys.exit(2)
         if debug:
             raise
-        _say(
+        _print_error(
             f"taxotext: an error inside the program, not yours: {type(error).__name__}: {error}\n"
             "Run the command again with --debug and report what it shows."
         )
@@ -153,7 +155,7 @@ class _Printable(logging.Formatter):
         return printable(super().format(record), lines=True)
 
 
-def _say(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     from taxotext.messages import printable
 
     with contextlib.suppress(OSError):  # nobody listens

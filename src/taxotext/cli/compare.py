@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, runtime
+from taxotext.cli.options import AsJson, Device, OnBadLine, Threads, given
 
 
 def compare(
@@ -66,7 +66,7 @@ def compare(
         settings,
         taxonomy=taxonomy,
         on_bad_line=on_bad_line,
-        runtime=runtime(device=device, threads=threads),
+        runtime=given(device=device, threads=threads),
         reporter=make_reporter(),
     )
     if as_json:

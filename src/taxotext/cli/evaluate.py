@@ -7,21 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taxotext.cli.options import (
-    AsJson,
-    Beams,
-    Device,
-    IdField,
-    InputFormat,
-    LabelFields,
-    LabelSeparator,
-    OnBadLine,
-    TextFields,
-    Threads,
-    columns,
-    number_of_beams,
-    runtime,
-)
+from taxotext.cli import options
 
 FIRST = ("micro_f1", "macro_f1", "samples_f1", "set_accuracy", "p@1", "p@5", "ndcg@5")
 """Shown without ``--all``, with one more: violations of the taxonomy, or what flat labels have instead."""
@@ -65,7 +51,7 @@ def evaluate(
             help="Labelled file: .jsonl, .csv, .tsv (also .gz), .parquet, or a folder of Annif or Hugging Face."
         ),
     ],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="All metrics, not eight of them.")] = False,
     per_label: Annotated[bool, typer.Option("--per-label", help="A row for each label, too.")] = False,
     unknown_labels: Annotated[
@@ -77,15 +63,15 @@ def evaluate(
     propensity: Annotated[
         str, typer.Option(help="A and B of PSP@k: default, wikipedia, amazon, or two numbers such as 0.55,1.5.")
     ] = "default",
-    text: TextFields = None,
-    labels: LabelFields = None,
-    label_separator: LabelSeparator = None,
-    id: IdField = None,
-    input_format: InputFormat = None,
-    on_bad_line: OnBadLine = "error",
-    device: Device = None,
-    threads: Threads = None,
-    beams: Beams = None,
+    text: options.TextFields = None,
+    labels: options.LabelFields = None,
+    label_separator: options.LabelSeparator = None,
+    id: options.IdField = None,
+    input_format: options.InputFormat = None,
+    on_bad_line: options.OnBadLine = "error",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    beams: options.Beams = None,
 ) -> None:
     """Measure a model on labelled documents.
 
@@ -106,14 +92,14 @@ def evaluate(
     if record and beams is not None:
         raise ConfigError("--record: the model searches with other beams than --beams; leave one of them out.")
     reporter = make_reporter()
-    classifier = load(model, beams=number_of_beams(beams), **runtime(device=device, threads=threads))
+    classifier = load(model, beams=options.number_of_beams(beams), **options.given(device=device, threads=threads))
     corpus = read_for_model(
         classifier,
         data,
         on_bad_line=on_bad_line,
         unknown=unknown_labels,
         format=input_format,
-        columns=columns(text, labels, label_separator, id),
+        columns=options.columns(text, labels, label_separator, id),
     )
     result = classifier.evaluate(corpus, per_label=per_label, propensity=propensity, reporter=reporter)
     if record:

@@ -70,8 +70,7 @@ def run(
     if outcome.failed:
         for cell, reason in outcome.failed.items():
             view.note(f"Failed: {cell}: {reason}")
-        count = "1 cell" if len(outcome.failed) == 1 else f"{len(outcome.failed)} cells"
-        view.note(f"{count} of {len(outcome.cells)} failed; --resume tries them again.")
+        view.note(f"{counted(len(outcome.failed), 'cell')} of {len(outcome.cells)} failed; --resume tries them again.")
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.cli.options import Device, InputFormat, OnBadLine, Threads, runtime
+from taxotext.cli.options import Device, InputFormat, OnBadLine, Threads, given
 from taxotext.messages import printable, printable_in_place
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def explain(
         raise ConfigError(f"--output {output}: name a file that ends in {' or '.join(SUFFIXES)}.")
     if (input is None) == (not text):
         raise ConfigError('explain: give a FILE, or a text with --text "..."; one of the two.')
-    classifier = load(model, **runtime(device=device, threads=threads))
+    classifier = load(model, **given(device=device, threads=threads))
     reporter = make_reporter()
     texts = list(text or ())
     if input is not None:

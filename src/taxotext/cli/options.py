@@ -29,7 +29,12 @@ InputFormat = Annotated[
 TextFields = Annotated[
     list[str] | None, typer.Option("--text", help="Text field; several times to join fields in this order.")
 ]
-
+NamesFile = Annotated[
+    str | None,
+    typer.Option(
+        help="Display names: id<TAB>name, perhaps a description in a third column, other names in further ones."
+    ),
+]
 LabelFields = Annotated[
     list[str] | None,
     typer.Option("--labels", help="Label field; several times for several; else those of the training."),
@@ -53,20 +58,15 @@ def columns(
     id: str | None = None,
 ) -> dict[str, Any]:
     """The fields that were named, for a model that knows those of its training."""
-    values = {
-        "text": tuple(text) if text else None,
-        "labels": tuple(labels) if labels else None,
-        "label_separator": label_separator,
-        "id": id,
-    }
-    return {key: value for key, value in values.items() if value is not None}
+    fields = {"text": tuple(text or ()) or None, "labels": tuple(labels or ()) or None}
+    return given(**fields, label_separator=label_separator, id=id)
 
 
 def number_of_beams(given: str | None) -> int | str | None:
-    """The number that stands there; other words as they are, for the system to judge."""
+    """The number in the text; other words as they are, for the system to check."""
     return int(given) if given is not None and given.isdecimal() else given
 
 
-def runtime(**values: Any) -> dict[str, Any]:
-    """The runtime settings that were given."""
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given."""
     return {key: value for key, value in values.items() if value is not None}

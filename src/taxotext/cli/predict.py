@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from taxotext.cli.options import (
-    Beams,
-    Device,
-    IdField,
-    InputFormat,
-    OnBadLine,
-    TextFields,
-    Threads,
-    columns,
-    number_of_beams,
-    runtime,
-)
+from taxotext.cli import options
 from taxotext.messages import counted, printable, printable_json
 
 if TYPE_CHECKING:
@@ -54,15 +43,15 @@ def predict(
     include: Annotated[list[str] | None, typer.Option(help="Predict only these labels; several times.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Never predict these labels; several times.")] = None,
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
-    text: TextFields = None,
-    id: IdField = None,
+    text: options.TextFields = None,
+    id: options.IdField = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
-    input_format: InputFormat = None,
-    on_bad_line: OnBadLine = "error",
-    device: Device = None,
+    input_format: options.InputFormat = None,
+    on_bad_line: options.OnBadLine = "error",
+    device: options.Device = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
-    threads: Threads = None,
-    beams: Beams = None,
+    threads: options.Threads = None,
+    beams: options.Beams = None,
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
@@ -87,8 +76,8 @@ def predict(
         _check_kept(output, model, input)
     classifier = load(
         model,
-        beams=number_of_beams(beams),
-        **runtime(device=device, predict_precision=precision, threads=threads),
+        beams=options.number_of_beams(beams),
+        **options.given(device=device, predict_precision=precision, threads=threads),
     )
     decoding = _decoding(
         classifier.decoding,
@@ -98,7 +87,7 @@ def predict(
         exclude=exclude,
         consistency=consistency,
     )
-    stream = _Stream(classifier, input, columns(text, id=id), on_bad_line, input_format)
+    stream = _Stream(classifier, input, options.columns(text, id=id), on_bad_line, input_format)
     reporter = make_reporter()
     with lines_to(output, overwrite=overwrite) as file:
         for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
@@ -117,7 +106,7 @@ def predict(
         reporter.note(sentence)
 
 
-class _Waiting(NamedTuple):
+class _Pending(NamedTuple):
     """What identifies a document until its labels are there; its text; its number where lines may be left out."""
 
     text: str
@@ -137,7 +126,7 @@ class _Stream:
 
         self.report = ReadReport()
         self._system, self._name = classifier.system, name
-        self.waiting: deque[_Waiting] = deque()
+        self.waiting: deque[_Pending] = deque()
         self._columns = columns_of(classifier, **fields)
         self._numbered, self._with_id = on_bad_line == "skip", False
         source: Any = _stdin(input_format) if name == "-" else Path(name)
@@ -161,15 +150,15 @@ class _Stream:
             self._system.check_source(self.report.feature_vectors, self._name)
             row = self.report.documents + self.report.skipped_count if self._numbered else None
             self._with_id = self._with_id or document.id is not None
-            self.waiting.append(_Waiting(document.text, document.id, row))
+            self.waiting.append(_Pending(document.text, document.id, row))
             yield document.text
 
     def notes(self) -> list[str]:
         """What to know about the input, at its end."""
         notes = []
         if self.report.blank_lines:
-            lines = counted(self.report.blank_lines, "blank line is no document", "blank lines are no documents")
-            notes.append(f"{self._name}: {lines} and left out.")
+            lines = counted(self.report.blank_lines, "blank line was", "blank lines were")
+            notes.append(f"{self._name}: {lines} left out.")
         if self._columns.id_optional and self._columns.id != "id" and not self._with_id and self.report.documents:
             notes.append(
                 f"{self._name}: has no field {self._columns.id!r}, which is the id in the training file; "
@@ -221,7 +210,7 @@ def _best_first(taxonomy: Taxonomy, labels: Any, scores: Any) -> tuple[Any, Any]
     return labels[order], scores[order]
 
 
-def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scores: Any) -> bytes:
+def _line(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: Any, scores: Any) -> bytes:
     import orjson
 
     ids = taxonomy.ids
@@ -237,7 +226,7 @@ def _line(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: Any, scor
     return printable_json(orjson.dumps(line)) + b"\n"
 
 
-def _tree(taxonomy: Taxonomy, document: _Waiting, labels: Any, scored: tuple[Any, Any]) -> str:
+def _tree(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: tuple[Any, Any]) -> str:
     from taxotext.labels import tree_lines
 
     chosen = {int(label) for label in labels}

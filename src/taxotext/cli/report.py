@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxotext.cli.options import (
-    Device,
-    IdField,
-    InputFormat,
-    LabelFields,
-    LabelSeparator,
-    OnBadLine,
-    TextFields,
-    Threads,
-    columns,
-    runtime,
-)
+from taxotext.cli import options
 
 if TYPE_CHECKING:
     from taxotext.api import Classifier
@@ -41,14 +30,14 @@ def report(
         int, typer.Option(min=0, max=1000, help="Worst documents whose words are explained (with --corpus).")
     ] = 3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
-    text: TextFields = None,
-    labels: LabelFields = None,
-    label_separator: LabelSeparator = None,
-    id: IdField = None,
-    input_format: InputFormat = None,
-    on_bad_line: OnBadLine = "error",
-    device: Device = None,
-    threads: Threads = None,
+    text: options.TextFields = None,
+    labels: options.LabelFields = None,
+    label_separator: options.LabelSeparator = None,
+    id: options.IdField = None,
+    input_format: options.InputFormat = None,
+    on_bad_line: options.OnBadLine = "error",
+    device: options.Device = None,
+    threads: options.Threads = None,
 ) -> None:
     """Write one page about models: what they get right and wrong, and why.
 
@@ -70,7 +59,7 @@ def report(
     if output.suffix not in (".html", ".htm"):
         raise ConfigError(f"--output {output}: is a page; name a file that ends in .html.")
 
-    fields = columns(text, labels, label_separator, id)
+    fields = options.columns(text, labels, label_separator, id)
     if fields and corpus is None:
         raise ConfigError("--text, --labels, --label-separator and --id name fields of --corpus; give it, too.")
 
@@ -80,7 +69,7 @@ def report(
         )
 
     reporter = make_reporter()
-    given = runtime(device=device, threads=threads)
+    given = options.given(device=device, threads=threads)
     with lines_to(output, overwrite=overwrite) as file:
         chosen = None if corpus is None else reader(corpus)
         content = write(models, chosen, worst=worst, explained=explain, runtime=given, reporter=reporter)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, Threads
+from taxotext.cli.options import AsJson, Device, NamesFile, Threads
 
 if TYPE_CHECKING:
     from taxotext.api.search import SearchResult
@@ -27,12 +27,7 @@ def search(
     train: Annotated[str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv, also .gz.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation file; else held out of the training file.")] = None,
     taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
-    names: Annotated[
-        str | None,
-        typer.Option(
-            help="Display names: id<TAB>name, perhaps a description in a third column, other names in further ones."
-        ),
-    ] = None,
+    names: NamesFile = None,
     trials: Annotated[
         int | None, typer.Option(max=1_000_000, help="Trials all together; 20 without --minutes.")
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taxotext.cli.options import Device, Threads, runtime
+from taxotext.cli.options import Device, Threads, given
 
 TOKEN = "TAXOTEXT_TOKEN"
 
@@ -73,7 +73,7 @@ def serve(
     from taxotext.serving.server import serve as run
     from taxotext.settings import parse_settings
 
-    given: dict[str, Any] = runtime(
+    chosen: dict[str, Any] = given(
         batch_texts=batch_texts,
         batch_wait=None if batch_wait_ms is None else batch_wait_ms / 1000,
         queue_texts=queue_texts,
@@ -86,8 +86,8 @@ def serve(
         models,
         host=host,
         port=port,
-        limits=parse_settings(Limits, given, "serve"),
-        runtime=runtime(device=device, threads=threads),
+        limits=parse_settings(Limits, chosen, "serve"),
+        runtime=given(device=device, threads=threads),
         watch=watch or None,
         token=os.environ.get(TOKEN) or None,
         feedback=feedback,

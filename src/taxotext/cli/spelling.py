@@ -13,12 +13,7 @@ DATA_KEYS = {"input_format": "format"}
 
 
 def spelling_of(command: Any, arguments: Sequence[str]) -> Spelling:
-    """The spelling for the command that ``arguments`` call.
-
-    Args:
-        command: the whole command line, of the library of options.
-        arguments: what the user wrote.
-    """
+    """The spelling for the command that ``arguments`` call."""
     for argument in arguments:
         command = getattr(command, "commands", {}).get(argument, command)
     options = {

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from taxotext.cli.options import Device, Threads
+from taxotext.cli.data.common import LabelColumns
+from taxotext.cli.options import Device, NamesFile, TextFields, Threads
 
 
 def train(
@@ -34,15 +35,8 @@ def train(
     taxonomy: Annotated[
         str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
     ] = None,
-    names: Annotated[
-        str | None,
-        typer.Option(
-            help="Display names: id<TAB>name, perhaps a description in a third column, other names in further ones."
-        ),
-    ] = None,
-    text: Annotated[
-        list[str] | None, typer.Option("--text", help="Text field; several times to join fields in this order.")
-    ] = None,
+    names: NamesFile = None,
+    text: TextFields = None,
     labels: Annotated[
         list[str] | None,
         typer.Option("--labels", help="Label field; several times: one for each label (0 and 1), or for each level."),
@@ -50,13 +44,7 @@ def train(
     label_separator: Annotated[
         str | None, typer.Option(help="Between the labels of a cell; '' when each cell is one label.")
     ] = None,
-    label_columns: Annotated[
-        str | None,
-        typer.Option(
-            help="Equal names in several label fields: names: one label; prefixed: field=name; paths: the fields are "
-            "levels, labels are paths."
-        ),
-    ] = None,
+    label_columns: LabelColumns = None,
     id: Annotated[str | None, typer.Option("--id", help="Field with the id of a document.")] = None,
     quotes: Annotated[
         bool | None,
@@ -113,14 +101,7 @@ def train(
         raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
     try:
         runs.train_run(
-            values,
-            output,
-            where=where,
-            resume=resume,
-            overwrite=overwrite,
-            tune=tune,
-            budget=budget,
-            reporter=reporter,
+            values, output, where=where, resume=resume, overwrite=overwrite, tune=tune, budget=budget, reporter=reporter
         )
     except KeyboardInterrupt:
         reporter.note("Run the same command with --resume to continue the training.")

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from taxotext.cli.options import (
-    AsJson,
-    Device,
-    IdField,
-    InputFormat,
-    LabelFields,
-    LabelSeparator,
-    OnBadLine,
-    TextFields,
-    Threads,
-    columns,
-    runtime,
-)
-
-if TYPE_CHECKING:
-    pass
+from taxotext.cli import options
 
 
 def tune(
@@ -58,15 +43,15 @@ def tune(
     calibration_by: Annotated[
         str | None, typer.Option(help="One correction for all labels (all), or one for each (label).")
     ] = None,
-    text: TextFields = None,
-    labels: LabelFields = None,
-    label_separator: LabelSeparator = None,
-    id: IdField = None,
-    input_format: InputFormat = None,
-    on_bad_line: OnBadLine = "error",
-    device: Device = None,
-    threads: Threads = None,
-    as_json: AsJson = False,
+    text: options.TextFields = None,
+    labels: options.LabelFields = None,
+    label_separator: options.LabelSeparator = None,
+    id: options.IdField = None,
+    input_format: options.InputFormat = None,
+    on_bad_line: options.OnBadLine = "error",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find the thresholds of a model on validation data, never on test data.
 
@@ -91,8 +76,8 @@ def tune(
     except ValueError:
         raise ConfigError(f"--shrink: {shrink!r} is not a number; give one, such as 10, or auto.") from None
     reporter = make_reporter()
-    classifier = load(model, **runtime(device=device, threads=threads))
-    fields = columns(text, labels, label_separator, id)
+    classifier = load(model, **options.given(device=device, threads=threads))
+    fields = options.columns(text, labels, label_separator, id)
     if data is None and fields:
         given = ", ".join(f"--{name.replace('_', '-')}" for name in fields)
         raise ConfigError(f"{given}: says more about a validation file; name that with --data FILE.")

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,12 @@ class ValidationSettings(Settings):
     fraction: float = Field(0.1, gt=0, lt=1, description="share of the training documents, stratified by label")
 
 
+Preset = Annotated[
+    Literal["default", "paper"], Field(description="default; paper: as published; keys that are given are stronger")
+]
+"""Type of the field ``preset`` of systems that have the settings of one paper."""
+
+
 class SystemSettings(Settings):
     """Settings that every system has.
 
@@ -95,21 +101,13 @@ class SystemSettings(Settings):
 
 @dataclass(frozen=True)
 class Work:
-    """How a brief fit compares with a whole one.
+    """How a brief fit compares with a whole one."""
 
-    Attributes:
-        seconds: of the brief fit, what grows with the epochs.
-        once: seconds of what a whole fit does once for each document.
-        done: passes over the documents in the brief fit.
-        planned: passes in the whole fit at most, of one of the processes that share it.
-        scorings: how often the whole fit scores the held-out documents.
-    """
-
-    seconds: float
-    once: float
-    done: float
-    planned: float
-    scorings: float
+    seconds: float  # of the brief fit, what grows with the epochs
+    once: float  # seconds of what a whole fit does once for each document
+    done: float  # passes over the documents in the brief fit
+    planned: float  # passes in the whole fit at most, of one of the processes that share it
+    scorings: float  # how often the whole fit scores the held-out documents
 
 
 class System(ABC):
@@ -176,7 +174,7 @@ class System(ABC):
         Args:
             text: one document.
             cuts: (C, 2) int64, first character and the one behind the last of each piece.
-            replacement: what stands in the place of the piece.
+            replacement: what the piece is replaced by.
 
         Returns:
             C documents, exactly those of :meth:`scores` for the changed texts; None: score these.

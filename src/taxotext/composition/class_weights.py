@@ -83,7 +83,6 @@ def read_weights(file: Path, where: str = "") -> dict[str, float]:
 
     Args:
         file: :data:`CLASS_WEIGHTS` of some folder.
-        where: what an error begins with.
 
     Raises:
         ConfigError: it cannot be read, or holds something else.

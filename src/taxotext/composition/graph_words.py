@@ -109,7 +109,6 @@ def stop_words(choice: str, tokenizer: TextTokenizer) -> tuple[list[str], tuple[
 
     Args:
         choice: ``none``; ``english``: the list of scikit-learn; else a file in UTF-8 with one word a line.
-        tokenizer: of the vocabulary.
 
     Raises:
         DataError: the file cannot be read, or holds no word.

@@ -26,7 +26,6 @@ def name_vectors(names: Sequence[str], context: LabelContext) -> Tensor:
 
     Args:
         names: of each label.
-        context: encoder and tokenizer.
     """
     import torch
     from torch.nn import functional

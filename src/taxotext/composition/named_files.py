@@ -13,14 +13,10 @@ from taxotext.settings import Settings
 
 @dataclass(frozen=True)
 class NamesFile:
-    """Mark of a setting, ``Annotated[str, NamesFile(...)]``.
+    """Mark of a setting, ``Annotated[str, NamesFile(...)]``."""
 
-    Attributes:
-        words: values that mean something else, also where there is a file of that name.
-        find: the file or folder that is read, from the value; ConfigError where there must be one and is not.
-    """
-
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # values that mean something else, also where there is a file of that name
+    # the file or folder that is read, from the value; ConfigError where there must be one and is not
     find: Callable[[str], Path] = Path
 
 

@@ -225,9 +225,6 @@ class NeuralSystem(System):
         """Yield the scores of prepared windows in blocks.
 
         Args:
-            windows: of the texts.
-            runtime: where to compute.
-            progress: called with the number of documents that are done.
             states: (tokens, d) of a frozen encoder, where they were computed before.
             look: called with the features of each batch, and which documents these are, (B,).
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -72,16 +72,29 @@ class TrainingSettings(Settings):
     checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
 
 
+# The types of the sections, so that a system states its defaults alone: ``encoder: EncoderPart = RcnnSettings()``.
+if TYPE_CHECKING:
+    EncoderPart: TypeAlias = Any
+    StructurePart: TypeAlias = Any
+    HeadPart: TypeAlias = Any
+    LossPart: TypeAlias = Any
+else:
+    EncoderPart = Annotated[parts.choice("encoder"), Field(description="text encoder")]
+    StructurePart = Annotated[parts.choice("structure"), Field(description="structure encoder")]
+    HeadPart = Annotated[parts.choice("head"), Field(description="label head")]
+    LossPart = Annotated[
+        parts.choice("loss") | None, Field(description="loss over the labels; null: the head has its own")
+    ]
+
+
 class NeuralSettings(SystemSettings):
     """Settings of a composed system."""
 
     text: TextSettings = Field(TextSettings(), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(parts.TransformerSettings(), description="text encoder")  # type: ignore[valid-type]  # built from the registry
-    structure: parts.choice("structure") = Field(parts.NoStructureSettings(), description="structure encoder")  # type: ignore[valid-type]
-    head: parts.choice("head") = Field(parts.LinearHeadSettings(), description="label head")  # type: ignore[valid-type]
-    loss: parts.choice("loss") | None = Field(  # type: ignore[valid-type]
-        parts.BinaryCrossEntropySettings(), description="loss over the labels; null: the head has its own"
-    )
+    encoder: EncoderPart = parts.TransformerSettings()
+    structure: StructurePart = parts.NoStructureSettings()
+    head: HeadPart = parts.LinearHeadSettings()
+    loss: LossPart = parts.BinaryCrossEntropySettings()
     training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
 
     trains_levels: ClassVar[bool] = False

@@ -54,29 +54,19 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class LabelContext:
-    """What structure, head and loss are built from.
+    """What structure, head and loss are built from."""
 
-    Attributes:
-        taxonomy: the N labels.
-        width: D of the pooled vectors.
-        token_width: d of the tokens.
-        tokenizer: of the encoder.
-        train: the training documents; None: the part is rebuilt from ``record``, its buffers are filled afterwards.
-        record: what the part gave when it was built from the training documents; None before.
-        branches: the taxonomy as one graph or split into branches; None: one graph.
-        structure: the structure encoder, for heads that read what it makes; None before it is built.
-        encoder: the text encoder, for heads that use a part of it.
-    """
-
-    taxonomy: Taxonomy
-    width: int
-    token_width: int
-    tokenizer: TextTokenizer
+    taxonomy: Taxonomy  # the N labels
+    width: int  # D of the pooled vectors
+    token_width: int  # d of the tokens
+    tokenizer: TextTokenizer  # of the encoder
+    # the training documents; None: the part is rebuilt from `record`, its buffers are filled afterwards
     train: Corpus | None = None
-    record: Record | None = None
-    branches: LabelGraph | None = None
+    record: Record | None = None  # what the part gave when it was built from the training documents; None before
+    branches: LabelGraph | None = None  # the taxonomy as one graph or split into branches; None: one graph
+    # the structure encoder, for heads that read what it makes; None before it is built
     structure: nn.Module | None = None
-    encoder: nn.Module | None = None
+    encoder: nn.Module | None = None  # the text encoder, for heads that use a part of it
 
     @cached_property
     def graph(self) -> LabelGraph:
@@ -151,11 +141,6 @@ def restore_encoder(settings: Any, record: Record, tokenizer: TextTokenizer) -> 
 
     It is built without memory first: what a record says about sizes may be made up, and is then refused by
     :func:`taxotext.composition.weights.limited_by`, which has to be around.
-
-    Args:
-        settings: of the encoder.
-        record: of the folder.
-        tokenizer: of the same folder.
 
     Raises:
         ModelFolderError: the record does not describe an encoder, or the tokenizer gives ids that it does not have.
@@ -323,7 +308,6 @@ def positive_weights(
     """Weight of the positive term of each label (N,), or None when all are 1.
 
     Args:
-        choice: the setting.
         taxonomy: names the labels of a mapping; unknown ones raise LabelError.
         positives: training documents of each label (N,).
         documents: training documents.

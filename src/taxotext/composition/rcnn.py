@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from taxotext.composition.parts import register
-from taxotext.composition.words import WordSettings, build_over_words
+from taxotext.composition.words import Kernels, WordSettings, build_over_words
 
 if TYPE_CHECKING:
     from taxotext.nn.encoders.pretrained import BuiltEncoder
@@ -20,18 +20,9 @@ class RcnnSettings(WordSettings):
     embedding_dropout: float = Field(0.5, ge=0, lt=1, description="on the word vectors")
     units: int = Field(64, ge=1, le=16_384, description="of the GRU, in each direction")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the states of the GRU")
-    kernels: tuple[int, ...] = Field((2, 3, 4), min_length=1, max_length=32, description="states that the filters see")
+    kernels: Kernels = Field((2, 3, 4), min_length=1, max_length=32, description="states that the filters see")
     filters: int = Field(100, ge=1, le=16_384, description="of each width")
     top: int = Field(1, ge=1, le=1_000, description="largest values that are kept of each filter")
-
-    @field_validator("kernels")
-    @classmethod
-    def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if min(value) < 1:
-            raise ValueError("a filter sees at least 1 state")
-        if max(value) > 1000:
-            raise ValueError("a filter sees at most 1,000 states")
-        return value
 
 
 def _build(settings: RcnnSettings, **context: Any) -> BuiltEncoder:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from taxotext.errors import ConfigError, nearest
+from taxotext.messages import counted
 from taxotext.settings import Settings, parse_settings
 
 NEVER_SEARCHED = {
@@ -121,8 +122,7 @@ def build_space(
         except ConfigError as error:
             problems += error.problems or (error.message,)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{where}: {count} in the search space.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'problem')} in the search space.", problems)
     if not space:
         raise ConfigError(f"{where}: the search space is empty; name keys, such as --search KEY=LOW..HIGH.")
     return space

@@ -76,17 +76,18 @@ def _map_tables(network: nn.Module, state: Mapping[str, Tensor]) -> set[str]:
 
 
 def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
-    """Compare names and shapes of a file with those of ``network``.
-
-    Args:
-        network: of the settings.
-        path: of the weights.
-        found: their shapes, by name.
+    """Compare names and shapes of the weights of a file with those of ``network``.
 
     Raises:
-        ModelFolderError: the file is missing, damaged or of another network or taxonomy.
+        ModelFolderError: they are those of another network or taxonomy.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if problems := shape_problems(expected, found):
+        raise misfit(path, problems)
+
+
+def shape_problems(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """What is missing, not expected, or of another shape among weights, by their names and shapes."""
     problems = [f"{name}: missing" for name in expected.keys() - found.keys()]
     problems += [f"{name}: not part of this model" for name in found.keys() - expected.keys()]
     problems += [
@@ -94,8 +95,7 @@ def check_shapes(network: nn.Module, path: Path, found: Mapping[str, tuple[int, 
         for name in expected.keys() & found.keys()
         if found[name] != expected[name]
     ]
-    if problems:
-        raise _misfit(path, problems)
+    return problems
 
 
 def limited_by(path: Path, found: Mapping[str, tuple[int, ...]]) -> AbstractContextManager[None]:
@@ -113,7 +113,7 @@ def limited_by(path: Path, found: Mapping[str, tuple[int, ...]]) -> AbstractCont
     from taxotext.nn.sizes import limited
 
     numbers = sum(math.prod(shape) for shape in found.values())
-    return limited(2 * numbers + SPARE, 4 * len(found) + 200, lambda: _misfit(path))
+    return limited(2 * numbers + SPARE, 4 * len(found) + 200, lambda: misfit(path))
 
 
 def within_memory(*, checked: bool) -> AbstractContextManager[None]:
@@ -133,14 +133,15 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
         return nullcontext()
     sentence = (
         f"The weights of the network alone need more than the {shown(free)} of memory that are free: lower the widths "
-        "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it all the "
-        "same.)"
+        "of encoder, structure and head, or take a smaller encoder. (runtime.check_memory=false builds it "
+        "anyway.)"
     )
     # Below a gigabyte nothing is risked, and the estimate of the whole training says more.
     return limited(max(free, GIB) // FLOAT_BYTES, MOST_TENSORS, lambda: ConfigError(sentence))
 
 
-def _misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
+def misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
+    """The error of weights that are those of another configuration or taxonomy."""
     return ModelFolderError(
         f"{path}: the weights do not fit the configuration and the taxonomy of the folder.", sorted(problems)
     )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from taxotext.nn.encoders.pretrained import BuiltEncoder
 
 
+Kernels = tuple[Annotated[int, Field(ge=1, le=1_000)], ...]
+"""Widths of filters."""
+
+
 class VocabularySettings(Settings):
     """Words that have a vector, learned from the training texts."""
 
@@ -76,24 +80,15 @@ class KimCnnSettings(WordSettings):
     """Convolutions of several widths side by side."""
 
     name: Literal["kim_cnn"] = Field("kim_cnn", description="kind of encoder")
-    kernels: tuple[int, ...] = Field((3, 4, 5), min_length=1, max_length=32, description="words that the filters see")
+    kernels: Kernels = Field((3, 4, 5), min_length=1, max_length=32, description="words that the filters see")
     filters: int = Field(100, ge=1, le=16_384, description="of each width")
-
-    @field_validator("kernels")
-    @classmethod
-    def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if min(value) < 1:
-            raise ValueError("a filter sees at least 1 word")
-        if max(value) > 1000:
-            raise ValueError("a filter sees at most 1,000 words")
-        return value
 
 
 class XmlCnnSettings(KimCnnSettings):
     """Convolutions of several widths, maxima over parts of the text, and a narrow layer."""
 
     name: Literal["xml_cnn"] = Field("xml_cnn", description="kind of encoder")  # type: ignore[assignment]  # not kim_cnn
-    kernels: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="words that the filters see")
+    kernels: Kernels = Field((2, 4, 8), min_length=1, description="words that the filters see")
     filters: int = Field(128, ge=1, le=16_384, description="of each width")
     parts: int = Field(2, ge=1, le=1_000, description="of the text, each with a maximum of its own")
     hidden: int = Field(512, ge=1, le=16_384, description="width of the layer between filters and labels")
@@ -164,12 +159,10 @@ def build_over_words(
     """Build an encoder over words: from training texts, or without weights from a model folder.
 
     Args:
-        settings: vocabulary and word vectors.
         make: word vectors -> network.
         scale: standard deviation that pretrained word vectors are brought to; None: as they are.
         texts: the training texts; the vocabulary is learned from them and from nothing else.
         record: of a model folder; None: start anew.
-        tokenizer: of the same folder.
 
     Raises:
         ConfigError, DataError: the word vectors cannot be read or do not fit.
@@ -185,7 +178,7 @@ def build_over_words(
             raise ModelFolderError(f"encoder.json: embedding_width is {width!r}; save the model again.")
         if (settings.vocabulary.tokens == "spacy") != (tokenizer.words is not None):
             raise ModelFolderError(
-                f"tokenizer.json: does not part words as encoder.vocabulary.tokens={settings.vocabulary.tokens} says; "
+                f"tokenizer.json: does not split texts as encoder.vocabulary.tokens={settings.vocabulary.tokens} says; "
                 "save the model again."
             )
         with random.fork_rng(devices=[]):  # the random weights are replaced: the caller's seed stays as it is
@@ -208,16 +201,16 @@ def _start(
     from taxotext.nn.encoders.vectors import first_vectors
 
     chosen = settings.vocabulary
-    punctuation, parted = chosen.punctuation == "keep", None
+    punctuation, words = chosen.punctuation == "keep", None
     if chosen.tokens == "spacy":
-        parted = SpacyWords.of_language(chosen.language, punctuation=punctuation)
+        words = SpacyWords.of_language(chosen.language, punctuation=punctuation)
     tokenizer = TextTokenizer.learn_words(
         texts,
         size=chosen.size,
         min_count=chosen.min_count,
         lowercase=chosen.lowercase,
         punctuation=punctuation,
-        words=parted,
+        words=words,
     )
     vectors = first_vectors(settings.embeddings, settings.embedding_width, tokenizer, texts)
     table = _table(len(tokenizer), vectors.matrix.shape[1], tokenizer.pad_id)
@@ -233,8 +226,8 @@ def _start(
         "embeddings_trained": settings.train_embeddings,
         **vectors.record,
     }
-    if parted is not None:
-        record["tokens"] = f"spaCy {parted.version}, {chosen.language}"
+    if words is not None:
+        record["tokens"] = f"spaCy {words.version}, {chosen.language}"
     pretrained = frozenset({"embedding.weight"} if vectors.pretrained else ())
     return tokenizer, record, make(table), pretrained, vectors.notes
 

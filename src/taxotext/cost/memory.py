@@ -19,23 +19,15 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Need:
-    """One large thing that a training holds.
+    """One large thing that a training holds."""
 
-    Attributes:
-        what: in words.
-        size: bytes.
-        advice: which setting makes it smaller, as half a sentence; empty where none does.
-        phase: when it is held; what belongs to ``training`` is gone while documents are scored, and the reverse.
-        on_device: in the memory of the GPU rather than of the machine.
-        held: there already when the estimate is made, so that free memory is what is left beside it.
-    """
-
-    what: str
-    size: int
-    advice: str = ""
+    what: str  # in words
+    size: int  # bytes
+    advice: str = ""  # which setting makes it smaller, as half a sentence; empty where none does
+    # when it is held; what belongs to `training` is gone while documents are scored, and the reverse
     phase: Phase = "always"
-    on_device: bool = False
-    held: bool = False
+    on_device: bool = False  # in the memory of the GPU rather than of the machine
+    held: bool = False  # there already when the estimate is made, so that free memory is what is left beside it
 
 
 def peak(needs: Sequence[Need]) -> tuple[int, list[Need]]:
@@ -73,7 +65,7 @@ def check_memory(needs: Sequence[Need], *, device_free: int | None = None, free:
         ]
         raise ConfigError(
             f"This training needs about {shown(size)} {where}, and {shown(limit)} are free: {'; or '.join(advice)}. "
-            "(runtime.check_memory=false starts it all the same.)",
+            "(runtime.check_memory=false starts it anyway.)",
             [f"{need.what}: {shown(need.size)}" for need in held[:4] if need.size * 50 >= size],
         )
 

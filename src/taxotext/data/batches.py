@@ -25,21 +25,13 @@ WIDTH_STEP = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """B documents as W >= B windows of T tokens.
+    """B documents as W >= B windows of T tokens."""
 
-    Attributes:
-        documents: int64 (B,), which documents of the corpus.
-        ids: int64 (W, T), padded with the tokenizer's padding id.
-        mask: bool (W, T), True on tokens.
-        owner: int64 (W,), position in the batch (0..B-1) of the document that a window belongs to.
-        rows: int64 (W,), which windows of the corpus.
-    """
-
-    documents: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    mask: NDArray[np.bool_]
-    owner: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    documents: NDArray[np.int64]  # int64 (B,), which documents of the corpus
+    ids: NDArray[np.int64]  # int64 (W, T), padded with the tokenizer's padding id
+    mask: NDArray[np.bool_]  # bool (W, T), True on tokens
+    owner: NDArray[np.int64]  # int64 (W,), position in the batch (0..B-1) of the document that a window belongs to
+    rows: NDArray[np.int64]  # int64 (W,), which windows of the corpus
 
 
 def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -54,8 +46,6 @@ def shuffled_plan(costs: NDArray[np.int64], batch_size: int, *, seed: int, epoch
 
     Args:
         costs: int64 (n,), length of the longest window of each document.
-        batch_size: documents in a batch.
-        seed: seed of the run.
         epoch: number of the epoch, from 0.
     """
     rng = np.random.default_rng([seed, epoch])

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from taxotext.data.corpus import Corpus
 from taxotext.data.label_oddities import INVISIBLE, Oddity, label_oddities
-from taxotext.data.reading_notes import form_notes, whole_cell_notes
+from taxotext.data.reading_notes import change_notes, form_notes, warning_notes, whole_cell_notes
 from taxotext.data.stats import CorpusStatistics, corpus_statistics, label_frequency
 from taxotext.data.words import count_words
 from taxotext.labels import lookup
-from taxotext.messages import counted, ended, percentage
+from taxotext.messages import counted, percentage, some
 
 FEW_DOCUMENTS = 5
 """A label with fewer documents is reported as rare."""
@@ -90,7 +90,7 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         yield Finding(
             "warning",
             f"{counted(rare.size, 'label has', 'labels have')} fewer than {FEW_DOCUMENTS} documents: "
-            f"{_some(shown, rare.size)}; add documents, merge them into their parent, or expect them to be "
+            f"{some(shown, rare.size)}; add documents, merge them into their parent, or expect them to be "
             "missed.",
         )
     if facts.labels_unused:
@@ -99,14 +99,14 @@ def _label_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding
         yield Finding(
             "info",
             f"{counted(unused.size, 'label', 'labels')} of the taxonomy "
-            f"{'has' if unused.size == 1 else 'have'} no document: {_some(shown, unused.size)}; "
+            f"{'has' if unused.size == 1 else 'have'} no document: {some(shown, unused.size)}; "
             f"{'it' if unused.size == 1 else 'they'} cannot be learned from these data.",
         )
     everywhere = [corpus.taxonomy.ids[i] for i in np.flatnonzero(frequency == total).tolist()] if total > 1 else []
     if everywhere and facts.labels_used > 1:
         yield Finding(
             "info",
-            f"Every document has {_some(everywhere[:5], len(everywhere))}; such a label says nothing about a document.",
+            f"Every document has {some(everywhere[:5], len(everywhere))}; such a label says nothing about a document.",
         )
     yield from _alike(corpus, frequency)
     for oddity in corpus_oddities(corpus, frequency):
@@ -137,7 +137,7 @@ def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding
         yield Finding(
             "warning",
             f"{counted(len(unlike), 'group of labels differs', 'groups of labels differ')} only in case, spaces or "
-            f"the form of characters: {_some(shown, len(unlike))}; if they mean the same, write them alike.",
+            f"the form of characters: {some(shown, len(unlike))}; if they mean the same, write them alike.",
         )
     looking_alike = [labels for labels in groups if labels not in unlike]
     if looking_alike:
@@ -146,7 +146,7 @@ def _alike(corpus: Corpus, frequency: npt.NDArray[np.int64]) -> Iterable[Finding
         yield Finding(
             "warning",
             f"{counted(len(looking_alike), 'group of labels is', 'groups of labels are')} the same text, written with "
-            f"other Unicode characters: {_some(shown, len(looking_alike))}; normalise the labels to "
+            f"other Unicode characters: {some(shown, len(looking_alike))}; normalise the labels to "
             f"{'NFKC' if 'NFKC' in forms else 'NFC'}.",
         )
 
@@ -183,7 +183,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
             "warning" if duplicates.copies > facts.documents / 100 else "info",
             f"{counted(duplicates.texts, 'text occurs', 'texts occur')} more than once "
             f"({counted(duplicates.copies, 'surplus document')}), for example in documents "
-            f"{_and(duplicates.examples[0])}; remove the copies, or keep them in one part of a split by giving "
+            f"{_enumerated(duplicates.examples[0])}; remove the copies, or keep them in one part of a split by giving "
             "them a group.",
         )
     if duplicates.texts_with_different_labels:
@@ -192,14 +192,14 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
             "warning",
             f"{counted(differing, 'text that occurs', 'texts that occur')} more than once "
             f"{'has' if differing == 1 else 'have'} different labels, for example documents "
-            f"{_and(duplicates.examples[0])}; decide which labels are right.",
+            f"{_enumerated(duplicates.examples[0])}; decide which labels are right.",
         )
     short = [number for number, text in enumerate(corpus.texts, 1) if _is_short(text)]
     if short:
         yield Finding(
             "warning" if len(short) > facts.documents / 100 else "info",
             f"{counted(len(short), 'text has', 'texts have')} fewer than {SHORT_WORDS} words (number "
-            f"{_some([str(number) for number in short[:5]], len(short))}); check that the text field is the "
+            f"{some([str(number) for number in short[:5]], len(short))}); check that the text field is the "
             "right one.",
         )
     damaged = [number for number, text in enumerate(corpus.texts, 1) if "\ufffd" in text]
@@ -207,7 +207,7 @@ def _text_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]
         yield Finding(
             "warning",
             f"{counted(len(damaged), 'text has', 'texts have')} the replacement character U+FFFD (number "
-            f"{_some([str(number) for number in damaged[:5]], len(damaged))}); fetch the data again, they "
+            f"{some([str(number) for number in damaged[:5]], len(damaged))}); fetch the data again, they "
             "were decoded wrongly once.",
         )
     if facts.tokens is not None and facts.tokens.cut_texts:
@@ -225,49 +225,22 @@ def _is_short(text: str) -> bool:
 
 def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
     report = corpus.report
-    if report.skipped_count:
-        yield Finding(
-            "warning",
-            f"{counted(report.skipped_count, 'line was', 'lines were')} skipped while reading; the first one: "
-            f"{ended(report.skipped[0])}",
-        )
     if report.unknown_labels:
         shown = [repr(label) for label in sorted(report.unknown_labels, key=lambda x: -report.unknown_labels[x])[:5]]
         many = len(report.unknown_labels)
         yield Finding(
             "warning",
-            f"{counted(many, 'label is', 'labels are')} not in the taxonomy: {_some(shown, many)}; "
+            f"{counted(many, 'label is', 'labels are')} not in the taxonomy: {some(shown, many)}; "
             + (
                 f"{'it counts as a miss' if many == 1 else 'they count as misses'}."
                 if corpus.unknown_labels
                 else f"{'it was' if many == 1 else 'they were'} removed."
             ),
         )
-    if report.duplicate_labels:
-        twice = counted(report.duplicate_labels, "label")
-        yield Finding("info", f"{twice} occurred twice in one document; one of the two was removed.")
-    if report.trimmed_labels:
-        yield Finding("info", f"White space around {counted(report.trimmed_labels, 'label')} was removed.")
-    if report.empty_labels:
-        empty = counted(report.empty_labels, "empty label was", "empty labels were")
-        yield Finding("info", f"{empty} dropped, such as one behind the last separator of a cell.")
-    if report.repeated_headers:
-        headers = counted(report.repeated_headers, "header stands", "headers stand")
-        yield Finding(
-            "warning", f"{headers} in the middle of {corpus.source}, where files were joined; left out, remove them."
-        )
-    if report.empty_columns:
-        columns = counted(report.empty_columns, "column")
-        yield Finding("info", f"{columns} without a name and without a value at the end of the rows left out.")
-    for reason, count in report.ignored.items():
-        yield Finding("info", f"{counted(count, 'record was', 'records were')} left out: {reason}.")
-    if report.differing_annotations:
-        differ = counted(report.differing_annotations, "record has", "records have")
-        yield Finding("info", f"{differ} annotations that differ; labels that more than half of them give were taken.")
-    for sentence in form_notes(report):
+    yield from (Finding("warning", sentence) for sentence in warning_notes(report))
+    yield from (Finding("info", sentence) for sentence in change_notes(report))
+    for sentence in [*form_notes(report), *whole_cell_notes(report)]:
         yield Finding("warning" if sentence.startswith("Not used") else "info", f"{corpus.source}: {sentence}")
-    for sentence in whole_cell_notes(report):
-        yield Finding("info", f"{corpus.source}: {sentence}")
     if corpus.ids is not None:
         named = Counter(str(key) for key in corpus.ids if key is not None)  # 7 and "7" are one id
         repeated = [key for key, count in named.items() if count > 1]
@@ -276,7 +249,7 @@ def _reading_findings(corpus: Corpus) -> Iterable[Finding]:
             yield Finding(
                 "warning",
                 f"{counted(len(repeated), 'document id occurs', 'document ids occur')} more than once: "
-                f"{_some(shown, len(repeated))}; give each document an id of its own.",
+                f"{some(shown, len(repeated))}; give each document an id of its own.",
             )
 
 
@@ -306,7 +279,7 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
             "warning",
             f"{counted(len(unseen), 'label', 'labels')} of {overlap.source} never "
             f"{'occurs' if len(unseen) == 1 else 'occur'} in {corpus.source} and cannot be learned: "
-            f"{_some(list(unseen[:5]), len(unseen))} (in {counted(documents, 'document', 'documents')}).",
+            f"{some(list(unseen[:5]), len(unseen))} (in {counted(documents, 'document', 'documents')}).",
         )
     if other is not None and not other.taxonomy.is_flat and other.taxonomy != corpus.taxonomy:
         yield Finding("error", f"{corpus.source} and {overlap.source} were read with different taxonomies; use one.")
@@ -318,10 +291,6 @@ def _overlap_findings(corpus: Corpus, facts: CorpusStatistics, other: Corpus | N
         )
 
 
-def _some(shown: Sequence[str], total: int) -> str:
-    return ", ".join(shown) + (f" and {total - len(shown):,} more" if total > len(shown) else "")
-
-
-def _and(numbers: Sequence[int]) -> str:
+def _enumerated(numbers: Sequence[int]) -> str:
     words = [str(number) for number in numbers[:5]]
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

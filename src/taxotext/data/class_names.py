@@ -39,10 +39,6 @@ def names_of_features(features: Any) -> Names:
 def names_beside(source: Path, columns: Sequence[str]) -> tuple[Names, str]:
     """The names of class numbers in columns of a file or folder, from a description beside it or one folder above.
 
-    Args:
-        source: the file or folder.
-        columns: whose names are wanted.
-
     Returns:
         The names, and the file that has them; configurations of a data set that contradict each other have none.
     """

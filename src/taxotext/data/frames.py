@@ -41,7 +41,6 @@ def one_column(values: Any, what: str) -> Any:
 
     Args:
         values: a list, array or Series is returned as it is; of a table or matrix with one column, that column.
-        what: the argument, as messages name it.
 
     Raises:
         DataError: a table or matrix of several columns, or a mapping.
@@ -69,10 +68,6 @@ def as_indicator(values: Any, label_ids: Sequence[str] | None) -> tuple[Any, Seq
 
     The columns of a table are label ids, numbers as text. Columns that are only counted (0, 1, 2, ...) name nothing:
     such a table is a matrix, whose ``label_ids`` may be given. One column of lists is one list for each document.
-
-    Args:
-        values: labels in any form.
-        label_ids: names of the columns, as given.
 
     Raises:
         DataError: a column of a table holds something else than 0 and 1; or its columns and ``label_ids`` differ.

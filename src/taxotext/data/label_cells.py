@@ -85,17 +85,11 @@ def identifiers(text: str) -> list[str] | None:
 
 @dataclass
 class Printed:
-    """A list, set, tuple, array or mapping that a program has printed into a cell.
+    """A list, set, tuple, array or mapping that a program has printed into a cell."""
 
-    Attributes:
-        items: strings, numbers, truth values, and None for what was not there.
-        values: of a mapping, beside its keys in ``items``.
-        bare: whether an item is a word without quotes, so that the brackets may belong to a label.
-    """
-
-    items: list[Any] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-    bare: bool = False
+    items: list[Any] = field(default_factory=list)  # strings, numbers, truth values, and None for what was not there
+    values: list[Any] = field(default_factory=list)  # of a mapping, beside its keys in `items`
+    bare: bool = False  # whether an item is a word without quotes, so that the brackets may belong to a label
 
 
 def looks_printed(text: str) -> bool:

@@ -45,32 +45,14 @@ from taxotext.messages import parameter
 
 Shape = Literal["lists", "one", "separated", "printed", "identifiers", "numbers", "positions", "indicator"]
 
+_PAIRS = (
+    "true false, yes no, y n, t f, on off, wahr falsch, vrai faux, verdadero falso, vero falso, ja nein, ja nee, "
+    "ja nej, oui non, si no, sí no, sì no, sim não, tak nie, да нет, да не, истина ложь"
+)
 _TRUTH: tuple[Mapping[str, bool], ...] = (
     {"1": True, "0": False, "1.0": True, "0.0": False, "1,0": True, "0,0": False},
-    {"true": True, "false": False},
-    {"yes": True, "no": False},
-    {"y": True, "n": False},
-    {"t": True, "f": False},
-    {"on": True, "off": False},
-    {"wahr": True, "falsch": False},
-    {"vrai": True, "faux": False},
-    {"verdadero": True, "falso": False},
-    {"vero": True, "falso": False},
-    {"ja": True, "nein": False},
-    {"ja": True, "nee": False},
-    {"ja": True, "nej": False},
-    {"oui": True, "non": False},
-    {"si": True, "no": False},
-    {"sí": True, "no": False},
-    {"sì": True, "no": False},
-    {"sim": True, "não": False},
-    {"tak": True, "nie": False},
-    {"да": True, "нет": False},
-    {"да": True, "не": False},
-    {"истина": True, "ложь": False},
-    {"x": True},
-    {"✓": True},
-    {"✔": True},
+    *(dict(zip(pair.split(), (True, False), strict=True)) for pair in _PAIRS.split(", ")),
+    *({mark: True} for mark in "x✓✔"),
 )
 """What stands for has and has not, as people and spreadsheets write it; a column keeps to one of them."""
 _UNDECIDED = ("-1", "-1.0", "-1,0")
@@ -88,9 +70,7 @@ class LabelColumn:
     """Reads one column of labels.
 
     Args:
-        name: of the column.
         columns: with the separator that is given, and what was found in an earlier file of the same kind.
-        report: learns how the column is read.
         names: of the class numbers 0, 1, ..., where the file stores them.
         names_file: the file beside it that stores them; empty: the file itself.
 
@@ -135,7 +115,7 @@ class LabelColumn:
         self._is_empty = not there
         self._words = frozenset(word_of(value) for value in scalars) - NO_LABEL if len(scalars) == len(there) else None
 
-    def tell(self) -> None:
+    def note_reading(self) -> None:
         """Write into the report how the column is read, where it holds something."""
         if not self._is_empty:
             self._report.label_columns[self.name] = self.sentence()
@@ -334,7 +314,7 @@ class LabelColumn:
                     first.setdefault(mark, (cell, where))
                     doubled[mark] = doubled.get(mark, False) and mark not in seen.replace(mark * 2, "")
         if ";" in first and "|" in first:
-            raise self._doubt(*first["|"])
+            raise self._two_separators(*first["|"])
         for mark in ";|":
             if mark in first:
                 self._adopt(mark * 2 if doubled[mark] else mark)
@@ -480,7 +460,7 @@ class LabelColumn:
         seen = without_entities(text)
         marks = [mark for mark in ";|" if mark in seen]
         if len(marks) == 2 or (marks and (self._separator or marks[0]).strip(marks[0])):
-            raise self._doubt(text, where)
+            raise self._two_separators(text, where)
         if marks and self._separator is None:
             self._adopt(marks[0])
             self.shape = "separated"
@@ -493,7 +473,7 @@ class LabelColumn:
             f"{parameter('label_separator', '')} if the bracket belongs to a label and each cell is one"
         )
 
-    def _doubt(self, cell: str, where: str) -> DataError:
+    def _two_separators(self, cell: str, where: str) -> DataError:
         return DataError(
             f"{where}: the column {self.name!r} has ';' and '|' in its cells ({short(cell)}), so it is "
             f"not clear which one separates labels; give {parameter('label_separator')} (';' or '|')"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from taxotext.data.label_cells import NO_LABEL, cut, entities, without_entities
-from taxotext.messages import counted, parameter
+from taxotext.messages import counted, parameter, some
 
 SHOWN = 3
 """How many labels a sentence names."""
@@ -52,7 +52,8 @@ def uncut_labels(labels: Sequence[str], known: Collection[str], one_each: bool =
     """Signs that split labels into known ones, or (``one_each``) that mostly separate labels."""
     found: Counter[str] = Counter()
     for label in labels:
-        for sign in {_sign(run) for run in _SIGN.findall(without_entities(label))}:
+        # The separator in a run of signs: ", " is a comma, " " a blank.
+        for sign in {run.strip() or run[:1] for run in _SIGN.findall(without_entities(label))}:
             found[sign] += bool(sign) and len(_parts(label, sign)) > 1
     for sign, count in found.most_common(8):
         if not count:
@@ -97,11 +98,6 @@ def _vectors_in_one(labels: Sequence[str]) -> Iterator[Oddity]:
         )
 
 
-def _sign(run: str) -> str:
-    """The separator in a run of signs: ``", "`` is a comma, ``" "`` a blank."""
-    return run.strip() or run[:1]
-
-
 def _parts(label: str, sign: str) -> list[str]:
     return [part for part in cut(label, sign) if part]
 
@@ -112,7 +108,8 @@ def _with_entities(labels: Sequence[str]) -> Iterator[Oddity]:
         first = next(entities(odd[0]))[0]
         yield Oddity(
             True,
-            f"{counted(len(odd), 'label has', 'labels have')} HTML entities such as {first!r}: {_some(odd)}; "
+            f"{counted(len(odd), 'label has', 'labels have')} HTML entities such as {first!r}: "
+            f"{some([repr(label) for label in odd[:SHOWN]], len(odd))}; "
             "write the characters themselves if other files have them so.",
         )
 
@@ -139,13 +136,5 @@ def _invisible(labels: Sequence[str]) -> Iterator[Oddity]:
         yield Oddity(
             True,
             f"{counted(len(odd), 'label has', 'labels have')} characters that cannot be seen: "
-            f"{', '.join(ascii(label) for label in odd[:SHOWN])}{_more(odd)}; remove them.",
+            f"{some([ascii(label) for label in odd[:SHOWN]], len(odd))}; remove them.",
         )
-
-
-def _some(labels: Sequence[str]) -> str:
-    return ", ".join(map(repr, labels[:SHOWN])) + _more(labels)
-
-
-def _more(labels: Sequence[str]) -> str:
-    return f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else ""

@@ -92,8 +92,7 @@ def check_label_lists(labels: Any, count: int, report: ReadReport) -> list[list[
     """
     if labels is None:
         return [[] for _ in range(count)]
-    values = _listed(labels, "labels", "one list of label ids for each document")
-    _same_length(values, "labels", count)
+    values = _listed(labels, "labels", "one list of label ids for each document", count)
     if is_rectangle_of_bits(values):
         raise DataError("labels looks like an indicator matrix in lists; give numpy.asarray(labels)")
 
@@ -152,8 +151,7 @@ def check_ids(ids: Iterable[Any] | None, count: int, what: str = "ids") -> tuple
     """Return document ids as strings, whole numbers or None."""
     if ids is None:
         return None
-    values = _listed(ids, what, "one string for each document")
-    _same_length(values, what, count)
+    values = _listed(ids, what, "one string for each document", count)
     return tuple(_each(values, what, lambda value, place: None if value is None else check_name(value, place)))
 
 
@@ -161,8 +159,7 @@ def check_weights(weights: Iterable[float] | None, count: int) -> npt.NDArray[np
     """Return the weights as float32 (count,)."""
     if weights is None:
         return None
-    values = _listed(weights, "weights", "one number for each document")
-    _same_length(values, "weights", count)
+    values = _listed(weights, "weights", "one number for each document", count)
     return np.asarray(_each(values, "weights", check_weight), dtype=np.float32)
 
 
@@ -170,8 +167,7 @@ def check_metadata(metadata: Iterable[Mapping[str, Any]] | None, count: int) -> 
     """Return the metadata as a tuple of mappings."""
     if metadata is None:
         return None
-    values = _listed(metadata, "metadata", "one mapping for each document")
-    _same_length(values, "metadata", count)
+    values = _listed(metadata, "metadata", "one mapping for each document", count)
     for i, value in enumerate(values):
         if not isinstance(value, Mapping):
             raise DataError(f"metadata[{i}] must be a mapping of field names to values, found {kind(value)}")
@@ -190,17 +186,16 @@ def _check_ids(label_ids: Sequence[str]) -> list[str]:
     return [str(label) for label in ids]
 
 
-def _listed(values: Any, what: str, wanted: str) -> list[Any]:
+def _listed(values: Any, what: str, wanted: str, count: int | None = None) -> list[Any]:
+    """The values as a list; DataError for another type, or another number than ``count``."""
     if isinstance(values, (str, bytes)):
         raise DataError(f"{what} is the one string {short(values)}; give {wanted}")
     if isinstance(values, Mapping) or not isinstance(values, Iterable):
         raise DataError(f"{what} must be {wanted}, found {kind(values)}")
-    return list(values)
-
-
-def _same_length(values: Sequence[Any], what: str, count: int) -> None:
-    if len(values) != count:
-        raise DataError(f"texts has {count:,} entries and {what} has {len(values):,}; give one for each text")
+    found = list(values)
+    if count is not None and len(found) != count:
+        raise DataError(f"texts has {count:,} entries and {what} has {len(found):,}; give one for each text")
+    return found
 
 
 def _each(values: list[Any], what: str, check: Callable[[Any, str], T], all_of_them: str | None = None) -> list[T]:

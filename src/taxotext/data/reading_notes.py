@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from taxotext.data.columns import ReadReport
-from taxotext.messages import counted, ended, parameter
+from taxotext.messages import counted, ended, parameter, some
 
 
-def left_out_notes(report: ReadReport) -> list[str]:
-    """What was left out, dropped or changed, a sentence each; bad lines first."""
+def warning_notes(report: ReadReport) -> list[str]:
+    """What was left out and was probably not meant to be in the file, a sentence each."""
     notes = []
     if report.skipped_count:
         lines = counted(report.skipped_count, "bad line was", "bad lines were")
         notes.append(ended(f"{lines} left out; the first one: {report.skipped[0]}"))
-    if report.blank_lines:
-        notes.append(f"{counted(report.blank_lines, 'blank line was', 'blank lines were')} left out.")
     if report.repeated_headers:
         headers = counted(report.repeated_headers, "header was", "headers were")
         notes.append(f"{headers} in the middle of the file, where files were joined, and left out.")
+    return notes
+
+
+def change_notes(report: ReadReport) -> list[str]:
+    """What else was left out, dropped or changed, a sentence each."""
+    notes = []
+    if report.blank_lines:
+        notes.append(f"{counted(report.blank_lines, 'blank line was', 'blank lines were')} left out.")
     for reason, count in report.ignored.items():
         notes.append(f"{counted(count, 'record was', 'records were')} left out: {reason}.")
     if report.differing_annotations:
@@ -40,7 +44,7 @@ def left_out_notes(report: ReadReport) -> list[str]:
 def whole_cell_notes(report: ReadReport) -> list[str]:
     """That each cell is one label, where no taxonomy says what the labels are; one sentence at most."""
     names = [name for name, shape in report.label_shapes.items() if shape == "one" and not report.labels_known]
-    return [f"Each cell of {_columns(names)} is one label."] if names else []
+    return [f"Each cell of {some(_quoted(names), len(names))} is one label."] if names else []
 
 
 def form_notes(report: ReadReport) -> list[str]:
@@ -61,11 +65,13 @@ def form_notes(report: ReadReport) -> list[str]:
             alike.setdefault(report.label_columns[name], []).append(name)
     for form, names in alike.items():
         several = "Columns" if len(names) > 1 else "The column"
-        notes.append(f"{several} {_columns(names)} {'were' if len(names) > 1 else 'was'} read as {form}.")
+        notes.append(
+            f"{several} {some(_quoted(names), len(names))} {'were' if len(names) > 1 else 'was'} read as {form}."
+        )
     notes += report.joined_names
     notes += [f"Not used: {parameter(setting)}; {reason}." for setting, reason in report.unused.items()]
     return notes
 
 
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _quoted(names: list[str]) -> list[str]:
+    return [repr(name) for name in names[:5]]

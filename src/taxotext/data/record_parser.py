@@ -84,7 +84,7 @@ class RecordParser:
             for column in numbered:
                 column.prefix = f"{column.name}="
         for column in self._label_columns:
-            column.tell()
+            column.note_reading()
         declared = (label for column in self._label_columns for label in column.declared())
         self._report.declared_labels = tuple(dict.fromkeys(declared))
         self._report.guessed_columns = [

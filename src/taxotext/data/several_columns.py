@@ -27,7 +27,6 @@ class SeveralColumns:
     """Joins what the label fields of a document hold, and watches for names that may be several labels.
 
     Args:
-        columns: with what the user says of them.
         fields: the label fields, whose shapes are decided before the first document.
         known: whether a taxonomy says what the labels are.
     """
@@ -84,7 +83,7 @@ class SeveralColumns:
         for number, names in enumerate(self._above):
             several = {name: above for name, above in names.items() if len(above) > 1}
             if several and (2 * len(several) <= len(names) or self._is_level(number)):
-                raise self._below_two(number, several)
+                raise self._two_parents(number, several)
             if several:
                 field, above = self._fields[number].name, self._fields[number - 1].name
                 report.joined_names.append(
@@ -102,8 +101,8 @@ class SeveralColumns:
                 continue
             if len(labels) > 1:
                 raise BadRecordError(
-                    f"the column {field.name!r} has {len(labels)} labels in one cell, so the columns are no path; give "
-                    f"{parameter('label_columns', 'names')} or {parameter('label_columns', 'prefixed')}"
+                    f"the column {field.name!r} has {len(labels)} labels in one cell, so the columns are not a path; "
+                    f"give {parameter('label_columns', 'names')} or {parameter('label_columns', 'prefixed')}"
                 )
             if not labels:
                 gap = gap or field.name
@@ -171,13 +170,13 @@ class SeveralColumns:
             f"give {parameter('label_columns', 'names')}"
         )
 
-    def _below_two(self, number: int, several: Mapping[str, Mapping[str, str]]) -> DataError:
+    def _two_parents(self, number: int, several: Mapping[str, Mapping[str, str]]) -> DataError:
         name, places = next(iter(several.items()))
         (first, at), (second, again) = list(places.items())[:2]
         field = self._fields[number].name
         path = f"{second}{self._separator}{name}"
         return DataError(
-            f"{again}: {name!r} in the column {field!r} stands below {second!r}, and below {first!r} at {at}"
+            f"{again}: {name!r} in the column {field!r} is below {second!r}, and below {first!r} at {at}"
             f"{_more(several)}. If these are different labels, give {parameter('label_columns', 'paths')}, which makes "
             f"paths of them ({path!r}); if they are one label, give {parameter('label_columns', 'names')}"
         )

@@ -33,13 +33,12 @@ PROBES = (
 class SpacyWords:
     """Parts texts into words by the rules of one of spaCy's tokenizers.
 
-    The rules are part of the object, so that a model parts texts in the same way whatever version of spaCy is there.
+    The rules are part of the object, so that a model splits texts in the same way whatever version of spaCy is there.
     spaCy itself is loaded when the first text is split.
 
     Args:
         rules: what :meth:`of_language` found, or :attr:`rules` of a saved one; JSON-ready.
         punctuation: False: words of nothing but punctuation are left out.
-        where: what errors begin with.
 
     Raises:
         MissingExtraError: spaCy is not installed.
@@ -126,7 +125,7 @@ class SpacyWords:
         """Words of each text, after NFC; white space is none.
 
         Raises:
-            ModelFolderError: the installed spaCy parts texts otherwise by the same rules.
+            ModelFolderError: the installed spaCy splits texts otherwise by the same rules.
         """
         with self._lock:  # spaCy's memory is not a place for two threads
             if self._tokenizer is None:
@@ -156,7 +155,7 @@ class SpacyWords:
             raise ModelFolderError(f"{self._where}: the rules of spaCy's tokenizer are damaged ({error}).") from None
         if not same:
             raise ModelFolderError(
-                f"{self._where}: spaCy {spacy.__version__} parts texts otherwise than {self.version}, with which the "
+                f"{self._where}: spaCy {spacy.__version__} splits texts otherwise than {self.version}, with which the "
                 f"model was trained; install spacy=={self.version}."
             )
         return tokenizer

@@ -26,7 +26,7 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 _COVERAGE_BUDGET = 0.3
 """The share of a part that may go to documents placed there only so that a rare label reaches the part."""
 
-_MENDED_PAIRS, _MENDED_CANDIDATES = 100, 30
+_REPAIRED_PAIRS, _REPAIR_CANDIDATES = 100, 30
 """How many pairs of a label and a part that it misses are corrected; how many items are tried on either side."""
 
 
@@ -34,10 +34,8 @@ def split_fraction(n: int, parts: Sequence[float], seed: int) -> list[Indices]:
     """Split ``n`` documents at random.
 
     Args:
-        n: number of documents.
         parts: the share of each part; positive, together 1. Each part has its share of the documents to
             rounding, and at least one.
-        seed: of the random generator.
 
     Raises:
         DataError: impossible parts, or fewer documents than parts.
@@ -64,7 +62,6 @@ def split_stratified(
     Args:
         targets: (D, L) CSR, the label sets.
         parts: the share of each part; positive, together 1. Without groups the sizes are exact to rounding.
-        seed: of the random generator.
         groups: as in :func:`split_grouped`.
 
     Raises:
@@ -92,7 +89,6 @@ def split_grouped(
         groups: D values; documents of equal value stay together. None: a group of its own.
         parts: the share of each part; positive, together 1. The sizes are as near to it as the groups allow;
             each part has at least one group.
-        seed: of the random generator.
         targets: (D, L) CSR; with them labels are spread in proportion as well (see :func:`split_stratified`).
 
     Raises:
@@ -137,7 +133,6 @@ def k_folds(
     Args:
         targets: (D, L) CSR, the label sets; only their number matters when ``stratified`` is false.
         k: number of folds, 2 or more.
-        seed: of the random generator.
         stratified: whether labels are spread in proportion.
         groups: as in :func:`split_grouped`.
 
@@ -290,11 +285,11 @@ def _stratify(
             if remaining[other]:
                 heapq.heappush(heap, (remaining[other], tie[other], other))
     result = np.asarray(placed, dtype=np.int64)
-    _mend_coverage(result, full, np.outer(totals, shares), item_sizes, rng)
+    _repair_coverage(result, full, np.outer(totals, shares), item_sizes, rng)
     return result
 
 
-def _mend_coverage(
+def _repair_coverage(
     placed: Indices,
     counts: sparse.csr_array[Any, tuple[int, int]],
     wanted: npt.NDArray[np.float64],
@@ -313,7 +308,7 @@ def _mend_coverage(
     by_label = counts.tocsc()
     frequency = number.sum(axis=1)
     labels, parts = np.nonzero((number == 0) & (frequency >= wanted.shape[1])[:, None])
-    first = np.argsort(-frequency[labels], kind="stable")[:_MENDED_PAIRS]
+    first = np.argsort(-frequency[labels], kind="stable")[:_REPAIRED_PAIRS]
     if not len(first):
         return
     labels_of = [set(counts.indices[counts.indptr[i] : counts.indptr[i + 1]].tolist()) for i in range(counts.shape[0])]
@@ -321,8 +316,8 @@ def _mend_coverage(
         if number[label, part]:
             continue  # an earlier exchange brought it
         members = by_label.indices[by_label.indptr[label] : by_label.indptr[label + 1]]
-        donors = rng.permutation(members[number[label, placed[members]] > 1])[:_MENDED_CANDIDATES]
-        others = rng.permutation(np.flatnonzero(placed == part))[:_MENDED_CANDIDATES]
+        donors = rng.permutation(members[number[label, placed[members]] > 1])[:_REPAIR_CANDIDATES]
+        others = rng.permutation(np.flatnonzero(placed == part))[:_REPAIR_CANDIDATES]
         best: tuple[float, int, int] | None = None
         for donor in donors.tolist():
             home = int(placed[donor])

@@ -43,47 +43,27 @@ class Spread:
 
 @dataclass(frozen=True)
 class DuplicateTexts:
-    """Texts that are equal after each run of white space has become one space.
+    """Texts that are equal after each run of white space has become one space."""
 
-    Attributes:
-        texts: distinct texts that occur more than once.
-        copies: documents beyond the first of each such text.
-        texts_with_different_labels: such texts whose documents differ in their label sets.
-        examples: document numbers, counted from 1, of some such texts; those with different labels come
-            first.
-    """
-
-    texts: int
-    copies: int
-    texts_with_different_labels: int
+    texts: int  # distinct texts that occur more than once
+    copies: int  # documents beyond the first of each such text
+    texts_with_different_labels: int  # such texts whose documents differ in their label sets
+    # document numbers, counted from 1, of some such texts; those with different labels come first
     examples: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What this corpus shares with another one (of training with test data, for example).
+    """What this corpus shares with another one (of training with test data, for example)."""
 
-    Attributes:
-        source: the name of the other corpus.
-        documents: documents of this corpus whose text is in the other one (white space folded).
-        share: of the documents of this corpus.
-        documents_with_different_labels: those whose label set is none of those the text has in the other
-            corpus.
-        examples: pairs (number here, number there), counted from 1.
-        labels_only_here: labels that documents here have and none there, sorted.
-        labels_only_there: labels that documents there have and none here, sorted.
-        documents_there_with_unseen_labels: documents of the other corpus with at least one of
-            ``labels_only_there``.
-    """
-
-    source: str
-    documents: int
-    share: float
-    documents_with_different_labels: int
-    examples: tuple[tuple[int, int], ...]
-    labels_only_here: tuple[str, ...]
-    labels_only_there: tuple[str, ...]
-    documents_there_with_unseen_labels: int
+    source: str  # the name of the other corpus
+    documents: int  # documents of this corpus whose text is in the other one (white space folded)
+    share: float  # of the documents of this corpus
+    documents_with_different_labels: int  # those whose label set is none of those the text has in the other corpus
+    examples: tuple[tuple[int, int], ...]  # pairs (number here, number there), counted from 1
+    labels_only_here: tuple[str, ...]  # labels that documents here have and none there, sorted
+    labels_only_there: tuple[str, ...]  # labels that documents there have and none here, sorted
+    documents_there_with_unseen_labels: int  # documents of the other corpus with at least one of `labels_only_there`
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ def check_tokenizer(content: Mapping[str, Any], path: Path) -> None:
 
     Args:
         content: of ``tokenizer.json``.
-        path: of the file.
 
     Raises:
         ModelFolderError: it has too many steps, one that makes texts much longer, or ids that no vocabulary has.

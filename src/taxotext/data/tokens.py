@@ -35,15 +35,10 @@ UNKNOWN_WORD = "\U000103a0\U000103a0"
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths, end to end.
+    """Rows of different lengths, end to end."""
 
-    Attributes:
-        values: int32, all rows one after the other; mapped from a temporary file where they are many.
-        offsets: int64 (rows + 1,); row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
-    """
-
-    values: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    values: NDArray[np.int32]  # int32, all rows one after the other; mapped from a temporary file where they are many
+    offsets: NDArray[np.int64]  # int64 (rows + 1,); row `i` is `values[offsets[i]:offsets[i + 1]]`
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[int] | NDArray[np.int32]]) -> Self:
@@ -69,7 +64,7 @@ class TextTokenizer:
 
     Args:
         tokenizer: a ``tokenizers.Tokenizer`` whose padding token is set.
-        words: parts texts into words first, of which ``tokenizer`` makes one token each; None: ``tokenizer`` does all.
+        words: splits texts into words first, of which ``tokenizer`` makes one token each; None: ``tokenizer`` does all.
 
     Raises:
         ModelFolderError: when the tokenizer has no padding token.
@@ -151,8 +146,8 @@ class TextTokenizer:
             size: words kept, most frequent first, ``[PAD]`` and ``[UNK]`` included.
             min_count: rarer words become ``[UNK]``.
             lowercase: fold case first.
-            punctuation: False: punctuation parts words and is left out; True: each sign is a word.
-            words: parts texts into words in place of all this, and has its own say on punctuation.
+            punctuation: False: punctuation separates words and is left out; True: each sign is a word.
+            words: splits texts into words in place of all this, and decides itself about punctuation.
         """
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -173,8 +168,8 @@ class TextTokenizer:
             vocab_size=size, min_frequency=min_count, special_tokens=["[PAD]", "[UNK]"], show_progress=False
         )
         # A list of words is to the library a list of texts, each of one word.
-        parted = texts if words is None else chain.from_iterable(map(words.split, batched(texts, CHUNK)))
-        tokenizer.train_from_iterator(parted, trainer)
+        pieces = texts if words is None else chain.from_iterable(map(words.split, batched(texts, CHUNK)))
+        tokenizer.train_from_iterator(pieces, trainer)
         tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
         return cls(tokenizer, words)
 
@@ -222,8 +217,8 @@ class TextTokenizer:
     def tokens(self, text: str) -> list[str]:
         """Return the pieces of one text, for people to look at."""
         given: Any = text if self.words is None else self.words.split([text])[0]
-        parted = self.words is not None
-        return list(self._tokenizer.encode(given, is_pretokenized=parted, add_special_tokens=False).tokens)
+        split = self.words is not None
+        return list(self._tokenizer.encode(given, is_pretokenized=split, add_special_tokens=False).tokens)
 
     def spans(self, text: str) -> NDArray[np.int64] | None:
         """Where the tokens of :meth:`encode` are in a text, (tokens, 2) int64; None where that is not known."""

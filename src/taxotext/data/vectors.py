@@ -23,19 +23,12 @@ _Row = tuple[int, bytes]
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """Vectors of the words of a vocabulary.
+    """Vectors of the words of a vocabulary."""
 
-    Attributes:
-        matrix: (V, D) float32, zeros for a word that the file lacks.
-        found: (V,) bool.
-        vectors: how many the file holds.
-        sha256: of the file, as it lies on the disk.
-    """
-
-    matrix: NDArray[np.float32]
-    found: NDArray[np.bool_]
-    vectors: int
-    sha256: str
+    matrix: NDArray[np.float32]  # (V, D) float32, zeros for a word that the file lacks
+    found: NDArray[np.bool_]  # (V,) bool
+    vectors: int  # how many the file holds
+    sha256: str  # of the file, as it lies on the disk
 
 
 def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = False) -> WordVectors:

@@ -22,17 +22,12 @@ HEAD_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Windows:
-    """The token windows of a list of documents, special tokens included.
+    """The token windows of a list of documents, special tokens included."""
 
-    Attributes:
-        tokens: the windows, in document order.
-        first: int64 (documents + 1,); document ``d`` owns windows ``first[d]:first[d + 1]``, at least one.
-        cut: bool (documents,), True where tokens of the document are in none of its windows.
-    """
-
-    tokens: Ragged
+    tokens: Ragged  # the windows, in document order
+    # int64 (documents + 1,); document `d` owns windows `first[d]:first[d + 1]`, at least one
     first: NDArray[np.int64]
-    cut: NDArray[np.bool_]
+    cut: NDArray[np.bool_]  # bool (documents,), True where tokens of the document are in none of its windows
 
     def __len__(self) -> int:
         return len(self.first) - 1

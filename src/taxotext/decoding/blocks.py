@@ -27,11 +27,6 @@ class ScoreBlock:
 
     The constructor brings what it is given into this form: float32, and canonical CSR.
 
-    Args:
-        scores: (b, N) float array, or sparse array of candidates.
-        sets: (b, N) sparse, the labels that the system itself has decided on (beam search); None: it does not. They
-            need not be candidates: one that is not has score 0.
-
     Raises:
         ValueError: the scores are not floats (b, N), an entry is stored twice, or the sets have another shape.
 
@@ -40,7 +35,9 @@ class ScoreBlock:
     (1, 3, True)
     """
 
-    scores: NDArray[np.float32] | FloatMatrix
+    scores: NDArray[np.float32] | FloatMatrix  # (b, N) float array, or sparse array of candidates
+    # (b, N) sparse, the labels that the system itself has decided on (beam search); None: it does not. They need not be
+    # candidates: one that is not has score 0.
     sets: Sets | None = None
 
     def __post_init__(self) -> None:

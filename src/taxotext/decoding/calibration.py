@@ -78,7 +78,7 @@ class Calibration:
             data = self.of_pairs(given.data.astype(np.float64), given.indices.astype(np.int64)).astype(np.float32)
             corrected = csr_array((data, given.indices, given.indptr), shape=given.shape)
         elif self._temperatures is not None:
-            corrected = cooled(block.dense, self._temperatures)
+            corrected = tempered(block.dense, self._temperatures)
         else:
             corrected = np.array(block.dense)
             if self._common is not None:
@@ -91,7 +91,7 @@ class Calibration:
     def of_pairs(self, score: FloatArray, label: IntArray) -> FloatArray:
         """Return the corrected probabilities of single pairs: scores (P,) of labels (P,)."""
         if self._temperatures is not None:
-            return cooled(score, self._temperatures[label])
+            return tempered(score, self._temperatures[label])
         result = np.array(score) if self._common is None else np.interp(score, *self._common)
         if self._own is not None:
             chosen = np.flatnonzero(self._own.number[label] >= 0)
@@ -101,7 +101,7 @@ class Calibration:
     def highest(self, score: float) -> float:
         """Return the highest probability that some label makes of ``score``: all lower scores stay at or below it."""
         if self._temperatures is not None:
-            return float(cooled(np.asarray([score]), np.asarray([self._temperatures.max()]))[0])
+            return float(tempered(np.asarray([score]), np.asarray([self._temperatures.max()]))[0])
         found = [] if self._common is None else [float(np.interp(score, *self._common))]
         if self._own is not None:
             found.append(float(self._own.of_pairs(np.full(self._own.labels.size, score), self._own.labels).max()))
@@ -151,22 +151,17 @@ class _Corrections:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What a calibration changed; metrics come from the data that it was fitted on and are therefore optimistic.
+    """What a calibration changed; metrics come from the data that it was fitted on and are therefore optimistic."""
 
-    Attributes:
-        method, by: as asked for.
-        pairs: document-label pairs that it was fitted on: those whose score was kept.
-        own_labels: labels with a correction of their own.
-        log_loss_before, log_loss_after: mean −ln of the probability of what is true, over those pairs.
-        error_before, error_after: expected calibration error over them, 15 bins of equal width.
-    """
-
+    # method, by: as asked for
     method: str
     by: str
-    pairs: int
-    own_labels: int
+    pairs: int  # document-label pairs that it was fitted on: those whose score was kept
+    own_labels: int  # labels with a correction of their own
+    # log_loss_before, log_loss_after: mean −ln of the probability of what is true, over those pairs
     log_loss_before: float
     log_loss_after: float
+    # error_before, error_after: expected calibration error over them, 15 bins of equal width
     error_before: float
     error_after: float
 
@@ -260,7 +255,7 @@ class _Pairs:
             yield int(found[place]), _Pairs(self.score[part], self.hit[part], self.label[part])
 
 
-def cooled(probabilities: NDArray[Any], temperatures: NDArray[np.float64]) -> NDArray[Any]:
+def tempered(probabilities: NDArray[Any], temperatures: NDArray[np.float64]) -> NDArray[Any]:
     """Return σ(logit(p) / T); 0 and 1 stay what they are. ``temperatures`` are broadcast over ``probabilities``."""
     from scipy.special import expit, logit
 

@@ -70,7 +70,6 @@ class Decoder:
     a candidate whose eligible ancestor is not a candidate is predicted by neither step 4 nor step 7.
 
     Args:
-        decoding: the settings.
         taxonomy: the N labels.
 
     Attributes:

@@ -173,7 +173,7 @@ class ExpectedF1:
         return entry, np.searchsorted(keys(likely), rows[entry] * np.int64(likely.shape[1]) + parents)
 
     def _raised(self, tilted: FloatArray, entry: IntArray, above: IntArray, labels: IntArray) -> None:
-        """Raise what stands above to what stands below it, from the lowest level up."""
+        """Raise the values of ancestors to those of their descendants, from the lowest level up."""
         level = self._level[labels[entry]]
         for step in range(int(self._level.max(initial=0)), 1, -1):
             chosen = np.flatnonzero(level == step)

@@ -40,13 +40,9 @@ NEAREST = 1e-6
 
 @dataclass(frozen=True)
 class Fusion:
-    """A fitted fusion of K systems.
+    """A fitted fusion of K systems."""
 
-    Attributes:
-        coefficients: (3K + 2,): b, u, then w, v and c of the K systems.
-    """
-
-    coefficients: Numbers
+    coefficients: Numbers  # (3K + 2,): b, u, then w, v and c of the K systems
 
     @classmethod
     def of_mean(cls, members: int) -> Self:
@@ -122,7 +118,6 @@ def cross_fit(
         scores: K sparse (D, N), the scores of the systems for D documents.
         gold: csr bool (D, N).
         counts: (N,) training documents of each label.
-        seed: of the folds.
 
     Returns:
         The fusion of all documents, and the sparse scores (D, N) of folds.

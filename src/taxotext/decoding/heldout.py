@@ -30,25 +30,17 @@ class HeldOut:
 
     Documents are known again by a salted 64-bit fingerprint of their text (:func:`fingerprints`): the rows of two
     models can be matched where the corpus is at hand, and documents that a model was trained on are found in others.
-
-    Attributes:
-        scores: csr float32 (D, N), probabilities above :data:`FLOOR`: the candidates of a sparse block.
-        gold: csr bool (D, N), labels that the model knows.
-        source: which documents these are, in words.
-        fingerprints: uint64 (D,), None where they were not kept.
-        salt: of all fingerprints here, hexadecimal; empty where there are none.
-        trained: uint64, ascending, of the training documents; None where they were not kept.
-        decided: csr bool (D, N), the label sets of a system that decides on them itself; else None.
-        tuned: uint64, ascending, of documents from elsewhere that thresholds were tuned on; None where there were none.
     """
 
-    scores: csr_array
-    gold: csr_array
-    source: str
-    fingerprints: Fingerprints | None = None
-    salt: str = ""
-    trained: Fingerprints | None = None
+    scores: csr_array  # csr float32 (D, N), probabilities above `FLOOR`: the candidates of a sparse block
+    gold: csr_array  # csr bool (D, N), labels that the model knows
+    source: str  # which documents these are, in words
+    fingerprints: Fingerprints | None = None  # uint64 (D,), None where they were not kept
+    salt: str = ""  # of all fingerprints here, hexadecimal; empty where there are none
+    trained: Fingerprints | None = None  # uint64, ascending, of the training documents; None where they were not kept
+    # csr bool (D, N), the label sets of a system that decides on them itself; else None
     decided: csr_array | None = None
+    # uint64, ascending, of documents from elsewhere that thresholds were tuned on; None where there were none
     tuned: Fingerprints | None = None
 
     @classmethod

@@ -55,17 +55,11 @@ def mix(blocks: Sequence[ScoreBlock], weights: Weights, combine: Combine) -> Sco
 
 @dataclass(frozen=True)
 class Sweep:
-    """What weights were tried.
+    """What weights were tried."""
 
-    Attributes:
-        tried: (M, K) weights.
-        values: (M,) metric of each mixture.
-        chosen: place of the best one.
-    """
-
-    tried: Weights
-    values: Weights
-    chosen: int
+    tried: Weights  # (M, K) weights
+    values: Weights  # (M,) metric of each mixture
+    chosen: int  # place of the best one
 
     @property
     def weights(self) -> Weights:
@@ -83,7 +77,6 @@ def sweep(scores: Sequence[Any], gold: csr_array, decoder: Decoder, metric: str)
     Args:
         scores: K sparse (D, N), the scores of the members for D documents.
         gold: csr bool (D, N).
-        decoder: scores to label sets.
         metric: a name of :class:`~taxotext.metrics.Evaluation`.
     """
     table = ScoreTable.of(scores)
@@ -124,19 +117,12 @@ def _best(tried: Weights, values: Weights) -> int:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of K members at the P entries that any of them has.
+    """Scores of K members at the P entries that any of them has."""
 
-    Attributes:
-        values: (K, P), 0 where a member has no entry.
-        indices: (P,) labels.
-        indptr: (D + 1,) where the entries of a document begin.
-        shape: (D, N).
-    """
-
-    values: Weights
-    indices: NDArray[np.int32]
-    indptr: NDArray[np.int64]
-    shape: tuple[int, int]
+    values: Weights  # (K, P), 0 where a member has no entry
+    indices: NDArray[np.int32]  # (P,) labels
+    indptr: NDArray[np.int64]  # (D + 1,) where the entries of a document begin
+    shape: tuple[int, int]  # (D, N)
 
     @classmethod
     def of(cls, scores: Sequence[Any]) -> ScoreTable:

@@ -23,16 +23,11 @@ class Predictions:
 
     Document d has the labels ``ids[indptr[d]:indptr[d + 1]]`` with the same slice of ``scores``, the best
     first; of equal scores the upper level comes first where levels are given, then the smaller index.
-
-    Attributes:
-        indptr: (D + 1,) int64.
-        ids: (P,) int32 label indexes.
-        scores: (P,) float32.
     """
 
-    indptr: NDArray[np.int64]
-    ids: NDArray[np.int32]
-    scores: NDArray[np.float32]
+    indptr: NDArray[np.int64]  # (D + 1,) int64
+    ids: NDArray[np.int32]  # (P,) int32 label indexes
+    scores: NDArray[np.float32]  # (P,) float32
 
     @classmethod
     def from_sets(cls, sets: Sets, scores: Any, levels: NDArray[np.integer[Any]] | None = None) -> Predictions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from taxotext.settings import Settings, parse_settings
 
@@ -17,6 +17,25 @@ CalibrationScope = Literal["all", "label"]
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
 Breakpoint = tuple[float, float]
 """A score and the probability that it stands for."""
+
+
+def _rising(points: tuple[Breakpoint, ...]) -> tuple[Breakpoint, ...]:
+    """Scores must rise and probabilities must not fall, or the correction would turn the order of scores round."""
+    if not points:
+        return points
+    if len(points) < 2 or points[0][0] != 0 or points[-1][0] != 1:
+        raise ValueError("the first score must be 0 and the last one 1; run `taxotext tune` again")
+    before = points[0]
+    if not (before[1] >= 0 and points[-1][1] <= 1):
+        raise ValueError("a probability lies outside 0 to 1; run `taxotext tune` again")
+    for point in points[1:]:
+        if point[0] <= before[0] or point[1] < before[1]:
+            raise ValueError(f"{list(point)} follows {list(before)}: scores must rise, probabilities must not fall")
+        before = point
+    return points
+
+
+Breakpoints = Annotated[tuple[Breakpoint, ...], AfterValidator(_rising)]
 
 
 class Decoding(Settings):
@@ -80,24 +99,17 @@ class Decoding(Settings):
     label_temperatures: dict[str, Temperature] = Field(
         default_factory=dict, description="temperatures of single labels by id, found by tune"
     )
-    breakpoints: tuple[Breakpoint, ...] = Field(
+    breakpoints: Breakpoints = Field(
         default=(),
         description="[score, probability] pairs, straight lines between them (calibration isotonic), found by tune",
     )
-    label_breakpoints: dict[str, tuple[Breakpoint, ...]] = Field(
+    label_breakpoints: dict[str, Breakpoints] = Field(
         default_factory=dict, description="breakpoints of single labels by id, found by tune"
     )
     tuned_on: str | None = Field(
         default=None, description="the data that the thresholds were tuned on; null: not tuned"
     )
     metric: str | None = Field(default=None, description="the metric that the thresholds were tuned for")
-
-    @field_validator("threshold", "top_k", mode="before")
-    @classmethod
-    def _no_bool(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("a number is needed, not true or false")
-        return value
 
     @field_validator("level_thresholds")
     @classmethod
@@ -121,21 +133,8 @@ class Decoding(Settings):
             raise ValueError(f"{both[0]!r} is in include and in exclude: keep it in one of them")
         return value
 
-    @field_validator("breakpoints")
-    @classmethod
-    def _rising(cls, value: tuple[Breakpoint, ...]) -> tuple[Breakpoint, ...]:
-        _check_rising(value)
-        return value
-
-    @field_validator("label_breakpoints")
-    @classmethod
-    def _all_rising(cls, value: dict[str, tuple[Breakpoint, ...]]) -> dict[str, tuple[Breakpoint, ...]]:
-        for points in value.values():
-            _check_rising(points)
-        return value
-
     @model_validator(mode="after")
-    def _something_decides(self) -> Decoding:
+    def _has_a_rule(self) -> Decoding:
         given = (self.threshold, self.level_thresholds, self.top_k)
         if all(one is None for one in given) and self.source not in {"system", "expected_f1"}:
             raise ValueError("nothing decides what is predicted: set threshold, level_thresholds or top_k")
@@ -157,18 +156,3 @@ class Decoding(Settings):
             ConfigError: one sentence for each key that is unknown or has an impossible value.
         """
         return parse_settings(cls, values, where)
-
-
-def _check_rising(points: tuple[Breakpoint, ...]) -> None:
-    """Scores must rise and probabilities must not fall, or the correction would turn the order of scores round."""
-    if not points:
-        return
-    if len(points) < 2 or points[0][0] != 0 or points[-1][0] != 1:
-        raise ValueError("the first score must be 0 and the last one 1; run `taxotext tune` again")
-    before = points[0]
-    if not (before[1] >= 0 and points[-1][1] <= 1):
-        raise ValueError("a probability lies outside 0 to 1; run `taxotext tune` again")
-    for point in points[1:]:
-        if point[0] <= before[0] or point[1] < before[1]:
-            raise ValueError(f"{list(point)} follows {list(before)}: scores must rise, probabilities must not fall")
-        before = point

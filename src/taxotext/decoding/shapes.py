@@ -25,15 +25,10 @@ UNTUNED = 0.5
 
 @dataclass(frozen=True)
 class Shape:
-    """How final thresholds are made of unshrunk ones.
+    """How final thresholds are made of unshrunk ones."""
 
-    Attributes:
-        strength: of the pull to the common threshold; infinite: one threshold for all labels.
-        found: False: the common threshold is :data:`UNTUNED`.
-    """
-
-    strength: float
-    found: bool = True
+    strength: float  # of the pull to the common threshold; infinite: one threshold for all labels
+    found: bool = True  # False: the common threshold is `UNTUNED`
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,20 +28,15 @@ class Scored:
     """The stored scores of some documents and what is true of them; P stored pairs, G gold pairs, N labels.
 
     Pairs go by label, then from the highest score down: sorting is what a search takes longest for.
-
-    Attributes:
-        labels: N.
-        document, label: (P,) int64 of each stored score.
-        score: (P,) float64 in (floor, 1].
-        hit: (P,) bool, whether the label is gold in the document.
-        gold_document, gold_label: (G,) int64 of each gold pair, stored or not.
     """
 
-    labels: int
+    labels: int  # N
+    # document, label: (P,) int64 of each stored score
     document: IntArray
     label: IntArray
-    score: FloatArray
-    hit: BoolArray
+    score: FloatArray  # (P,) float64 in (floor, 1]
+    hit: BoolArray  # (P,) bool, whether the label is gold in the document
+    # gold_document, gold_label: (G,) int64 of each gold pair, stored or not
     gold_document: IntArray
     gold_label: IntArray
 
@@ -96,29 +91,23 @@ def f1_of_counts(counts: IntArray, positives: IntArray, metric: str) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Every threshold worth trying, C of them in M groups, grouped; each group has at least one.
+    """Every threshold worth trying, C of them in M groups, grouped; each group has at least one."""
 
-    Attributes:
-        starts: (M,) where each group begins.
-        threshold, gap: (C,) the midpoint and the width of the gap between neighbouring scores.
-        tp, predicted: (C,) what the group's labels get with that threshold.
-        f1: (C,) sum of F1 over the labels of the group with that threshold.
-    """
-
-    starts: IntArray
+    starts: IntArray  # (M,) where each group begins
     group: IntArray
+    # threshold, gap: (C,) the midpoint and the width of the gap between neighbouring scores
     threshold: FloatArray
     gap: FloatArray
+    # tp, predicted: (C,) what the group's labels get with that threshold
     tp: IntArray
     predicted: IntArray
-    f1: FloatArray
+    f1: FloatArray  # (C,) sum of F1 over the labels of the group with that threshold
 
     @classmethod
     def build(cls, scored: Scored, group_of_label: IntArray, groups: int, floor: float) -> Candidates:
         """Sort once and cumulate.
 
         Args:
-            scored: the stored scores.
             group_of_label: (N,) int64 in 0..groups - 1.
             groups: M.
             floor: no stored score is at or below it.

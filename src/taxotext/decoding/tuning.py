@@ -138,7 +138,6 @@ def tune(
         floor: the scores up to it are missing; a found threshold is never below it. None: take it to be just
             below the lowest stored score.
         folds: parts of the cross-validation, at least 2; at most one for each document are used.
-        seed: of the division into folds.
 
     Returns:
         The decoding and the report. Tuning is linear in the number of stored scores but for one sort of them.
@@ -201,19 +200,12 @@ def tune(
 
 @dataclass(frozen=True, eq=False)
 class _Decoded:
-    """What thresholds decode some documents to.
+    """What thresholds decode some documents to."""
 
-    Attributes:
-        rules: the decoder, of whatever thresholds.
-        scores: (D, N) CSR, consistent.
-        gold: (D, N) bool.
-        scored: the same as pairs.
-    """
-
-    rules: Decoder
-    scores: Any
-    gold: Sets
-    scored: Scored
+    rules: Decoder  # the decoder, of whatever thresholds
+    scores: Any  # (D, N) CSR, consistent
+    gold: Sets  # (D, N) bool
+    scored: Scored  # the same as pairs
 
     def of_documents(self, chosen: BoolArray) -> _Decoded:
         """The documents that the (D,) mask chooses."""

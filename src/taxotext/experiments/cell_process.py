@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import taxotext
-from taxotext.experiments.folder import CellFolder, read_json, write_json
+from taxotext.experiments.folder import CellFolder, write_json
 from taxotext.experiments.measuring import THREAD_VARIABLES
+from taxotext.files.json_files import read_json_or_none
 
 FIT, SPEED, PROBE = STAGES = ("fit", "speed", "probe")
 
@@ -21,9 +22,7 @@ class CellProcess:
     """One stage of one cell in a process of its own, which ends at the latest with this process.
 
     Args:
-        folder: prepared.
         stage: one of :data:`STAGES`.
-        threads: of its computations.
     """
 
     def __init__(self, folder: CellFolder, stage: str, threads: int) -> None:
@@ -94,7 +93,7 @@ class CellProcess:
 
 def reason_of(folder: CellFolder) -> str:
     """Why a cell failed, in a sentence."""
-    return str((read_json(folder.failure) or {}).get("reason", "no reason was written"))
+    return str((read_json_or_none(folder.failure) or {}).get("reason", "no reason was written"))
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -16,6 +16,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.members import Triple, members_first
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
 
@@ -29,30 +30,20 @@ READ_TOGETHER = 1 << 20
 
 @dataclass(frozen=True)
 class Cell:
-    """One system with one seed on one corpus.
+    """One system with one seed on one corpus."""
 
-    Attributes:
-        system, corpus: names of the experiment.
-        seed: of the training.
-        values: the configuration of the training, as ``taxotext train`` takes it, with all paths as they are here.
-        test: path of the test file.
-        tune: how thresholds are tuned; None: not at all.
-        ks: cut-offs of the ranking metrics.
-        identity: what the metrics depend on; cells of equal identity have equal metrics.
-        key: hash of ``identity``.
-        members: keys of the cells that it is made of, in their order.
-    """
-
+    # system, corpus: names of the experiment
     system: str
     corpus: str
-    seed: int
+    seed: int  # of the training
+    # the configuration of the training, as `taxotext train` takes it, with all paths as they are here
     values: dict[str, Any]
-    test: str
-    tune: dict[str, Any] | None
-    ks: tuple[int, ...]
-    identity: dict[str, Any]
-    key: str
-    members: tuple[str, ...] = ()
+    test: str  # path of the test file
+    tune: dict[str, Any] | None  # how thresholds are tuned; None: not at all
+    ks: tuple[int, ...]  # cut-offs of the ranking metrics
+    identity: dict[str, Any]  # what the metrics depend on; cells of equal identity have equal metrics
+    key: str  # hash of `identity`
+    members: tuple[str, ...] = ()  # keys of the cells that it is made of, in their order
 
     @property
     def title(self) -> str:
@@ -78,9 +69,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
     """Return the cells in the order of the table.
 
     Args:
-        settings: validated.
         threads: of each cell.
-        where: the file, named in an error.
 
     Raises:
         ConfigError: listing every data file that is not there.
@@ -106,7 +95,7 @@ def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[C
         values = {"model": model, "data": data[corpus], **given}
         values["runtime"] = {**dict(given.get("runtime") or {}), "threads": threads}
         reading = {key: value for key, value in data[corpus].items() if key not in DATA_FILES}
-        # Display names change no figure.
+        # Display names change no result.
         contents = {key: path and digest(path) for key, path in files[corpus].items() if key != "names"}
         identity = {
             "identity_version": IDENTITY_VERSION,
@@ -178,9 +167,8 @@ def _data_sections(
         section = corpus.model_dump(mode="json", include=set(DataSettings.model_fields))
         sections[name] = {**section, **{key: path for key, path in files[name].items() if key != "test"}}
     if problems:
-        count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
         advice = "" if settings.data_folder else " Relative paths start where the command runs; --data names a folder."
-        raise ConfigError(f"{where}: {count} cannot be read.{advice}", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'file')} cannot be read.{advice}", problems)
     return sections, files
 
 

@@ -28,9 +28,17 @@ from typing import Any
 from taxotext import __version__
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.cells import Cell
-from taxotext.experiments.guard import FolderLock, is_locked
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
-from taxotext.files import check_contents, check_target, named, temporary_of, write_text_atomically
+from taxotext.files import (
+    FolderLock,
+    check_contents,
+    check_target,
+    is_locked,
+    named,
+    temporary_of,
+    write_text_atomically,
+)
+from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_outside_models
 
@@ -84,7 +92,7 @@ class CellFolder:
 
     def fitted(self, ks: Sequence[int] = ()) -> dict[str, Any] | None:
         """What the evaluation found, if it has all these cut-offs."""
-        found = read_json(self.fit)
+        found = read_json_or_none(self.fit)
         return found if found is not None and set(ks) <= set(found.get("ks", ())) else None
 
     def forget_model(self) -> None:
@@ -157,7 +165,7 @@ class ExperimentFolder:
                 "there is no such folder" if not self.path.is_dir() else f"is not an experiment ({RECORD} is missing)"
             )
             raise ConfigError(f"{self.path}: {what}; `taxotext experiment run` makes one.")
-        record = read_json(self.record)
+        record = read_json_or_none(self.record)
         if record is None or record.get("format_version") != FORMAT_VERSION:
             raise ConfigError(
                 f"{self.record}: is damaged, or was written by another version of Taxotext; run the experiment again "
@@ -187,7 +195,7 @@ class ExperimentFolder:
         wanted = {cell.key for cell in cells}
         found = []
         for path in sorted(self.cells.iterdir()) if self.cells.is_dir() else []:
-            content = read_json(path / "cell.json")
+            content = read_json_or_none(path / "cell.json")
             if content is not None and content.get("cell", {}).get("key") not in wanted:
                 found.append(Cell.from_dict(content["cell"]))
         return found
@@ -211,22 +219,13 @@ def state_of(folder: CellFolder, cell: Cell, *, speed: bool) -> str:
     return INTERRUPTED if folder.progress.is_file() else WAITING
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None when the file is missing or holds none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def need_json(path: Path) -> dict[str, Any]:
     """A JSON object that must be there.
 
     Raises:
         DataError: it is not, or damaged.
     """
-    value = read_json(path)
+    value = read_json_or_none(path)
     if value is None:
         raise DataError(f"{path}: is missing or damaged; resume the experiment.")
     return value

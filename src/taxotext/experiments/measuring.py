@@ -37,11 +37,8 @@ def peak_memory() -> int:
 
     On Linux that of the program itself: ``getrusage`` would count the process that started it as well.
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    if found := _of_system("self/status", "VmHWM"):
+        return int(found.split()[0]) * 1024
     try:
         import resource
     except ImportError:
@@ -50,24 +47,17 @@ def peak_memory() -> int:
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024
 
 
-def free_memory() -> int | None:
-    """Memory that new processes can have, in bytes; None where the system does not say."""
-    found = _meminfo("MemAvailable")
-    return found
-
-
 def machine(threads: int) -> dict[str, Any]:
     """Processor, memory, and the versions that take part; no names of hosts or users."""
-    total = _meminfo("MemTotal")
-    found: dict[str, Any] = {
-        "processor": _processor(),
+    total = _of_system("meminfo", "MemTotal")
+    return {
+        "processor": _of_system("cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": usable_cores(),
         "threads": threads,
-        "memory_gb": None if total is None else round(total / 1e9, 1),
+        "memory_gb": None if total is None else round(int(total.split()[0]) * 1024 / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "accelerator": _accelerator(),
     }
-    return found
 
 
 def versions() -> dict[str, str]:
@@ -143,22 +133,11 @@ def machine_load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _meminfo(name: str) -> int | None:
-    path = Path("/proc/meminfo")
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
-    return None
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _of_system(file: str, name: str) -> str | None:
+    """What a file of Linux below ``/proc`` says of a name, ``name: value``; None where it says nothing."""
+    path = Path("/proc") / file
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)
 
 
 def _accelerator() -> str | None:

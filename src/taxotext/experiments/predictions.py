@@ -19,19 +19,12 @@ from taxotext.metrics import Sets
 
 @dataclass(frozen=True)
 class CellPredictions:
-    """Gold and predicted labels of D documents over L labels.
+    """Gold and predicted labels of D documents over L labels."""
 
-    Attributes:
-        labels: L label ids; those that the model does not know come last.
-        gold: (D, L) bool sparse.
-        predicted: (D, L) bool sparse.
-        ranked: (D, K) int32, labels best first, -1 pads.
-    """
-
-    labels: tuple[str, ...]
-    gold: Sets
-    predicted: Sets
-    ranked: NDArray[np.int32]
+    labels: tuple[str, ...]  # L label ids; those that the model does not know come last
+    gold: Sets  # (D, L) bool sparse
+    predicted: Sets  # (D, L) bool sparse
+    ranked: NDArray[np.int32]  # (D, K) int32, labels best first, -1 pads
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, completely or not at all."""

@@ -9,69 +9,49 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from taxotext.cost.memory import available
 from taxotext.experiments.cell_process import PROBE, CellProcess
 from taxotext.experiments.cells import Cell, make_cells
-from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, read_json, state_of
-from taxotext.experiments.measuring import free_memory, machine_load
+from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, state_of
+from taxotext.experiments.measuring import machine_load
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files.json_files import read_json_or_none
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One system on one corpus.
+    """One system on one corpus."""
 
-    Attributes:
-        system, corpus: which.
-        cells: how many are to be run (finished ones are not).
-        seconds: of one cell, training and evaluation; None when the trial failed.
-        memory: peak of one process in bytes; None when the trial failed.
-        tried: training documents of the trial.
-        documents: training documents in all.
-        epochs: how often they are gone through; of classifiers for one label each: that times labels, a process.
-        reason: why the trial failed.
-        scoring: seconds for the validation and test documents, once.
-    """
-
+    # system, corpus: which
     system: str
     corpus: str
-    cells: int
-    seconds: float | None
-    memory: int | None
-    tried: int
-    documents: int
-    epochs: float
-    reason: str
-    scoring: float = 0.0
+    cells: int  # how many are to be run (finished ones are not)
+    seconds: float | None  # of one cell, training and evaluation; None when the trial failed
+    memory: int | None  # peak of one process in bytes; None when the trial failed
+    tried: int  # training documents of the trial
+    documents: int  # training documents in all
+    epochs: float  # how often they are gone through; of classifiers for one label each: that times labels, a process
+    reason: str  # why the trial failed
+    scoring: float = 0.0  # seconds for the validation and test documents, once
 
 
 @dataclass(frozen=True)
 class ExperimentPlan:
-    """The whole experiment.
+    """The whole experiment."""
 
-    Attributes:
-        estimates: one for each system on each corpus.
-        cells: to be run.
-        finished: cells that are there already.
-        jobs, threads: as they will be run.
-        seconds: of all trainings and evaluations with these jobs; those whose trial failed are not counted.
-        speed_seconds: at most, for measuring speed afterwards.
-        memory: of the largest processes that can run at a time, in bytes.
-        free_memory: of this machine now, in bytes; None when it does not say.
-        load: running processes before the trials, mean of a minute; None when the machine does not say.
-    """
-
-    estimates: list[Estimate]
-    cells: int
-    finished: int
+    estimates: list[Estimate]  # one for each system on each corpus
+    cells: int  # to be run
+    finished: int  # cells that are there already
+    # jobs, threads: as they will be run
     jobs: int
     threads: int
-    seconds: float
-    speed_seconds: float
-    memory: int
-    free_memory: int | None
-    load: float | None
+    seconds: float  # of all trainings and evaluations with these jobs; those whose trial failed are not counted
+    speed_seconds: float  # at most, for measuring speed afterwards
+    memory: int  # of the largest processes that can run at a time, in bytes
+    free_memory: int | None  # of this machine now, in bytes; None when it does not say
+    load: float | None  # running processes before the trials, mean of a minute; None when the machine does not say
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -108,9 +88,6 @@ def plan_experiment(
     scoring.
 
     Args:
-        settings: validated.
-        reporter: where progress goes.
-        where: the file, named in errors.
         output: folder of the experiment, if it was begun: what is finished there is not counted.
 
     Raises:
@@ -149,7 +126,7 @@ def plan_experiment(
         makespan(each, settings.jobs),
         3 * settings.speed.seconds * left if settings.speed.enabled else 0.0,
         sum(sizes[: settings.jobs]),
-        free_memory(),
+        available(),
         load,
     )
 
@@ -206,7 +183,7 @@ def _estimate(system: str, corpus: str, count: int, cell: Cell, threads: int) ->
             process.wait()
         finally:
             process.close()
-        found, reason = read_json(folder.probe), process.failure()
+        found, reason = read_json_or_none(folder.probe), process.failure()
     if found is None:
         return Estimate(system, corpus, count, None, None, 0, 0, 0, reason or "its process wrote no estimate.")
     return Estimate(system, corpus, count, reason="", **found)

@@ -18,7 +18,6 @@ from taxotext.experiments.folder import (
     TRAINED,
     CellFolder,
     ExperimentFolder,
-    read_json,
     state_of,
     write_json,
 )
@@ -26,6 +25,7 @@ from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
+from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.training.run import differences
 
@@ -57,17 +57,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes:
-        cells: all cells.
-        failed: cell to reason.
-        reused: cells that were finished before.
-    """
-
-    cells: list[Cell]
-    failed: dict[str, str]
-    reused: int
+    cells: list[Cell]  # all cells
+    failed: dict[str, str]  # cell to reason
+    reused: int  # cells that were finished before
 
 
 def run_experiment(
@@ -105,28 +99,28 @@ def run_experiment(
             write_text_atomically(folder.path / SOURCE, text)
         for sentence in changed_sentences(cells, folder, before):
             observer.note(sentence)
-        todo = _Todo(folder, cells, settings)
+        planned = _PlannedCells(folder, cells, settings)
         if exact_code:
-            _forget_other_code(todo, observer)
-        _forget_without_model(todo, observer)
-        reused = sum(todo.state(cell) == FINISHED for cell in todo.cells)
+            _forget_other_code(planned, observer)
+        _forget_without_model(planned, observer)
+        reused = sum(planned.state(cell) == FINISHED for cell in planned.cells)
         if reused:
-            observer.note(f"{counted(reused, 'cell')} of {len(todo.cells)} finished before and stay as they are.")
-        _note_other_code(todo, observer)
-        pool = _ProcessPool(todo, threads, observer)
+            observer.note(f"{counted(reused, 'cell')} of {len(planned.cells)} finished before and stay as they are.")
+        _note_other_code(planned, observer)
+        pool = _ProcessPool(planned, threads, observer)
         try:
             # By seed first: a picture of all systems is there as early as may be.
-            order = sorted(todo.cells, key=lambda cell: _place(cell, settings))
-            pool.work(FIT, [cell for cell in order if not todo.fitted(cell)], settings.jobs)
+            order = sorted(planned.cells, key=lambda cell: _place(cell, settings))
+            pool.work(FIT, [cell for cell in order if not planned.fitted(cell)], settings.jobs)
             if settings.speed.enabled:
                 # Alone: other trainings would slow it down.
-                pool.work(SPEED, [cell for cell in order if todo.state(cell) == TRAINED], 1)
+                pool.work(SPEED, [cell for cell in order if planned.state(cell) == TRAINED], 1)
         finally:
             pool.stop()
-        for cell in todo.cells:
-            todo.tidy(cell)
+        for cell in planned.cells:
+            planned.tidy(cell)
         observer.show(experiment_status(folder))
-        return Outcome(cells, todo.failures(), reused)
+        return Outcome(cells, planned.failures(), reused)
 
 
 def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> list[str]:
@@ -153,7 +147,7 @@ def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: S
     return sentences
 
 
-class _Todo:
+class _PlannedCells:
     """The cells that there are to run, each once, and what is known of them."""
 
     def __init__(self, folder: ExperimentFolder, cells: Sequence[Cell], settings: ExperimentSettings) -> None:
@@ -195,8 +189,8 @@ class _Todo:
 class _ProcessPool:
     """Starts the processes of cells, waits for them, and ends them."""
 
-    def __init__(self, todo: _Todo, threads: int, observer: Observer) -> None:
-        self._todo, self._threads, self._observer = todo, threads, observer
+    def __init__(self, planned: _PlannedCells, threads: int, observer: Observer) -> None:
+        self._planned, self._threads, self._observer = planned, threads, observer
         self._running: list[tuple[Cell, CellProcess]] = []
         self._shown = 0.0
 
@@ -205,7 +199,7 @@ class _ProcessPool:
         waiting = list(cells)
         while waiting or self._running:
             while len(self._running) < jobs and (cell := self._next(waiting)) is not None:
-                self._running.append((cell, CellProcess(self._todo.folders[cell.key], stage, self._threads)))
+                self._running.append((cell, CellProcess(self._planned.folders[cell.key], stage, self._threads)))
             for cell, process in list(self._running):
                 if process.has_ended():
                     self._running.remove((cell, process))
@@ -221,11 +215,11 @@ class _ProcessPool:
             if cell is None:
                 return None
             waiting.remove(cell)
-            member = self._todo.failed_member(cell)
+            member = self._planned.failed_member(cell)
             if member is None:
                 return cell
-            reason = f"its member failed: {member.title}: {reason_of(self._todo.folders[member.key])}"
-            write_json(self._todo.folders[cell.key].failure, {"stage": FIT, "reason": reason, "kind": "member"})
+            reason = f"its member failed: {member.title}: {reason_of(self._planned.folders[member.key])}"
+            write_json(self._planned.folders[cell.key].failure, {"stage": FIT, "reason": reason, "kind": "member"})
             self._observer.ended(cell, FAILED, reason)
 
     def stop(self) -> None:
@@ -251,23 +245,24 @@ class _ProcessPool:
         if reason is not None:
             self._observer.ended(cell, FAILED, reason)
             return
-        sentence = _speed(process.folder) if process.stage == SPEED else _metrics(process.folder, self._todo.settings)
-        self._observer.ended(cell, self._todo.state(cell), sentence)
-        self._todo.tidy(cell)
+        settings = self._planned.settings
+        sentence = _speed(process.folder) if process.stage == SPEED else _metrics(process.folder, settings)
+        self._observer.ended(cell, self._planned.state(cell), sentence)
+        self._planned.tidy(cell)
 
     def _show(self) -> None:
         if self._observer.live and time.monotonic() - self._shown >= SHOW_EVERY:
             self._shown = time.monotonic()
-            self._observer.show(experiment_status(self._todo.folder))
+            self._observer.show(experiment_status(self._planned.folder))
 
 
 def _metrics(folder: CellFolder, settings: ExperimentSettings) -> str:
-    metrics = (read_json(folder.fit) or {}).get("metrics", {})
+    metrics = (read_json_or_none(folder.fit) or {}).get("metrics", {})
     return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
 
 
 def _speed(folder: CellFolder) -> str:
-    found = read_json(folder.speed) or {}
+    found = read_json_or_none(folder.speed) or {}
     if "batch_1" not in found:
         return ""
     return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
@@ -277,8 +272,8 @@ def _place(cell: Cell, settings: ExperimentSettings) -> int:
     return list(settings.systems[cell.system].seeds or settings.seeds).index(cell.seed)
 
 
-def _note_other_code(todo: _Todo, observer: Observer) -> None:
-    other = [cell for cell in todo.cells if todo.fitted(cell) and _is_of_other_code(todo.folders[cell.key])]
+def _note_other_code(planned: _PlannedCells, observer: Observer) -> None:
+    other = [cell for cell in planned.cells if planned.fitted(cell) and _is_of_other_code(planned.folders[cell.key])]
     if other:
         observer.note(
             f"{counted(len(other), 'finished cell')} computed by another state of the source of version "
@@ -286,31 +281,31 @@ def _note_other_code(todo: _Todo, observer: Observer) -> None:
         )
 
 
-def _forget_other_code(todo: _Todo, observer: Observer) -> None:
-    for cell in todo.cells:
-        folder = todo.folders[cell.key]
-        if todo.fitted(cell) and _is_of_other_code(folder):
+def _forget_other_code(planned: _PlannedCells, observer: Observer) -> None:
+    for cell in planned.cells:
+        folder = planned.folders[cell.key]
+        if planned.fitted(cell) and _is_of_other_code(folder):
             observer.note(f"{cell.title}: computed by another state of the source code; it is run again.")
             folder.fit.unlink()  # first: without it the rest counts for nothing
             folder.speed.unlink(missing_ok=True)
             folder.forget_model()
 
 
-def _forget_without_model(todo: _Todo, observer: Observer) -> None:
+def _forget_without_model(planned: _PlannedCells, observer: Observer) -> None:
     """Cells whose model was removed are run again where another cell needs it."""
     while True:
-        needed = [cell for cell in todo.cells if todo.users(cell) and todo.fitted(cell)]
-        gone = [cell for cell in needed if not todo.folders[cell.key].model.is_dir()]
+        needed = [cell for cell in planned.cells if planned.users(cell) and planned.fitted(cell)]
+        gone = [cell for cell in needed if not planned.folders[cell.key].model.is_dir()]
         if not gone:
             return
         for cell in gone:
-            user = todo.users(cell)[0]
+            user = planned.users(cell)[0]
             observer.note(f"{cell.title}: its model was not kept, and {user.title} needs it; it is run again.")
-            todo.folders[cell.key].fit.unlink()
+            planned.folders[cell.key].fit.unlink()
 
 
 def _is_of_other_code(folder: CellFolder) -> bool:
-    return (read_json(folder.fit) or {}).get("source") != source_digest()
+    return (read_json_or_none(folder.fit) or {}).get("source") != source_digest()
 
 
 def _short(value: Any) -> str:

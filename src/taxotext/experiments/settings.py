@@ -12,9 +12,10 @@ from pydantic import Field, field_validator
 from taxotext.api.runs import DataSettings
 from taxotext.errors import ConfigError, nearest
 from taxotext.experiments.members import member_problems
+from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.processes import usable_cores
-from taxotext.settings import Settings, parse_settings
+from taxotext.settings import Settings, overlaid, parse_settings
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
@@ -32,7 +33,7 @@ class PublishedSettings(Settings):
     """Metrics of somebody else on one of the corpora."""
 
     corpus: str = Field(description="name of a corpus of the experiment")
-    source: str = Field(min_length=1, description="paper and table that the metrics stand in")
+    source: str = Field(min_length=1, description="paper and table that the metrics come from")
     split: str = Field(min_length=1, description="the split that they were measured on, in words")
     metrics: dict[str, float] = Field(min_length=1, description="metric to value, as a fraction: 0.899 for 89.9 %")
 
@@ -128,7 +129,7 @@ class ExperimentSettings(Settings):
     """A whole experiment."""
 
     name: str = Field("experiment", min_length=1, description="heading of the table")
-    description: str = Field("", description="what is asked, in a sentence or two; stands above the table")
+    description: str = Field("", description="what is asked, in a sentence or two; printed above the table")
     data_folder: str | None = Field(None, description="relative data paths start here; null: where the command runs")
     systems: dict[str, SystemEntry] = Field(min_length=1, description="systems by the name that the table shows")
     corpora: dict[str, CorpusSettings] = Field(min_length=1, description="corpora by the name that the table shows")
@@ -174,10 +175,10 @@ class ExperimentSettings(Settings):
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""
-        values: dict[str, Any] = merged(self.systems[system].settings, {})
+        values: Mapping[str, Any] = self.systems[system].settings
         for override in self.overrides:
             if override.matches(system, corpus, seed):
-                values = merged(values, override.settings)
+                values = overlaid(values, override.settings)
         return {**values, "seed": seed}
 
     def triples(self) -> list[tuple[str, str, int]]:
@@ -218,27 +219,8 @@ def parse_experiment(values: Mapping[str, Any], where: str) -> ExperimentSetting
         if not problems and not settings.triples():
             problems.append("exclude: leaves no cell; take something out of it.")
     if problems or settings is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{where}: {count} in the experiment.", problems)
+        raise ConfigError(f"{where}: {counted(len(problems), 'problem')} in the experiment.", problems)
     return settings
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` laid over it, mapping by mapping.
-
-    >>> merged({"training": {"epochs": 3, "patience": 2}}, {"training": {"epochs": 5}})
-    {'training': {'epochs': 5, 'patience': 2}}
-    """
-    result = {key: merged(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()}
-    for key, value in changes.items():
-        here = result.get(key)
-        if isinstance(value, Mapping):
-            # A part that is chosen anew brings its own settings.
-            other = isinstance(here, Mapping) and "name" in value and here.get("name", value["name"]) != value["name"]
-            result[key] = merged(here if isinstance(here, Mapping) and not other else {}, value)
-        else:
-            result[key] = value
-    return result
 
 
 def _system_problems(systems: Any, where: str) -> Iterator[str]:

@@ -22,66 +22,45 @@ from taxotext.experiments.folder import (
     WAITING,
     CellFolder,
     ExperimentFolder,
-    read_json,
     state_of,
 )
-from taxotext.experiments.guard import is_locked
+from taxotext.files import is_locked
+from taxotext.files.json_files import read_json_or_none
 
 TO_TRAIN = {WAITING, INTERRUPTED, TRAINING, FAILED}
 
 
 @dataclass(frozen=True)
 class CellStatus:
-    """One cell.
+    """One cell."""
 
-    Attributes:
-        system, corpus, seed: which one.
-        state: one of :data:`taxotext.experiments.folder.STATES`.
-        task: what it is at, in words; empty when it is not running.
-        share: how much of the task is done, 0..1; None when that is not known.
-        fields: metrics of the task, such as the loss.
-        seconds: spent on training and evaluation so far, all attempts together.
-        peak_memory: bytes so far.
-        seconds_left: of the training, estimated; None when nothing is known.
-        attempts: processes that were started for it.
-        reason: why it failed.
-        folder: its name below ``cells``.
-    """
-
+    # system, corpus, seed: which one
     system: str
     corpus: str
     seed: int
-    state: str
-    task: str
-    share: float | None
-    fields: dict[str, Any]
-    seconds: float
-    peak_memory: int
-    seconds_left: float | None
-    attempts: int
-    reason: str
-    folder: str
+    state: str  # one of `taxotext.experiments.folder.STATES`
+    task: str  # what it is at, in words; empty when it is not running
+    share: float | None  # how much of the task is done, 0..1; None when that is not known
+    fields: dict[str, Any]  # metrics of the task, such as the loss
+    seconds: float  # spent on training and evaluation so far, all attempts together
+    peak_memory: int  # bytes so far
+    seconds_left: float | None  # of the training, estimated; None when nothing is known
+    attempts: int  # processes that were started for it
+    reason: str  # why it failed
+    folder: str  # its name below `cells`
 
 
 @dataclass(frozen=True)
 class Status:
-    """All cells.
+    """All cells."""
 
-    Attributes:
-        name: of the experiment.
-        running: whether a run is at work.
-        counts: state to number of cells.
-        cells: in the order of the table.
-        seconds_left: of all trainings together at this number of jobs, estimated; None when nothing is known yet.
-        share: finished part of the whole, 0..1, by cells.
-    """
-
-    name: str
-    running: bool
-    counts: dict[str, int]
-    cells: list[CellStatus]
+    name: str  # of the experiment
+    running: bool  # whether a run is at work
+    counts: dict[str, int]  # state to number of cells
+    cells: list[CellStatus]  # in the order of the table
+    # of all trainings together at this number of jobs, estimated; None when nothing is known yet
     seconds_left: float | None
-    share: float
+    share: float  # finished part of the whole, 0..1, by cells
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -117,11 +96,11 @@ def experiment_status(folder: ExperimentFolder | Path) -> Status:
 def _cell_status(
     cell: Cell, folder: CellFolder, state: str, took: Mapping[tuple[str, str], Sequence[float]]
 ) -> CellStatus:
-    progress = read_json(folder.progress) or {}
+    progress = read_json_or_none(folder.progress) or {}
     running = state in {TRAINING, MEASURING}
     total, done = progress.get("total"), progress.get("done", 0)
     share = min(done / total, 1.0) if running and total else None
-    failure = read_json(folder.failure) or {}
+    failure = read_json_or_none(folder.failure) or {}
     return CellStatus(
         cell.system,
         cell.corpus,
@@ -143,7 +122,7 @@ def _taken(cells: Sequence[Cell], folders: Mapping[str, CellFolder]) -> dict[tup
     """Seconds of the cells that are trained, by system and corpus."""
     taken: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        fitted = read_json(folders[cell.key].fit)
+        fitted = read_json_or_none(folders[cell.key].fit)
         if fitted is not None:
             taken.setdefault((cell.system, cell.corpus), []).append(float(fitted["process_seconds"]))
     return taken

@@ -18,12 +18,12 @@ from taxotext.experiments.folder import (
     FINISHED,
     CellFolder,
     ExperimentFolder,
-    read_json,
     state_of,
     write_json,
 )
 from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files.json_files import read_json_or_none
 
 COSTS: dict[str, tuple[str, int]] = {
     "parameters": ("parameters", 0),
@@ -101,7 +101,7 @@ def summarise(folder: ExperimentFolder) -> dict[str, Any]:
 
 def _state(cell: Cell, folder: CellFolder, settings: ExperimentSettings) -> dict[str, str]:
     state = state_of(folder, cell, speed=settings.speed.enabled)
-    reason = str((read_json(folder.failure) or {}).get("reason", "")) if state == FAILED else ""
+    reason = str((read_json_or_none(folder.failure) or {}).get("reason", "")) if state == FAILED else ""
     return {"state": state, "reason": reason}
 
 
@@ -109,7 +109,7 @@ def _metrics(folder: CellFolder, cell: Cell) -> dict[str, Any] | None:
     fitted = folder.fitted(cell.ks)
     if fitted is None:
         return None
-    return {"fit": fitted, "speed": read_json(folder.speed)}
+    return {"fit": fitted, "speed": read_json_or_none(folder.speed)}
 
 
 def _corpus(
@@ -235,7 +235,7 @@ class _Comparisons:
         self, folder: ExperimentFolder, settings: ExperimentSettings, folders: Mapping[str, CellFolder]
     ) -> None:
         self._path = folder.path / SIGNIFICANCE_FILE
-        self._before, self._folders = read_json(self._path) or {}, folders
+        self._before, self._folders = read_json_or_none(self._path) or {}, folders
         self._settings = settings.significance
         self._metrics = comparable(settings)
         self._made: dict[str, Any] = {}

@@ -30,38 +30,33 @@ def json_table(summary: Mapping[str, Any]) -> str:
 
 def csv_table(summary: Mapping[str, Any]) -> str:
     """One line for each corpus and system, published ones included; metrics are fractions."""
-    metrics, text = summary["metrics"], io.StringIO()
-    names = [*metrics, *COSTS]
-    head = [
-        "corpus",
-        "system",
-        "model",
-        "kind",
-        "seeds",
-        *(f"{name}_{part}" for name in names for part in ("mean", "sd")),
-    ]
     compared = sorted({name for _, row in _rows(summary) for name in row["against_baseline"] or {}})
-    head += [f"{name}_{part}" for name in compared for part in ("difference", "low", "high", "p_value", "p_adjusted")]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, "source", "split"])
+    head = [
+        *("corpus", "system", "model", "kind", "seeds"),
+        *(f"{name}_{part}" for name in [*summary["metrics"], *COSTS] for part in ("mean", "sd")),
+        *(f"{name}_{part}" for name in compared for part in ("difference", "low", "high", "p_value", "p_adjusted")),
+        *("source", "split"),
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, head, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for corpus in summary["corpora"]:
         for row in corpus["rows"]:
-            measured = {**row["metrics"], **row["costs"]}
-            values = [_part(measured.get(name), part) for name in names for part in ("mean", "sd")]
-            found = row["against_baseline"] or {}
-            for name in compared:
-                parts = ("difference", "low", "high", "p_value", "p_adjusted")
-                values += [found.get(name, {}).get(part, "") for part in parts]
-            first = [corpus["name"], row["system"], row["model"], "measured", " ".join(map(str, row["seeds"]))]
-            writer.writerow([*first, *values, "", corpus["split"]])
-        for one in corpus["published"]:
-            values = [
-                one["metrics"].get(name, "") if part == "mean" else "" for name in names for part in ("mean", "sd")
-            ]
-            filled = [""] * (5 * len(compared))
+            found = {**row["metrics"], **row["costs"]}
+            cells = {
+                f"{name}_{part}": value for name, spread in found.items() for part, value in (spread or {}).items()
+            }
+            for name, difference in (row["against_baseline"] or {}).items():
+                cells |= {f"{name}_{part}": value for part, value in difference.items()}
+            cells |= {name: row[name] for name in ("system", "model")}
+            seeds = " ".join(map(str, row["seeds"]))
             writer.writerow(
-                [corpus["name"], one["system"], "", "published", "", *values, *filled, one["source"], one["split"]]
+                {**cells, "corpus": corpus["name"], "kind": "measured", "seeds": seeds, "split": corpus["split"]}
             )
+        for one in corpus["published"]:
+            cells = {f"{name}_mean": value for name, value in one["metrics"].items()}
+            cells |= {name: one[name] for name in ("system", "source", "split")}
+            writer.writerow({**cells, "corpus": corpus["name"], "kind": "published"})
     return text.getvalue()
 
 
@@ -234,10 +229,10 @@ def _cost(spread: Mapping[str, Any] | None, decimals: int) -> str:
 
 def _difference(found: Mapping[str, float]) -> tuple[str, ...]:
     interval = f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"
-    return (f"{100 * found['difference']:+.2f}", interval, _chance(found["p_value"]), _chance(found["p_adjusted"]))
+    return (f"{100 * found['difference']:+.2f}", interval, _p_value(found["p_value"]), _p_value(found["p_adjusted"]))
 
 
-def _chance(p: float) -> str:
+def _p_value(p: float) -> str:
     """A p-value; one that rounds to nothing is never nothing."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
@@ -245,11 +240,6 @@ def _chance(p: float) -> str:
 def _beside(one: Mapping[str, Any], name: str) -> str:
     ours = (one["ours"] or {}).get(name)
     return "–" if ours is None else percent(ours)
-
-
-def _part(spread: Mapping[str, Any] | None, part: str) -> Any:
-    value = None if spread is None else spread[part]
-    return "" if value is None else value
 
 
 def _markdown_table(table: Table) -> str:

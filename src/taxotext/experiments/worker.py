@@ -20,12 +20,13 @@ from typing import Any
 from taxotext.errors import TaxotextError
 from taxotext.experiments.cell_process import FIT, PROBE
 from taxotext.experiments.cells import Cell
-from taxotext.experiments.folder import CellFolder, need_json, read_json, write_json, write_passing
-from taxotext.experiments.guard import die_with_parent
+from taxotext.experiments.folder import CellFolder, need_json, write_json, write_passing
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
 from taxotext.experiments.source import source_digest
 from taxotext.files import remove_stale
+from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import printable
+from taxotext.processes import end_group_with_parent
 from taxotext.progress import Reporter, Task
 
 BEAT = 1.0
@@ -38,7 +39,7 @@ DONE, FAULT, FAILED, INTERRUPTED = 0, 1, 3, 130
 def main(arguments: list[str] | None = None) -> None:
     """Compute one stage of one cell and end the process."""
     path, stage, parent = list(sys.argv[1:] if arguments is None else arguments)
-    die_with_parent(0, int(parent))
+    end_group_with_parent(int(parent), pipe=0)
     logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
     folder = CellFolder(Path(path))
     with folder.lock_of() as lock:
@@ -56,14 +57,14 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     content = need_json(folder.cell)
     cell = Cell.from_dict(content["cell"])
     folder.failure.unlink(missing_ok=True)
-    with Heart(folder, stage) as heart:
+    with Heartbeat(folder, stage) as heartbeat:
         try:
             if stage == FIT:
-                fit_cell(folder, cell, int(content["jobs"]), heart)
+                fit_cell(folder, cell, int(content["jobs"]), heartbeat)
             elif stage == PROBE:
-                write_json(folder.probe, probe_cell(cell, heart))
+                write_json(folder.probe, probe_cell(cell, heartbeat))
             else:
-                measure_cell(folder, cell, content["speed"], heart)
+                measure_cell(folder, cell, content["speed"], heartbeat)
         except KeyboardInterrupt:
             return INTERRUPTED
         except Exception as error:
@@ -75,7 +76,7 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     return DONE
 
 
-def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
+def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heartbeat: Heartbeat) -> None:
     """Train, tune and evaluate; ``jobs`` is how many do so at a time, for the record."""
     from taxotext.api.evaluation import evaluate_corpus
     from taxotext.api.reading import read_for_model
@@ -84,18 +85,18 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
 
     # A model that is there already is taken as it is: its folder belongs to this cell alone.
     classifier = train_run(
-        folder.values_of(cell), folder.model, where=cell.title, resume=True, tune=False, reporter=heart
+        folder.values_of(cell), folder.model, where=cell.title, resume=True, tune=False, reporter=heartbeat
     )
     if cell.tune is not None and not classifier.decoding.tuned_on:
-        with heart.task("Tuning", None):
+        with heartbeat.task("Tuning", None):
             classifier.tune(**cell.tune)
             classifier.update(folder.model)
     corpus = read_for_model(classifier, Path(cell.test))
     system, manifest = classifier.system, classifier.manifest
     collector = Collector()
-    metrics = evaluate_corpus(system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heart, keep=collector)
+    metrics = evaluate_corpus(system, manifest, corpus, ks=cell.ks, per_label=False, reporter=heartbeat, keep=collector)
     collector.collected(corpus.label_ids, corpus.targets).save(folder.predictions)
-    spent = heart.spent()
+    spent = heartbeat.resources()
     result = {
         "key": cell.key,
         "ks": list(cell.ks),
@@ -119,7 +120,7 @@ def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heart: Heart) -> None:
     write_json(folder.fit, result)
 
 
-def measure_cell(folder: CellFolder, cell: Cell, speed: dict[str, Any], heart: Heart) -> None:
+def measure_cell(folder: CellFolder, cell: Cell, speed: dict[str, Any], heartbeat: Heartbeat) -> None:
     """Measure prediction with the trained model, in a process that does nothing else."""
     from taxotext.api import load
     from taxotext.api.reading import read_for_model
@@ -131,9 +132,9 @@ def measure_cell(folder: CellFolder, cell: Cell, speed: dict[str, Any], heart: H
         for _ in classifier.decode_stream(batch):
             pass
 
-    with heart.task("Measuring", None) as task:
+    with heartbeat.task("Measuring", None) as task:
         result = measure_speed(predict, texts, float(speed["seconds"]), task.advance)
-    result["peak_memory"] = heart.spent()["peak_memory_now"]
+    result["peak_memory"] = heartbeat.resources()["peak_memory_now"]
     write_json(folder.speed, result)
 
 
@@ -142,10 +143,6 @@ def probe_cell(cell: Cell, reporter: Reporter) -> dict[str, Any]:
 
     Time grows in a straight line through two trials of different size. So does memory where all documents are fitted at
     once; where they come in batches, the batch of the longest documents decides.
-
-    Args:
-        cell: whose data and settings are taken.
-        reporter: where progress goes.
 
     Returns:
         ``seconds``, ``memory`` (bytes), ``tried``, ``documents``, ``epochs``; ``scoring``: seconds for the validation
@@ -204,27 +201,26 @@ def _device(cell: Cell) -> dict[str, str]:
     return {} if device is None else {"device": str(device)}
 
 
-class Heart:
+class Heartbeat:
     """A reporter that keeps ``progress.json`` up to date, with time and memory over all attempts.
 
     A context manager: a thread writes every second, whatever the computation does.
 
     Args:
-        folder: of the cell.
         stage: one of :data:`taxotext.experiments.cell_process.STAGES`.
     """
 
     def __init__(self, folder: CellFolder, stage: str) -> None:
         self._path, self._stage = folder.progress, stage
         remove_stale(self._path)
-        before = read_json(self._path) or {}
+        before = read_json_or_none(self._path) or {}
         self._before = {name: float(before.get(name, 0)) for name in ("seconds", "attempts", "peak_memory")}
         self._started = time.monotonic()
         self._task: dict[str, Any] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Heart:
+    def __enter__(self) -> Heartbeat:
         self._write()
         self._thread.start()
         return self
@@ -234,7 +230,7 @@ class Heart:
         self._thread.join()
         self._write()
 
-    def spent(self) -> dict[str, Any]:
+    def resources(self) -> dict[str, Any]:
         """Seconds, attempts and peak memory (bytes) of the cell so far; interrupted attempts count."""
         peak = peak_memory()
         fitting = self._stage == FIT  # measuring has metrics of its own
@@ -249,7 +245,7 @@ class Heart:
     def task(self, name: str, total: int | None, done: int = 0, unit: str = "documents") -> Iterator[Task]:
         """Open a stretch of work."""
         self._task = {"task": name, "done": done, "first": done, "total": total, "unit": unit, "began": time.time()}
-        yield _HeartTask(self._task)
+        yield _HeartbeatTask(self._task)
 
     def note(self, sentence: str) -> None:
         """Write the sentence to the log of the cell."""
@@ -261,14 +257,14 @@ class Heart:
             self._write()
 
     def _write(self) -> None:
-        content = {"stage": self._stage, "process": os.getpid(), "time": time.time(), **self.spent(), **self._task}
+        content = {"stage": self._stage, "process": os.getpid(), "time": time.time(), **self.resources(), **self._task}
         try:
             write_passing(self._path, content)
         except OSError as error:  # a full disk: the computation itself will say so, or end well
             sys.stderr.write(f"{self._path}: cannot be written ({error}).\n")
 
 
-class _HeartTask:
+class _HeartbeatTask:
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
 

@@ -29,7 +29,6 @@ def attention_of(
 
     Args:
         system: any; the result is empty where nothing attends to tokens, or where their places are not known.
-        text: one document.
         labels: (C,) those that are asked for.
         sequence: of labels that the system predicts; others than these do not attend. None: it predicts no sequence.
         words: (T, 2) places of the words.

@@ -14,17 +14,11 @@ LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Pieces:
-    """Pieces of a text, and how much each of them matters to C labels and to the predicted set.
+    """Pieces of a text, and how much each of them matters to C labels and to the predicted set."""
 
-    Attributes:
-        places: (T, 2) int64, first character and the one behind the last.
-        importance: (T, C) float32, score of the label minus its score without the piece.
-        of_set: (T,) float32, log-probability of the predicted set minus that without the piece.
-    """
-
-    places: NDArray[np.int64]
-    importance: NDArray[np.float32]
-    of_set: NDArray[np.float32]
+    places: NDArray[np.int64]  # (T, 2) int64, first character and the one behind the last
+    importance: NDArray[np.float32]  # (T, C) float32, score of the label minus its score without the piece
+    of_set: NDArray[np.float32]  # (T,) float32, log-probability of the predicted set minus that without the piece
 
     @classmethod
     def none(cls, labels: int) -> Pieces:
@@ -37,34 +31,20 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a system gives one text its labels.
+    """Why a system gives one text its labels."""
 
-    Attributes:
-        text: the document.
-        labels: ids of the C labels that are explained.
-        names: id -> display name, of labels that have one.
-        scores: (C,) float32 of the whole text, after calibration and the consistency rule.
-        predicted: ids of the predicted set.
-        words: those that were left out one by one.
-        passages: consecutive sentences that were left out one by one; none of a short text.
-        attention: label id -> (T,) float32, the share of attention that falls on each of the words; of labels that
-            attend to words.
-        mode: ``delete`` or ``mask``.
-        of_set: what the log-probability of the set is: ``independent`` labels, or a ``sequence``.
-        notes: what was left out, as sentences.
-    """
-
-    text: str
-    labels: tuple[str, ...]
-    names: Mapping[str, str]
-    scores: NDArray[np.float32]
-    predicted: tuple[str, ...]
-    words: Pieces
-    passages: Pieces
+    text: str  # the document
+    labels: tuple[str, ...]  # ids of the C labels that are explained
+    names: Mapping[str, str]  # id -> display name, of labels that have one
+    scores: NDArray[np.float32]  # (C,) float32 of the whole text, after calibration and the consistency rule
+    predicted: tuple[str, ...]  # ids of the predicted set
+    words: Pieces  # those that were left out one by one
+    passages: Pieces  # consecutive sentences that were left out one by one; none of a short text
+    # label id -> (T,) float32, the share of attention that falls on each of the words; of labels that attend to words
     attention: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    mode: str = "delete"
-    of_set: str = "independent"
-    notes: tuple[str, ...] = ()
+    mode: str = "delete"  # `delete` or `mask`
+    of_set: str = "independent"  # what the log-probability of the set is: `independent` labels, or a `sequence`
+    notes: tuple[str, ...] = ()  # what was left out, as sentences
 
     def word(self, place: int) -> str:
         """The word of a place, 0 to T - 1."""

@@ -34,30 +34,20 @@ Method = Literal["pca", "tsne"]
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Places of L labels.
+    """Places of L labels."""
 
-    Attributes:
-        labels: (L,) int64, by training documents, the most first.
-        ids, names: of these labels.
-        places: (L, 2) float64.
-        nearest: (L, K) int64, rows of ``labels``, the nearest first.
-        cosines: (L, K) float64 of these.
-        explained: shares of the variance that the two axes have; None of t-SNE, whose axes mean nothing.
-        vectors: which vectors these are, such as ``head``.
-        method: ``pca`` or ``tsne``.
-        left_out: labels that are not on the map.
-    """
-
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (L,) int64, by training documents, the most first
+    # ids, names: of these labels
     ids: tuple[str, ...]
     names: tuple[str, ...]
-    places: NDArray[np.float64]
-    nearest: NDArray[np.int64]
-    cosines: NDArray[np.float64]
+    places: NDArray[np.float64]  # (L, 2) float64
+    nearest: NDArray[np.int64]  # (L, K) int64, rows of `labels`, the nearest first
+    cosines: NDArray[np.float64]  # (L, K) float64 of these
+    # shares of the variance that the two axes have; None of t-SNE, whose axes mean nothing
     explained: tuple[float, float] | None
-    vectors: str
-    method: Method
-    left_out: int
+    vectors: str  # which vectors these are, such as `head`
+    method: Method  # `pca` or `tsne`
+    left_out: int  # labels that are not on the map
 
     def neighbours(self, row: int) -> list[tuple[str, float]]:
         """Ids of the nearest labels and their cosines."""
@@ -96,7 +86,6 @@ def map_labels(
     """Lay the labels of a system out.
 
     Args:
-        system: fitted.
         seen: training documents of each of the N labels.
         vectors: name among :func:`label_vectors`; None: the first.
         method: ``pca`` or ``tsne``.

@@ -69,7 +69,7 @@ def explain_texts(
     """
     if isinstance(max_words, bool) or not isinstance(max_words, int) or max_words < 1:
         raise ConfigError(f"max_words is {max_words!r}; give a whole number from 1.")
-    chosen = None if labels is None else np.asarray(system.taxonomy.require(list(labels)), dtype=np.int64)
+    chosen = None if labels is None else np.asarray(system.taxonomy.indices(list(labels)), dtype=np.int64)
     work = _Work(system, Decoder(decoding, system.taxonomy), replacement_of(system, mode), reporter or Silent())
     states = work.whole(texts, chosen)
     passages = [_passages(system, state) for state in states]
@@ -88,25 +88,15 @@ def explain_texts(
 
 @dataclass(frozen=True)
 class _State:
-    """A whole text.
+    """A whole text."""
 
-    Attributes:
-        text: the document.
-        words: (T, 2) places of all words.
-        labels: (C,) int64, those that are explained.
-        scores: (C,) float32.
-        predicted: (P,) int64.
-        sequence: (S,) int64, best sequence of labels; None of systems that predict none.
-        log_probability: of the predicted set.
-    """
-
-    text: str
-    words: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    sequence: NDArray[np.int64] | None
-    log_probability: float
+    text: str  # the document
+    words: NDArray[np.int64]  # (T, 2) places of all words
+    labels: NDArray[np.int64]  # (C,) int64, those that are explained
+    scores: NDArray[np.float32]  # (C,) float32
+    predicted: NDArray[np.int64]  # (P,) int64
+    sequence: NDArray[np.int64] | None  # (S,) int64, best sequence of labels; None of systems that predict none
+    log_probability: float  # of the predicted set
 
 
 class _Passages(NamedTuple):

@@ -59,7 +59,7 @@ def passages_of(text: str, words: NDArray[np.int64], longest: int) -> NDArray[np
 
 
 def replacement_of(system: System, mode: str) -> str:
-    """What stands in the place of a word: nothing, or a word that the system knows nothing of.
+    """What a word is replaced by: nothing, or a word that the system knows nothing of.
 
     Raises:
         ConfigError: no such mode, or there is no such word for the system.

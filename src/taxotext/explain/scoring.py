@@ -21,15 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sequences:
-    """One label sequence for each of b documents.
+    """One label sequence for each of b documents."""
 
-    Attributes:
-        labels: (S,) int64 each, in their order, without EOS.
-        log_probability: (b,) float64, EOS included.
-    """
-
-    labels: Sequence[NDArray[np.int64]]
-    log_probability: NDArray[np.float64]
+    labels: Sequence[NDArray[np.int64]]  # (S,) int64 each, in their order, without EOS
+    log_probability: NDArray[np.float64]  # (b,) float64, EOS included
 
     def rows(self, chosen: slice) -> Sequences:
         """The sequences of some documents."""
@@ -45,10 +40,8 @@ def score(
     """Score b texts.
 
     Args:
-        system: fitted.
         texts: b, not many more than a thousand: one block is made of them.
         forced: sequences whose probabilities are wanted; None: the best ones.
-        progress: called with the number of texts that are done.
 
     Returns:
         Scores; and label sequences, of systems that predict such.

@@ -10,16 +10,18 @@ from taxotext.files.folders import (
     replacing,
     replacing_folder,
     sync,
-    take_lock,
     temporary_of,
     write_atomically,
     write_text_atomically,
 )
+from taxotext.files.locks import FolderLock, is_locked
 from taxotext.files.targets import check_contents, check_target, target_fault
 
 __all__ = [
+    "FolderLock",
     "check_contents",
     "check_target",
+    "is_locked",
     "named",
     "public_name",
     "real",
@@ -29,7 +31,6 @@ __all__ = [
     "replacing",
     "replacing_folder",
     "sync",
-    "take_lock",
     "target_fault",
     "temporary_of",
     "write_atomically",

@@ -1,4 +1,4 @@
-"""Files and folders that are there completely or not at all, and locks."""
+"""Files and folders that are there completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
 
 from taxotext.files.targets import check_replaceable
 
@@ -43,9 +42,9 @@ def replacing(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     temporary = temporary_of(target)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        rights = _rights(target) or temporary.stat().st_mode & 0o777
+        permissions = _permissions(target) or temporary.stat().st_mode & 0o777
         yield temporary
-        temporary.chmod(rights)  # not those of safetensors, which leaves files that only the owner may read
+        temporary.chmod(permissions)  # not those of safetensors, which leaves files that only the owner may read
         sync(temporary)
         os.replace(temporary, target)
         sync(target.parent)
@@ -91,9 +90,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():  # safetensors writes files for the owner only
-                path.chmod(_rights(folder / path.relative_to(temporary)) or 0o666 & ~_umask())
+                path.chmod(_permissions(folder / path.relative_to(temporary)) or 0o666 & ~_umask())
             sync(path)
-        temporary.chmod(_rights(folder) or 0o777 & ~_umask())
+        temporary.chmod(_permissions(folder) or 0o777 & ~_umask())
         sync(temporary)
         _replace(temporary, folder)
     finally:
@@ -112,25 +111,6 @@ def remove_leftovers(folder: Path) -> None:
     remove_stale(folder)
     if folder.exists():
         shutil.rmtree(_aside(folder), ignore_errors=True)
-
-
-def take_lock(file: IO[Any]) -> bool:
-    """Keep other processes from locking an open file as long as it is open; False when one of them has.
-
-    The system forgets the locks of a process that dies. Where there are no locks (Windows, some file systems) nobody
-    is kept out, and the answer is True.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def named(path: Path) -> Path:
@@ -203,7 +183,7 @@ def _replace(temporary: Path, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rights(path: Path) -> int | None:
+def _permissions(path: Path) -> int | None:
     """Who may read and write what is there; None where nothing is."""
     try:
         return path.stat().st_mode & 0o777

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,8 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
     Raises:
         ModelFolderError: when it is missing or no safetensors file.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise ModelFolderError(f"{path}: is missing; save the model again.")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # no mapping
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFolderError(f"{path}: is not a sound safetensors file ({error}); save the model again.") from None
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # no mapping
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -37,15 +32,22 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         ModelFolderError: when it is missing or no safetensors file.
     """
+    with _opened(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, by the library; what that raises becomes a ModelFolderError."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise ModelFolderError(f"{path}: the weights are missing; save the model again.")
+        raise ModelFolderError(f"{path}: is missing; save the model again.")
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+            yield file
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFolderError(f"{path}: is damaged ({error}); save the model again.") from None
+        raise ModelFolderError(f"{path}: is not a sound safetensors file ({error}); save the model again.") from None
 
 
 def numbers(tensors: Tensors, name: str, shape: tuple[int, ...], kind: Any = np.float32) -> NDArray[Any]:

@@ -28,23 +28,15 @@ SPLIT = re.compile(r"root|coding_tree|level:[1-9]\d{0,3}")
 
 @dataclass(frozen=True, eq=False)
 class LabelGraph:
-    """M nodes, each a label in one of the branches; no edge leads from one branch to another.
+    """M nodes, each a label in one of the branches; no edge leads from one branch to another."""
 
-    Attributes:
-        taxonomy: the N labels.
-        labels: int64 (M,), the label of each node; ascending within a branch.
-        branch: int64 (M,), the branch of each node; ascending.
-        edges: int64 (2, E), nodes of parents above nodes of children.
-        owned: bool (M,), whether the branch predicts the label; each label is owned by at least one branch.
-        count: number of branches.
-    """
-
-    taxonomy: Taxonomy
-    labels: Int64Array
-    branch: Int64Array
-    edges: Int64Array
+    taxonomy: Taxonomy  # the N labels
+    labels: Int64Array  # int64 (M,), the label of each node; ascending within a branch
+    branch: Int64Array  # int64 (M,), the branch of each node; ascending
+    edges: Int64Array  # int64 (2, E), nodes of parents above nodes of children
+    # bool (M,), whether the branch predicts the label; each label is owned by at least one branch
     owned: NDArray[np.bool_]
-    count: int
+    count: int  # number of branches
 
     @classmethod
     def whole(cls, taxonomy: Taxonomy) -> LabelGraph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -141,8 +141,6 @@ def build(
     """
     edges, labels, problems = list(edges), list(labels), list(problems)
     names, descriptions, alternatives = list(names), list(descriptions), list(alternatives)
-    if where is not None and len(where) != len(edges):
-        raise ValueError(f"where has {len(where)} entries for {len(edges)} edges; give one for each edge")
     ends = [end for parent, child in edges for end in (parent, child)]
     parts = None if problems else _sound_parts(ends, labels, _by_label(names), _by_label(descriptions))
     if parts is not None:
@@ -196,10 +194,9 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
             problems.append(f"{place}: {problem}")
             continue
         labels.append(label["id"])
-        if label.get("name") is not None:
-            names.append(Name(label["id"], label["name"], place))
-        if label.get("description") is not None:
-            descriptions.append(Name(label["id"], label["description"], place))
+        for key, texts in (("name", names), ("description", descriptions)):
+            if label.get(key) is not None:
+                texts.append(Name(label["id"], label[key], place))
         further = label.get(ALTERNATIVES) or []
         if not isinstance(further, list):
             problems.append(f"{place}: {ALTERNATIVES} is {further!r:.80}; write a list of names")
@@ -256,22 +253,24 @@ def _alternatives(
     place_of = dict(zip(ids, range(len(ids)), strict=True))
     found: dict[int, dict[str, None]] = {}
     for label, name, where in rows:
-        place = f"{where}: " if where else ""
-        if label not in place_of:
-            problems.append(
-                f"{place}{label!r} has the alternative name {name!r:.80} but is not a label of the taxonomy; remove "
-                "the name or add the label"
-            )
-        elif name is not None and not isinstance(name, str):
-            problems.append(f"{place}the alternative name {name!r:.80} of {label!r} is not text; write it as a string")
-        elif name and _half_character(name):
-            problems.append(
-                f"{place}the alternative name {name!r:.80} of {label!r} contains half a character (a lone surrogate); "
-                "replace it"
-            )
+        if fault := _text_fault(label, name, where, "alternative name", place_of):
+            problems.append(fault)
         elif (tidy := tidy_text(name)) is not None and tidy != names[place_of[label]]:
             found.setdefault(place_of[label], {})[tidy] = None
     return tuple(tuple(found.get(label, ())) for label in range(len(ids))) if found else None
+
+
+def _text_fault(label: str, text: object, where: str | None, what: str, labels: Container[str]) -> str | None:
+    """Why a name, alternative name or description (``what``) cannot be that of a label; None when it can."""
+    place = f"{where}: " if where else ""
+    if label not in labels:
+        has = f"{label!r} has the {what} {text!r:.80} but is not a label of the taxonomy"
+        return f"{place}{has}; remove the {what} or add the label"
+    if text is not None and not isinstance(text, str):
+        return f"{place}the {what} {text!r:.80} of {label!r} is not text; write it as a string"
+    if text and _half_character(text):
+        return f"{place}the {what} {text!r:.80} of {label!r} contains half a character (a lone surrogate); replace it"
+    return None
 
 
 Texts: TypeAlias = list[str | None] | dict[str, str | None]
@@ -346,13 +345,7 @@ def _sound_texts(ids: list[str], texts: Texts) -> tuple[str | None, ...]:
 class _Draft:
     """A taxonomy on trial: labels in the order of first appearance, sound edges, and the problems so far."""
 
-    def __init__(
-        self,
-        edges: list[Edge],
-        labels: list[str],
-        where: Sequence[str] | None,
-        problems: list[str],
-    ) -> None:
+    def __init__(self, edges: list[Edge], labels: list[str], where: Sequence[str] | None, problems: list[str]) -> None:
         self.problems = problems
         self.from_file = where is not None
         self.index: dict[str, int] = {}
@@ -432,19 +425,8 @@ class _Draft:
         """The name or the description (``what``) of each label."""
         shown: list[str | None] = [None] * len(self.index)
         for label, text, where in texts:
-            place = f"{where}: " if where else ""
-            if label not in self.index:
-                self.problems.append(
-                    f"{place}{label!r} has the {what} {text!r:.80} but is not a label of the taxonomy; "
-                    f"remove the {what} or add the label"
-                )
-            elif text is not None and not isinstance(text, str):
-                self.problems.append(f"{place}the {what} {text!r:.80} of {label!r} is not text; write it as a string")
-            elif text and _half_character(text):
-                self.problems.append(
-                    f"{place}the {what} {text!r:.80} of {label!r} contains half a character (a lone surrogate); "
-                    "replace it"
-                )
+            if fault := _text_fault(label, text, where, what, self.index):
+                self.problems.append(fault)
             else:
                 shown[self.index[label]] = tidy_text(text)
         return tuple(shown)

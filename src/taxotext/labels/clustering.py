@@ -67,7 +67,6 @@ def balanced_clusters(features: csr_array, cluster_size: int, *, seed: int = 0) 
     Args:
         features: csr (N, V), rows of length 1 or empty.
         cluster_size: M; see :func:`depth_of`.
-        seed: of the first centroids.
 
     Returns:
         (N,) cluster of each label, 0 .. 2^h - 1, numbered from left to right: cluster i is under node i >> 1.

@@ -33,16 +33,12 @@ Neighbours = Sequence[Mapping[int, int]]
 
 @dataclass(frozen=True, eq=False)
 class CodingTree:
-    """A tree over N labels in which all leaves have the same depth.
+    """A tree over N labels in which all leaves have the same depth."""
 
-    Attributes:
-        parents: one int64 array for each layer below the root, the leaves first: the position of each node's parent
-            in the layer above. Layer 0 has the labels in the order of the taxonomy.
-        entropy: H(T) in bits; 0 for a label set without edges.
-    """
-
+    # one int64 array for each layer below the root, the leaves first: the position of each node's parent in the layer
+    # above. Layer 0 has the labels in the order of the taxonomy.
     parents: tuple[Int64Array, ...]
-    entropy: float
+    entropy: float  # H(T) in bits; 0 for a label set without edges
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def tree_lines(
 ) -> Iterator[str]:
     """The lines of a tree drawn with box characters, one for each label below each of its parents.
 
-    A label with several parents stands below each of them, but its children are drawn once, below the first;
+    A label with several parents is listed below each of them, but its children are drawn once, below the first;
     later it says "(see above)". Children that ``max_depth`` cuts off are counted.
 
     Args:

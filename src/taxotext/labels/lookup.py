@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
@@ -44,7 +45,7 @@ def hints(labels: Sequence[object], ids: Collection[str]) -> list[str]:
         known = {fold(other): other for other in reversed(ids)}
     found = [_odd_type(label, there) if not isinstance(label, str) else _alike(label, there, known) for label in asked]
     far = [label for label, sentence in zip(asked, found, strict=True) if sentence is None and isinstance(label, str)]
-    near = iter(_one_slip(far, there) if known is None else _nearest(far, list(ids)))
+    near = iter(_one_typo_away(far, there) if known is None else _nearest(far, list(ids)))
     return [next(near) if sentence is None else sentence for sentence in found] + [""] * (len(labels) - len(asked))
 
 
@@ -66,21 +67,15 @@ def other_form(one: str, other: str) -> str | None:
     return None
 
 
-def missing(
-    asked: Sequence[str], found: Sequence[int], where: Sequence[str] | None, ids: Collection[str]
-) -> LabelError:
-    """The error that lists each label of ``asked`` with index -1 in ``found`` once, with its first place."""
-    positions: dict[str, list[int]] = {}
-    for position, index in enumerate(found):
-        if index < 0:
-            positions.setdefault(asked[position], []).append(position)
+def missing(asked: Sequence[str], found: Sequence[int], ids: Collection[str]) -> LabelError:
+    """The error that lists each label of ``asked`` with index -1 in ``found`` once."""
+    met = Counter(label for label, index in zip(asked, found, strict=True) if index < 0)
     problems: list[str] = []
-    for (label, met), near in zip(positions.items(), hints(list(positions), ids), strict=True):
-        place = f"{where[met[0]]}: " if where is not None else ""
-        times = f" ({len(met)} times)" if len(met) > 1 else ""
-        problems.append(f"{place}{label!r}{times}.{near}")
+    for (label, count), near in zip(met.items(), hints(list(met), ids), strict=True):
+        times = f" ({count} times)" if count > 1 else ""
+        problems.append(f"{label!r}{times}.{near}")
     return LabelError(
-        f"{counted(len(positions), 'label is', 'labels are')} not in the taxonomy of {counted(len(ids), 'label')}; "
+        f"{counted(len(met), 'label is', 'labels are')} not in the taxonomy of {counted(len(ids), 'label')}; "
         "add them to it or correct the data:",
         problems,
     )
@@ -112,7 +107,7 @@ def _alike(label: str, ids: Collection[str], folded: Mapping[str, str] | None) -
     )
 
 
-def _one_slip(labels: Sequence[str], ids: Collection[str]) -> list[str]:
+def _one_typo_away(labels: Sequence[str], ids: Collection[str]) -> list[str]:
     """The id that each label is one slip away from: two letters swapped, one too many, missing, or another one."""
     sentences = []
     for label in labels:

@@ -96,7 +96,7 @@ def nested_content(taxonomy: Taxonomy) -> list[dict[str, Any]]:
 
     Keys without content are left out.
 
-    A label with several parents stands below each of them, its children only below the first.
+    A label with several parents is listed below each of them, its children only below the first.
     """
     seen: set[int] = set()
     top: list[dict[str, Any]] = []
@@ -284,7 +284,7 @@ class _Walk:
         first, second, *_ = parents.values()
         more = "" if len(several) == 1 else f" ({counted(len(several) - 1, 'more name is', 'more names are')} like it)"
         self.problems.append(
-            f"{self._place(*second)}: the name {name!r} stands below {above[1]}, and below {above[0]} "
+            f"{self._place(*second)}: the name {name!r} is below {above[1]}, and below {above[0]} "
             f"{f'at {first[0]}' if first[1] is None else f'in line {first[1]}'}{more}; if these are different "
             f"labels, take paths as ids ({parameter('taxonomy_ids', 'path')}); if such a name is one label "
             f"with several parents, say so ({parameter('taxonomy_ids', 'name')})"

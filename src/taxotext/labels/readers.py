@@ -56,7 +56,7 @@ def read_taxonomy(
             any.
         ids: of the labels of a SKOS file: ``uri`` or ``notation``. Of labels that a nested file gives by name:
             ``path`` (the names from the top, joined by ``separator``) or ``name`` (equal names are one label with
-            several parents); with neither, a name that stands below several parents is an error.
+            several parents); with neither, a name below several parents is an error.
 
     Raises:
         TaxonomyError: listing all problems with their lines or key paths.
@@ -161,9 +161,7 @@ def _by_label(rows: Iterable[building.Name]) -> dict[str, list[str]]:
     return found
 
 
-def taxonomy_from_paths(
-    labels: Iterable[str | Sequence[str]], separator: str = "/", *, where: Sequence[str] | None = None
-) -> Taxonomy:
+def taxonomy_from_paths(labels: Iterable[str | Sequence[str]], separator: str = "/") -> Taxonomy:
     """A taxonomy from labels that are paths: ``a/b/c`` lies below ``a/b``, and that below ``a``.
 
     The id of a label is its full path, since names repeat below different parents; its last segment is the
@@ -173,10 +171,9 @@ def taxonomy_from_paths(
         labels: paths, in any order and as often as they come: those of a corpus, or its lists of labels
             (``corpus.label_lists()``).
         separator: between the segments, such as ``"/"``, ``" > "`` or ``"--"``.
-        where: for each path the place it was read from, for the error.
 
     Raises:
-        TaxonomyError: listing empty segments, segments with outer white space, and duplicates where they have places.
+        TaxonomyError: listing empty segments and segments with outer white space.
         ConfigError: for an empty separator.
 
     >>> taxonomy = taxonomy_from_paths(["arts/music", "science"])
@@ -184,7 +181,7 @@ def taxonomy_from_paths(
     (('arts', 'arts/music', 'science'), ('arts', 'music', 'science'))
     """
     flat = (path for label in labels for path in ([label] if isinstance(label, str) else label))
-    return _from_paths(flat if where is not None else dict.fromkeys(flat), separator, where, None, [])
+    return _from_paths(dict.fromkeys(flat), separator, None, None, [])
 
 
 def check_format(format: str) -> None:
@@ -323,11 +320,7 @@ def _read_paths(path: Path, content: bytes, separator: str) -> Taxonomy:
 
 
 def _from_paths(
-    labels: Iterable[str],
-    separator: str,
-    where: Sequence[str] | None,
-    source: str | None,
-    problems: list[str],
+    labels: Iterable[str], separator: str, where: Sequence[str] | None, source: str | None, problems: list[str]
 ) -> Taxonomy:
     if not separator:
         raise ConfigError("The separator of paths is empty; give one, such as '/'.")
@@ -394,9 +387,8 @@ def _name_rows(path: Path) -> _NamesFile:
             problems.append(f"{place}: the id {columns[0]!r} is named twice (first at {first}); remove one")
         else:
             rows[columns[0]] = building.Name(columns[0], columns[1], place)
-            if len(columns) == 3 or (
-                len(columns) > 3 and columns[2].strip()
-            ):  # empty before alternative names: nothing is said
+            # An empty column before alternative names says nothing.
+            if len(columns) == 3 or (len(columns) > 3 and columns[2].strip()):
                 descriptions.append(building.Name(columns[0], columns[2], place))
             alternatives += [building.Name(columns[0], text, place) for text in columns[3:] if text.strip()]
     if problems:

@@ -78,7 +78,6 @@ class Taxonomy:
         *,
         labels: Iterable[str] = (),
         names: Mapping[str, str] | None = None,
-        where: Sequence[str] | None = None,
     ) -> Taxonomy:
         """A taxonomy from (parent, child) pairs of ids; parent None puts the child at the top level.
 
@@ -89,13 +88,12 @@ class Taxonomy:
             edges: pairs of ids.
             labels: labels declared without an edge; they come first in the order.
             names: id -> display name; an empty name is not a name.
-            where: for each edge the place it came from (``"file:line"``), for the error.
 
         Raises:
             TaxonomyError: listing all undeclared parents, duplicates, self loops, cycles, impossible ids and
                 names of absent labels.
         """
-        return cls(*building.build(edges, labels=labels, names=building.named(names), where=where))
+        return cls(*building.build(edges, labels=labels, names=building.named(names)))
 
     @classmethod
     def flat(cls, ids: Iterable[str], names: Mapping[str, str] | None = None) -> Taxonomy:
@@ -243,28 +241,15 @@ class Taxonomy:
         return found
 
     def indices(self, labels: Iterable[str]) -> Int32Array:
-        """The indexes of label ids, int32, in their order.
+        """The indexes of label ids, int32, in their order; ids may repeat.
 
         Raises:
-            LabelError: listing all that the taxonomy lacks.
-        """
-        return self.require(labels)
-
-    def require(self, labels: Iterable[str], where: Sequence[str] | None = None) -> Int32Array:
-        """The indexes of label ids, int32, or one error that lists every label the taxonomy lacks.
-
-        Args:
-            labels: label ids; they may repeat.
-            where: for each label the place it was read from (``"file:line"``).
-
-        Raises:
-            LabelError: with each missing label once: its first place, how often it was met, and the nearest
-                id.
+            LabelError: listing all that the taxonomy lacks, each once with how often it was met and the nearest id.
         """
         asked = list(labels)
         found = [self.positions.get(label, -1) for label in asked]
         if -1 in found:
-            raise lookup.missing(asked, found, where, self.positions)
+            raise lookup.missing(asked, found, self.positions)
         return np.array(found, dtype=np.int32)
 
     # Structure

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxotext.metrics.scores import as_scores, fine_bin, fine_bins, gold_entries
-from taxotext.metrics.sparse import FloatArray, IntArray, Sets, as_sets
+from taxotext.metrics.sparse import FloatArray, IntArray, Sets, as_sets, check_labels
 
 _KEPT_PAIRS = 1 << 25
 """Pairs that are kept together (128 MB of scores; memory is taken as it is filled)."""
@@ -52,9 +52,7 @@ class AveragePrecision:
     """
 
     def __init__(self, labels: int) -> None:
-        if labels < 1:
-            raise ValueError(f"labels is {labels}; at least one label is needed")
-        self.labels = labels
+        self.labels = check_labels(labels)
         self.documents = 0
         self._documents_with_gold = 0
         self._samples = 0.0

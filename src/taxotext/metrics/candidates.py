@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from taxotext.metrics.scores import as_candidates
-from taxotext.metrics.sparse import Sets, as_sets, contains, row_of_entry
+from taxotext.metrics.sparse import Sets, as_sets, check_labels, contains, row_of_entry
 
 
 class CandidateRecall:
@@ -28,9 +28,7 @@ class CandidateRecall:
     """
 
     def __init__(self, labels: int) -> None:
-        if labels < 1:
-            raise ValueError(f"labels is {labels}; at least one label is needed")
-        self.labels = labels
+        self.labels = check_labels(labels)
         self.documents = 0
         self._found = 0
         self._gold = 0

@@ -34,7 +34,6 @@ class Evaluation:
         closure: (N, N) bool sparse, row i True at i and at its ancestors. None: no hierarchical metrics.
         levels: (N,) int, the level of each label from 1. None: no metrics per level.
         seen: (N,) bool, labels seen in training. None: no ``macro_f1_seen``.
-        ks: the cut-offs of the ranking metrics.
         zero_division: 0.0 (default) or 1.0, the value of 0/0; see :mod:`taxotext.metrics.sets`.
         counts: (N,) int, the training documents of each label. None: no metrics by frequency.
         train_documents: all training documents. None: no propensity-scored metrics; they need ``counts``, too.
@@ -198,7 +197,6 @@ def evaluate(
         ranked: (D, K) label indexes best first, -1 pads; None: no ranking metrics.
         scores: (D, N) probabilities of the first N <= L labels, dense or sparse (see :meth:`Evaluation.update`); None:
             no metrics of probabilities.
-        ks: the cut-offs of the ranking metrics.
         options: see :class:`Evaluation`.
 
     Raises:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.sparse import BoolArray, IntArray, Sets, as_sets, contains, keys
+from taxotext.metrics.sparse import BoolArray, IntArray, Sets, as_sets, check_labels, contains, keys
 
 
 class RankingMetrics:
@@ -40,9 +40,7 @@ class RankingMetrics:
     """
 
     def __init__(self, labels: int, ks: Sequence[int] = (1, 3, 5)) -> None:
-        if labels < 1:
-            raise ValueError(f"labels is {labels}; at least one label is needed")
-        self.labels = labels
+        self.labels = check_labels(labels)
         self.ks = check_ks(ks)
         self.documents = 0
         self.documents_with_gold = 0

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets
+from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, check_labels
 
 PER_LABEL = np.dtype(
     [
@@ -170,9 +170,7 @@ class SetMetrics:
     """
 
     def __init__(self, labels: int, *, zero_division: float = 0.0) -> None:
-        if labels < 1:
-            raise ValueError(f"labels is {labels}; at least one label is needed")
-        self.labels = labels
+        self.labels = check_labels(labels)
         self.zero_division = check_zero_division(zero_division)
         self.tp: IntArray = np.zeros(labels, dtype=np.int64)
         self.fp: IntArray = np.zeros(labels, dtype=np.int64)

@@ -86,7 +86,6 @@ def bootstrap_interval(
         metric: one of :data:`METRICS`.
         samples: how many sets of D documents are drawn with replacement.
         confidence: of the interval, between 0 and 1.
-        seed: of the draws.
 
     Raises:
         ValueError: shapes do not fit, there is no document, or an argument is impossible.
@@ -152,8 +151,6 @@ def approximate_randomisation(
         first: (D, L) bool sparse, or one for each run.
         second: as many runs as ``first``, or one of them has a single run (of a system without chance).
         metric: one of :data:`METRICS`.
-        samples: how many times answers are swapped.
-        seed: of the swaps.
 
     Returns:
         The difference with its two-sided p-value (1 + count) / (1 + samples); no interval (``low``, ``high`` nan).
@@ -173,7 +170,7 @@ def approximate_randomisation(
     swapped = [_swapped(one, two, runs, swap) for swap in _coins(random, samples, one, two)]
     values = np.concatenate(swapped)
     if runs > 1:
-        values = values + _dealt(random, samples, one, two, runs)
+        values = values + _with_runs_dealt_anew(random, samples, one, two, runs)
     return Comparison(difference, float("nan"), float("nan"), _p_value(values, difference))
 
 
@@ -369,7 +366,9 @@ def _swapped(one: _System, two: _System, runs: int, swap: FloatArray) -> FloatAr
     return total / runs
 
 
-def _dealt(random: np.random.Generator, samples: int, one: _System, two: _System, runs: int) -> FloatArray:
+def _with_runs_dealt_anew(
+    random: np.random.Generator, samples: int, one: _System, two: _System, runs: int
+) -> FloatArray:
     """The difference of means when the runs are dealt to the two systems anew, (S,)."""
     values = np.concatenate([np.resize(one.values, runs), np.resize(two.values, runs)])
     order = random.permuted(np.tile(np.arange(2 * runs), (samples, 1)), axis=1)

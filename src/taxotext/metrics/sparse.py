@@ -30,7 +30,6 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
 
     Args:
         given: sparse (D, L) matrix or array of numbers or bools; non-zero means "carries the label".
-        name: what to call it in an error.
         labels: the number of columns it must have.
 
     Raises:
@@ -53,6 +52,13 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
         sets = sets.copy()
         sets.eliminate_zeros()
     return cast(Sets, sets)
+
+
+def check_labels(labels: int) -> int:
+    """Return L, the number of gold columns; ValueError unless there is one."""
+    if labels < 1:
+        raise ValueError(f"labels is {labels}; at least one label is needed")
+    return labels
 
 
 def widen(sets: Sets, labels: int) -> Sets:

@@ -40,11 +40,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.label_attention import MultiLabelAttentionHeadSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.recurrent_words import RecurrentSettings
 from taxotext.composition.space import Around
 
@@ -110,18 +109,11 @@ class AttentionXmlSettings(NeuralSettings):
         description="default; paper: as published without a label tree; tree: level by level along one; paper_tree: "
         "that as published; keys that are given are stronger",
     )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        ENCODER, description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        MultiLabelAttentionHeadSettings(), description="label head"
-    )
-    training: TrainingSettings = Field(
-        TrainingSettings(
-            epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5, monitor="ndcg@5"
-        ),
-        description="gradient descent",
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = ENCODER
+    head: HeadPart = MultiLabelAttentionHeadSettings()
+    training: TrainingSettings = TrainingSettings(
+        epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5, monitor="ndcg@5"
     )
 
 

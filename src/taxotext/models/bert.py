@@ -19,11 +19,9 @@ punctuation; the encoder stays the default one, BERT-base is ``encoder.source=be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import NeuralSettings
 
@@ -43,9 +41,7 @@ class BertSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
+    preset: Preset = "default"
 
 
 class Bert(NeuralSystem):

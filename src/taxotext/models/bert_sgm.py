@@ -24,14 +24,12 @@ training is slow: the preset keeps 5e-4 for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TrainingSettings
 from taxotext.composition.sequences import SEARCH_SPACE, SequenceHeadSettings
 
 
@@ -47,16 +45,10 @@ class BertSgmSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        parts.TransformerSettings(pooling="cls"), description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        SequenceHeadSettings(attention="dot", query="previous", scale=True), description="label head"
-    )
-    training: TrainingSettings = Field(TrainingSettings(), description="gradient descent")
+    preset: Preset = "default"
+    encoder: EncoderPart = parts.TransformerSettings(pooling="cls")
+    head: HeadPart = SequenceHeadSettings(attention="dot", query="previous", scale=True)
+    training: TrainingSettings = TrainingSettings()
 
 
 class BertSgm(NeuralSystem):

@@ -21,25 +21,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.losses import MaxConstraintSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.neural_settings import LossPart, NeuralSettings
 from taxotext.decoding import Decoding
 
 
 class CHmcnnSettings(NeuralSettings):
     """Settings of ``c_hmcnn``."""
 
-    loss: parts.choice("loss") | None = Field(  # type: ignore[valid-type]
-        MaxConstraintSettings(), description="loss over the labels; null: the head has its own"
-    )
-    decoding: Decoding = Field(
-        Decoding(consistency="up"), description="how scores become labels; `taxotext tune` finds thresholds"
-    )
+    loss: LossPart = MaxConstraintSettings()
+    decoding: Decoding = Decoding(consistency="up")
 
 
 class CHmcnn(NeuralSystem):

@@ -19,15 +19,12 @@ softmax).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.conditional_head import ConditionalHeadSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.neural_settings import HeadPart, NeuralSettings
 
 
 class ConditionalSoftmaxSettings(NeuralSettings):
@@ -40,12 +37,8 @@ class ConditionalSoftmaxSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        ConditionalHeadSettings(), description="label head"
-    )
+    preset: Preset = "default"
+    head: HeadPart = ConditionalHeadSettings()
 
 
 class ConditionalSoftmax(NeuralSystem):

@@ -35,15 +35,13 @@ validation documents choose the epoch, with patience.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.graph_words import GraphCnnSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.space import Around
 from taxotext.composition.words import VocabularySettings
 
@@ -75,21 +73,12 @@ class DgcnnSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=512), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        GraphCnnSettings(vocabulary=VocabularySettings(punctuation="drop")), description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        parts.LinearHeadSettings(dropout=0.0), description="label head"
-    )
-    training: TrainingSettings = Field(
-        TrainingSettings(
-            epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=1e-3, patience=5, recursive=1e-3
-        ),
-        description="gradient descent",
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=512)
+    encoder: EncoderPart = GraphCnnSettings(vocabulary=VocabularySettings(punctuation="drop"))
+    head: HeadPart = parts.LinearHeadSettings(dropout=0.0)
+    training: TrainingSettings = TrainingSettings(
+        epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=1e-3, patience=5, recursive=1e-3
     )
 
 

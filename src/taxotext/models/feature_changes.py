@@ -20,17 +20,11 @@ _TOKENS, _BLANKS = re.compile(r"\w+"), re.compile(r"\S+")
 
 @dataclass(frozen=True)
 class FeatureChanges:
-    """Vectors of C changed texts: (values + changes_c) · scales_c.
+    """Vectors of C changed texts: (values + changes_c) · scales_c."""
 
-    Attributes:
-        values: (1, V), frequency times idf of the whole text, before it is brought to length 1.
-        changes: (C, V), what has to be added.
-        scales: (C,) one by the length of the changed vector, 0 for a text without features.
-    """
-
-    values: csr_array
-    changes: csr_array
-    scales: NDArray[np.float64]
+    values: csr_array  # (1, V), frequency times idf of the whole text, before it is brought to length 1
+    changes: csr_array  # (C, V), what has to be added
+    scales: NDArray[np.float64]  # (C,) one by the length of the changed vector, 0 for a text without features
 
 
 def changes(features: Tfidf, text: str, cuts: NDArray[np.int64], replacement: str) -> FeatureChanges | None:
@@ -43,7 +37,7 @@ def changes(features: Tfidf, text: str, cuts: NDArray[np.int64], replacement: st
         features: fitted.
         text: one document.
         cuts: (C, 2) int64, first character and the one behind the last of each piece.
-        replacement: what stands in the place of the piece.
+        replacement: what the piece is replaced by.
     """
     settings = features.settings
     if settings.analyzer == "given":

@@ -15,22 +15,15 @@ ROWS_TOGETHER = 1 << 16
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees one behind the other; a node is a leaf where ``left`` is 0, which is never a child.
+    """Trees one behind the other; a node is a leaf where ``left`` is 0, which is never a child."""
 
-    Attributes:
-        roots: (trees,) int32, first node of each tree.
-        feature: (nodes,) int32, column that a node looks at.
-        threshold: (nodes,) float64; rows at most as large go left.
-        left, right: (nodes,) int32, children.
-        value: (nodes,) float32, share of positives.
-    """
-
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float64]
+    roots: NDArray[np.int32]  # (trees,) int32, first node of each tree
+    feature: NDArray[np.int32]  # (nodes,) int32, column that a node looks at
+    threshold: NDArray[np.float64]  # (nodes,) float64; rows at most as large go left
+    # left, right: (nodes,) int32, children
     left: NDArray[np.int32]
     right: NDArray[np.int32]
-    value: NDArray[np.float32]
+    value: NDArray[np.float32]  # (nodes,) float32, share of positives
 
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of the positive class for each row (R, F) -> (R,)."""
@@ -60,7 +53,6 @@ class Forest:
         """Read what :meth:`tensors` gave.
 
         Args:
-            tensors: of a file.
             features: F, columns that a node may look at.
 
         Raises:
@@ -103,12 +95,9 @@ def fit_forest(
     Args:
         rows: (R, F).
         gold: (R,); one class alone is allowed.
-        trees: how many.
         leaves: of a tree at most.
         rows_of_a_leaf: at least.
-        seed: of the samples of rows and features.
         threads: trees that grow at the same time.
-        progress: called with the number of trees that have grown.
     """
     from sklearn.ensemble import RandomForestClassifier
 

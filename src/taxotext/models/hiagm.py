@@ -30,14 +30,18 @@ parent none of whose children occurs has equal priors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import (
+    EncoderPart,
+    HeadPart,
+    NeuralSettings,
+    StructurePart,
+    TextSettings,
+    TrainingSettings,
+)
 from taxotext.composition.rcnn import RcnnSettings
 from taxotext.composition.structures import GcnSettings, LabelVectorsHeadSettings
 
@@ -77,18 +81,12 @@ class HiagmSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(RcnnSettings(), description="text encoder")  # type: ignore[valid-type]
-    structure: parts.choice("structure") = Field(  # type: ignore[valid-type]
-        GcnSettings(), description="structure encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        LabelVectorsHeadSettings(), description="label head"
-    )
-    training: TrainingSettings = Field(WORD_TRAINING, description="gradient descent")
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = RcnnSettings()
+    structure: StructurePart = GcnSettings()
+    head: HeadPart = LabelVectorsHeadSettings()
+    training: TrainingSettings = WORD_TRAINING
 
 
 class Hiagm(NeuralSystem):

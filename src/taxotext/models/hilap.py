@@ -24,14 +24,11 @@ out ("HiLAP-SL"). Preset ``paper``: its TextCNN (that of Kim), widths, rate, bat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.neural_settings import HeadPart, NeuralSettings
 from taxotext.composition.sequences import PolicyHeadSettings
 
 
@@ -49,12 +46,8 @@ class HiLapSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        PolicyHeadSettings(), description="label head"
-    )
+    preset: Preset = "default"
+    head: HeadPart = PolicyHeadSettings()
 
 
 class HiLap(NeuralSystem):

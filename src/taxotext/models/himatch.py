@@ -28,10 +28,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings, block_starts
+from taxotext.composition.base import Preset, SystemSettings, block_starts
 from taxotext.composition.label_texts import names_of_labels, words_of_labels
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import (
+    EncoderPart,
+    HeadPart,
+    NeuralSettings,
+    StructurePart,
+    TextSettings,
+    TrainingSettings,
+)
 from taxotext.composition.rcnn import RcnnSettings
 from taxotext.composition.structures import (
     MANY,
@@ -78,19 +85,13 @@ class HimatchSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(RcnnSettings(), description="text encoder")  # type: ignore[valid-type]
-    structure: parts.choice("structure") = Field(  # type: ignore[valid-type]
-        GcnSettings(), description="structure encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        LabelVectorsHeadSettings(), description="label head"
-    )
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = RcnnSettings()
+    structure: StructurePart = GcnSettings()
+    head: HeadPart = LabelVectorsHeadSettings()
     matching: MatchingSettings = Field(MatchingSettings(), description="texts and labels in one space")
-    training: TrainingSettings = Field(WORD_TRAINING, description="gradient descent")
+    training: TrainingSettings = WORD_TRAINING
 
     @model_validator(mode="after")
     def _along_edges(self) -> Self:

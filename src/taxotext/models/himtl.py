@@ -37,9 +37,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.neural_settings import HeadPart, NeuralSettings, StructurePart
 from taxotext.composition.structures import GcnSettings, LabelVectorsHeadSettings
 from taxotext.errors import ConfigError
 from taxotext.labels.branches import SPLIT, LabelGraph
@@ -102,15 +102,9 @@ class HimtlSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    structure: parts.choice("structure") = Field(  # type: ignore[valid-type]
-        GcnSettings(), description="structure encoder of each branch"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        LabelVectorsHeadSettings(), description="label head of each branch"
-    )
+    preset: Preset = "default"
+    structure: StructurePart = Field(GcnSettings(), description="structure encoder of each branch")
+    head: HeadPart = Field(LabelVectorsHeadSettings(), description="label head of each branch")
     branches: BranchSettings = Field(BranchSettings(), description="how the taxonomy is split")
 
     @property

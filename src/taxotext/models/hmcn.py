@@ -22,15 +22,12 @@ by micro-F1; the outputs start from the log-odds of the labels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.hmcn_head import HmcnHeadSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.rcnn import RcnnSettings
 from taxotext.models.hiagm import WORD_TRAINING
 
@@ -52,15 +49,11 @@ class HmcnSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(RcnnSettings(), description="text encoder")  # type: ignore[valid-type]
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        HmcnHeadSettings(dropout=0.4), description="label head"
-    )
-    training: TrainingSettings = Field(WORD_TRAINING, description="gradient descent")
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = RcnnSettings()
+    head: HeadPart = HmcnHeadSettings(dropout=0.4)
+    training: TrainingSettings = WORD_TRAINING
 
 
 class Hmcn(NeuralSystem):

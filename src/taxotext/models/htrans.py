@@ -27,13 +27,11 @@ trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from taxotext.binary.settings import BinarySettings
 from taxotext.binary.systems import BinarySystem
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.models.gru_att import PAPER
 
 
@@ -42,9 +40,7 @@ class HTransSettings(BinarySettings):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER}
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
+    preset: Preset = "default"
 
 
 class HTrans(BinarySystem):

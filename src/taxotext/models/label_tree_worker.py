@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.errors import MissingExtraError
-from taxotext.processes import ask_for_death
+from taxotext.processes import end_with_parent
 
 
 def library() -> Any:
@@ -45,7 +45,7 @@ def library() -> Any:
 def main(arguments: list[str]) -> int:
     """Train one forest, in a process that ends with its parent."""
     parent, examples, folder, threads, hyper_parameters = arguments
-    ask_for_death(int(parent))
+    end_with_parent(int(parent))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     omikuji = library()
     chosen = omikuji.Model.default_hyper_param()

@@ -127,7 +127,6 @@ class Lexical(System):
         Args:
             train_corpus: N labels.
             validation: documents for tuning; the forest does not see them.
-            progress: called with the number of trees.
 
         Returns:
             Scores of the validation documents.

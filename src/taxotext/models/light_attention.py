@@ -36,11 +36,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.label_trees import LabelTreeHeadSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.space import Around
 from taxotext.models.attention_xml import ENCODER, PAPER_ENCODER, PAPER_TRAINING
 
@@ -86,18 +85,11 @@ class LightAttentionSettings(NeuralSettings):
         description="default; paper: as published; light_xml: pooled vector of a transformer; keys that are given are "
         "stronger",
     )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        ENCODER, description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        LabelTreeHeadSettings(), description="label head"
-    )
-    training: TrainingSettings = Field(
-        TrainingSettings(
-            epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5, monitor="ndcg@5"
-        ),
-        description="gradient descent",
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = ENCODER
+    head: HeadPart = LabelTreeHeadSettings()
+    training: TrainingSettings = TrainingSettings(
+        epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5, monitor="ndcg@5"
     )
 
 

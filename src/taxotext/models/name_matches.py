@@ -25,53 +25,32 @@ _SEED = 20_130_601
 
 @dataclass(frozen=True)
 class Names:
-    """Names of labels, each a key; a key may belong to several labels.
+    """Names of labels, each a key; a key may belong to several labels."""
 
-    Attributes:
-        stems: number of each stem, from 1.
-        hashes: (S + 1,) uint64, of each stem; that of unknown words is 0.
-        keys: (K,) uint64, sums of the stems of a name, rising.
-        lengths: (K,) words of the name.
-        starts: (K + 1,) where the labels of a key begin in ``labels``.
-        labels: (M,) label of each name.
-        kind: (M,) 0 for a display name; 1 for one whose qualifier was left out, "Java" of "Java (island)"; 2 and 3 for
-            the same of alternative names.
-    """
-
-    stems: dict[str, int]
-    hashes: NDArray[np.uint64]
-    keys: NDArray[np.uint64]
-    lengths: Int
-    starts: Int
-    labels: Int
+    stems: dict[str, int]  # number of each stem, from 1
+    hashes: NDArray[np.uint64]  # (S + 1,) uint64, of each stem; that of unknown words is 0
+    keys: NDArray[np.uint64]  # (K,) uint64, sums of the stems of a name, rising
+    lengths: Int  # (K,) words of the name
+    starts: Int  # (K + 1,) where the labels of a key begin in `labels`
+    labels: Int  # (M,) label of each name
+    # (M,) 0 for a display name; 1 for one whose qualifier was left out, "Java" of "Java (island)"; 2 and 3 for the same
+    # of alternative names
     kind: Int
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Occurrences of names in texts, in the order of the texts and of their words.
+    """Occurrences of names in texts, in the order of the texts and of their words."""
 
-    Attributes:
-        document: (M,) number of the text.
-        label: (M,).
-        position: (M,) of the first word among those of the text.
-        length: (M,) words.
-        ambiguity: (M,) labels that the matched words may mean.
-        kind: (M,) as in :class:`Names`.
-        inside: (M,) bool, whether the words are part of a longer match.
-        words: (documents,) words of each text.
-        title: (documents,) words of its first line.
-    """
-
-    document: Int
-    label: Int
-    position: Int
-    length: Int
-    ambiguity: Int
-    kind: Int
-    inside: NDArray[np.bool_]
-    words: Int
-    title: Int
+    document: Int  # (M,) number of the text
+    label: Int  # (M,)
+    position: Int  # (M,) of the first word among those of the text
+    length: Int  # (M,) words
+    ambiguity: Int  # (M,) labels that the matched words may mean
+    kind: Int  # (M,) as in `Names`
+    inside: NDArray[np.bool_]  # (M,) bool, whether the words are part of a longer match
+    words: Int  # (documents,) words of each text
+    title: Int  # (documents,) words of its first line
 
 
 def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list[str]], longest: int) -> Names:
@@ -123,7 +102,6 @@ def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], l
 
     Args:
         names: of :func:`index_names`.
-        texts: documents.
         stem: the function that ``names`` were indexed with.
     """
     tokens, document, position, words, title = _read(names, texts, stem)

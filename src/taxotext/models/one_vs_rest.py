@@ -46,19 +46,12 @@ DROPPING = 3
 
 @dataclass(frozen=True)
 class Group:
-    """Classifiers of G labels, and what they say of documents that they were not fitted on.
+    """Classifiers of G labels, and what they say of documents that they were not fitted on."""
 
-    Attributes:
-        labels: int64 (G,).
-        coefficients: float32 (G, V), pruned.
-        intercepts: float32 (G,).
-        held_out: float32 (D, G) decision values by cross-fitting; None without folds.
-    """
-
-    labels: NDArray[np.int64]
-    coefficients: csr_array
-    intercepts: NDArray[np.float32]
-    held_out: NDArray[np.float32] | None
+    labels: NDArray[np.int64]  # int64 (G,)
+    coefficients: csr_array  # float32 (G, V), pruned
+    intercepts: NDArray[np.float32]  # float32 (G,)
+    held_out: NDArray[np.float32] | None  # float32 (D, G) decision values by cross-fitting; None without folds
 
 
 class OneVsRest:

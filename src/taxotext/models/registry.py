@@ -17,17 +17,11 @@ ENTRY_POINTS = "taxotext.systems"
 
 @dataclass(frozen=True)
 class Entry:
-    """One system of the registry.
+    """One system of the registry."""
 
-    Attributes:
-        name: what the user writes.
-        summary: one line.
-        target: ``module:Class``.
-    """
-
-    name: str
-    summary: str
-    target: str
+    name: str  # what the user writes
+    summary: str  # one line
+    target: str  # `module:Class`
 
     def load(self) -> type[System]:
         """Import the class.

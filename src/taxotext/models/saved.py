@@ -41,7 +41,6 @@ def write_system(folder: Path, system: System, beside: Mapping[str, Any] | None 
 
     Args:
         folder: empty.
-        system: fitted.
         beside: more keys of ``config.json``.
 
     Raises:
@@ -75,7 +74,6 @@ def load_system(folder: Path, runtime: Mapping[str, Any] | None = None) -> Syste
     """Read the system of a model folder, or of a folder that :func:`write_system` wrote; no network.
 
     Args:
-        folder: of the system.
         runtime: settings of ``runtime`` that replace the saved ones.
 
     Raises:
@@ -95,9 +93,7 @@ def build_system(
     """Read the parts and members of a system.
 
     Args:
-        folder: of the system.
         config: its ``config.json``, as :func:`read_config` gives it.
-        taxonomy: its labels.
         runtime: settings of ``runtime`` that replace the saved ones.
         depth: of this folder among those that it lies in.
 
@@ -151,7 +147,6 @@ def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
     """Compare the weights with the checksums in ``config.json``; folders that were written without them pass.
 
     Args:
-        folder: of the system.
         config: its ``config.json``.
 
     Raises:
@@ -194,7 +189,6 @@ def read_config(folder: Path, expected: Mapping[str, type] | None = None) -> dic
     """Read and check ``config.json``.
 
     Args:
-        folder: of a system.
         expected: kinds of keys beside ``model`` and ``settings``.
 
     Raises:

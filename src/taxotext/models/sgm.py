@@ -26,14 +26,11 @@ masks wrong labels); this follows the paper. Not stated there and ours: batch si
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.recurrent_words import RecurrentSettings
 from taxotext.composition.sequences import SEARCH_SPACE, SequenceHeadSettings
 
@@ -73,19 +70,12 @@ class SgmSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        RecurrentSettings(), description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        SequenceHeadSettings(global_embedding=True, dropout=0.3), description="label head"
-    )
-    training: TrainingSettings = Field(
-        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=2e-3, patience=5),
-        description="gradient descent",
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = RecurrentSettings()
+    head: HeadPart = SequenceHeadSettings(global_embedding=True, dropout=0.3)
+    training: TrainingSettings = TrainingSettings(
+        epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=2e-3, patience=5
     )
 
 

@@ -20,15 +20,14 @@ is a matrix of its own; the constraint is not part of the training. Preset ``pap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.label_tokens import EncoderDecoderSettings, LabelTokensHeadSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings
 from taxotext.composition.sequences import SEARCH_SPACE
 
 
@@ -43,15 +42,9 @@ class T5Settings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        EncoderDecoderSettings(), description="text encoder, with a decoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        LabelTokensHeadSettings(label_order="top_down", constrained=True), description="label head"
-    )
+    preset: Preset = "default"
+    encoder: EncoderPart = Field(EncoderDecoderSettings(), description="text encoder, with a decoder")
+    head: HeadPart = LabelTokensHeadSettings(label_order="top_down", constrained=True)
 
 
 class T5(NeuralSystem):

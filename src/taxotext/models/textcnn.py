@@ -22,14 +22,12 @@ from the log-odds of the labels, and positions of padding never count.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from taxotext.composition import parts
-from taxotext.composition.base import SystemSettings
+from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
-from taxotext.composition.neural_settings import NeuralSettings, TextSettings, TrainingSettings
+from taxotext.composition.neural_settings import EncoderPart, HeadPart, NeuralSettings, TextSettings, TrainingSettings
 from taxotext.composition.words import TextCnnSettings as TextCnnEncoderSettings
 
 
@@ -49,19 +47,12 @@ class TextCnnSettings(NeuralSettings):
         }
     }
 
-    preset: Literal["default", "paper"] = Field(
-        "default", description="default; paper: as published; keys that are given are stronger"
-    )
-    text: TextSettings = Field(TextSettings(max_tokens=256), description="tokens and long texts")
-    encoder: parts.choice("encoder") = Field(  # type: ignore[valid-type]
-        TextCnnEncoderSettings(), description="text encoder"
-    )
-    head: parts.choice("head") = Field(  # type: ignore[valid-type]
-        parts.LinearHeadSettings(dropout=0.5), description="label head"
-    )
-    training: TrainingSettings = Field(
-        TrainingSettings(epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5),
-        description="gradient descent",
+    preset: Preset = "default"
+    text: TextSettings = TextSettings(max_tokens=256)
+    encoder: EncoderPart = TextCnnEncoderSettings()
+    head: HeadPart = parts.LinearHeadSettings(dropout=0.5)
+    training: TrainingSettings = TrainingSettings(
+        epochs=30, batch_size=32, learning_rate=1e-3, head_learning_rate=3e-3, patience=5
     )
 
 

@@ -52,11 +52,7 @@ class FeatureSettings(Settings):
 
 
 class Tfidf:
-    """Turns texts into sparse vectors of length 1 over V features.
-
-    Args:
-        settings: which features, and their values.
-    """
+    """Turns texts into sparse vectors of length 1 over V features."""
 
     def __init__(self, settings: FeatureSettings) -> None:
         self._settings = settings

@@ -18,21 +18,13 @@ from taxotext.data.windows import Windows
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """B documents as W >= B windows of T tokens.
+    """B documents as W >= B windows of T tokens."""
 
-    Attributes:
-        ids: (W, T) int64 token ids.
-        mask: (W, T) bool, True on tokens.
-        owner: (W,) int64, the document (0..B-1) of each window, ascending; every document owns at least one.
-        documents: B.
-        states: (W, T, d) states of a frozen encoder that were computed before, zeros on padding; None: the encoder
-            computes them.
-    """
-
-    ids: Tensor
-    mask: Tensor
-    owner: Tensor
-    documents: int
+    ids: Tensor  # (W, T) int64 token ids
+    mask: Tensor  # (W, T) bool, True on tokens
+    owner: Tensor  # (W,) int64, the document (0..B-1) of each window, ascending; every document owns at least one
+    documents: int  # B
+    # (W, T, d) states of a frozen encoder that were computed before, zeros on padding; None: the encoder computes them
     states: Tensor | None = None
 
     @classmethod
@@ -79,20 +71,13 @@ def gather_states(states: NDArray[np.float16], windows: Windows, batch: Batch) -
 
 @dataclass(frozen=True)
 class Targets:
-    """Gold labels of B documents, sparse: a million labels cost no more than those that are set.
+    """Gold labels of B documents, sparse: a million labels cost no more than those that are set."""
 
-    Attributes:
-        indices: (P,) int64, the labels of document after document, ascending within each.
-        offsets: (B + 1,) int64; document b has ``indices[offsets[b]:offsets[b + 1]]``.
-        labels: N.
-        weights: (B,) float32 weights of the documents, or None.
-        extra: what else a head wants to know of the documents, by name, (B, ...) each.
-    """
-
-    indices: Tensor
-    offsets: Tensor
-    labels: int
-    weights: Tensor | None = None
+    indices: Tensor  # (P,) int64, the labels of document after document, ascending within each
+    offsets: Tensor  # (B + 1,) int64; document b has `indices[offsets[b]:offsets[b + 1]]`
+    labels: int  # N
+    weights: Tensor | None = None  # (B,) float32 weights of the documents, or None
+    # what else a head wants to know of the documents, by name, (B, ...) each
     extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -93,15 +93,10 @@ def _listed(offsets: Tensor, items: Tensor, keys: Tensor) -> tuple[Tensor, Tenso
 
 
 class Beam(NamedTuple):
-    """Nodes of a level for each document.
+    """Nodes of a level for each document."""
 
-    Attributes:
-        nodes: (B, C), ascending, -1 behind the last one.
-        path: (B, C) float32, log-probability of the path, -inf where there is no node.
-    """
-
-    nodes: Tensor
-    path: Tensor
+    nodes: Tensor  # (B, C), ascending, -1 behind the last one
+    path: Tensor  # (B, C) float32, log-probability of the path, -inf where there is no node
 
     def best(self, count: int) -> Beam:
         """Keep the ``count`` most probable nodes of each document."""

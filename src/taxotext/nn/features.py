@@ -16,27 +16,21 @@ class TextFeatures:
     """What an encoder makes of W token windows.
 
     An encoder has two numbers: ``width`` is D, ``token_width`` is d.
-
-    Attributes:
-        tokens: (W, T, d) one vector for each token, or for each position that the encoder makes of them.
-        mask: (W, T) bool, True on tokens, False on padding.
-        pooled: (W, D) one vector for each window.
-        labels: (W, M, d) one vector for each node of the label graph (the N labels, where a taxonomy is not split),
-            filled by structure encoders; None before. It belongs to a window, not to a document: heads compute logits
-            from it and join those.
-        layers: (W, G, K, d) one vector for each layer of a tree over the labels of each of G branches, filled by
-            structure encoders that pool their nodes; None before.
-        owner: (W,) int64, the document of each window, ascending; None: each window is a document of its own.
-        count: documents that own the windows; None: W.
     """
 
-    tokens: Tensor
-    mask: Tensor
-    pooled: Tensor
+    tokens: Tensor  # (W, T, d) one vector for each token, or for each position that the encoder makes of them
+    mask: Tensor  # (W, T) bool, True on tokens, False on padding
+    pooled: Tensor  # (W, D) one vector for each window
+    # (W, M, d) one vector for each node of the label graph (the N labels, where a taxonomy is not split), filled by
+    # structure encoders; None before. It belongs to a window, not to a document: heads compute logits from it and join
+    # those.
     labels: Tensor | None = None
+    # (W, G, K, d) one vector for each layer of a tree over the labels of each of G branches, filled by structure
+    # encoders that pool their nodes; None before
     layers: Tensor | None = None
+    # (W,) int64, the document of each window, ascending; None: each window is a document of its own
     owner: Tensor | None = None
-    count: int | None = None
+    count: int | None = None  # documents that own the windows; None: W
 
     @property
     def documents(self) -> int:

@@ -16,16 +16,12 @@ from taxotext.nn.losses import recursive_regularisation
 
 @dataclass(frozen=True)
 class HeadScores:
-    """What a head says of B documents.
+    """What a head says of B documents."""
 
-    Attributes:
-        values: (B, N) probabilities of all labels; or (B, C) of candidates.
-        candidates: (B, C) int64, the label of each value, -1 for none; each label once in a row. None: all labels.
-        sets: (B, S) int64, label sets that the head decided itself, padded with -1; None: thresholds decide.
-    """
-
-    values: Tensor
+    values: Tensor  # (B, N) probabilities of all labels; or (B, C) of candidates
+    # (B, C) int64, the label of each value, -1 for none; each label once in a row. None: all labels.
     candidates: Tensor | None = None
+    # (B, S) int64, label sets that the head decided itself, padded with -1; None: thresholds decide
     sets: Tensor | None = None
 
 

@@ -22,17 +22,11 @@ _NEVER_TRIM = 2**31 - 1
 
 @dataclass(frozen=True)
 class Runtime:
-    """A resolved choice.
+    """A resolved choice."""
 
-    Attributes:
-        device: where tensors live.
-        bf16: train under bf16 autocast (weights and optimiser stay in float32).
-        predict_bf16: predict under bf16 autocast.
-    """
-
-    device: torch.device
-    bf16: bool
-    predict_bf16: bool
+    device: torch.device  # where tensors live
+    bf16: bool  # train under bf16 autocast (weights and optimiser stay in float32)
+    predict_bf16: bool  # predict under bf16 autocast
 
     @contextlib.contextmanager
     def autocast(self, training: bool) -> Iterator[None]:

@@ -20,19 +20,15 @@ THRESHOLDS = np.arange(1, 100) / 100
 
 @dataclass(frozen=True)
 class ThresholdCurves:
-    """One threshold for all labels, from 0.01 to 0.99.
+    """One threshold for all labels, from 0.01 to 0.99."""
 
-    Attributes:
-        thresholds: (T,).
-        precision, recall, micro_f1, macro_f1: (T,), labels with a score above the threshold.
-        recalls, precisions: (P,) of the precision-recall curve.
-    """
-
-    thresholds: NDArray[np.float64]
+    thresholds: NDArray[np.float64]  # (T,)
+    # precision, recall, micro_f1, macro_f1: (T,), labels with a score above the threshold
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     micro_f1: NDArray[np.float64]
     macro_f1: NDArray[np.float64]
+    # recalls, precisions: (P,) of the precision-recall curve
     recalls: NDArray[np.float64]
     precisions: NDArray[np.float64]
 
@@ -76,23 +72,15 @@ def threshold_curves(scores: csr_array, gold: Sets) -> ThresholdCurves:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A label that was missed, and what was predicted in its place.
+    """A label that was missed, and what was predicted in its place."""
 
-    Attributes:
-        parent: the label above all of them; None: the top level, or a flat label set.
-        missed: the label.
-        times: documents in which it was missed.
-        support: documents that have it.
-        instead: (sibling, documents) that were wrongly predicted where it was missed, the most first.
-        nothing: documents in which no sibling was wrongly predicted.
-    """
-
-    parent: int | None
-    missed: int
-    times: int
-    support: int
+    parent: int | None  # the label above all of them; None: the top level, or a flat label set
+    missed: int  # the label
+    times: int  # documents in which it was missed
+    support: int  # documents that have it
+    # (sibling, documents) that were wrongly predicted where it was missed, the most first
     instead: tuple[tuple[int, int], ...]
-    nothing: int
+    nothing: int  # documents in which no sibling was wrongly predicted
 
 
 def sibling_confusion(gold: Sets, predicted: Sets, taxonomy: Taxonomy, most: int = 3) -> list[Confusion]:
@@ -101,7 +89,6 @@ def sibling_confusion(gold: Sets, predicted: Sets, taxonomy: Taxonomy, most: int
     Args:
         gold, predicted: (D, L) bool sparse with L >= N.
         taxonomy: the N labels; the labels of a flat one are siblings.
-        most: siblings that are named.
     """
     labels = len(taxonomy)
     truth, answers = (_counts(sets[:, :labels]) for sets in (gold, predicted))
@@ -133,16 +120,11 @@ def sibling_confusion(gold: Sets, predicted: Sets, taxonomy: Taxonomy, most: int
 
 @dataclass(frozen=True)
 class WorstDocument:
-    """A document that the model is most sure about, and wrong.
+    """A document that the model is most sure about, and wrong."""
 
-    Attributes:
-        row: its place.
-        error: Σ (1 − p) over missed labels and Σ p over wrongly predicted ones.
-        right, missed, wrong: columns of labels.
-    """
-
-    row: int
-    error: float
+    row: int  # its place
+    error: float  # Σ (1 − p) over missed labels and Σ p over wrongly predicted ones
+    # right, missed, wrong: columns of labels
     right: tuple[int, ...]
     missed: tuple[int, ...]
     wrong: tuple[int, ...]

@@ -30,44 +30,26 @@ KS = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Measured:
-    """A model on D documents.
+    """A model on D documents."""
 
-    Attributes:
-        name: of the model folder.
-        classifier: the model.
-        source: which documents these are, in words.
-        held_out: whether they are the held-out documents of the folder, not a corpus.
-        texts: D, None where they are not known.
-        ids: document ids, where there are some.
-        label_ids: of the L gold columns; those that the model does not know come last.
-        gold, predicted: (D, L) bool sparse.
-        scores: (D, N) float32 sparse, those above 0.001, after calibration and the consistency rule.
-        metrics: all metrics by name.
-        per_label: table of labels.
-        per_level: table of levels; None of a flat taxonomy.
-        reliability: table of bins; None where only candidates have scores.
-        seconds: that scoring took; None of held-out documents.
-        folder_bytes: size of the model folder.
-        cut_texts: texts that are longer than the model reads; None where the texts are not known.
-    """
-
-    name: str
-    classifier: Classifier
-    source: str
-    held_out: bool
-    texts: tuple[str, ...] | None
-    ids: tuple[str | int | None, ...] | None
-    label_ids: tuple[str, ...]
+    name: str  # of the model folder
+    classifier: Classifier  # the model
+    source: str  # which documents these are, in words
+    held_out: bool  # whether they are the held-out documents of the folder, not a corpus
+    texts: tuple[str, ...] | None  # D, None where they are not known
+    ids: tuple[str | int | None, ...] | None  # document ids, where there are some
+    label_ids: tuple[str, ...]  # of the L gold columns; those that the model does not know come last
+    # gold, predicted: (D, L) bool sparse
     gold: Sets
     predicted: Sets
-    scores: csr_array
-    metrics: dict[str, float]
-    per_label: NDArray[np.void]
-    per_level: NDArray[np.void] | None
-    reliability: NDArray[np.void] | None
-    seconds: float | None
-    folder_bytes: int
-    cut_texts: int | None
+    scores: csr_array  # (D, N) float32 sparse, those above 0.001, after calibration and the consistency rule
+    metrics: dict[str, float]  # all metrics by name
+    per_label: NDArray[np.void]  # table of labels
+    per_level: NDArray[np.void] | None  # table of levels; None of a flat taxonomy
+    reliability: NDArray[np.void] | None  # table of bins; None where only candidates have scores
+    seconds: float | None  # that scoring took; None of held-out documents
+    folder_bytes: int  # size of the model folder
+    cut_texts: int | None  # texts that are longer than the model reads; None where the texts are not known
 
     def __len__(self) -> int:
         return int(self.gold.shape[0])
@@ -82,10 +64,7 @@ def measure(folder: Path, classifier: Classifier, corpus: Corpus | None, reporte
     """Score documents, or take the scores of the held-out documents that the folder keeps.
 
     Args:
-        folder: of the model.
-        classifier: read from it.
         corpus: documents with gold labels; None: the held-out documents.
-        reporter: where progress goes.
 
     Raises:
         DataError: there is no corpus, and the folder keeps no held-out scores.

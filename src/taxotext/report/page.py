@@ -311,18 +311,18 @@ def _labels(one: Measured) -> list[str]:
 
 def _bars(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose cells with bars are HTML already, and whose other cells are texts."""
-    names = "".join(f"<th{_right(place)}>{escape(name)}</th>" for place, name in enumerate(head))
+    names = "".join(f"<th{_number_class(place)}>{escape(name)}</th>" for place, name in enumerate(head))
     lines = []
     for row in rows:
         cells = (
-            f"<td{_right(place)}>{cell if cell.startswith('<span class=') else escape(cell)}</td>"
+            f"<td{_number_class(place)}>{cell if cell.startswith('<span class=') else escape(cell)}</td>"
             for place, cell in enumerate(row)
         )
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="wide"><table><thead><tr>{names}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def _right(place: int) -> str:
+def _number_class(place: int) -> str:
     return ' class="n"' if place else ""
 
 

@@ -33,12 +33,9 @@ def report(
     """Return a report on models as HTML.
 
     Args:
-        given: model folders, run folders, folders of experiments.
         read: reads the documents for a model; None: its held-out documents.
         worst: documents that are shown of each model.
-        explained: of these, how many with the importance of their words.
         runtime: settings of ``runtime``.
-        reporter: where progress goes.
 
     Raises:
         ModelFolderError: see :func:`~taxotext.report.sources.model_folders`.

@@ -16,41 +16,29 @@ from taxotext.metrics.sparse import Sets
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in memory.
+    """A model in memory."""
 
-    Attributes:
-        classifier: as its folder was read.
-        version: what the folder was when it was read; another one after it was replaced.
-    """
-
-    classifier: Classifier
-    version: str = ""
+    classifier: Classifier  # as its folder was read
+    version: str = ""  # what the folder was when it was read; another one after it was replaced
 
 
 class Choice(NamedTuple):
-    """Which labels of a text are answered; neither: those that the model predicts.
+    """Which labels of a text are answered; neither: those that the model predicts."""
 
-    Attributes:
-        top_k: the best ones, whatever their thresholds.
-        threshold: those whose score is greater, instead of the model's thresholds.
-    """
-
-    top_k: int | None = None
-    threshold: float | None = None
+    top_k: int | None = None  # the best ones, whatever their thresholds
+    threshold: float | None = None  # those whose score is greater, instead of the model's thresholds
 
 
 class Answer(NamedTuple):
-    """Labels of one text, the best first.
+    """Labels of one text, the best first."""
 
-    Attributes:
-        labels: (L,) indexes.
-        scores: (L,) float32, after calibration and the consistency rule.
-        predicted: (L,) bool, whether the model's own rules predict them.
-    """
+    labels: NDArray[np.int32]  # (L,) indexes
+    scores: NDArray[np.float32]  # (L,) float32, after calibration and the consistency rule
+    predicted: NDArray[np.bool_]  # (L,) bool, whether the model's own rules predict them
 
-    labels: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.bool_]
+    def pairs(self) -> list[tuple[int, float]]:
+        """Index and score of each label."""
+        return list(zip(self.labels.tolist(), self.scores.tolist(), strict=True))
 
 
 NOTHING = Answer(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.bool_))

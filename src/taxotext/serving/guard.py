@@ -1,4 +1,4 @@
-"""What stands before every address: the token, other web sites, the size of bodies, headers, figures."""
+"""Runs before every route: token, requests of other web sites, size of bodies, headers, metrics."""
 
 from __future__ import annotations
 

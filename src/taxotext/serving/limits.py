@@ -12,7 +12,7 @@ class Limits(Settings):
 
     batch_texts: int = Field(64, ge=1, description="texts that are scored together, at most")
     batch_wait: float = Field(0.002, ge=0, le=10, description="seconds that a text waits for others to join its batch")
-    queue_texts: int = Field(4096, ge=1, description="texts that may wait; beyond that requests are answered 429")
+    queue_texts: int = Field(4096, ge=1, description="texts that may wait; beyond that requests get status 429")
     request_texts: int = Field(1000, ge=1, description="texts of one request")
     characters: int = Field(200_000, ge=1, le=100_000_000, description="characters of one text")
     body_bytes: int = Field(32 * 2**20, ge=1024, le=2**31, description="bytes of the body of a request")

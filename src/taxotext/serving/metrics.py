@@ -35,5 +35,5 @@ class Metrics:
         )
 
     def page(self) -> bytes:
-        """The figures in the text format of Prometheus."""
+        """The metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -207,8 +207,8 @@ def _by_name(given: Sequence[str]) -> dict[str, Served]:
         folder = named(Path(place))
         if not NAME.fullmatch(name):
             raise ConfigError(
-                f"{name!r} is not a valid name of a model: it stands in addresses and has letters, digits, and . _ - ; "
-                f"give one with tickets={place}."
+                f"{name!r} is not a valid name of a model: addresses contain it, so it has letters, digits, and . _ - "
+                f"alone; give one with tickets={place}."
             )
         if name in found:
             raise ConfigError(

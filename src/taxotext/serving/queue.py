@@ -33,37 +33,23 @@ LONGEST_RETRY = 60
 
 
 @dataclass(frozen=True)
-class Why:
-    """What an explanation is asked for.
+class ExplanationRequest:
+    """What an explanation is asked for."""
 
-    Attributes:
-        labels: ids for each text.
-        words: those that are left out one by one, at most.
-    """
-
-    labels: Sequence[Sequence[str]]
-    words: int
+    labels: Sequence[Sequence[str]]  # ids for each text
+    words: int  # those that are left out one by one, at most
 
 
 @dataclass(eq=False)
 class Job:
-    """The texts of one request, and what it asks of them.
+    """The texts of one request, and what it asks of them."""
 
-    Attributes:
-        loaded: the model, as it was when the request came; a swap changes nothing for it.
-        name: of the model.
-        texts: D.
-        asks: a choice of labels, or explanations.
-        deadline: of :func:`time.monotonic`; afterwards nobody waits for the answer.
-        future: gets D answers or explanations.
-    """
-
-    loaded: Loaded
-    name: str
-    texts: Sequence[str]
-    asks: Choice | Why
-    deadline: float
-    future: Future[list[Any]] = field(default_factory=Future)
+    loaded: Loaded  # the model, as it was when the request came; a swap changes nothing for it
+    name: str  # of the model
+    texts: Sequence[str]  # D
+    asks: Choice | ExplanationRequest  # a choice of labels, or explanations
+    deadline: float  # of `time.monotonic`; afterwards nobody waits for the answer
+    future: Future[list[Any]] = field(default_factory=Future)  # gets D answers or explanations
     arrived: float = field(default_factory=time.monotonic)
     found: list[Any] = field(default_factory=list)
 
@@ -152,7 +138,7 @@ class BatchQueue:
                     self._changed.wait(1.0)
                     continue
                 first = self._pending[0]
-                if isinstance(first.asks, Why):
+                if isinstance(first.asks, ExplanationRequest):
                     self._pending.popleft()
                     return [(first, list(first.texts[len(first.found) :][:1]))]
                 alike = [job for job in self._pending if job.loaded is first.loaded and isinstance(job.asks, Choice)]
@@ -230,7 +216,7 @@ class BatchQueue:
 
 def _computed(batch: Sequence[tuple[Job, list[str]]]) -> list[Answer] | list[Explanation] | list[None]:
     first, part = batch[0]
-    if isinstance(first.asks, Why):
+    if isinstance(first.asks, ExplanationRequest):
         labels = first.asks.labels[len(first.found)]
         return first.loaded.classifier.explain(part, labels, max_words=first.asks.words) if labels else [None]
     texts: list[str] = []

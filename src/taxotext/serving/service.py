@@ -14,7 +14,7 @@ from taxotext.serving.feedback import Feedback
 from taxotext.serving.limits import Limits, Refused
 from taxotext.serving.metrics import Metrics
 from taxotext.serving.models import Models, Served
-from taxotext.serving.queue import BatchQueue, Job, Why
+from taxotext.serving.queue import BatchQueue, ExplanationRequest, Job
 
 
 class Service:
@@ -59,11 +59,11 @@ class Service:
         if len(texts) > most:
             raise Refused(413, f"{len(texts):,} texts are to be explained; send {most:,} at most in one request.")
         try:
-            loaded.classifier.taxonomy.require([label for own in labels for label in own])
+            loaded.classifier.taxonomy.indices([label for own in labels for label in own])
         except LabelError as error:
             raise Refused(422, str(error)) from None
-        why = Why(labels, self.limits.explained_words)
-        return await self._asked(self.models.served(name), loaded, texts, why)
+        request = ExplanationRequest(labels, self.limits.explained_words)
+        return await self._asked(self.models.served(name), loaded, texts, request)
 
     def _check(self, texts: Sequence[str]) -> None:
         if len(texts) > self.limits.request_texts:
@@ -77,7 +77,9 @@ class Service:
                     f"Text {number} has {len(text):,} characters; send {self.limits.characters:,} at most.",
                 )
 
-    async def _asked(self, served: Served, loaded: Loaded, texts: Sequence[str], asks: Choice | Why) -> list[Any]:
+    async def _asked(
+        self, served: Served, loaded: Loaded, texts: Sequence[str], asks: Choice | ExplanationRequest
+    ) -> list[Any]:
         seconds = self.limits.seconds
         job = Job(loaded, served.name, texts, asks, time.monotonic() + seconds)
         self.queue.submit(job)

@@ -13,23 +13,15 @@ from taxotext.files.json_files import read_json_or_none
 
 @dataclass
 class Manifest:
-    """What a folder keeps beside the system.
+    """What a folder keeps beside the system."""
 
-    Attributes:
-        decoding: how scores become labels.
-        trained_on: facts about the training data: sources, documents, closure, columns, fingerprints.
-        facts: of the system: parameters, encoder, hash.
-        metrics: history, tuning and evaluations.
-        seen: training documents of each label, in label order.
-        held_out: for tuning; None when there is none.
-    """
-
-    decoding: Decoding
+    decoding: Decoding  # how scores become labels
+    # facts about the training data: sources, documents, closure, columns, fingerprints
     trained_on: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    seen: list[int] = field(default_factory=list)
-    held_out: HeldOut | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  # of the system: parameters, encoder, hash
+    metrics: dict[str, Any] = field(default_factory=dict)  # history, tuning and evaluations
+    seen: list[int] = field(default_factory=list)  # training documents of each label, in label order
+    held_out: HeldOut | None = None  # for tuning; None when there is none
 
 
 def is_model_folder(folder: Path) -> bool:

@@ -72,7 +72,6 @@ def fit(
         train: training documents.
         validation: documents that select epochs and thresholds; None only for systems that cross-fit.
         run: where checkpoints and logs go; a run that was interrupted there goes on.
-        reporter: where progress goes.
     """
     return recipe_of(system).fit(system, train, validation, run, reporter or Silent())
 

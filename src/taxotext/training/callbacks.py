@@ -177,13 +177,13 @@ class EpochCallback(pl.Callback):
     def _end_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         epoch = len(self.history) + 1
         if self._average is None or epoch < self._average.first:
-            self._judge(trainer, epoch)
+            self._validate_and_keep(trainer, epoch)
             return
         self._average.add(self._network)
         with self._average.in_place(self._network):
-            self._judge(trainer, epoch)
+            self._validate_and_keep(trainer, epoch)
 
-    def _judge(self, trainer: pl.Trainer, epoch: int) -> None:
+    def _validate_and_keep(self, trainer: pl.Trainer, epoch: int) -> None:
         """Validate the weights that the network has now, keep them if they are the best, and stop if it is time."""
         scores = self._validate()
         loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0

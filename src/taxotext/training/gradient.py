@@ -81,23 +81,15 @@ def fit(
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A system whose network is built, and what it reads.
+    """A system whose network is built, and what it reads."""
 
-    Attributes:
-        runtime: device and precision.
-        windows: of the training documents.
-        held: of the validation documents.
-        validation: the validation documents.
-        states: of a frozen encoder, for ``train`` and ``validation``; empty where the encoder is trained.
-        seconds: that the states took.
-    """
-
-    runtime: Runtime
-    windows: Windows
-    held: Windows
-    validation: Corpus
+    runtime: Runtime  # device and precision
+    windows: Windows  # of the training documents
+    held: Windows  # of the validation documents
+    validation: Corpus  # the validation documents
+    # of a frozen encoder, for `train` and `validation`; empty where the encoder is trained
     states: dict[str, NDArray[np.float16]]
-    seconds: float
+    seconds: float  # that the states took
 
 
 def prepare(
@@ -202,10 +194,6 @@ def validator(
     """Return what scores the validation documents with the present weights, at the threshold 0.5 and consistent as set.
 
     Args:
-        system: whose network is trained.
-        windows: of the validation documents.
-        validation: their gold labels.
-        runtime: where to compute.
         kept: states of a frozen encoder for ``windows``, or None.
     """
     return judge(
@@ -225,7 +213,6 @@ def judge(
         blocks: () -> scores of the documents with the present weights.
         gold: csr bool (D, N).
         taxonomy: of the N labels.
-        decoding: how scores become labels.
     """
     decoder = Decoder(decoding, taxonomy)
 

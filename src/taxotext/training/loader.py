@@ -26,10 +26,6 @@ class TrainingLoader:
         windows: token windows of the D training documents.
         targets: csr bool (D, N).
         weights: (D,) or None.
-        batch_size: documents in a batch.
-        epochs: passes over the documents.
-        seed: of the order.
-        pad_id: padding token.
         states: float16 (tokens, d) of a frozen encoder, or None.
         extra: documents (B,) -> what else the head wants to know of them (:attr:`Targets.extra`), or None.
     """

@@ -26,8 +26,6 @@ class TextModule(pl.LightningModule):
 
     Args:
         network: :class:`~taxotext.nn.batch.TrainingBatch` -> loss, a scalar.
-        settings: rates and schedule.
-        seed: of dropout.
         steps: optimiser steps of the whole training.
         pretrained: names of parameters that learn with ``settings.learning_rate``.
     """

@@ -50,64 +50,39 @@ STATES = (LAST, FINISHED)
 
 @dataclass(frozen=True, eq=False)
 class NetworkTask:
-    """A network and what it is trained on.
+    """A network and what it is trained on."""
 
-    Attributes:
-        network: :class:`~taxotext.nn.batch.TrainingBatch` -> loss, a scalar.
-        windows: of the D training documents.
-        targets: csr bool (D, N).
-        validate: () -> validation scores by name.
-        settings: epochs, rates, patience and the score that selects.
-        seed: of batches and dropout.
-        pad_id: token of the padding.
-        weights: (D,) float32 of the documents, or None.
-        states: float16 (tokens, d) of a frozen encoder, or None.
-        pretrained: names of the parameters that learn with ``settings.learning_rate``; the others with
-            ``head_learning_rate``.
-        title: of the progress bar.
-        extra: documents (B,) -> what else the head wants to know of them, or None.
-    """
-
-    network: nn.Module
-    windows: Windows
-    targets: csr_array
-    validate: Callable[[], dict[str, float]]
-    settings: TrainingSettings
-    seed: int
-    pad_id: int
-    weights: NDArray[np.float32] | None = None
-    states: NDArray[np.float16] | None = None
+    network: nn.Module  # `taxotext.nn.batch.TrainingBatch` -> loss, a scalar
+    windows: Windows  # of the D training documents
+    targets: csr_array  # csr bool (D, N)
+    validate: Callable[[], dict[str, float]]  # () -> validation scores by name
+    settings: TrainingSettings  # epochs, rates, patience and the score that selects
+    seed: int  # of batches and dropout
+    pad_id: int  # token of the padding
+    weights: NDArray[np.float32] | None = None  # (D,) float32 of the documents, or None
+    states: NDArray[np.float16] | None = None  # float16 (tokens, d) of a frozen encoder, or None
+    # names of the parameters that learn with `settings.learning_rate`; the others with `head_learning_rate`
     pretrained: Set[str] = frozenset()
-    title: str = "Training"
-    extra: Extra | None = None
+    title: str = "Training"  # of the progress bar
+    extra: Extra | None = None  # documents (B,) -> what else the head wants to know of them, or None
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """How a training went; the network has the selected weights.
+    """How a training went; the network has the selected weights."""
 
-    Attributes:
-        history: one mapping an epoch: epoch, loss, validation scores, metrics of the head.
-        best: validation score of the selected epoch.
-        selected: which epoch that is and by what score, in words.
-        seconds: interrupted parts included.
-    """
-
-    history: list[dict[str, float]]
-    best: float
-    selected: str
-    seconds: float
+    history: list[dict[str, float]]  # one mapping an epoch: epoch, loss, validation scores, metrics of the head
+    best: float  # validation score of the selected epoch
+    selected: str  # which epoch that is and by what score, in words
+    seconds: float  # interrupted parts included
 
 
 def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime, reporter: Reporter) -> TrainedNetwork:
     """Train a network from where its folder says that it is.
 
     Args:
-        task: the network in its first state.
         folder: of its checkpoints, one a network.
         logs: of the metrics of each epoch.
-        runtime: device and precision.
-        reporter: where progress goes.
 
     Raises:
         DataError: the loss is no longer a number.

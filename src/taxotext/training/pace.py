@@ -25,23 +25,16 @@ SCORING = 0.35
 
 @dataclass(frozen=True)
 class Pace:
-    """What was measured.
+    """What was measured."""
 
-    Attributes:
-        seconds: of training on one document.
-        lengths: int64 (S,), tokens of the sampled documents, special tokens included, uncut.
-        max_tokens: that were read of a document at most.
-    """
-
-    seconds: float
-    lengths: NDArray[np.int64]
-    max_tokens: int
+    seconds: float  # of training on one document
+    lengths: NDArray[np.int64]  # int64 (S,), tokens of the sampled documents, special tokens included, uncut
+    max_tokens: int  # that were read of a document at most
 
     def epoch(self, train: int, validation: int, max_tokens: int | None = None) -> float:
         """Seconds of an epoch over ``train`` documents with the scoring of ``validation`` documents behind it.
 
         Args:
-            train, validation: numbers of documents.
             max_tokens: another limit, no larger than the measured one; time is taken to grow with the tokens read.
         """
         size = self.max_tokens if max_tokens is None else max_tokens

@@ -10,19 +10,13 @@ from taxotext.decoding.heldout import HeldOut
 
 @dataclass(frozen=True)
 class FitResult:
-    """The outcome of one fit.
+    """The outcome of one fit."""
 
-    Attributes:
-        held_out: scores of documents that the system was not fitted on, for tuning, with their texts' fingerprints
-            (``HeldOut.from_blocks(..., texts=...)``).
-        seconds: time of the fit, resumed parts included.
-        history: one mapping an epoch (epoch, loss, validation scores), empty for direct recipes.
-        selected: which epoch was kept and by what score, in words; empty for direct recipes.
-        notes: facts for the model card, such as the number of cut texts.
-    """
-
+    # scores of documents that the system was not fitted on, for tuning, with their texts' fingerprints
+    # (`HeldOut.from_blocks(..., texts=...)`)
     held_out: HeldOut
-    seconds: float
+    seconds: float  # time of the fit, resumed parts included
+    # one mapping an epoch (epoch, loss, validation scores), empty for direct recipes
     history: list[dict[str, Any]] = field(default_factory=list)
-    selected: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
+    selected: str = ""  # which epoch was kept and by what score, in words; empty for direct recipes
+    notes: dict[str, Any] = field(default_factory=dict)  # facts for the model card, such as the number of cut texts

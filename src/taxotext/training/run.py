@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from taxotext.composition.class_weights import CLASS_WEIGHTS
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import check_contents, named, take_lock, target_fault, write_text_atomically
+from taxotext.files import FolderLock, check_contents, named, target_fault, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import parameter
 
@@ -22,8 +20,8 @@ LAST = "last.ckpt"
 """The checkpoint in ``checkpoints`` that a training resumes from."""
 REPLACES = "replaces"
 LOCK = "lock"
-LOOKS = 4
-"""How often a lock is tried: whoever looks whether it is held holds it for a moment."""
+LOOK_SECONDS = 0.15
+"""How long a lock is tried: whoever looks whether it is held holds it for a moment."""
 
 
 class RunFolder:
@@ -106,8 +104,8 @@ class TemporaryRun(RunFolder):
         self._holder.cleanup()
 
 
-_HELD: dict[Path, IO[bytes]] = {}
-"""Run folders that this process keeps others out of; the system forgets the locks of a process that dies."""
+_HELD: dict[Path, FolderLock] = {}
+"""Locks of the run folders that this process keeps others out of."""
 
 
 def take_run(folder: Path) -> None:
@@ -118,19 +116,13 @@ def take_run(folder: Path) -> None:
     """
     path = folder.resolve() / LOCK
     try:
-        held = _HELD.get(path)
-        if held is not None and path.exists() and os.path.samestat(os.fstat(held.fileno()), path.stat()):
+        if path in _HELD and _HELD[path].holds():
             return
-        lock = path.open("wb")
+        lock = FolderLock(path)
+        taken = lock.acquire(LOOK_SECONDS)
     except OSError:  # a folder that cannot be written, which is found out when it is
         return
-    tries = LOOKS
-    while not take_lock(lock):
-        tries -= 1
-        if tries:
-            time.sleep(0.05)
-            continue
-        lock.close()
+    if not taken:
         raise ModelFolderError(
             f"{folder}: another process trains there; wait for its end, or choose another output folder."
         )
@@ -141,18 +133,7 @@ def release_run(folder: Path) -> None:
     """Let other processes in again."""
     held = _HELD.pop(folder.resolve() / LOCK, None)
     if held is not None:
-        held.close()
-
-
-def is_taken(folder: Path) -> bool:
-    """Whether a process trains in a run folder; never where there are no locks (Windows, some file systems)."""
-    if not (folder / LOCK).is_file():
-        return False
-    try:
-        with (folder / LOCK).open("rb") as lock:
-            return not take_lock(lock)
-    except OSError:
-        return False
+        held.release()
 
 
 def clean_run(folder: Path) -> None:

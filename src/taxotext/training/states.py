@@ -76,12 +76,6 @@ def write_states(system: NeuralSystem, windows: dict[str, Windows], folder: Path
     it is what the progress file says. The states of a window are a function of the encoder and the windows of its
     block: those of a resumed training are the same.
 
-    Args:
-        system: with a pretrained encoder.
-        windows: of the documents, by name.
-        folder: that all fits read.
-        reporter: where progress goes.
-
     Raises:
         ConfigError: the disk has less room than they need.
         DataError: the encoder returns NaN.
@@ -108,7 +102,7 @@ def _check_room(missing: int, folder: Path) -> None:
         raise ConfigError(
             f"The states of the encoder need {shown(missing)} in {folder}, and {shown(free)} are free: lower "
             "text.max_tokens, choose another output folder, or body.name=lora, which keeps no states. "
-            "(runtime.check_memory=false starts it all the same.)"
+            "(runtime.check_memory=false starts it anyway.)"
         )
 
 

@@ -32,17 +32,11 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request.
+    """What became of a request."""
 
-    Attributes:
-        key: as it was submitted.
-        report: of the work, or None when it failed.
-        failure: then: why, in a sentence.
-    """
-
-    key: str
-    report: dict[str, Any] | None = None
-    failure: str = ""
+    key: str  # as it was submitted
+    report: dict[str, Any] | None = None  # of the work, or None when it failed
+    failure: str = ""  # then: why, in a sentence
 
 
 class Executor(Protocol):
@@ -115,7 +109,6 @@ class Processes:
     new one continues the request from what was saved. Processes are gone with this one, however it ends.
 
     Args:
-        slots: processes.
         logs: folder for ``worker-1.log`` and so on.
     """
 

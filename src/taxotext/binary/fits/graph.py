@@ -25,20 +25,14 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Node:
-    """One step.
+    """One step."""
 
-    Attributes:
-        key: its name in the graph and in the ledger (letters, digits and ``. _ -``).
-        needs: keys of the nodes whose results it takes.
-        start: called with the results of ``needs``, in the process that holds the graph. Returns a request for the
-            executor, or, where there is nothing to compute, the result itself.
-        instant: whether ``start`` always returns the result: such a node does not wait for a free slot.
-    """
-
-    key: str
-    needs: tuple[str, ...]
+    key: str  # its name in the graph and in the ledger (letters, digits and `. _ -`).
+    needs: tuple[str, ...]  # keys of the nodes whose results it takes
+    # called with the results of `needs`, in the process that holds the graph. Returns a request for the executor, or,
+    # where there is nothing to compute, the result itself.
     start: Callable[[Mapping[str, Result]], Request | Result]
-    instant: bool = False
+    instant: bool = False  # whether `start` always returns the result: such a node does not wait for a free slot
 
 
 class Graph:
@@ -90,9 +84,7 @@ def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher
     """Compute every node that is not done, and return all results.
 
     Args:
-        graph: what to compute.
         executor: what computes; it stays open.
-        ledger: results of an earlier run, and of this one.
         watcher: is called for every node, those of an earlier run first.
 
     Raises:

@@ -13,15 +13,10 @@ TASKS = {"binary": "taxotext.binary.fit:advance"}
 
 @dataclass(frozen=True)
 class Request:
-    """One small piece of work; any process that sees the same files can do it.
+    """One small piece of work; any process that sees the same files can do it."""
 
-    Attributes:
-        task: a key of :data:`TASKS`.
-        arguments: JSON-ready arguments of its function.
-    """
-
-    task: str
-    arguments: Mapping[str, Any]
+    task: str  # a key of `TASKS`
+    arguments: Mapping[str, Any]  # JSON-ready arguments of its function
 
     def compute(self) -> dict[str, Any]:
         """Do the work here and return its report."""

@@ -17,12 +17,12 @@ from contextlib import suppress
 
 from taxotext.binary.fits.executors import compute
 from taxotext.binary.fits.requests import Request
-from taxotext.processes import ask_for_death
+from taxotext.processes import end_with_parent
 
 
 def main() -> None:
     """Serve requests until stdin ends."""
-    ask_for_death(int(sys.argv[1]))
+    end_with_parent(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print goes to the log, not among the answers

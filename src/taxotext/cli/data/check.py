@@ -11,7 +11,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat
-from taxotext.messages import counted, ended
+from taxotext.messages import counted, ended, some
 
 if TYPE_CHECKING:
     from taxotext.data import Columns, Corpus, Finding
@@ -173,7 +173,6 @@ def _unknown_labels(corpus: Corpus, *, trained_on: bool) -> Iterator[Finding]:
         f"{label!r} in {counted(unknown[label], 'document')}" + (f" ({hint.strip()})" if hint else "")
         for label, hint in zip(first, lookup.hints(first, corpus.taxonomy.ids), strict=True)
     ]
-    more = f" and {len(unknown) - len(shown):,} more" if len(unknown) > len(shown) else ""
     advice = (
         "correct them, add them to the taxonomy, or train with data.unknown_labels=drop."
         if trained_on
@@ -183,7 +182,7 @@ def _unknown_labels(corpus: Corpus, *, trained_on: bool) -> Iterator[Finding]:
     yield Finding(
         "error" if trained_on else "warning",
         f"{corpus.source}: {counted(len(unknown), 'label is', 'labels are')} not in the taxonomy: "
-        f"{', '.join(shown)}{more}; {advice}",
+        f"{some(shown, len(unknown))}; {advice}",
     )
 
 

@@ -238,9 +238,9 @@ def quiet() -> Iterator[None]:
 
 def reading_notes(report: ReadReport) -> list[str]:
     """What was left out or changed while reading, and what was guessed, a sentence each; bad lines first."""
-    from taxotext.data.reading_notes import form_notes, left_out_notes
+    from taxotext.data.reading_notes import change_notes, form_notes, warning_notes
 
-    return [*left_out_notes(report), *form_notes(report)]
+    return [*warning_notes(report), *change_notes(report), *form_notes(report)]
 
 
 def lost_labels(corpus: Corpus) -> list[str]:

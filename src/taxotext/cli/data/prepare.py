@@ -69,10 +69,10 @@ def prepare(
     )
     if as_json:
         write_json(facts)
-    _say(facts, output, reporter.note)
+    _print_facts(facts, output, reporter.note)
 
 
-def _say(facts: dict[str, Any], output: Path, note: Any) -> None:
+def _print_facts(facts: dict[str, Any], output: Path, note: Any) -> None:
     sizes = [f"{part['documents']:,} {split}" for split, part in facts["splits"].items()]
     labels = counted(facts["labels"], "label")
     agreed = sum(check["ok"] for check in facts["checks"])

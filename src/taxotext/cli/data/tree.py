@@ -49,7 +49,7 @@ def tree(
 ) -> None:
     """Draw a taxonomy, with counts.
 
-    A label with several parents stands below each of them; what is below it is drawn once. The taxonomy of a
+    A label with several parents is listed below each of them; what is below it is drawn once. The taxonomy of a
     model is MODEL/taxonomy.json.
 
     Examples:

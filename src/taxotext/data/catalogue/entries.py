@@ -17,19 +17,12 @@ SPLITS = ("train", "validation", "test")
 
 
 class Count(NamedTuple):
-    """A published count.
+    """A published count."""
 
-    Args:
-        what: a key of :func:`taxotext.data.catalogue.checks.counts`, such as ``train documents`` or ``labels``.
-        value: the count; several numbers for the labels of each level.
-        source: where it is published.
-        when: holds only with these options.
-    """
-
-    what: str
-    value: int | tuple[int, ...]
-    source: str
-    when: Mapping[str, str] = {}
+    what: str  # a key of `taxotext.data.catalogue.checks.counts`, such as `train documents` or `labels`
+    value: int | tuple[int, ...]  # the count; several numbers for the labels of each level
+    source: str  # where it is published
+    when: Mapping[str, str] = {}  # holds only with these options
 
 
 class Option(NamedTuple):
@@ -42,31 +35,18 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """An entry of the catalogue.
+    """An entry of the catalogue."""
 
-    Args:
-        name: what the user types.
-        title: the name in the literature.
-        summary: what the documents and the labels are.
-        terms: licence or terms of use, in words.
-        obtain: where the files come from, in words.
-        files: what RAW must hold, loose or in archives, one sentence part each.
-        reader: the module of ``taxotext.data.catalogue`` that reads it.
-        counts: published counts, compared with what is found.
-        options: choices, as ``name=value``.
-        notes: what one must know before comparing results.
-    """
-
-    name: str
-    title: str
-    summary: str
-    terms: str
-    obtain: str
-    files: tuple[str, ...]
-    reader: str
-    counts: tuple[Count, ...]
-    options: tuple[Option, ...] = ()
-    notes: tuple[str, ...] = ()
+    name: str  # what the user types
+    title: str  # the name in the literature
+    summary: str  # what the documents and the labels are
+    terms: str  # licence or terms of use, in words
+    obtain: str  # where the files come from, in words
+    files: tuple[str, ...]  # what RAW must hold, loose or in archives, one sentence part each
+    reader: str  # the module of `taxotext.data.catalogue` that reads it
+    counts: tuple[Count, ...]  # published counts, compared with what is found
+    options: tuple[Option, ...] = ()  # choices, as `name=value`
+    notes: tuple[str, ...] = ()  # what one must know before comparing results
 
     def parse_options(self, assignments: Sequence[str]) -> dict[str, str]:
         """All options with their values, from ``name=value`` strings.
@@ -134,16 +114,11 @@ def _no_taxonomy(labels: Collection[str]) -> Taxonomy | None:
 
 @dataclass
 class Content:
-    """What a reader found.
+    """What a reader found."""
 
-    Args:
-        documents: (split, document), in the order in which they are to be written; read once.
-        taxonomy: from the labels of the documents to the taxonomy, called after all documents are read.
-        names: display names.
-        total: how many documents will come, where that is known.
-    """
-
+    # (split, document), in the order in which they are to be written; read once
     documents: Iterable[tuple[str, Record]]
+    # from the labels of the documents to the taxonomy, called after all documents are read
     taxonomy: Callable[[Collection[str]], Taxonomy | None] = _no_taxonomy
-    names: Mapping[str, str] = field(default_factory=dict)
-    total: int | None = None
+    names: Mapping[str, str] = field(default_factory=dict)  # display names
+    total: int | None = None  # how many documents will come, where that is known

@@ -16,31 +16,8 @@ from taxotext.data.catalogue.text import numbered, parse_json
 from taxotext.errors import DataError
 from taxotext.labels import Taxonomy
 
-LANGUAGES = (
-    "en",
-    "de",
-    "fr",
-    "it",
-    "es",
-    "pl",
-    "ro",
-    "nl",
-    "el",
-    "hu",
-    "pt",
-    "cs",
-    "sv",
-    "bg",
-    "da",
-    "fi",
-    "sk",
-    "lt",
-    "hr",
-    "sl",
-    "et",
-    "lv",
-    "mt",
-)
+_CODES = "en de fr it es pl ro nl el hu pt cs sv bg da fi sk lt hr sl et lv mt"
+LANGUAGES = tuple(_CODES.split())
 """The 23 languages of MultiEURLEX, by speakers."""
 
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}

@@ -19,7 +19,7 @@ from taxotext.data.sources import open_lines
 from taxotext.errors import DataError
 from taxotext.files import check_target, named, real, recover_folder, replacing_folder
 from taxotext.labels import Taxonomy, write_names, write_taxonomy
-from taxotext.messages import parameter
+from taxotext.messages import parameter, some
 from taxotext.progress import Reporter, Silent
 
 FACTS = "prepared.json"
@@ -42,17 +42,15 @@ def prepare_dataset(
     taxonomy and names; ``prepared.json`` says what was read, changed, counted and compared.
 
     Args:
-        name: a name of the catalogue, or an entry.
         raw: the folder or archive that holds the release; nothing is downloaded, nothing is changed in it.
         output: the folder to write; it appears complete or not at all.
         options: ``name=value`` choices of the corpus.
         strict: whether a count that differs from the published one is an error.
         overwrite: whether a folder that was prepared before may be replaced.
         packed: whether the corpora are compressed (``.jsonl.gz``).
-        reporter: where progress and warnings go.
 
     Returns:
-        What stands in ``prepared.json``.
+        The content of ``prepared.json``.
 
     Raises:
         ConfigError: an unknown corpus or option.
@@ -63,7 +61,8 @@ def prepare_dataset(
     dataset = find_dataset(name) if isinstance(name, str) else name
     chosen = dataset.parse_options(options)
     check_target(Path(output), "folder", DataError)
-    source, folder = Path(raw), _place(Path(output))
+    source, folder = Path(raw), Path(output)
+    folder = real(folder) if folder.is_symlink() else named(folder)
     _check_output(folder, source, overwrite=overwrite)
     findings = Findings()
     files = Raw(source, dataset, findings)
@@ -134,9 +133,8 @@ def _fill(
 
 
 def _missing_check(missing: Mapping[str, int]) -> Check:
-    listed = ", ".join(f"{label} ({times:,})" for label, times in list(missing.items())[:10])
-    more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
-    source = f"{listed}{more}; they stand at the top level of hierarchy.tsv, take the taxonomy of the release"
+    listed = some([f"{label} ({times:,})" for label, times in list(missing.items())[:10]], len(missing))
+    source = f"{listed}; they are at the top level of hierarchy.tsv, take the taxonomy of the release"
     return Check("labels of documents that the taxonomy lacks", 0, len(missing), source, False)
 
 
@@ -182,18 +180,12 @@ def _report(facts: Mapping[str, Any], reporter: Reporter, *, strict: bool) -> No
         reporter.note(f"Warning: not as published: {sentence}.")
 
 
-def _place(folder: Path) -> Path:
-    return real(folder) if folder.is_symlink() else named(folder)
-
-
 def _check_output(folder: Path, raw: Path, *, overwrite: bool) -> None:
     recover_folder(folder)
     place, source = real(folder), real(raw)
     if place == source or place.is_relative_to(source) or source.is_relative_to(place):
-        raise DataError(f"{folder}: OUTPUT and RAW ({raw}) lie in one another; name a folder beside RAW.")
-    if not folder.exists():
-        return
-    if not any(folder.iterdir()):
+        raise DataError(f"{folder}: OUTPUT and RAW ({raw}) contain one another; name a folder beside RAW.")
+    if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / FACTS).is_file():
         raise DataError(f"{folder}: holds other files than a prepared corpus; name another folder.")

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from taxotext.data.catalogue.entries import Dataset, Findings
 from taxotext.errors import DataError
+from taxotext.messages import some
 
 LARGEST_FILE = 1 << 30
 """Bytes of a file that is read as a whole; one document or one file of an old release is far smaller."""
@@ -110,9 +111,7 @@ class Raw:
         found = [self._relative(place) for place in self._loose()]
         if self.path.is_file():
             found = [self.path.name]
-        shown = ", ".join(found[:SHOWN_FILES]) + (
-            f" and {len(found) - SHOWN_FILES} more" if found[SHOWN_FILES:] else ""
-        )
+        shown = some(found[:SHOWN_FILES], len(found))
         lacking = f"{what} is missing: " if what else ""
         expected = "; ".join(self.expected)
         return DataError(f"{self.path}: {lacking}{self.title} needs {expected}. Found: {shown or 'no file'}.")

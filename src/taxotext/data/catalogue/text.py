@@ -61,13 +61,13 @@ def _replacement(match: re.Match[str]) -> str:
 
 
 def element(tag: str, markup: str) -> str | None:
-    """What stands between the first ``<tag ...>`` and the next ``</tag>``; None when there is no such element."""
+    """The content between the first ``<tag ...>`` and the next ``</tag>``; None when there is no such element."""
     match = re.search(rf"<{tag}(?:\s[^>]*)?>(.*?)</{tag}\s*>", markup, re.DOTALL | re.IGNORECASE)
     return match[1] if match else None
 
 
 def elements(tag: str, markup: str) -> list[str]:
-    """What stands in each element of this name."""
+    """The content of each element of this name."""
     return re.findall(rf"<{tag}(?:\s[^>]*)?>(.*?)</{tag}\s*>", markup, re.DOTALL | re.IGNORECASE)
 
 

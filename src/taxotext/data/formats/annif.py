@@ -22,6 +22,7 @@ from taxotext.data.formats.base import (
     Request,
     from_lines,
     json_object,
+    object_in,
     parsed,
     with_labels,
 )
@@ -246,10 +247,7 @@ def _is_tsv(line: bytes) -> bool:
 
 
 def _is_jsonl(line: bytes) -> bool:
-    try:
-        value = json_object(line)
-    except BadRecordError:
-        return False
+    value = object_in(line)
     subjects = value.get("subjects")
     if "labels" in value or not isinstance(subjects, list) or not all(isinstance(each, dict) for each in subjects):
         return False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from taxotext.data.formats.base import Item, Record, Request, json_object, with_labels
+from taxotext.data.formats.base import Item, Record, Request, with_labels
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.errors import DataError, nearest
 from taxotext.messages import parameter
@@ -28,13 +28,6 @@ class Tool:
     name: str
     recognises: Callable[[Mapping[str, Any]], bool]
     records: Callable[[Request, Objects], Iterator[Item]]
-
-    def of_line(self, line: bytes) -> bool:
-        """Whether a line is one of its objects."""
-        try:
-            return self.recognises(json_object(line))
-        except BadRecordError:
-            return False
 
 
 def _each(make: Callable[[Request, Record], Record | None]) -> Callable[[Request, Objects], Iterator[Item]]:

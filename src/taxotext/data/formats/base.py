@@ -28,7 +28,6 @@ Item: TypeAlias = tuple[str, Record | BadRecordError | None]
 """Where a record is (``file:line``), and the record, or why it cannot be read, or None for a blank line."""
 PAUSED: Record = {}
 """In the place of a record: the writer of a live stream pauses."""
-"""What to do when columns are missing."""
 Reading: TypeAlias = tuple[Iterator[Item], RecordParser]
 """The records of a corpus, and what makes documents of them."""
 
@@ -83,13 +82,7 @@ class Request:
         )
 
     def note_field(self, role: str, own: Collection[str], what: str) -> None:
-        """Note that a field was named in vain where a format has fields of its own.
-
-        Args:
-            role: text, labels or id.
-            own: the fields of the format.
-            what: has these fields.
-        """
+        """Note that a field was named in vain where a format has fields of its own."""
         given = getattr(self.columns, role)
         named = {given} if isinstance(given, str) else set(given)
         is_of_training = self.columns.id_optional
@@ -156,40 +149,27 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """One format of corpora.
+    """One format of corpora."""
 
-    Attributes:
-        name: as users write it.
-        read: returns the records and their parser. It may check the source at once; records are drawn one by one.
-        suffixes: of files that are of this format unless another one recognises them, without the dot.
-        first_line: whether a file is of this format by its first line that is not blank; asked for files with one of
-            ``looked_into``.
-        looked_into: suffixes of the files whose first line is looked at.
-        files: whether a folder is a corpus of this format by the names of what is in it.
-        is_folder: whether its corpora are folders.
-        packed: whether files may be compressed (``.gz``).
-        empty: what a source without documents holds, for its error.
-        cells: whether labels may be cells with separators between them, when it is read.
-        declared: the label ids that a corpus declares beside those that occur, in their order.
-        write: None if corpora are not written in this format.
-        written_suffixes: how the name of a written file must end; any name when empty.
-        written_cells: whether labels may be cells with separators between them, when it is written.
-    """
-
-    name: str
+    name: str  # as users write it
+    # returns the records and their parser. It may check the source at once; records are drawn one by one.
     read: Callable[[Request], Reading]
+    # of files that are of this format unless another one recognises them, without the dot
     suffixes: tuple[str, ...] = ()
+    # whether a file is of this format by its first line that is not blank; asked for files with one of `looked_into`
     first_line: Callable[[bytes], bool] | None = None
-    looked_into: tuple[str, ...] = ()
+    looked_into: tuple[str, ...] = ()  # suffixes of the files whose first line is looked at
+    # whether a folder is a corpus of this format by the names of what is in it
     files: Callable[[frozenset[str]], bool] | None = None
-    is_folder: bool = False
-    packed: bool = True
-    empty: str = "no documents"
-    cells: bool = False
+    is_folder: bool = False  # whether its corpora are folders
+    packed: bool = True  # whether files may be compressed (`.gz`)
+    empty: str = "no documents"  # what a source without documents holds, for its error
+    cells: bool = False  # whether labels may be cells with separators between them, when it is read
+    # the label ids that a corpus declares beside those that occur, in their order
     declared: Callable[[Request], tuple[str, ...]] | None = None
-    write: Writer | None = None
-    written_suffixes: tuple[str, ...] = ()
-    written_cells: bool = False
+    write: Writer | None = None  # None if corpora are not written in this format
+    written_suffixes: tuple[str, ...] = ()  # how the name of a written file must end; any name when empty
+    written_cells: bool = False  # whether labels may be cells with separators between them, when it is written
 
 
 def from_lines(
@@ -263,6 +243,14 @@ def no_number(raw: bytes) -> str | None:
     """What is wrong with JSON that holds numbers which only Python writes; None when there are none."""
     found = re.search(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,}\]]", raw)
     return None if found is None else "NaN and Infinity are not valid JSON, though Python writes them; write null"
+
+
+def object_in(line: bytes) -> Record:
+    """The JSON object that a line is, for recognising formats; an empty one where it is none."""
+    try:
+        return json_object(line)
+    except BadRecordError:
+        return {}
 
 
 def json_object(raw: bytes, what: str = "a document") -> Record:

@@ -98,7 +98,7 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
                 start,
                 BadRecordError(
                     f"the row has too {few_or_many} cells, {len(row)} where the header has {len(header)}; a "
-                    f"cell with {SEPARATORS[delimiter]}, a quote or a line break must stand in quotes"
+                    f"cell with {SEPARATORS[delimiter]}, a quote or a line break must be in quotes"
                 ),
             )
         elif len(header) > 1 and _is_header(row, header):
@@ -129,9 +129,9 @@ def _dialect(lines: Lines, request: Request, promised: str) -> tuple[Lines, str,
     held: list[tuple[int, bytes]] = []
     for number, line in lines:
         text = line.decode("utf-8", "replace")
-        told = _SPREADSHEET.fullmatch(text.strip("\r\n"))
-        if told is not None and not held:
-            return lines, told[1], False
+        named = _SPREADSHEET.fullmatch(text.strip("\r\n"))
+        if named is not None and not held:
+            return lines, named[1], False
         held.append((number, line))
         if text.strip():
             marks = dict.fromkeys((promised, *SEPARATORS))
@@ -258,9 +258,9 @@ class _CsvLines:
 def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
     if "new-line character" in str(error):
         return "lines end in CR alone; save the file with LF (or CR LF) line ends"
-    begun = "" if first == last else f", in the record that begins in line {first}; see to the quotes from there on"
-    told = str(error).replace("'\t'", "a tab")
-    return f"{told}{begun or '; fix it'}{_OR_NO_QUOTES}"
+    begun = "" if first == last else f", in the record that begins in line {first}; check the quotes from there on"
+    problem = str(error).replace("'\t'", "a tab")
+    return f"{problem}{begun or '; fix it'}{_OR_NO_QUOTES}"
 
 
 def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:

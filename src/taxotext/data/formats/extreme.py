@@ -21,6 +21,7 @@ from taxotext.data.formats.base import (
     Request,
     from_lines,
     json_object,
+    object_in,
     parsed,
     with_labels,
 )
@@ -195,10 +196,7 @@ def _is_libmultilabel(line: bytes) -> bool:
 
 
 def _is_xc_json(line: bytes) -> bool:
-    try:
-        value = json_object(line)
-    except BadRecordError:
-        return False
+    value = object_in(line)
     return "labels" not in value and isinstance(value.get("target_ind"), list)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from taxotext.data.formats.annotations import TOOLS, Tool
-from taxotext.data.formats.base import Format, Item, Reading, Record, Request, json_object, no_number, parsed
+from taxotext.data.formats.base import Format, Item, Reading, Record, Request, json_object, no_number, object_in, parsed
 from taxotext.data.formats.jsonl import JSONL
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.data.sources import BYTE_ORDER_MARK, open_lines
@@ -105,15 +105,10 @@ def _object(row: Any) -> Record | BadRecordError:
     return row
 
 
-def is_table(value: Any) -> bool:
-    """Whether an object is a whole table rather than one document."""
-    return isinstance(value, dict) and rows_in(value) is not None
-
-
 def _is_lines(line: bytes) -> bool:
-    """Whether a file has one object a line, by its first one."""
+    """Whether a file has one object a line, by its first one: not a table, which is one object, too."""
     try:
-        return not is_table(json_object(line))
+        return rows_in(json_object(line)) is None
     except BadRecordError:
         return False
 
@@ -124,7 +119,10 @@ def _of_tool(tool: Tool) -> Format:
     def read(request: Request) -> Reading:
         return _of_list_or_lines(request, tool), request.parser()
 
-    return Format(tool.name, read, first_line=tool.of_line, looked_into=("jsonl", "ndjson", "json"), cells=True)
+    def is_export(line: bytes) -> bool:
+        return tool.recognises(object_in(line))
+
+    return Format(tool.name, read, first_line=is_export, looked_into=("jsonl", "ndjson", "json"), cells=True)
 
 
 def _of_list_or_lines(request: Request, tool: Tool) -> Iterator[Item]:

@@ -14,17 +14,11 @@ from taxotext.nn.features import TextFeatures
 
 @dataclass(frozen=True)
 class Stage:
-    """A convolution and the pooling behind it; both in (rows, columns), neither looks beyond the edge of the grid.
+    """A convolution and the pooling behind it; both in (rows, columns), neither looks beyond the edge of the grid."""
 
-    Attributes:
-        filters: of the convolution.
-        kernel: places that a filter sees.
-        pool: places that the pooling joins.
-    """
-
-    filters: int
-    kernel: tuple[int, int]
-    pool: tuple[int, int] = (1, 1)
+    filters: int  # of the convolution
+    kernel: tuple[int, int]  # places that a filter sees
+    pool: tuple[int, int] = (1, 1)  # places that the pooling joins
 
 
 class GraphCnn(nn.Module):

@@ -36,27 +36,19 @@ LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError)
 
 @dataclass(frozen=True)
 class BuiltEncoder:
-    """An encoder, its tokenizer, and what a model folder keeps of them.
+    """An encoder, its tokenizer, and what a model folder keeps of them."""
 
-    Attributes:
-        module: (ids, mask) -> TextFeatures; has ``width``.
-        tokenizer: texts to token ids.
-        max_tokens: the longest input that the encoder takes, or None.
-        record: JSON-ready: what :func:`restore_transformer` builds the module from, and where its weights came
-            from (``source``, ``sha256`` over names, shapes and bytes of the pretrained weights).
-        pretrained: parameters of the module that start from pretrained weights, by name; None: all of them.
-        facts: what the model card and tables say about it, JSON-ready.
-        notes: sentences for the user, such as how many words have vectors.
-        arrange: (windows, in_memory=ids that are kept in memory) -> the windows that the module reads; None: those.
-    """
-
-    module: nn.Module
-    tokenizer: TextTokenizer
-    max_tokens: int | None
+    module: nn.Module  # (ids, mask) -> TextFeatures; has `width`
+    tokenizer: TextTokenizer  # texts to token ids
+    max_tokens: int | None  # the longest input that the encoder takes, or None
+    # JSON-ready: what `restore_transformer` builds the module from, and where its weights came from (`source`,
+    # `sha256` over names, shapes and bytes of the pretrained weights)
     record: dict[str, Any]
+    # parameters of the module that start from pretrained weights, by name; None: all of them
     pretrained: frozenset[str] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)  # what the model card and tables say about it, JSON-ready
+    notes: tuple[str, ...] = ()  # sentences for the user, such as how many words have vectors
+    # (windows, in_memory=ids that are kept in memory) -> the windows that the module reads; None: those
     arrange: Callable[..., Windows] | None = None
 
 

@@ -24,20 +24,14 @@ KEY = "encoder.embeddings"
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """First vectors of a vocabulary.
+    """First vectors of a vocabulary."""
 
-    Attributes:
-        matrix: (V, D) float32, row 0 zeros.
-        record: JSON-ready: ``embeddings`` (where they come from), ``embeddings_sha256``, ``embeddings_coverage``
-            (share of the words that have a vector of their own).
-        pretrained: whether they come from somewhere.
-        notes: sentences for the user.
-    """
-
-    matrix: NDArray[np.float32]
+    matrix: NDArray[np.float32]  # (V, D) float32, row 0 zeros
+    # JSON-ready: `embeddings` (where they come from), `embeddings_sha256`, `embeddings_coverage` (share of the
+    # words that have a vector of their own)
     record: dict[str, Any]
-    pretrained: bool
-    notes: tuple[str, ...] = ()
+    pretrained: bool  # whether they come from somewhere
+    notes: tuple[str, ...] = ()  # sentences for the user
 
 
 def first_vectors(choice: str, width: int | None, tokenizer: TextTokenizer, texts: Sequence[str]) -> Vectors:

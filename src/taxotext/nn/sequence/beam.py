@@ -18,18 +18,12 @@ LOOKED_EVERY = 4
 
 @dataclass(frozen=True)
 class Sequences:
-    """The best sequence of each of B documents.
+    """The best sequence of each of B documents."""
 
-    Attributes:
-        labels: (B, S) int64, in the order in which they came, padded with -1; without EOS.
-        scores: (B,) float32, Σ_t ln p_t of the sequence, EOS included.
-        pooled: (B, N) float32, max_t p_t(l) over its steps, the one of EOS included.
-        bound: (B,) float32, the largest score that was pruned: a sequence that was not looked at has none above it.
-    """
-
-    labels: Tensor
-    scores: Tensor
-    pooled: Tensor
+    labels: Tensor  # (B, S) int64, in the order in which they came, padded with -1; without EOS
+    scores: Tensor  # (B,) float32, Σ_t ln p_t of the sequence, EOS included
+    pooled: Tensor  # (B, N) float32, max_t p_t(l) over its steps, the one of EOS included
+    # (B,) float32, the largest score that was pruned: a sequence that was not looked at has none above it
     bound: Tensor
 
 

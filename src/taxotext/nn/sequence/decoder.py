@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -39,18 +40,12 @@ class Memory:
 
 
 class State(NamedTuple):
-    """State of K sequences for each of B documents.
+    """State of K sequences for each of B documents."""
 
-    Attributes:
-        hidden: (B, K, layers, H), s.
-        context: (B, K, d), c of the last step.
-        cell: (B, K, layers, H), m of an LSTM; None for a GRU.
-        average: (B, K, E), mean embedding under the distribution of the last step; None without global embedding.
-    """
-
-    hidden: Tensor
-    context: Tensor
-    cell: Tensor | None
+    hidden: Tensor  # (B, K, layers, H), s
+    context: Tensor  # (B, K, d), c of the last step
+    cell: Tensor | None  # (B, K, layers, H), m of an LSTM; None for a GRU
+    # (B, K, E), mean embedding under the distribution of the last step; None without global embedding
     average: Tensor | None
 
     def map(self, change: object) -> State:
@@ -58,35 +53,61 @@ class State(NamedTuple):
         return State(*(None if part is None else change(part) for part in self))  # type: ignore[operator,arg-type]
 
 
-class StepwiseDecoder(Protocol):
+class StepwiseDecoder(nn.Module, ABC):
     """What writes label sequences step by step, as the head and the searches need it.
 
-    Labels are 0..N-1; ``end`` is N, the last of V = N + 1 outputs; ``begin`` stands before the first label.
+    Labels are 0..N-1. The end is N, the last of V = N + 1 outputs; the start is N + 1, which is read and never written.
     """
+
+    labels: int
+    """N."""
 
     @property
     def end(self) -> int:
         """The end of a sequence."""
+        return self.labels
 
     @property
     def begin(self) -> int:
         """What stands before the first label."""
+        return self.labels + 1
 
+    @abstractmethod
     def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
-        """The memory of B documents and the state of one sequence for each."""
+        """The memory of B documents and the state of one sequence for each.
 
+        Args:
+            features: all windows.
+            skip: tokens at the start of each window that are not attended to: [CLS], from which the state is made.
+        """
+
+    @abstractmethod
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
-        """Log-probabilities of the next label, (B, K, V), and the new state; see :meth:`LabelDecoder.step`."""
+        """Take one step with K sequences of each document.
+
+        Args:
+            memory: of B documents.
+            state: after the step before.
+            previous: (B, K) int64, the label before, or the start.
+            emitted: (B, K, V) bool, labels that may not come again; the end is False.
+
+        Returns:
+            Log-probabilities of the next label, float32 (B, K, V), about ``BLOCKED`` where emitted; and the new state.
+        """
 
     def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> Tensor | None:
-        """Return (B, C, S), how much the steps that predict ``labels`` (B, C), in their order, look at each token."""
+        """Return (B, C, S), how much the steps that predict ``labels`` (B, C), in their order, look at each token.
 
+        None: the decoder has no attention of its own.
+        """
+        return None
+
+    @abstractmethod
     def label_vectors(self) -> dict[str, Tensor]:
         """Matrices of one row a label, (N, ...), by name."""
-        ...
 
 
-class LabelDecoder(nn.Module):
+class LabelDecoder(StepwiseDecoder):
     """One step of a label sequence: an LSTM or GRU with attention, and a distribution over the next label.
 
     With y_{t-1} the label before (BOS at first), E its embedding, s the state, c the context:
@@ -162,23 +183,7 @@ class LabelDecoder(nn.Module):
         self.from_context = nn.Linear(token_width, units, bias=False)
         self.output = nn.Linear(units, labels + 1)
 
-    @property
-    def end(self) -> int:
-        """EOS, the last output."""
-        return self.labels
-
-    @property
-    def begin(self) -> int:
-        """BOS, which has an embedding only."""
-        return self.labels + 1
-
     def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
-        """The memory of B documents and the state of one sequence for each.
-
-        Args:
-            features: all windows.
-            skip: tokens at the start of each window that are not attended to: [CLS], from which s_0 is made.
-        """
         if skip:
             real = features.mask.clone()
             real[:, :skip] = False
@@ -219,7 +224,6 @@ class LabelDecoder(nn.Module):
         return torch.softmax(energy.masked_fill(~real, torch.finfo(energy.dtype).min), -1) * real
 
     def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> Tensor:
-        """Return α of the steps that predict the labels of a sequence, (B, C, S); labels (B, C) in its order."""
         memory, state = self.start(features, skip)
         emitted = torch.zeros(len(labels), 1, self.end + 1, dtype=torch.bool, device=labels.device)
         previous = torch.full((len(labels), 1), self.begin, device=labels.device)
@@ -237,17 +241,6 @@ class LabelDecoder(nn.Module):
         return {"output": self.output.weight[: self.end], "embedding": self.embedding.weight[: self.end]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
-        """Take one step with K sequences of each document.
-
-        Args:
-            memory: of B documents.
-            state: after the step before.
-            previous: (B, K) int64, the label before, or BOS.
-            emitted: (B, K, V) bool, labels that may not come again; EOS is False.
-
-        Returns:
-            Log-probabilities of the next label, float32 (B, K, V), about ``BLOCKED`` where emitted; and the new state.
-        """
         given = self.embedding(previous)  # (B, K, E)
         if self.gate_label is not None and self.gate_average is not None and state.average is not None:
             gate = torch.sigmoid(self.gate_label(given) + self.gate_average(state.average))

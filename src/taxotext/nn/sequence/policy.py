@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.sequence.decoder import BLOCKED, Memory, State
+from taxotext.nn.sequence.decoder import BLOCKED, Memory, State, StepwiseDecoder
 from taxotext.nn.sequence.order import TaxonomyOrder
 
 
-class LabelPolicy(nn.Module):
+class LabelPolicy(StepwiseDecoder):
     """Chooses among the children of what was taken so far, and the end (HiLAP, Mao et al. 2019).
 
     With v the pooled vector of the text, E the label embeddings and y_{t-1} the label taken before (the root at first):
@@ -19,8 +19,7 @@ class LabelPolicy(nn.Module):
         p_t = softmax over candidates of E[l] · h_t + b_l       candidates: labels whose parents were all taken and that
                                                                were not, and the end
 
-    It has the interface of :class:`~taxotext.nn.sequence.decoder.LabelDecoder`: labels are 0..N-1, the end is N, the
-    root is N + 1. Nothing is carried from step to step but v and which labels were taken.
+    The start is the root. Nothing is carried from step to step but v and which labels were taken.
 
     Args:
         labels: N.
@@ -46,48 +45,19 @@ class LabelPolicy(nn.Module):
         self.first = nn.Linear(width + label_width, hidden)
         self.second = nn.Linear(hidden, label_width)
 
-    @property
-    def end(self) -> int:
-        """The end, the last output."""
-        return self.labels
-
-    @property
-    def begin(self) -> int:
-        """The root, which has an embedding only."""
-        return self.labels + 1
-
     def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
-        """What the policy knows of B documents: v alone, the mean over their windows.
-
-        Args:
-            features: all windows.
-            skip: without effect; tokens are not read.
-        """
+        """Take v alone, the mean over the windows; no tokens are read, so that ``skip`` has no effect."""
         pooled = self.dropout(features.joined(features.pooled, "mean")).unsqueeze(1)  # (B, 1, D)
         memory = Memory(pooled, torch.ones(pooled.shape[:2], dtype=torch.bool, device=pooled.device), None)
         nothing = pooled.new_zeros(len(pooled), 1, 0)
         return memory, State(pooled.unsqueeze(2), nothing, None, None)
-
-    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> None:
-        """Nothing: it has no attention of its own."""
 
     def label_vectors(self) -> dict[str, Tensor]:
         """What is read of a label and predicts it, (N, E)."""
         return {"embedding": self.embedding.weight[: self.labels]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
-        """Take one step with K sequences of each document.
-
-        Args:
-            memory: of B documents.
-            state: of K sequences of each.
-            previous: (B, K) int64, the label before, or the root.
-            emitted: (B, K, V) bool, labels that were taken; the end is False.
-
-        Returns:
-            Log-probabilities of the next label, float32 (B, K, V), about ``BLOCKED`` where it is no candidate; and the
-            state, which does not change.
-        """
+        """Block what is no candidate; the state does not change."""
         given = torch.cat([state.hidden[:, :, 0], self.embedding(previous)], -1)  # (B, K, D + E)
         hidden = torch.relu(self.second(torch.relu(self.first(given))))  # (B, K, E)
         logits = hidden @ self.embedding.weight[: self.labels + 1].T + self.bias  # (B, K, V)

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from taxotext.nn.encoders.encoder_decoder import EncoderDecoder
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.sequence.decoder import BLOCKED, Memory, State
+from taxotext.nn.sequence.decoder import BLOCKED, Memory, State, StepwiseDecoder
 
 
-class LabelTokens(nn.Module):
+class LabelTokens(StepwiseDecoder):
     """Reads and writes labels in place of words.
 
     With X the rows of the labels that are read and O those that are written, of N labels and the end:
@@ -18,8 +18,9 @@ class LabelTokens(nn.Module):
         s_t = decoder([X[begin], X[y_1] .. X[y_{t-1}]], encoder(x))      last state
         p_t = softmax(O (c s_t) + I_t)                                   c: of the pretrained model; I_t = −∞ on emitted
 
-    It has the interface of :class:`~taxotext.nn.sequence.decoder.LabelDecoder`: labels are 0..N-1, the end is N, the
-    start is N + 1. The pretrained decoder is a part of the encoder of the network, which owns its weights.
+    The pretrained decoder is a part of the encoder of the network, which owns its weights, and attends to all tokens:
+    ``skip`` has no effect. ``hidden`` (B, K, t, D) is what was read so far; label sequences are short, and are read
+    again in each step.
 
     Args:
         labels: N.
@@ -42,46 +43,16 @@ class LabelTokens(nn.Module):
                 self.embedding.weight.copy_(rows[0])
                 self.output.weight.copy_(rows[1])
 
-    @property
-    def end(self) -> int:
-        """The end, the last output."""
-        return self.labels
-
-    @property
-    def begin(self) -> int:
-        """The start, which has an embedding only."""
-        return self.labels + 1
-
     def start(self, features: TextFeatures, skip: int = 0) -> tuple[Memory, State]:
-        """The memory of B documents and the state of one sequence for each.
-
-        Args:
-            features: all windows.
-            skip: without effect; the pretrained decoder attends to all tokens.
-        """
         tokens, mask = features.by_document()  # (B, S, D), (B, S)
         prefix = tokens.new_zeros(len(tokens), 1, 0, tokens.shape[2])
         return Memory(tokens, mask, None), State(prefix, tokens.new_zeros(len(tokens), 1, 0), None, None)
-
-    def attention_of(self, features: TextFeatures, labels: Tensor, skip: int = 0) -> None:
-        """Nothing: it has no attention of its own."""
 
     def label_vectors(self) -> dict[str, Tensor]:
         """What is read of a label and predicts it, (N, E)."""
         return {"embedding": self.embedding.weight[: self.labels], "output": self.output.weight[: self.labels]}
 
     def step(self, memory: Memory, state: State, previous: Tensor, emitted: Tensor) -> tuple[Tensor, State]:
-        """Take one step with K sequences of each document.
-
-        Args:
-            memory: of B documents.
-            state: ``hidden`` (B, K, t, D): what was read so far; label sequences are short, and read again each step.
-            previous: (B, K) int64, the label before, or the start.
-            emitted: (B, K, V) bool, labels that may not come again; the end is False.
-
-        Returns:
-            Log-probabilities of the next label, float32 (B, K, V), about ``BLOCKED`` where emitted; and the new state.
-        """
         documents, beams = previous.shape
         given = self.embedding(previous).unsqueeze(2)  # (B, K, 1, D)
         prefix = torch.cat([state.hidden.to(given.dtype), given], 2)  # (B, K, t + 1, D)

@@ -129,7 +129,7 @@ def _results(loaded: Loaded, answer: Answer) -> list[dict[str, Any]]:
     taxonomy = loaded.classifier.taxonomy
     return [
         {"uri": taxonomy.ids[label], "label": taxonomy.name(label), "notation": None, "score": score}
-        for label, score in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True)
+        for label, score in answer.pairs()
     ]
 
 

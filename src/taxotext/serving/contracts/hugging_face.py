@@ -46,10 +46,4 @@ async def _labels(service: Service, name: str | None, body: Inputs) -> list[list
     known = len(service.models.loaded(name)[1].classifier.taxonomy)
     loaded, answers = await service.answers(name, texts, Choice(best or known))
     ids = loaded.classifier.taxonomy.ids
-    return [
-        [
-            {"label": ids[label], "score": score}
-            for label, score in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True)
-        ]
-        for answer in answers
-    ]
+    return [[{"label": ids[label], "score": score} for label, score in answer.pairs()] for answer in answers]

@@ -84,10 +84,10 @@ def router(service: Service) -> APIRouter:
         served, loaded = service.models.loaded(name)
         control = read_config(body.label_config, loaded.classifier.taxonomy)
         texts = [_text(task, control) for task in body.tasks]
-        answered, answers = await service.answers(served.name, texts, Choice())
-        if answered is not loaded:  # the model was swapped in between
-            control = read_config(body.label_config, answered.classifier.taxonomy)
-        version = _version(served, answered)
+        used, answers = await service.answers(served.name, texts, Choice())
+        if used is not loaded:  # the model was swapped in between
+            control = read_config(body.label_config, used.classifier.taxonomy)
+        version = _version(served, used)
         return {"results": [_prediction(control, answer, version) for answer in answers], "model_version": version}
 
     async def webhook(body: Event, name: str | None = None) -> JSONResponse:
@@ -125,8 +125,8 @@ def _text(task: Task, control: Control) -> str:
 
 
 def _prediction(control: Control, answer: Answer, version: str) -> dict[str, Any]:
-    pairs = zip(answer.labels.tolist(), answer.scores.tolist(), strict=True)
-    chosen = [(label, score) for label, score in pairs if label in control.paths][: None if control.multiple else 1]
+    chosen = [(label, score) for label, score in answer.pairs() if label in control.paths]
+    chosen = chosen if control.multiple else chosen[:1]
     score = sum(score for _, score in chosen) / len(chosen) if chosen else 0.0
     result = [control.region(control.value([label for label, _ in chosen]))] if chosen else []
     return {"model_version": version, "score": score, "result": result}

@@ -21,24 +21,17 @@ DEEPEST = 100
 
 @dataclass(frozen=True)
 class Control:
-    """A tag of choices over a text.
+    """A tag of choices over a text."""
 
-    Attributes:
-        name, to_name: of the tag, and of the text that it labels.
-        kind: ``choices`` or ``taxonomy``.
-        field: of the data of a task that holds the text.
-        multiple: whether a text may have several labels.
-        paths: label index -> how it is written: from the top, at every place where it stands.
-        ids: path -> label id; of choices that are no label of the model the last value.
-    """
-
+    # name, to_name: of the tag, and of the text that it labels
     name: str
     to_name: str
-    kind: str
-    field: str
-    multiple: bool
+    kind: str  # `choices` or `taxonomy`
+    field: str  # of the data of a task that holds the text
+    multiple: bool  # whether a text may have several labels
+    # label index -> how it is written: from the top, at every place where it stands
     paths: Mapping[int, Sequence[tuple[str, ...]]]
-    ids: Mapping[tuple[str, ...], str]
+    ids: Mapping[tuple[str, ...], str]  # path -> label id; of choices that are no label of the model the last value
 
     def value(self, labels: Sequence[int]) -> list[Any]:
         """The choices of labels; those that are no choice are left out."""

@@ -7,6 +7,7 @@ Where a text has fewer, labels are empty and scores 0.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastapi import APIRouter
@@ -104,10 +105,7 @@ def _texts(tensor: Tensor) -> list[str]:
     texts: list[str] = []
     for row in tensor.data:
         texts += [row] if isinstance(row, str) else row
-    count = 1
-    for size in tensor.shape:
-        count *= size
-    if count != len(texts) or not tensor.shape or any(size < 0 for size in tensor.shape):
+    if math.prod(tensor.shape) != len(texts) or not tensor.shape or any(size < 0 for size in tensor.shape):
         raise Refused(422, f"inputs.0: shape is {tensor.shape[:5]} and data has {len(texts)} texts; they must fit.")
     return texts
 

@@ -95,7 +95,7 @@ def router(service: Service) -> APIRouter:
             {**status, "models": models}, 200 if ready else 503, None if ready else {"Retry-After": "2"}
         )
 
-    @routes.get("/metrics", summary="Figures for Prometheus")
+    @routes.get("/metrics", summary="Metrics for Prometheus")
     async def metrics() -> Response:
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -123,9 +123,7 @@ def labelled(loaded: Loaded, text: str, answer: Answer, *, names: bool = True) -
     """An answer as JSON values."""
     taxonomy = loaded.classifier.taxonomy
     labels = []
-    for label, score, predicted in zip(
-        answer.labels.tolist(), answer.scores.tolist(), answer.predicted.tolist(), strict=True
-    ):
+    for (label, score), predicted in zip(answer.pairs(), answer.predicted.tolist(), strict=True):
         row: dict[str, Any] = {"id": taxonomy.ids[label]}
         if names:
             row["name"] = taxonomy.name(label)
