@@ -92,7 +92,7 @@ def test_labels_of_a_sequence_show_the_step_that_predicts_them(query: str) -> No
             old = state
             _, state = decoder.step(memory, state, torch.tensor([[before]]), emitted)
             asked = (state if query == "current" else old).hidden[0, 0, -1]
-            keys = memory.keys[0] + decoder.attend_state(asked)
+            keys = decoder.attend_tokens(memory.tokens[0]) + decoder.attend_state(asked)
             expected = softmax(decoder.attend_energy(torch.tanh(keys)).squeeze(-1).numpy())
             tokens = system.tokenizer.tokens(TEXT)
             weights = [

@@ -202,7 +202,7 @@ def test_a_folder_without_checksums_is_read(folder: Callable[[str], Path]) -> No
 
 
 def test_an_error_of_ours_keeps_its_cause(folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(*_: Any) -> None:
+    def wrong(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("division by zero")
 
     place = folder("kim_cnn")

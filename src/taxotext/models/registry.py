@@ -199,9 +199,9 @@ def find(name: str, *, saved: bool = False) -> type[System]:
         ConfigError: when there is none, with the nearest name.
     """
     known, untrained = entries(), {entry.name: entry for entry in SAVED_ONLY}
-    if saved:
-        known = {**untrained, **known}
-    elif name in untrained and name not in known:
+    if name in untrained and name not in known:
+        if saved:
+            return untrained[name].load()
         raise ConfigError(
             f"model: {name!r} is {untrained[name].summary}, and cannot be trained; train another system and use "
             "`taxotext export`."
