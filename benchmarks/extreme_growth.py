@@ -114,7 +114,7 @@ def predict(labels: int, variant: str, folder: Path) -> dict[str, Any]:
 
     from taxotext import Taxonomy
     from taxotext.models.registry import find
-    from taxotext.nn.tree_head import LabelTreeHead  # noqa: F401
+    from taxotext.nn.tree_head import LabelTreeHead  # noqa: F401  # before loading is timed
     from taxotext.settings import parse_settings
 
     name, values = settings_of(variant)

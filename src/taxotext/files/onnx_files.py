@@ -125,4 +125,4 @@ def _varint(content: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise ValueError(f"there is no number at byte {at:,}")
+    raise ValueError(f"the integer that ends at byte {at:,} has more than 64 bits")

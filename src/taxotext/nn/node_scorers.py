@@ -61,7 +61,7 @@ def rows_of(table: Tensor, rows: Tensor, *, sparse: bool) -> Tensor:
         rows: (K,), ascending, each once.
         sparse: the gradient of the table is a sparse tensor of these rows.
     """
-    found: Tensor = _Rows.apply(table, rows) if sparse else table[rows]  # type: ignore[no-untyped-call]
+    found: Tensor = _Rows.apply(table, rows) if sparse else table[rows]  # type: ignore[no-untyped-call]  # apply of torch
     return found
 
 

@@ -92,6 +92,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 def _operations() -> Any:
     """The two operations; they have a shape and no numbers, since nothing but the exporter meets them."""
     weights = "Tensor x, Tensor inputs, Tensor states, Tensor biases"
+    # torch annotates no types here
     library: Any = torch.library.Library("taxotext", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name, start in (("gru", "Tensor first"), ("lstm", "Tensor first, Tensor cell")):
         library.define(f"{name}({weights}, {start}) -> Tensor")

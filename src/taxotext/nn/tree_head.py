@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -127,8 +127,8 @@ class LabelTreeHead(Head):
         """Return the scores of the labels that the search finds, (B, C)."""
 
         def node_scores(level: int, nodes: Tensor | None) -> Tensor:
-            scorer = self.scorers[level]
-            logits = scorer.all(features) if nodes is None else scorer.some(features, nodes)  # type: ignore[operator]
+            scorer: Any = self.scorers[level]  # a ModuleList knows modules only
+            logits = scorer.all(features) if nodes is None else scorer.some(features, nodes)
             return functional.logsigmoid(logits)
 
         return as_scores(self.search(self.tree, node_scores))
