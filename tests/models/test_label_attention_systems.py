@@ -15,9 +15,10 @@ import taxotext
 from models.harness import all_scores, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.composition import weights
+from taxotext.decoding import Decoding
 from taxotext.errors import ConfigError
 from taxotext.models.registry import find
-from taxotext.training.gradient import EXPONENTS, validator
+from taxotext.training.gradient import EXPONENTS, judge
 from tiny import tiny_corpus, tiny_settings
 
 FILES = ("encoder.json", "parts.json", "tokenizer.json", "weights.safetensors")
@@ -92,7 +93,8 @@ def test_the_power_of_the_paths_is_the_best_one_for_the_validation_documents() -
     found = {}
     for exponent in EXPONENTS:
         system.network.head.search.exponent.fill_(exponent)
-        found[exponent] = validator(system, system.windows(held.texts), held, system.runtime())()["ndcg@5"]
+        blocks = system.score_windows(system.windows(held.texts), system.runtime())
+        found[exponent] = judge(blocks, held.known_targets, held.taxonomy, Decoding())["ndcg@5"]
     best = max(exponent for exponent, score in found.items() if score == max(found.values()))
     assert classifier.manifest.facts["path_exponent"] == best
 

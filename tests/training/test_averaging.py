@@ -71,15 +71,12 @@ def watched(patch: pytest.MonkeyPatch, scores: list[float]) -> tuple[list[Any], 
         raw.append({name: value.clone() for name, value in self._network.named_parameters()})
         end(self, trainer, module)
 
-    def validator(system: Any, *_: Any) -> Any:
-        def validate() -> dict[str, float]:
-            judged.append({name: value.detach().clone() for name, value in system.network.named_parameters()})
-            return {"micro_f1": scores[len(judged) - 1]}
-
-        return validate
+    def metrics(system: Any, _: Any) -> dict[str, float]:
+        judged.append({name: value.detach().clone() for name, value in system.network.named_parameters()})
+        return {"micro_f1": scores[len(judged) - 1]}
 
     patch.setattr(callbacks.EpochCallback, "_end_epoch", ended)
-    patch.setattr(gradient, "validator", validator)
+    patch.setattr(gradient, "validation_metrics", metrics)
     return raw, judged
 
 

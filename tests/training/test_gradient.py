@@ -47,14 +47,11 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[
     """Let validation answer ``scores``; returns the weights at the end of each epoch."""
     states: list[dict[str, torch.Tensor]] = []
 
-    def validator(system: Any, *_: Any) -> Callable[[], dict[str, float]]:
-        def validate() -> dict[str, float]:
-            states.append({name: value.clone() for name, value in system.network.state_dict().items()})
-            return {"micro_f1": scores[len(states) - 1]}
+    def metrics(system: Any, _: Any) -> dict[str, float]:
+        states.append({name: value.clone() for name, value in system.network.state_dict().items()})
+        return {"micro_f1": scores[len(states) - 1]}
 
-        return validate
-
-    monkeypatch.setattr(gradient, "validator", validator)
+    monkeypatch.setattr(gradient, "validation_metrics", metrics)
     return states
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from taxotext.composition.base import Progress
 from taxotext.composition.neural import NeuralSystem
 from taxotext.cost.memory import check_memory
 from taxotext.data import Corpus
@@ -67,7 +68,7 @@ def fit(
         system.network,
         ready.windows,
         train.known_targets,
-        validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation")),
+        lambda: validation_metrics(system, ready),
         system.settings.training,
         system.settings.seed,
         system.tokenizer.pad_id,
@@ -135,7 +136,7 @@ def finish(
     validation = ready.validation
     notes |= complete(system, ready)
     with reporter.task("Scoring the validation documents", len(validation)) as bar:
-        blocks = system.score_windows(ready.held, ready.runtime, bar.advance, ready.states.get("validation"))
+        blocks = validation_blocks(system, ready, bar.advance)
         held_out = HeldOut.from_blocks(blocks, validation.known_targets, validation.source, texts=validation.texts)
     cut, precision = int(ready.windows.cut.sum()), "bf16" if ready.runtime.bf16 else "float32"
     return FitResult(
@@ -164,15 +165,31 @@ def complete(system: NeuralSystem, ready: Ready) -> dict[str, Any]:
             scorer.narrow(getattr(torch, settings.table_precision))
     notes = {}
     if search.tuned:
-        validate = validator(system, ready.held, ready.validation, ready.runtime, ready.states.get("validation"))
-        found = []
-        for exponent in EXPONENTS:
-            search.exponent.fill_(exponent)
-            found.append((validate()[system.settings.training.monitor], exponent))
-        notes["path_exponent"] = max(found)[1]
+        notes["path_exponent"] = _best_exponent(search, system, ready)
         search.exponent.fill_(notes["path_exponent"])
     settings.search_in(system.network.head)
     return notes
+
+
+def _best_exponent(search: TreeSearch, system: NeuralSystem, ready: Ready) -> float:
+    """Of :data:`EXPONENTS`. Two searches are enough: the beam is the same for all β, and σ(z) P^β lies between them."""
+
+    def scored(exponent: float) -> list[ScoreBlock]:
+        search.exponent.fill_(exponent)
+        return list(validation_blocks(system, ready))
+
+    alone, products, found = scored(0.0), scored(1.0), []
+    for exponent in EXPONENTS:
+        blocks = (_between(*both, exponent) for both in zip(alone, products, strict=True))
+        found.append((validation_metrics(system, ready, blocks)[system.settings.training.monitor], exponent))
+    return max(found)[1]
+
+
+def _between(alone: ScoreBlock, product: ScoreBlock, exponent: float) -> ScoreBlock:
+    """s₀^(1 − β) s₁^β = σ(z) P^β of the same candidates."""
+    scores = product.candidates.copy()
+    scores.data = alone.candidates.data ** (1 - exponent) * scores.data**exponent
+    return ScoreBlock(scores)
 
 
 def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter) -> None:
@@ -184,46 +201,41 @@ def _note_cut(system: NeuralSystem, cut: int, documents: int, reporter: Reporter
         )
 
 
-def validator(
-    system: NeuralSystem,
-    windows: Windows,
-    validation: Corpus,
-    runtime: Runtime,
-    kept: NDArray[np.float16] | None = None,
-) -> Callable[[], dict[str, float]]:
-    """Return what scores the validation documents with the present weights, at the threshold 0.5 and consistent as set.
+def validation_blocks(system: NeuralSystem, ready: Ready, advance: Progress | None = None) -> Iterator[ScoreBlock]:
+    """Scores of the validation documents with the present weights; ``advance`` counts them."""
+    return system.score_windows(ready.held, ready.runtime, advance, ready.states.get("validation"))
+
+
+def validation_metrics(
+    system: NeuralSystem, ready: Ready, blocks: Iterable[ScoreBlock] | None = None
+) -> dict[str, float]:
+    """Metrics of the validation documents, at the threshold 0.5 and consistent as set.
 
     Args:
-        kept: states of a frozen encoder for ``windows``, or None.
+        system: a network with the present weights.
+        ready: what it is trained with.
+        blocks: scores of the documents; None: of the present weights.
     """
-    return judge(
-        lambda: system.score_windows(windows, runtime, states=kept),
-        validation.known_targets,
-        system.taxonomy,
-        Decoding(consistency=system.settings.decoding.consistency),
-    )
+    found = validation_blocks(system, ready) if blocks is None else blocks
+    decoding = Decoding(consistency=system.settings.decoding.consistency)
+    return judge(found, ready.validation.known_targets, system.taxonomy, decoding)
 
 
-def judge(
-    blocks: Callable[[], Iterable[ScoreBlock]], gold: csr_array, taxonomy: Taxonomy, decoding: Decoding
-) -> Callable[[], dict[str, float]]:
-    """Return what makes the validation scores of an epoch.
+def judge(blocks: Iterable[ScoreBlock], gold: csr_array, taxonomy: Taxonomy, decoding: Decoding) -> dict[str, float]:
+    """Metrics of the validation documents that an epoch is judged by.
 
     Args:
-        blocks: () -> scores of the documents with the present weights.
+        blocks: scores of the documents, in order.
         gold: csr bool (D, N).
         taxonomy: of the N labels.
+        decoding: from scores to label sets.
     """
     decoder = Decoder(decoding, taxonomy)
-
-    def validate() -> dict[str, float]:
-        evaluation, row = Evaluation(gold.shape[1], closure=taxonomy.closure, ks=(1, 5)), 0
-        for block in blocks():
-            sets, consistent = decoder.decode(block)
-            candidates = block.candidates if block.is_sparse else None
-            evaluation.update(gold[row : row + len(block)], sets, decoder.rank(consistent, 5)[0], candidates)
-            row += len(block)
-        scores = evaluation.compute()
-        return {name: float(scores[name]) for name in (*MONITORED, *OF_CANDIDATES) if name in scores}
-
-    return validate
+    evaluation, row = Evaluation(gold.shape[1], closure=taxonomy.closure, ks=(1, 5)), 0
+    for block in blocks:
+        sets, consistent = decoder.decode(block)
+        candidates = block.candidates if block.is_sparse else None
+        evaluation.update(gold[row : row + len(block)], sets, decoder.rank(consistent, 5)[0], candidates)
+        row += len(block)
+    scores = evaluation.compute()
+    return {name: float(scores[name]) for name in (*MONITORED, *OF_CANDIDATES) if name in scores}

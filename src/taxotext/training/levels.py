@@ -196,17 +196,14 @@ class _Levels:
         level = self.networks.level(number)
         level.train()
         last = number == self.count - 1
+        gold = self.gold(ready.validation, number)
         taxonomy = system.taxonomy if last else Taxonomy.flat(map(str, range(self.width(number))))
+        decoding = Decoding(consistency=system.settings.decoding.consistency if last else "none")
         task = NetworkTask(
             level,
             ready.windows,
             self.gold_of_train(number),
-            judge(
-                lambda: self.blocks(level, held),
-                self.gold(ready.validation, number),
-                taxonomy,
-                Decoding(consistency=system.settings.decoding.consistency if last else "none"),
-            ),
+            lambda: judge(self.blocks(level, held), gold, taxonomy, decoding),
             settings.model_copy(update={"max_minutes": self._minutes(number, seconds)}),
             system.settings.seed + number,
             system.tokenizer.pad_id,
