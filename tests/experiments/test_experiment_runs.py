@@ -97,6 +97,17 @@ def test_a_changed_cell_is_run_anew_with_a_sentence_and_the_old_result_stays(lab
     assert seen.ends == []
 
 
+def test_cells_with_one_change_are_named_in_one_sentence(lab: Lab, output: Path) -> None:
+    systems = {"linear": lab.values()["systems"]["linear"]}
+    lab.compute(output, [FIT], systems=systems, seeds=[1, 2], speed=False)
+    changed = {"linear": {"model": "linear", "settings": {"features": {"min_documents": 1}, "classifier": {"c": 3}}}}
+    seen = Notes()
+    run_experiment(lab.settings(systems=changed, seeds=[1, 2], speed=False), output, seen, resume=True)
+    (note,) = [note for note in seen.notes if "changed since" in note]
+    assert note.startswith("2 cells changed since they were run (settings.classifier.c: 0.5 then, 3.0 now): linear, ")
+    assert note.count("seed 1") == note.count("seed 2") == 1
+
+
 def test_cells_of_another_state_of_the_source_stay_and_are_named(lab: Lab, output: Path) -> None:
     given: dict[str, Any] = {"systems": {"linear": lab.values()["systems"]["linear"]}, "seeds": [1], "speed": False}
     folder = lab.compute(output, [FIT], **given)

@@ -127,24 +127,36 @@ def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: S
     """What became of cells whose settings, data or version changed since they were run."""
     names = {(cell.system, cell.corpus, cell.seed): cell for cell in cells}
     there = {cell.key for cell in cells if folder.folder_of(cell).path.is_dir()}
-    sentences, gone = [], 0
+    changed: dict[str, dict[str, str]] = {}  # what -> titles -> folders of the latest results
+    gone = 0
     for old in before:
         now = names.get((old.system, old.corpus, old.seed))
         if now is None:
             gone += 1
         elif now.key not in there:
-            what = differences(old.identity, now.identity)
-            shown = "; ".join(
-                f"{path}: {_short(then)} then, {_short(new)} now" for path, then, new in what[:SHOWN_LINES]
-            )
-            more = f"; and {len(what) - SHOWN_LINES} more" if len(what) > SHOWN_LINES else ""
+            changed.setdefault(_change(old, now), {})[now.title] = folder.folder_of(old).path.name
+    sentences = []
+    for what, cells_of in changed.items():
+        if len(cells_of) == 1:
+            ((title, earlier),) = cells_of.items()
             sentences.append(
-                f"{now.title}: changed since it was run ({shown}{more}). It is run again; the earlier result stays in "
-                f"cells/{folder.folder_of(old).path.name}."
+                f"{title}: changed since it was run ({what}). It is run again; the earlier result stays in "
+                f"cells/{earlier}."
+            )
+        else:
+            sentences.append(
+                f"{counted(len(cells_of), 'cell')} changed since they were run ({what}): {'; '.join(cells_of)}. They "
+                "are run again; the earlier results stay in cells/."
             )
     if gone:
         sentences.append(f"{counted(gone, 'cell')} of the folder no longer part of the experiment: kept, not shown.")
     return sentences
+
+
+def _change(old: Cell, now: Cell) -> str:
+    what = differences(old.identity, now.identity)
+    shown = "; ".join(f"{path}: {_short(then)} then, {_short(new)} now" for path, then, new in what[:SHOWN_LINES])
+    return shown + (f"; and {len(what) - SHOWN_LINES} more" if len(what) > SHOWN_LINES else "")
 
 
 class _PlannedCells:
