@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from taxotext.data import Columns, Document, ReadReport, read_corpus, read_documents
+from taxotext.data.reading_notes import change_notes
 from taxotext.errors import DataError
 
 
@@ -145,3 +146,32 @@ def test_other_words_for_yes_and_no_are_refused_with_what_to_write(tmp_path: Pat
     path.write_text("text,red,blue\nx,present,absent\ny,absent,present\n")
     with pytest.raises(DataError, match="whether a document has the label that a column is named after, write 1 and 0"):
         read_corpus(path, columns=Columns(labels=("red", "blue")))
+
+
+def test_rows_in_succession_with_one_id_and_text_are_one_document() -> None:
+    report = ReadReport()
+    table = "id,text,labels\n1,x,a\n1,x,b\n1,x,a\n2,y,a\n1,x,c\n3,z,a\n3,other,b\n4,w,\n4,w,\n"
+    documents = read(table, report=report)
+    assert [(document.id, document.text, document.labels) for document in documents] == [
+        ("1", "x", ("a", "b")),
+        ("2", "y", ("a",)),
+        ("1", "x", ("c",)),  # not in succession: the check of ids says so
+        ("3", "z", ("a",)),
+        ("3", "other", ("b",)),
+        ("4", "w", ()),
+        ("4", "w", ()),
+    ]
+    assert (report.joined_rows, report.documents) == (2, 7)
+    assert "9 rows made 7 documents: rows in succession" in " ".join(change_notes(report))
+    assert len(read("text,labels\nx,a\nx,b\n")) == 2, "without ids, equal texts are documents of their own"
+
+
+def test_where_no_column_of_labels_is_found_columns_of_0_and_1_are_advised() -> None:
+    table = "id,text,toxic,is rude,length\n1,x,1,0,1\n2,y,0,1,9\n"
+    message = problem_of(table)
+    assert "The columns 'toxic', 'is rude' say whether a document has a label" in message
+    assert "columns.labels=['toxic', 'is rude']" in message
+    documents = read(table, labels=("toxic", "is rude"))
+    assert [document.labels for document in documents] == [("toxic",), ("is rude",)]
+    assert "say whether" not in problem_of("text,topic,n\nx,sport,1\ny,news,0\n"), "one such column is no advice"
+    assert "say whether" not in problem_of("toxic,rude,labels\n1,0,a\n0,1,b\n"), "the labels are there, the text is not"

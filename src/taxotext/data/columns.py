@@ -180,6 +180,7 @@ class ReadReport:
         declared_labels: labels that the fields name themselves (one field for each label), in their order.
         labels_known: whether the labels are those of a taxonomy, not those that documents have.
         repeated_headers: headers in the middle of a table, left out.
+        joined_rows: rows with the id and the text of the row before, whose labels went to the same document.
         empty_columns: columns without a name and without a value at the end of a table, left out.
         ignored: records that an annotator has left out or rejected, by what the file says of them.
         differing_annotations: records of which annotators think differently; the labels of most of them are taken.
@@ -207,6 +208,7 @@ class ReadReport:
     declared_labels: tuple[str, ...] = ()
     labels_known: bool = False
     repeated_headers: int = 0
+    joined_rows: int = 0
     empty_columns: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     differing_annotations: int = 0

@@ -494,3 +494,21 @@ class LabelColumn:
 def _holds_list(value: Mapping[Any, Any]) -> bool:
     """Whether an object is Label Studio's wrapping of a list, not one whose keys are labels."""
     return list(value) in (["choices"], ["taxonomy"]) and isinstance(next(iter(value.values())), list)
+
+
+def indicator_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The columns of a table that say whether a document has a label, by 0 and 1 or the like in each row.
+
+    >>> indicator_columns(["id", "toxic", "obscene"], [["7", "0", "1"], ["8", "1", "0"]])
+    ['toxic', 'obscene']
+    """
+    found = []
+    for place, name in enumerate(header):
+        column = LabelColumn(name, Columns(labels=("one", "of several")), ReadReport())
+        try:
+            column.look([(row[place], "") for row in rows if len(row) == len(header)])
+        except DataError:  # a doubt
+            continue
+        if column.is_indicator:
+            found.append(name)
+    return found

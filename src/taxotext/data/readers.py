@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -85,7 +86,8 @@ def read_documents(
     if not columns.quotes and not columns.id_optional and chosen.name not in ("csv", "tsv"):
         report.unused["no_quotes"] = f"{chosen.name} has no cells in quotes"
     request = Request(source, chosen.name, compressed, columns, labelled, report, taxonomy, blank_texts)
-    return _documents(chosen.read(request), _Problems(request, on_bad_line), labelled, chosen.empty)
+    documents = _documents(chosen.read(request), _Problems(request, on_bad_line), labelled, chosen.empty)
+    return _joined(documents, report) if labelled else documents
 
 
 def documents_of_dataset(
@@ -101,7 +103,30 @@ def documents_of_dataset(
     if on_bad_line not in BAD_LINE_POLICIES:
         raise ConfigError(f"{parameter('on_bad_line')} is {on_bad_line!r}; choose 'error' or 'skip'")
     request = Request(name, "dataset", False, columns, labelled, report, taxonomy)
-    return _documents(read_rows(dataset, request), _Problems(request, on_bad_line), labelled)
+    documents = _documents(read_rows(dataset, request), _Problems(request, on_bad_line), labelled)
+    return _joined(documents, report) if labelled else documents
+
+
+def _joined(documents: Iterator[Document], report: ReadReport) -> Iterator[Document]:
+    """Make one document of rows in succession with the same id and text: tables with one row for each label."""
+    held: Document | None = None
+    for document in documents:
+        if held is not None and _continues(held, document):
+            held = replace(held, labels=tuple(dict.fromkeys(held.labels + document.labels)))
+            report.joined_rows += 1
+            report.documents -= 1
+            continue
+        if held is not None:
+            yield held
+        held = document if document.labels and document.id is not None else None
+        if held is None:
+            yield document
+    if held is not None:
+        yield held
+
+
+def _continues(held: Document, document: Document) -> bool:
+    return document.id == held.id and document.text == held.text and bool(document.labels)
 
 
 def _documents(opened: Reading, problems: _Problems, labelled: bool, empty: str = "no documents") -> Iterator[Document]:

@@ -28,6 +28,12 @@ def change_notes(report: ReadReport) -> list[str]:
     if report.differing_annotations:
         differ = counted(report.differing_annotations, "record has", "records have")
         notes.append(f"{differ} annotations that differ; labels that more than half of them give were taken.")
+    if report.joined_rows:
+        rows = counted(report.joined_rows + report.documents, "row")
+        notes.append(
+            f"{rows} made {counted(report.documents, 'document')}: rows in succession with the same id and text are one "
+            "document with the labels of all."
+        )
     if report.empty_columns:
         columns = counted(report.empty_columns, "column", "columns")
         notes.append(f"{columns} without a name and without a value at the end of the rows left out.")

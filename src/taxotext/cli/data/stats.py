@@ -174,6 +174,7 @@ def _facts(found: CorpusStatistics, corpus: Corpus) -> list[Row]:
         ("  with white space around them, dropped", report.trimmed_labels),
         ("empty labels, dropped", report.empty_labels),
         ("repeated headers, left out", report.repeated_headers),
+        ("rows joined with the one before (same id and text)", report.joined_rows),
         ("bad lines, left out", report.skipped_count),
     )
     rows += [_row(name, number) for name, number in happened if number]

@@ -14,9 +14,11 @@ import orjson
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns, ReadReport
 from taxotext.data.formats.base import Documents, Format, Item, Reading, Record, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
+from taxotext.data.label_columns import indicator_columns
 from taxotext.data.records import BadRecordError, short
 from taxotext.data.sources import Lines, encoding_fault, open_lines
 from taxotext.errors import DataError
+from taxotext.messages import parameter, some
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 """What may separate columns."""
@@ -25,6 +27,8 @@ LARGEST_RECORD = 2**28
 
 LINES_ABOVE = 20
 """Lines below the first that are looked at for the header."""
+ROWS_FOR_ADVICE = 200
+"""Rows that are looked at to say which columns are labels."""
 
 _SPREADSHEET = re.compile(r'(?:\ufeff)?"?sep=(.)"?[,;]*', re.IGNORECASE)
 _OR_NO_QUOTES = ", or give --no-quotes (data.quotes=false) where a quote is a character like any other"
@@ -86,7 +90,7 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
             continue
         if header is None:
             header = _named(row, report)
-            _check_header(header, f"{name}:{start}", delimiter, request)
+            _check_header(header, f"{name}:{start}", rows, request)
             continue
         if delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
             yield start, BadRecordError(_swallowed(start, feed.number))
@@ -277,7 +281,7 @@ def _swallowed(first: int, last: int) -> str:
     )
 
 
-def _check_header(header: list[str], where: str, delimiter: str, request: Request) -> None:
+def _check_header(header: list[str], where: str, rows: Iterator[list[str]], request: Request) -> None:
     seen: set[str] = set()
     for cell in header:
         if cell in seen:
@@ -288,8 +292,26 @@ def _check_header(header: list[str], where: str, delimiter: str, request: Reques
         return
     raise DataError(
         f"{where}: the header lacks a column that is needed; the first line must name the columns: {request.advice}",
-        missing,
+        missing + _indicators(header, rows, request),
     )
+
+
+def _indicators(header: list[str], rows: Iterator[list[str]], request: Request) -> list[str]:
+    """That columns are labels, each with 0 and 1 or the like, where no column of labels was found."""
+    if not request.labelled or set(request.columns.labels) & set(header):
+        return []
+    try:
+        seen = list(islice(rows, ROWS_FOR_ADVICE))
+    except (csv.Error, DataError):
+        return []
+    used = {*request.columns.text, request.columns.id}
+    found = [name for name in indicator_columns(header, seen) if name not in used]
+    if len(found) < 2:
+        return []
+    options = [parameter("labels", name) for name in found]
+    how = " ".join(options) if options[0].startswith("--") else f"{parameter('labels')}={found!r}"
+    shown = some([repr(name) for name in found[:3]], len(found))
+    return [f"The columns {shown} say whether a document has a label (1 or 0, true or false); give {how}."]
 
 
 def write_csv(
