@@ -66,6 +66,8 @@ def test_a_folder_without_a_corpus_is_taken_only_for_a_format_of_folders(tmp_pat
         ("2 5 3", "txt", "svmlight"),
         ("1,2\t0:1.5", "txt", "svmlight"),
         ("a b\tsome text", "txt", "libmultilabel"),
+        ("__label__a\tsome text", "txt", "fasttext"),
+        (" __label__a some text", "train", "fasttext"),
         ('{"text": "t", "labels": []}', "json", "jsonl"),
         ("[", "json", "json"),
         ('{"text": {"0": "t"}, "labels": {"0": []}}', "json", "json"),

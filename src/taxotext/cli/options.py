@@ -21,8 +21,8 @@ InputFormat = Annotated[
     str | None,
     typer.Option(
         "--input-format",
-        help="jsonl, json, csv, tsv, parquet, annif-tsv, annif-jsonl, annif-folder, dataset, libmultilabel, svmlight, "
-        "xc-json, label-studio, doccano, spacy, prodigy; left out: by suffix and first line.",
+        help="jsonl, json, csv, tsv, parquet, annif-tsv, annif-jsonl, annif-folder, dataset, libmultilabel, fasttext, "
+        "svmlight, xc-json, label-studio, doccano, spacy, prodigy; left out: by suffix and first line.",
         show_default=False,
     ),
 ]

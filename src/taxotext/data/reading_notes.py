@@ -30,9 +30,10 @@ def change_notes(report: ReadReport) -> list[str]:
         notes.append(f"{differ} annotations that differ; labels that more than half of them give were taken.")
     if report.joined_rows:
         rows = counted(report.joined_rows + report.documents, "row")
+        documents = counted(report.documents, "document")
         notes.append(
-            f"{rows} made {counted(report.documents, 'document')}: rows in succession with the same id and text are one "
-            "document with the labels of all."
+            f"{rows} made {documents}: rows in succession with the same id and text are one document with the labels "
+            "of all."
         )
     if report.empty_columns:
         columns = counted(report.empty_columns, "column", "columns")

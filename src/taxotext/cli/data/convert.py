@@ -29,7 +29,7 @@ def convert(
     to: Annotated[
         str | None,
         typer.Option(
-            help="jsonl, csv, tsv, parquet, annif-tsv or libmultilabel; left out: by the suffix of OUT.",
+            help="jsonl, csv, tsv, parquet, annif-tsv, libmultilabel or fasttext; left out: by the suffix of OUT.",
             show_default=False,
         ),
     ] = None,

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from taxotext.data.columns import Columns, ReadReport
-from taxotext.data.formats import annif, delimited, extreme, hub, json, parquet
+from taxotext.data.formats import annif, delimited, extreme, fasttext, hub, json, parquet
 from taxotext.data.formats.base import Format, Request
 from taxotext.data.sources import check_path, source_name
 from taxotext.errors import DataError, nearest
+from taxotext.messages import parameter
 
 TABLE = (
     json.LINES,
@@ -24,6 +25,7 @@ TABLE = (
     annif.FOLDER,
     hub.DATASET,
     extreme.LIBMULTILABEL,
+    fasttext.FASTTEXT,
     extreme.SVMLIGHT,
     extreme.XC_JSON,
     *json.TOOL_FORMATS,
@@ -75,7 +77,7 @@ def format_of_path(path: Path) -> tuple[Format, bool]:
             raise DataError(f"{path}: a {suffix} file is packed inside; unpack it and take .gz off its name")
         return found, compressed
     what = f"the suffix {'.' + suffix!r} is none of a corpus file" if suffix else "the file name has no suffix"
-    raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format")
+    raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format ({parameter('input_format')})")
 
 
 def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[Format, bool]:
