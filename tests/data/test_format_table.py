@@ -78,3 +78,10 @@ def test_a_file_is_recognised_by_its_first_line(line: str, suffix: str, format: 
     path = tmp_path / f"corpus.{suffix}"
     path.write_text(f"\n{line}\n", encoding="utf-8")
     assert resolve_format(path, None)[0].name == format
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "A.XLS", "a.ods"])
+def test_a_spreadsheet_is_to_be_exported(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match="this is a spreadsheet; export the sheet as CSV in UTF-8"):
+        read_corpus(tmp_path / name)

@@ -480,8 +480,8 @@ def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
 def test_a_folder_or_an_unknown_suffix_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="this is a folder; name a file in it"):
         read_documents(tmp_path, format="csv")
-    with pytest.raises(DataError, match=r"the suffix '\.xlsx' is none of a corpus file; use jsonl, json, csv or tsv"):
-        read_documents(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match=r"the suffix '\.docx' is none of a corpus file; use jsonl, json, csv or tsv"):
+        read_documents(tmp_path / "a.docx")
     with pytest.raises(DataError, match="the file name has no suffix"):
         read_documents(tmp_path / "a")
 

@@ -55,7 +55,10 @@ def encoding_fault(line: bytes) -> str | None:
         line.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = line[error.start]
-        return f"the line is not UTF-8 (byte 0x{byte:02X} at byte {error.start + 1}); save the file as UTF-8"
+        return (
+            f"the line is not UTF-8 (byte 0x{byte:02X} at byte {error.start + 1}); save the file as UTF-8 (in Excel: "
+            "'CSV UTF-8'; of a Windows file: iconv -f CP1252 -t UTF-8 OLD > NEW)"
+        )
     return None
 
 

@@ -38,6 +38,8 @@ FORMATS = tuple(format.name for format in TABLE)
 WRITTEN = tuple(format.name for format in TABLE if format.write is not None)
 """The formats that a corpus can be written in."""
 
+SPREADSHEETS = ("xlsx", "xlsm", "xls", "ods")
+
 LOOKED_AT = 2**22
 """Bytes of the first line of a file that are looked at."""
 
@@ -76,6 +78,8 @@ def format_of_path(path: Path) -> tuple[Format, bool]:
         if compressed and not found.packed:
             raise DataError(f"{path}: a {suffix} file is packed inside; unpack it and take .gz off its name")
         return found, compressed
+    if suffix in SPREADSHEETS:
+        raise DataError(f"{path}: this is a spreadsheet; export the sheet as CSV in UTF-8 and give that file")
     what = f"the suffix {'.' + suffix!r} is none of a corpus file" if suffix else "the file name has no suffix"
     raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format ({parameter('input_format')})")
 
