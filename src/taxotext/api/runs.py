@@ -48,7 +48,7 @@ class DataSettings(Settings):
     taxonomy: str | None = Field(
         None, description="parent<TAB>child lines, paths, nested JSON/YAML, or SKOS; null: flat"
     )
-    taxonomy_format: Literal["edges", "paths", "nested", "skos"] | None = Field(
+    taxonomy_format: Literal["edges", "paths", "nested", "skos", "table"] | None = Field(
         None, description="null: by suffix and content"
     )
     taxonomy_language: str | None = Field(

@@ -26,7 +26,9 @@ def search(
     model: Annotated[str | None, typer.Option(help="System; chosen as by `taxotext train` when left out.")] = None,
     train: Annotated[str | None, typer.Option(help="Training file: .jsonl, .csv, .tsv, also .gz.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation file; else held out of the training file.")] = None,
-    taxonomy: Annotated[str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML.")] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, CSV with a header, nested JSON/YAML.")
+    ] = None,
     names: NamesFile = None,
     trials: Annotated[
         int | None, typer.Option(max=1_000_000, help="Trials all together; 20 without --minutes.")

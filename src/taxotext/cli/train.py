@@ -33,7 +33,7 @@ def train(
         str | None, typer.Option(help="Validation file; else a stratified part of the training file.")
     ] = None,
     taxonomy: Annotated[
-        str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
+        str | None, typer.Option(help="Taxonomy: parent<TAB>child, paths, CSV with a header, nested JSON/YAML, SKOS.")
     ] = None,
     names: NamesFile = None,
     text: TextFields = None,

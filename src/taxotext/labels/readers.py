@@ -1,4 +1,4 @@
-"""Readers of taxonomies and display names: edges, paths, nested JSON and YAML, SKOS."""
+"""Readers of taxonomies and display names: edges, paths, nested JSON and YAML, SKOS, tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from taxotext.errors import ConfigError, TaxonomyError, nearest
-from taxotext.labels import building, files, nested, skos
+from taxotext.labels import building, files, nested, skos, tables
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted, parameter
 
 logger = logging.getLogger("taxotext")
 
-TaxonomyFormat = Literal["edges", "paths", "nested", "skos"]
+TaxonomyFormat = Literal["edges", "paths", "nested", "skos", "table"]
 TAXONOMY_FORMATS: tuple[str, ...] = get_args(TaxonomyFormat)
 """The formats of taxonomy files."""
 
@@ -42,13 +42,14 @@ def read_taxonomy(
         ``paths``: a line for each label, its path from the top; see :func:`taxonomy_from_paths`.
         ``nested``: JSON or YAML, a mapping of labels to their children (mapping, list or null) or a list of
             objects ``{"id", "name", "children"}``; also the ``taxonomy.json`` of a model folder.
+        ``table``: CSV or TSV with a header, a row for each label and parent; see :mod:`taxotext.labels.tables`.
         ``skos``: Turtle, RDF/XML, N-Triples or JSON-LD, with the extra ``skos``; see :mod:`taxotext.labels.skos`.
 
     Args:
         path: the file.
         format: one of :data:`TAXONOMY_FORMATS`; None guesses from the suffix (``.json``, ``.yaml``, ``.yml``:
-            nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos) and else from the content (a TAB: edges; a leading
-            ``{`` or ``[``: nested; else paths).
+            nested; ``.ttl``, ``.rdf``, ``.nt``, ``.jsonld``: skos; ``.csv``: table) and else from the content (a header
+            with columns of labels and parents: table; a TAB: edges; a leading ``{`` or ``[``: nested; else paths).
         separator: between the labels of a path.
         names: a file of display names, descriptions and alternative names (:func:`read_names`); they come before those
             of the taxonomy's own file, which labels that it does not name keep.
@@ -81,6 +82,8 @@ def read_taxonomy(
         taxonomy = Taxonomy(*nested.read_nested(text, path, as_yaml=as_yaml, ids=by, separator=separator))
     elif kind == "paths":
         taxonomy = _read_paths(path, content, separator)
+    elif kind == "table":
+        taxonomy = Taxonomy(*tables.read_table(files.decode(content, path), path))
     elif kind == "skos":
         by = ids if ids in skos.SKOS_IDS else "uri"
         taxonomy = Taxonomy(*skos.read_skos(content, path, language=language, ids=by))
@@ -184,11 +187,11 @@ def taxonomy_from_paths(labels: Iterable[str | Sequence[str]], separator: str = 
     return _from_paths(dict.fromkeys(flat), separator, None, None, [])
 
 
-def check_format(format: str) -> None:
-    """Raise a ConfigError when ``format`` is none of :data:`TAXONOMY_FORMATS`."""
-    if format not in TAXONOMY_FORMATS:
-        hint = nearest(str(format), TAXONOMY_FORMATS)
-        raise ConfigError(f"Unknown taxonomy format {format!r}; use one of {', '.join(TAXONOMY_FORMATS)}.{hint}")
+def check_format(format: str, known: Sequence[str] = TAXONOMY_FORMATS) -> None:
+    """Raise a ConfigError when ``format`` is none of those that are known."""
+    if format not in known:
+        hint = nearest(str(format), known)
+        raise ConfigError(f"Unknown taxonomy format {format!r}; use one of {', '.join(known)}.{hint}")
 
 
 def format_of_name(path: Path) -> str | None:
@@ -206,10 +209,10 @@ def _guess(path: Path, content: bytes, separator: str) -> str:
     if skos.is_skos_content(content):
         return "skos"
     if files.plain_name(path).endswith(".csv"):
-        raise TaxonomyError(
-            f"{path} is not a taxonomy file by its suffix; write lines of parent<TAB>child and name the file .tsv, "
-            "or pass the format (edges, paths or nested) when it is one of them."
-        )
+        return "table"
+    first = content.lstrip()[:4096].partition(b"\n")[0].decode(errors="replace")
+    if found in ("edges", None) and first.lower().split("\t") not in _OF_EDGES and tables.is_table(first):
+        return "table"
     if found == "edges" and b"\t" not in content:
         raise TaxonomyError(
             f"{path} has no TAB in it: not a file of edges (parent<TAB>child); "
@@ -265,8 +268,8 @@ def is_comment(line: str) -> bool:
     return line.startswith(("# ", "#\t", "##")) or line == "#"
 
 
-_REVERSED = (["child", "parent"], ["narrower", "broader"], ["id", "parent"], ["label", "parent"])
-"""Headers of columns in another order than that of edges."""
+_OF_EDGES = (["parent", "child"], ["broader", "narrower"])
+"""Headers above edges, which are left out."""
 _STEPS = (" > ", " >> ", " » ", " / ", " | ", " - ", "::", "--", "->", "\\", ">", "|", ".")
 """What separates the steps of paths where it is not a slash."""
 
@@ -276,13 +279,7 @@ def _without_head(lines: Iterable[tuple[str, str]], path: Path) -> Iterator[tupl
     left_out: list[str] = []
     at_top = True
     for line, place in lines:
-        if at_top and line.lower().split("\t") in _REVERSED:
-            child, parent = line.split("\t")
-            raise TaxonomyError(
-                f"{place}: the columns are {child} and {parent}; swap them, parent<TAB>child, and put top-level labels "
-                f"below {ROOT!r}."
-            )
-        if at_top and (is_comment(line) or line.lower().split("\t") in (["parent", "child"], ["broader", "narrower"])):
+        if at_top and (is_comment(line) or line.lower().split("\t") in _OF_EDGES):
             left_out.append(line)
             continue
         at_top = False

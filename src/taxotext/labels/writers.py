@@ -14,6 +14,9 @@ from taxotext.messages import counted
 
 logger = logging.getLogger("taxotext")
 
+WRITTEN = ("edges", "paths", "nested", "skos")
+"""The formats that taxonomies are written in."""
+
 
 def write_taxonomy(
     taxonomy: Taxonomy,
@@ -49,7 +52,7 @@ def write_taxonomy(
             f"The name of {path} does not say which format to write; "
             "use .tsv, .paths, .json, .yaml or .ttl, or pass format."
         )
-    check_format(format)
+    check_format(format, WRITTEN)
     files.check_free(path, overwrite=overwrite)
     if not len(taxonomy):
         raise TaxonomyError(f"The taxonomy has no labels; nothing to write to {path}.")

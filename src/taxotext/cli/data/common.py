@@ -60,11 +60,12 @@ Quotes = Annotated[
     bool, typer.Option("--quotes/--no-quotes", help="CSV, TSV: whether a quote at the start of a cell encloses it.")
 ]
 TaxonomyFile = Annotated[
-    Path | None, typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, nested JSON/YAML, SKOS.")
+    Path | None,
+    typer.Option("--taxonomy", help="Taxonomy: parent<TAB>child, paths, CSV with a header, nested JSON/YAML, SKOS."),
 ]
 TaxonomyFormat = Annotated[
     str | None,
-    typer.Option(help="edges, paths, nested or skos; left out: by suffix and content.", show_default=False),
+    typer.Option(help="edges, paths, nested, skos or table; left out: by suffix and content.", show_default=False),
 ]
 TaxonomyLanguage = Annotated[
     str | None,

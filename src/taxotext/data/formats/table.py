@@ -78,8 +78,6 @@ def format_of_path(path: Path) -> tuple[Format, bool]:
         if compressed and not found.packed:
             raise DataError(f"{path}: a {suffix} file is packed inside; unpack it and take .gz off its name")
         return found, compressed
-    if suffix in SPREADSHEETS:
-        raise DataError(f"{path}: this is a spreadsheet; export the sheet as CSV in UTF-8 and give that file")
     what = f"the suffix {'.' + suffix!r} is none of a corpus file" if suffix else "the file name has no suffix"
     raise DataError(f"{path}: {what}; use {_KNOWN}, or give the format ({parameter('input_format')})")
 
@@ -105,6 +103,8 @@ def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[F
     if _is_folder(path):
         check_path(path)  # which says so
     suffix, compressed = _suffix(path)
+    if suffix in SPREADSHEETS:
+        raise DataError(f"{path}: this is a spreadsheet; export the sheet as CSV in UTF-8 and give that file")
     # What a pipe gives is gone: its start must not be lost to a look at it.
     line: bytes | None = b"" if _is_live(path) else None
     for entry in reversed(TABLE):
