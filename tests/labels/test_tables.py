@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taxotext.errors import ConfigError, TaxonomyError
-from taxotext.labels import Taxonomy, read_taxonomy, write_taxonomy
+from taxotext.labels import Taxonomy, read_names, read_taxonomy, write_taxonomy
 
 EXPECTED = {("hardware", "printer"), ("hardware", "screen"), (None, "hardware"), (None, "network")}
 
@@ -77,3 +77,15 @@ def test_edges_with_their_own_header_stay_edges_and_no_table_is_written(tmp_path
     assert len(read(tmp_path, "b.tsv", "parent\tchild\nhardware\tprinter\n", format="table")) == 2
     with pytest.raises(ConfigError, match="use one of edges, paths, nested, skos"):
         write_taxonomy(Taxonomy.flat(["a"]), tmp_path / "c.csv", "table")
+
+
+def test_names_come_from_tables_too(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text('Code;Title;Definition\na;"A; or so";first\nb;B;\n', encoding="utf-8")
+    taxonomy = read(tmp_path, "a.tsv", "Root\ta\nRoot\tb\n", names=str(tmp_path / "names.csv"))
+    assert taxonomy.names == ("A; or so", "B")
+    assert taxonomy.descriptions == ("first", None)
+    (tmp_path / "names.csv").write_text("a,A\n", encoding="utf-8")
+    with pytest.raises(
+        TaxonomyError, match="the header 'a,A' names no column of labels and of their names"
+    ):
+        read_names(tmp_path / "names.csv")

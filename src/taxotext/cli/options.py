@@ -22,7 +22,7 @@ InputFormat = Annotated[
     typer.Option(
         "--input-format",
         help="jsonl, json, csv, tsv, parquet, annif-tsv, annif-jsonl, annif-folder, dataset, libmultilabel, fasttext, "
-        "svmlight, xc-json, label-studio, doccano, spacy, prodigy; left out: by suffix and first line.",
+        "svmlight, xc-json, label-studio, doccano, spacy, prodigy, text; left out: by suffix and first line.",
         show_default=False,
     ),
 ]

@@ -209,6 +209,8 @@ class _Problems:
             listed = f" (the first {SHOWN_PROBLEMS} are listed)" if self._count > SHOWN_PROBLEMS else ""
             skip = parameter("on_bad_line", "skip")
             advice = f"fix them, or leave bad lines out ({skip})" if self.read else "fix them"
+            if not self.read and not self._request.labelled and self._request.format == "jsonl":
+                advice += f", or give {parameter('input_format', 'text')} if each line is a text"
             raise DataError(
                 f"{self.name}: {self._count:,} of {total:,} records cannot be read{listed}; {advice}",
                 self._sentences,

@@ -130,7 +130,8 @@ def _note_unused(path: Path, kind: str, *, language: str | None, ids: str, separ
 def read_names(path: Path | str) -> dict[str, str]:
     """Read display names, a line ``id<TAB>name`` for each label; the name may be empty (no name).
 
-    A third column holds descriptions, which :func:`read_descriptions` reads; each further one an alternative name, read
+    A file named ``.csv`` has a header with the columns ``id``, ``name`` and perhaps ``description``. Elsewhere, a third
+    column holds descriptions, which :func:`read_descriptions` reads; each further one an alternative name, read
     by :func:`read_alternative_names`.
 
     Raises:
@@ -370,11 +371,15 @@ def _name_rows(path: Path) -> _NamesFile:
     rows: dict[str, building.Name] = {}
     descriptions: list[building.Name] = []
     alternatives: list[building.Name] = []
-    for line, place in files.split_lines(files.read_bytes(path), path, problems):
-        columns = line.split("\t")
+    content = files.read_bytes(path)
+    if files.plain_name(path).endswith(".csv"):
+        found: Iterable[tuple[list[str], str]] = tables.name_rows(files.decode(content, path), path, problems)
+    else:
+        found = ((line.split("\t"), place) for line, place in files.split_lines(content, path, problems))
+    for columns, place in found:
         if len(columns) < 2:
             problems.append(
-                f"{place}: {counted(len(columns), 'column')} in {line!r:.80}; write id<TAB>name, "
+                f"{place}: {counted(len(columns), 'column')} in {columns[0]!r:.80}; write id<TAB>name, "
                 "id<TAB>name<TAB>description, or alternative names in further columns"
             )
         elif problem := building.id_problem(columns[0]):

@@ -24,16 +24,39 @@ NAME = ("name", "label", "title", "term", "preflabel", "pref_label", "display_na
 DESCRIPTION = ("description", "definition", "scope_note")
 _TOP = ("", "0", "-1", "null", "none", "nan", "root")
 """What stands in the place of a parent where there is none, unless a label has that id."""
+_DELIMITERS = (",", "\t", ";", "|")
 _EDGES = ("child", "child_id", "narrower")
 """Names of the column of labels in tables of edges, where labels at the top need no row."""
 
 
 class _Columns(NamedTuple):
     label: int
-    parent: int
+    parent: int | None
     name: int | None
     description: int | None
     edges: bool
+
+
+def name_rows(text: str, path: Path, problems: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Ids, names and descriptions of labels of a CSV file with a header, and their places.
+
+    Raises:
+        TaxonomyError: the header names no labels or no names.
+    """
+    lines = text.splitlines(keepends=True)
+    for delimiter in _DELIMITERS:
+        plain = _plain(lines[0], delimiter)
+        label = _place(LABEL, plain)
+        name = _place([known for known in NAME if label is None or known != plain[label]], plain)
+        if label is not None and name is not None:
+            columns = _Columns(label, None, name, _place(DESCRIPTION, plain), edges=False)
+            for row in _rows(lines, delimiter, columns, path, problems):
+                yield [row.label, row.name, *([row.description] if row.description else [])], row.where
+            return
+    raise TaxonomyError(
+        f"{path}:1: the header {lines[0].strip()!r:.80} names no column of labels and of their names; name them id and "
+        "name, or write lines of id<TAB>name in a .tsv file."
+    )
 
 
 def is_table(line: str) -> bool:
@@ -99,12 +122,8 @@ class _Row(NamedTuple):
 
 def _opened(header: str) -> tuple[str, _Columns] | None:
     """What separates columns, and which is which."""
-    for delimiter in (",", "\t", ";", "|"):
-        try:
-            cells = next(csv.reader([header], delimiter=delimiter), [])
-        except csv.Error:
-            continue
-        plain = [cell.strip().casefold().replace(" ", "_").replace("-", "_") for cell in cells]
+    for delimiter in _DELIMITERS:
+        plain = _plain(header, delimiter)
         parent, label = _place(PARENT, plain), _place(LABEL, plain)
         if parent is not None and label is not None:
             others = [name for place, name in enumerate(plain) if place == label]
@@ -112,6 +131,15 @@ def _opened(header: str) -> tuple[str, _Columns] | None:
             description = _place(DESCRIPTION, plain)
             return delimiter, _Columns(label, parent, name, description, plain[label] in _EDGES)
     return None
+
+
+def _plain(header: str, delimiter: str) -> list[str]:
+    """The names of columns as they are compared."""
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+    return [cell.strip().casefold().replace(" ", "_").replace("-", "_") for cell in cells]
 
 
 def _place(known: Sequence[str], header: Sequence[str]) -> int | None:
@@ -143,7 +171,8 @@ def _rows(lines: list[str], delimiter: str, columns: _Columns, path: Path, probl
             continue
         name = "" if columns.name is None else cells[columns.name]
         description = "" if columns.description is None else cells[columns.description]
-        yield _Row(cells[columns.label], cells[columns.parent], name, description, where)
+        parent = "" if columns.parent is None else cells[columns.parent]
+        yield _Row(cells[columns.label], parent, name, description, where)
 
 
 def _known(parent: str, labels: dict[str, None]) -> str | None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from taxotext.data.columns import Columns, ReadReport
-from taxotext.data.formats import annif, delimited, extreme, fasttext, hub, json, parquet
+from taxotext.data.formats import annif, delimited, extreme, fasttext, hub, json, parquet, plain
 from taxotext.data.formats.base import Format, Request
 from taxotext.data.sources import check_path, source_name
 from taxotext.errors import DataError, nearest
 from taxotext.messages import parameter
 
 TABLE = (
+    plain.TEXT,
     json.LINES,
     json.JSON,
     delimited.CSV,
