@@ -85,7 +85,11 @@ def test_names_come_from_tables_too(tmp_path: Path) -> None:
     assert taxonomy.names == ("A; or so", "B")
     assert taxonomy.descriptions == ("first", None)
     (tmp_path / "names.csv").write_text("a,A\n", encoding="utf-8")
-    with pytest.raises(
-        TaxonomyError, match="the header 'a,A' names no column of labels and of their names"
-    ):
+    with pytest.raises(TaxonomyError, match="the header 'a,A' names no column of labels and of their names"):
         read_names(tmp_path / "names.csv")
+
+
+def test_only_line_ends_end_lines(tmp_path: Path) -> None:
+    taxonomy = read(tmp_path, "a.csv", 'id,parent,name\r\na,,"one\u2028two"\r\n"b",a,x\x0by\n')
+    assert taxonomy.ids == ("a", "b")
+    assert taxonomy.names == ("one two", "x y"), "white space in cells becomes a blank"

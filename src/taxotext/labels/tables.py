@@ -7,6 +7,7 @@ Columns are known by their names, whatever their case and order; see :data:`PARE
 from __future__ import annotations
 
 import csv
+import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def name_rows(text: str, path: Path, problems: list[str]) -> Iterator[tuple[list
     Raises:
         TaxonomyError: the header names no labels or no names.
     """
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     for delimiter in _DELIMITERS:
         plain = _plain(lines[0], delimiter)
         label = _place(LABEL, plain)
@@ -70,7 +71,7 @@ def read_table(text: str, path: Path) -> building.Parts:
     Raises:
         TaxonomyError: the header names no labels or no parents; or problems of rows, listed by line.
     """
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     opened = _opened(lines[0])
     if opened is None:
         raise TaxonomyError(
