@@ -80,10 +80,8 @@ def measure(labels: int, documents: int, candidates: int, consistency: str) -> d
 def made_up(labels: int, documents: int, candidates: int) -> tuple[csr_array, csr_array]:
     """Gold labels (D, N) bool and scores of candidates (D, N) float32; four gold labels of five are candidates."""
     random = np.random.default_rng(0)
-    chosen = np.sort(random.integers(0, labels, (documents, candidates)), axis=1)
+    chosen = np.sort(random.integers(0, labels - candidates + 1, (documents, candidates)), axis=1)
     chosen += np.arange(candidates)  # distinct
-    chosen %= labels
-    chosen.sort(axis=1)
     scores = random.beta(1, 6, chosen.shape).astype(np.float32)
     right = random.random(chosen.shape).argsort(axis=1)[:, : GOLD - 1]
     rows = np.arange(documents)[:, None]

@@ -38,6 +38,10 @@ FILES: dict[str, tuple[bytes | str, tuple[str, ...]]] = {
     "impossible date": ("seed: 2020-99-99\n", ("holds a value that YAML cannot read (month must be in 1..12)",)),
     "binary": (b"\x00\x01", ("c.yaml:1: is not valid YAML (special characters are not allowed)",)),
     "UTF-16": ("seed: 1\n".encode("utf-16"), ("c.yaml: is not UTF-8 text; save the configuration as UTF-8",)),
+    "an endless number": (
+        f"model: linear\nseed: 0x{'f' * 9000}\n",
+        ("2: a whole number has more than 1000 digits; give a smaller one",),
+    ),
     "a number as a key": ("model: linear\n1: 2\n", ("1: keys should be strings (got 1)",)),
     "a number as a key, no model": ("1: 2\n", ("1: names a setting of one system; add model",)),
     "unknown model": (

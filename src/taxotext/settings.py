@@ -26,6 +26,8 @@ LARGEST_WHOLE = 1_000_000
 """Limit of whole numbers whose field names none: no setting may ask for memory or time without end."""
 LARGEST_REAL = 1e9
 """The same for real numbers."""
+MOST_DIGITS = 1000
+LARGEST_INTEGER = 10**MOST_DIGITS
 DEEPEST = 100
 """Brackets within each other at most, in YAML."""
 MOST_NODES = 1_000_000
@@ -341,6 +343,14 @@ def _yaml_loader(place: str) -> Any:
             seen.add(key)
         return dict(loader.construct_mapping(node, deep=True))
 
+    def integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+        value = loader.construct_yaml_int(node)
+        if abs(value) >= LARGEST_INTEGER:  # Python refuses to print what has thousands of digits
+            line = node.start_mark.line + 1
+            raise ConfigError(f"{place}:{line}: a whole number has more than {MOST_DIGITS} digits; give a smaller one.")
+        return int(value)
+
+    Loader.add_constructor("tag:yaml.org,2002:int", integer)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     number = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
@@ -375,8 +385,17 @@ def _check_expansion(root: Any, place: str) -> None:
         )
 
 
-def _load_yaml(text: str, place: str, *, plain: bool = False) -> Any:
-    """Parse YAML; ``plain``: into texts and lists of them, so that 1 and null are texts, too."""
+def load_yaml(text: str, place: str, *, plain: bool = False) -> Any:
+    """Parse YAML into plain values; nothing in it is run, and bombs are refused.
+
+    Args:
+        text: the whole file.
+        place: its name, or that of a key, for messages.
+        plain: into texts, and lists and mappings of them, so that 1 and null are texts, too.
+
+    Raises:
+        ConfigError: with the line where it is not valid.
+    """
     import yaml
 
     _check_brackets(text, place)
@@ -423,7 +442,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text; save the configuration as UTF-8.") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    value = _load_yaml(text, str(path))
+    value = load_yaml(text, str(path))
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -497,7 +516,7 @@ def _assigned_text(text: str, key: TextKey) -> Any:
         return None if key.optional else text
     if bare.startswith(("'", '"')) or (key.many and bare.startswith("[")):
         with suppress(ConfigError):
-            value = _load_yaml(text, "", plain=True)
+            value = load_yaml(text, "", plain=True)
             if isinstance(value, str) or (key.many and isinstance(value, list)):
                 return value
     return text
@@ -511,7 +530,7 @@ def assigned(text: str, where: str) -> Any:
     bare = text.lstrip()
     if not bare or bare[0] in "|>,#%@`&*!" or (" #" in text and bare[0] not in "[{\"'"):
         return text
-    return _load_yaml(text, where)
+    return load_yaml(text, where)
 
 
 def commented_yaml(settings: Settings) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +316,34 @@ def test_damaged_records_are_sentences(values: dict[str, Any], tmp_path: Path) -
         (tmp_path / "found" / name).write_text('{"number": 7}\n[')
         with pytest.raises(ConfigError, match=rf"{name}: is damaged.*start over with overwrite=True"):
             small(values, tmp_path / "found", resume=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"number": "x"},
+        {"state": "asleep"},
+        {"value": "good"},
+        {"value": float("nan")},
+        {"value": None},
+        {"settings": []},
+        {"settings": {}},
+        {"settings": {"classifier.c": "many"}},
+        {"settings": {"classifier.c": 1e9}},
+        {"settings": {"classifier.c": 1, "seed": 3}},
+        {"seconds": []},
+    ],
+    ids=str,
+)
+def test_trials_that_were_changed_are_a_sentence(
+    damage: dict[str, Any], values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(undisturbed[1], tmp_path / "found")
+    trials = tmp_path / "found" / "trials.jsonl"
+    first, *others = trials.read_text().splitlines()
+    trials.write_text("\n".join([json.dumps({**json.loads(first), **damage}), *others]) + "\n")
+    with pytest.raises(ConfigError, match=r"trials\.jsonl: is damaged .*start over with overwrite=True"):
+        small(values, tmp_path / "found", resume=True, trials=9)
 
 
 # -- budgets and failures ------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from taxotext.models.registry import find
 from taxotext.nn.encoders.states import GruStates, PooledStates
 from taxotext.nn.label_networks import LabelNetwork, LabelNetworks
 from taxotext.training import RunFolder, states
-from taxotext.training.states import states_file, write_states
+from taxotext.training.states import progress_file, states_file, write_states
 from tiny import WIDTH, Notes, make_encoder, overlaid, tiny_corpus, tiny_settings, tiny_taxonomy, tiny_words
 
 FILES = ("encoder.json", "tokenizer.json", "weights.safetensors", "class_weights.json", "fits.json")
@@ -235,7 +235,7 @@ def watched_starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return starts
 
 
-@pytest.mark.parametrize("damage", ["none", "more", "less", "other encoder"])
+@pytest.mark.parametrize("damage", ["none", "more", "less", "other encoder", "other header", "windows"])
 def test_states_go_on_from_what_is_sure_and_from_nothing_else(
     damage: str, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +252,11 @@ def test_states_go_on_from_what_is_sure_and_from_nothing_else(
             file.write(b"half a block")
     elif damage == "less":
         part.write_bytes(part.read_bytes()[:-100])
+    elif damage == "other header":
+        part.write_bytes(b"\x93NUMPY\x01\x00" + bytes(60) + part.read_bytes()[68:])
+    elif damage == "windows":
+        note = progress_file(tmp_path / "cut", "train")
+        note.write_text(json.dumps({**json.loads(note.read_text()), "windows": -7}))
     elif damage == "other encoder":
         system.built.record["sha256"] = "another"
     starts = watched_starts(monkeypatch)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from command import Command
+from command import Command, Outcome
 from taxotext.api.status import training_status
 from taxotext.binary.fits import Ledger
 from taxotext.binary.overview import write_at_work, write_overview
@@ -16,6 +17,8 @@ from taxotext.labels import Taxonomy
 from taxotext.training.run import RunFolder, release_run
 
 EPOCHS = {f"{label}.0.0": 4 for label in (0, 2, 3)}
+
+RECORD = '{"settings": {"training": {"epochs": %s}}}'
 
 
 def htrans_run(output: Path) -> RunFolder:
@@ -142,7 +145,9 @@ def test_before_the_first_epoch_nothing_is_counted(command: Command, tmp_path: P
     release_run(run.folder)
 
 
-@pytest.mark.parametrize("content", ["epoch,loss\nx,y\n", "", "loss\n1\n", "epoch\n1,2,3\n", "\0"])
+@pytest.mark.parametrize(
+    "content", ["epoch,loss\nx,y\n", "", "loss\n1\n", "epoch\n1,2,3\n", "\0", "epoch\ninf\n", "epoch\nnan\n"]
+)
 def test_damaged_logs_are_no_traceback(content: str, command: Command, tmp_path: Path) -> None:
     run = gradient_run(tmp_path / "model", ["1,0.9,10,0.1"])
     (run.logs / "csv/version_0/metrics.csv").write_text(content)
@@ -165,15 +170,35 @@ def test_what_is_no_training_gets_a_sentence(command: Command, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", "null", '{"model": 3}', '{"settings": 4}', '{"settings": {"training": 3}}']
+    "content",
+    ["{", "[]", "null", '{"model": 3}', '{"settings": 4}', '{"settings": {"training": 3}}', RECORD % "1e999"],
 )
 def test_a_damaged_record_is_no_traceback(content: str, command: Command, tmp_path: Path) -> None:
     htrans_run(tmp_path / "model")
     (tmp_path / "model.run/run.json").write_text(content)
-    outcome = command("status", "model")
+    check_no_traceback(command("status", "model"))
+
+
+@pytest.mark.parametrize("damage", [{"processes": 0}, {"processes": 1e999}, {"epochs": {}}])
+def test_a_damaged_plan_of_fits_is_no_traceback(damage: dict[str, Any], command: Command, tmp_path: Path) -> None:
+    htrans_run(tmp_path / "model")
+    plan = tmp_path / "model.run/checkpoints/overview.json"
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), **damage}))
+    check_no_traceback(command("status", "model"))
+
+
+def check_no_traceback(outcome: Outcome) -> None:
     assert outcome.code in {0, 2}
     assert "Traceback" not in outcome.err
     assert "error inside" not in outcome.err
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "-1", "9" * 400, '"long"', "NaN"])
+def test_a_model_that_took_an_impossible_time_is_shown_without_it(seconds: str, command: Command, model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    config["facts"]["seconds"] = "SECONDS"
+    (model / "config.json").write_text(json.dumps(config).replace('"SECONDS"', seconds))
+    assert "The whole training took" not in command("status", model).ok().out
 
 
 def test_damaged_fits_of_a_model_are_named(command: Command, model: Path) -> None:
@@ -196,6 +221,7 @@ def test_damaged_fits_of_a_model_are_named(command: Command, model: Path) -> Non
         (json.dumps([*fits[:-1], {**sound, "f1": "x"}]), f"{labels - 1}: f1: should be a valid number"),
         (json.dumps([{**sound, "parent": 99}, *fits[1:]]), "0: parent, table: must be numbers of the"),
         (json.dumps([{**sound, "weight": -1.0}, *fits[1:]]), "0: weight: should be greater than 0"),
+        (json.dumps([{**sound, "seconds": float("nan")}, *fits[1:]]), "0: seconds: should be a finite number"),
         (json.dumps([{**sound, "how": "by luck"}, *fits[1:]]), "0: how: should be 'searched'"),
     ):
         (model / "fits.json").write_text(content)

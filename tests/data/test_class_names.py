@@ -78,6 +78,9 @@ def test_a_number_without_a_name_is_refused(tmp_path: Path) -> None:
         ("dataset_info.json", "[1]"),
         ("README.md", "---\nclass_label: [\n---\n"),
         ("README.md", "---\ndataset_info: {features: [{name: label, dtype: {class_label: {names: {'1': a}}}}]}\n---\n"),
+        ("README.md", "---\nclass_label: &a {x: *a}\ndataset_info: {features: [&f {name: label, dtype: *f}]}\n---\n"),
+        ("README.md", f"---\nclass_label: 0x{'f' * 9000}\n---\n"),
+        ("README.md", f"---\nclass_label: {'[' * 3000}\n---\n"),
         ("dataset_infos.json", json.dumps({"a": INFO, "b": {"features": {"label": {"names": ["other"]}}}})),
     ],
 )

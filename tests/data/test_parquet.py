@@ -91,8 +91,18 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     assert "the file holds no documents" in problem_of(
         written(tmp_path / "e.parquet", text=pa.array([], pa.string()), labels=pa.array([], pa.list_(pa.string())))
     )
+    table = pa.table([["x"], [["a"]], [["b"]]], names=["text", "labels", "labels"])
+    pq.write_table(table, tmp_path / "f.parquet")
+    assert "f.parquet: several columns are called 'labels'; rename all but one" in problem_of(tmp_path / "f.parquet")
     with pytest.raises(DataError, match=r"take \.gz off its name"):
         read_corpus(tmp_path / "a.parquet.gz")
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.time64("us"), pa.date64(), pa.duration("s")], ids=str)
+def test_times_beyond_those_of_python_are_a_sentence(kind: pa.DataType, tmp_path: Path) -> None:
+    beyond = pa.array([2**62], pa.int64()).view(kind)
+    path = written(tmp_path / "a.parquet", text=["x"], labels=[["a"]], when=beyond)
+    assert f"{path}: one of the 1,024 rows behind row 0 holds a date, time or duration" in problem_of(path)
 
 
 def test_a_folder_of_parts_is_one_corpus(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ class Material:
     corpora: list[Path] = field(default_factory=list)
     taxonomies: list[Path] = field(default_factory=list)
     configs: list[Path] = field(default_factory=list)
+    experiment: Path | None = None
+    search: tuple[Path, list[str]] | None = None
 
     @property
     def train(self) -> Path:
@@ -97,6 +99,8 @@ def make(place: Path, models: Sequence[str] = tuple(MODELS), *, small: bool = Fa
     if not small:
         for name in ("kim_cnn", "gru_att"):
             made.runs[name] = _run(made, name)
+        made.experiment = _experiment(place / "experiment")
+        made.search = _search(made, place / "search")
     return made
 
 
@@ -129,7 +133,7 @@ def _corpora(made: Material, small: bool) -> None:
 
     place = made.place / "corpora"
     place.mkdir(exist_ok=True)
-    corpus, names = read_corpus(made.train), ("jsonl", "csv", "tsv", "jsonl.gz")
+    corpus, names = read_corpus(made.train), ("jsonl", "csv", "tsv", "jsonl.gz", "csv.gz")
     for name in names if small else (*names, "parquet", "libmultilabel"):
         target = place / f"{name.replace('.', '-')}.{name}"
         if not target.exists():
@@ -203,6 +207,24 @@ def _run(made: Material, name: str) -> tuple[Path, list[str]]:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         process.communicate()
+    return place, arguments
+
+
+def _experiment(place: Path) -> Path:
+    """A finished experiment of four cells."""
+    from lab import Lab
+
+    place.mkdir(exist_ok=True)
+    if not (place / "out").exists():
+        Lab(place).compute(place / "out")
+    return place / "out"
+
+
+def _search(made: Material, place: Path) -> tuple[Path, list[str]]:
+    """A search of two trials, and the arguments that go on with it."""
+    arguments = ["search", "--model=linear", f"--train={made.train}", f"--validation={made.test}"]
+    if not place.exists():
+        subprocess.run(command([*arguments, f"--output={place}", "--trials=2"]), env=environment(), check=True)
     return place, arguments
 
 

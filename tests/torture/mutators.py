@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+import sound_outside
 from sealing import seal
 
 NUMBERS: tuple[Any, ...] = (
@@ -161,6 +162,8 @@ def tensors(rng: random.Random, path: Path) -> str:
     how = rng.random()
     if how < 0.15:
         return any_bytes(rng, path)
+    if how < 0.22:
+        return _other_kind(rng, path)
     if how < 0.45:
         header, data = read_header(path)
         header, what = change_value(rng, header)
@@ -206,6 +209,20 @@ def tensors(rng: random.Random, path: Path) -> str:
         arrays[name] = flat.reshape(array.shape)
     save_file(arrays, path, metadata=metadata)
     return f"tensor {name}: {what}"
+
+
+KINDS = {1: ("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 2: ("F16", "BF16", "I16", "U16"), 4: ("F32", "I32", "U32")}
+KINDS[8] = ("F64", "I64", "U64", "C64")
+
+
+def _other_kind(rng: random.Random, path: Path) -> str:
+    """Give the bytes of one tensor another meaning of the same width: the header fits the data."""
+    header, data = read_header(path)
+    name = rng.choice([name for name in header if name != "__metadata__"])
+    width = next(width for width, kinds in KINDS.items() if header[name]["dtype"] in kinds)
+    header[name]["dtype"] = kind = rng.choice(KINDS[width])
+    write_header(path, header, data)
+    return f"{name} is {kind}"
 
 
 def text_file(rng: random.Random, path: Path) -> str:
@@ -320,7 +337,10 @@ Mutator = Callable[[random.Random, Path], str]
 BY_SUFFIX: dict[str, Mutator] = {
     ".json": json_file,
     ".safetensors": tensors,
-    **dict.fromkeys((".yaml", ".tsv", ".csv", ".jsonl", ".ttl", ".rdf", ".jsonld", ".txt", ".svm", ".md"), text_file),
+    ".parquet": sound_outside.parquet,
+    ".gz": lambda rng, path: sound_outside.packed(rng, path, file),
+    ".yaml": lambda rng, path: (sound_outside.yaml_value if rng.random() < 0.4 else text_file)(rng, path),
+    **dict.fromkeys((".tsv", ".csv", ".jsonl", ".ttl", ".rdf", ".jsonld", ".txt", ".svm", ".md"), text_file),
 }
 
 

@@ -199,6 +199,7 @@ class _Search:
     def run_trials(self, limit: int | None, seconds: float | None) -> None:
         """Run trials until ``limit`` are there or the time is up."""
         if self._folder.trials:
+            self._folder.check_trials(self._space)
             done = sum(trial.state != "running" for trial in self._folder.trials)
             self._folder.forget_ended()
             self._reporter.note(f"Going on with the search in {self._folder.folder}: {done} trials are done.")

@@ -18,9 +18,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import FiniteFloat
+
+from taxotext.composition.space import Space
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import check_contents, check_target, remove_stale, write_text_atomically
-from taxotext.files.json_files import read_json_or_none
+from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
@@ -45,8 +48,8 @@ class Trial:
     number: int
     state: Literal["running", "complete", "failed"]
     settings: dict[str, Any] = field(default_factory=dict)
-    value: float | None = None
-    seconds: float = 0.0
+    value: FiniteFloat | None = None
+    seconds: FiniteFloat = 0.0
     same_as: int | None = None
     reason: str | None = None
 
@@ -107,10 +110,13 @@ class SearchFolder:
         if not path.is_file():
             return []
         try:
-            trials = [Trial(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            lines = path.read_text(encoding="utf-8").splitlines()
+            trials: list[Trial] = [checked(Trial, json.loads(line)) for line in lines]
             if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
                 raise ValueError("the numbers of the trials have gaps")
-        except (ValueError, TypeError) as error:
+            if any((trial.state == "complete") != (trial.value is not None) for trial in trials):
+                raise ValueError("a trial that is complete has a value, and no other one")
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f"{path}: is damaged ({error}); start over with {parameter('overwrite', True)}."
             ) from None
@@ -131,6 +137,21 @@ class SearchFolder:
     def run_folder(self, number: int) -> Path:
         """Where a trial keeps its logs and checkpoints."""
         return self.folder / RUNS / f"{number:04d}"
+
+    def check_trials(self, space: Space) -> None:
+        """Compare what was tried with what may be tried.
+
+        Raises:
+            ConfigError: a trial has other keys, or a value that its key may not have.
+        """
+        for trial in self.trials:
+            if trial.settings.keys() != space.keys() or not all(
+                space[key].holds(value) for key, value in trial.settings.items()
+            ):
+                raise ConfigError(
+                    f"{self.folder / TRIALS}: is damaged (trial {trial.number} has settings that are not searched); "
+                    f"start over with {parameter('overwrite', True)}."
+                )
 
     def forget_run(self, number: int) -> None:
         """Remove the checkpoints of a trial, and its folder when it keeps no logs."""

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from taxotext.training.run import LOCK, SUFFIX, run_folder_of
 
 TRAINING, INTERRUPTED, FINISHED = "training", "interrupted", "finished"
 """Of a training: a process is at work; none is, and the model is not finished; the model is there."""
+_LONGEST = 1e10
+"""Seconds that a training may have taken: more is damage."""
 GO_ON = "go on with the command that it was started with, and --resume"
 
 
@@ -99,7 +102,7 @@ def _unfinished(output: Path, run: Path, record: Mapping[str, Any], *, working: 
         sentence += f" The model in {output} is an earlier one, and stays until the new one is finished."
     try:
         planned = int(record["settings"]["training"]["epochs"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         planned = None
     if fits is not None or planned is None or not epoch:
         return TrainingStatus(str(output), state, system, sentence, fits=fits)
@@ -111,13 +114,15 @@ def _finished(output: Path) -> TrainingStatus:
     config = read_json_or_none(output / "config.json") or {}
     facts = config.get("facts")
     seconds = facts.get("seconds") if isinstance(facts, dict) else None
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < _LONGEST:
+        seconds = None
     selected = (read_json_or_none(output / "metrics.json") or {}).get("selected")
     return TrainingStatus(
         str(output),
         FINISHED,
         str(config.get("model")),
         f"Kept {selected}." if selected else "Fitted in one piece.",
-        float(seconds) if isinstance(seconds, (int, float)) else None,
+        None if seconds is None else float(seconds),
         fits=_finished_fits(output),
     )
 
@@ -152,4 +157,5 @@ def _last_epoch(run: Path, logs: Path) -> dict[str, float]:
                             rows.append(
                                 {name.removeprefix("validation/"): float(value) for name, value in row.items() if value}
                             )
-    return max((row for row in rows if "epoch" in row), key=lambda row: row["epoch"], default={})
+    epochs = (row for row in rows if isfinite(row.get("epoch", nan)))
+    return max(epochs, key=lambda row: row["epoch"], default={})

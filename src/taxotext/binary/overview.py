@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,14 @@ def read_progress(checkpoints: Path, *, working: bool) -> FitsStatus | None:
     running = (read_json_or_none(checkpoints / AT_WORK) or {}).get("fits", []) if working else []
     try:
         return _progress(plan, {key: result for key, result in results.items() if result is not None}, running)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # the training itself reports the damage
+    except (
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # the training itself reports the damage
         return None
 
 
@@ -125,6 +133,8 @@ def _progress(plan: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]],
     # A report counts the epochs and seconds of the rungs below as well: of each class weight the last one tells all.
     last = {(owner(key), done[key]["weight"]): done[key] for key in sorted(done)}
     seconds = float(sum(report["seconds"] for report in last.values()))
+    if not isfinite(seconds):
+        raise ValueError("a fit took no finite time")
     # The pace is taken by planned epoch, so that it includes what early stopping spares.
     planned_of_done, of_all = sum(planned[key] for key in done), sum(planned.values())
     left = None

@@ -12,6 +12,7 @@ from taxotext.errors import ModelFolderError
 from taxotext.files.json_files import read_json
 
 Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -25,7 +26,7 @@ class FitReport(BaseModel):
     loss: float
     epoch: Count
     epochs: Count
-    seconds: float
+    seconds: Seconds
 
 
 class LabelFit(BaseModel):
@@ -36,7 +37,7 @@ class LabelFit(BaseModel):
     positives: Count
     parent: Count | None
     fits: Count
-    seconds: float
+    seconds: Seconds
     weight: Weight
     f1: float
     epoch: Count

@@ -58,7 +58,7 @@ class Range:
     def holds(self, value: Any) -> bool:
         """Whether ``value`` can be tried."""
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
+        return is_number and self.low <= value <= self.high and (not self.whole or float(value).is_integer())
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,19 @@ from typing import Any
 
 import orjson
 
+from taxotext.errors import ConfigError
+from taxotext.settings import load_yaml
+
 Names = dict[str, tuple[str, ...]]
 """The names of the class numbers 0, 1, ... of a column."""
 
 _FILES = ("dataset_info.json", "dataset_infos.json", "README.md")
 _LARGEST = 2**24
 """Bytes of such a file that is looked into."""
+_LARGEST_FRONT = 2**20
+"""Bytes of front matter that is looked into: YAML is slow."""
+_DEEPEST = 8
+"""Lists within lists of a column."""
 
 
 def names_of_features(features: Any) -> Names:
@@ -74,12 +81,12 @@ def _of_card(content: bytes) -> Iterator[Names]:
     """The front matter of a data set card: a list of columns, each with its kind."""
     if not content.startswith(b"---") or b"class_label" not in content:
         return
-    import yaml
-
     front = content.split(b"\n---", 1)[0].removeprefix(b"---")
+    if len(front) > _LARGEST_FRONT:
+        return
     try:
-        value = yaml.safe_load(front)
-    except yaml.YAMLError:
+        value = load_yaml(front.decode("utf-8"), "README.md", plain=True)
+    except ConfigError:
         return
     infos = value.get("dataset_info") if isinstance(value, dict) else None
     for info in infos if isinstance(infos, list) else [infos]:
@@ -94,9 +101,13 @@ def _of_card(content: bytes) -> Iterator[Names]:
 
 def _class_label(feature: Any) -> tuple[str, ...] | None:
     """The names of a column, ``{"name": ..., "dtype": {"class_label": {"names": {"0": ...}}}}``, perhaps in a list."""
-    while isinstance(feature, Mapping) and "class_label" not in feature:
+    for _ in range(_DEEPEST):  # an alias of YAML may lead in a circle
+        if not isinstance(feature, Mapping) or "class_label" in feature:
+            break
         feature = next((feature[key] for key in ("dtype", "sequence", "list") if key in feature), None)
-    names = feature["class_label"].get("names") if isinstance(feature, Mapping) else None
+    if not isinstance(feature, Mapping) or not isinstance(feature.get("class_label"), Mapping):
+        return None
+    names = feature["class_label"].get("names")
     if isinstance(names, list):
         return tuple(map(str, names))
     if not isinstance(names, Mapping) or {str(number) for number in names} != set(map(str, range(len(names)))):

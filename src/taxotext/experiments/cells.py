@@ -16,6 +16,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.members import Triple, members_first
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files.json_files import checked
 from taxotext.messages import counted
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
@@ -60,9 +61,14 @@ class Cell:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
-        """What :meth:`to_dict` gave."""
-        return cls(**{**values, "ks": tuple(values["ks"]), "members": tuple(values.get("members", ()))})
+    def from_dict(cls, values: Any) -> Cell:
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found: Cell = checked(cls, values)
+        return found
 
 
 def make_cells(settings: ExperimentSettings, threads: int, where: str) -> list[Cell]:

@@ -28,6 +28,7 @@ from typing import Any
 from taxotext import __version__
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.cells import Cell
+from taxotext.experiments.records import Fit, Speed, read_record
 from taxotext.experiments.settings import ExperimentSettings, parse_experiment
 from taxotext.files import (
     FolderLock,
@@ -38,7 +39,7 @@ from taxotext.files import (
     temporary_of,
     write_text_atomically,
 )
-from taxotext.files.json_files import read_json_or_none
+from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_outside_models
 
@@ -92,8 +93,8 @@ class CellFolder:
 
     def fitted(self, ks: Sequence[int] = ()) -> dict[str, Any] | None:
         """What the evaluation found, if it has all these cut-offs."""
-        found = read_json_or_none(self.fit)
-        return found if found is not None and set(ks) <= set(found.get("ks", ())) else None
+        found = read_record(self.fit, Fit)
+        return found if found is not None and set(ks) <= set(found["ks"]) else None
 
     def forget_model(self) -> None:
         """Remove the model, and what is left of its training."""
@@ -167,12 +168,19 @@ class ExperimentFolder:
             raise ConfigError(f"{self.path}: {what}; `taxotext experiment run` makes one.")
         record = read_json_or_none(self.record)
         if record is None or record.get("format_version") != FORMAT_VERSION:
-            raise ConfigError(
-                f"{self.record}: is damaged, or was written by another version of Taxotext; run the experiment again "
-                f"with {parameter('resume', True)}."
-            )
-        settings = parse_experiment(record["settings"], str(self.record))
-        return settings, [Cell.from_dict(cell) for cell in record["cells"]], record
+            raise ConfigError(f"{self.record}: is damaged, or was written by another version of Taxotext; {_again()}.")
+        settings = parse_experiment(self._part(record, "settings", dict[str, Any]), str(self.record))
+        cells = self._part(record, "cells", list[Cell])
+        for cell in cells:
+            if not _is_of(cell, settings):
+                raise ConfigError(f"{self.record}: is damaged ({cell.title} is not of its systems); {_again()}.")
+        return settings, cells, record
+
+    def _part(self, record: dict[str, Any], key: str, kind: Any) -> Any:
+        try:
+            return checked(kind, record.get(key))
+        except ValueError as error:
+            raise ConfigError(f"{self.record}: is damaged ({key}: {error}); {_again()}.") from None
 
     def folder_of(self, cell: Cell) -> CellFolder:
         """The folder of a cell; a system or corpus that was renamed keeps the folder of its old name."""
@@ -195,10 +203,22 @@ class ExperimentFolder:
         wanted = {cell.key for cell in cells}
         found = []
         for path in sorted(self.cells.iterdir()) if self.cells.is_dir() else []:
-            content = read_json_or_none(path / "cell.json")
-            if content is not None and content.get("cell", {}).get("key") not in wanted:
-                found.append(Cell.from_dict(content["cell"]))
+            try:
+                cell = Cell.from_dict((read_json_or_none(path / "cell.json") or {}).get("cell"))
+            except ValueError:  # of no use; the folder of a cell that is wanted is written again
+                continue
+            if cell.key not in wanted:
+                found.append(cell)
         return found
+
+
+def _again() -> str:
+    return f"run the experiment again with {parameter('resume', True)}"
+
+
+def _is_of(cell: Cell, settings: ExperimentSettings) -> bool:
+    """Whether a cell may be one of an experiment: names of folders are made of what it holds."""
+    return cell.system in settings.systems and cell.corpus in settings.corpora and cell.key.isalnum()
 
 
 _OWN = {LOCK, "cells"}
@@ -208,7 +228,7 @@ _OWN = {LOCK, "cells"}
 def state_of(folder: CellFolder, cell: Cell, *, speed: bool) -> str:
     """One of :data:`STATES`."""
     fitted = folder.fitted(cell.ks) is not None
-    if fitted and (not speed or folder.speed.is_file()):
+    if fitted and (not speed or read_record(folder.speed, Speed) is not None):
         return FINISHED
     if is_locked(folder.lock):
         return MEASURING if fitted else TRAINING

@@ -21,11 +21,11 @@ from taxotext.experiments.folder import (
     state_of,
     write_json,
 )
+from taxotext.experiments.records import Speed, read_record
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.experiments.source import source_digest
 from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
-from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.training.run import differences
 
@@ -269,13 +269,13 @@ class _ProcessPool:
 
 
 def _metrics(folder: CellFolder, settings: ExperimentSettings) -> str:
-    metrics = (read_json_or_none(folder.fit) or {}).get("metrics", {})
+    metrics = (folder.fitted() or {}).get("metrics", {})
     return ", ".join(f"{name} {100 * metrics[name]:.2f} %" for name in settings.metrics if name in metrics)
 
 
 def _speed(folder: CellFolder) -> str:
-    found = read_json_or_none(folder.speed) or {}
-    if "batch_1" not in found:
+    found = read_record(folder.speed, Speed)
+    if found is None:
         return ""
     return f"{found['batch_1']['p50_ms']:.2f} ms/document at batch 1, {found['documents_per_second']:,.0f} documents/s"
 
@@ -317,7 +317,7 @@ def _forget_without_model(planned: _PlannedCells, observer: Observer) -> None:
 
 
 def _is_of_other_code(folder: CellFolder) -> bool:
-    return (read_json_or_none(folder.fit) or {}).get("source") != source_digest()
+    return (folder.fitted() or {}).get("source") != source_digest()
 
 
 def _short(value: Any) -> str:

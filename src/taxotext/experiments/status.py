@@ -24,6 +24,7 @@ from taxotext.experiments.folder import (
     ExperimentFolder,
     state_of,
 )
+from taxotext.experiments.records import Progress, read_record
 from taxotext.files import is_locked
 from taxotext.files.json_files import read_json_or_none
 
@@ -96,7 +97,7 @@ def experiment_status(folder: ExperimentFolder | Path) -> Status:
 def _cell_status(
     cell: Cell, folder: CellFolder, state: str, took: Mapping[tuple[str, str], Sequence[float]]
 ) -> CellStatus:
-    progress = read_json_or_none(folder.progress) or {}
+    progress = read_record(folder.progress, Progress) or {}
     running = state in {TRAINING, MEASURING}
     total, done = progress.get("total"), progress.get("done", 0)
     share = min(done / total, 1.0) if running and total else None
@@ -122,7 +123,7 @@ def _taken(cells: Sequence[Cell], folders: Mapping[str, CellFolder]) -> dict[tup
     """Seconds of the cells that are trained, by system and corpus."""
     taken: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        fitted = read_json_or_none(folders[cell.key].fit)
+        fitted = folders[cell.key].fitted()
         if fitted is not None:
             taken.setdefault((cell.system, cell.corpus), []).append(float(fitted["process_seconds"]))
     return taken

@@ -22,6 +22,7 @@ from taxotext.experiments.folder import (
     write_json,
 )
 from taxotext.experiments.predictions import CellPredictions
+from taxotext.experiments.records import Comparisons, Speed, read_record
 from taxotext.experiments.settings import ExperimentSettings
 from taxotext.files.json_files import read_json_or_none
 
@@ -109,7 +110,7 @@ def _metrics(folder: CellFolder, cell: Cell) -> dict[str, Any] | None:
     fitted = folder.fitted(cell.ks)
     if fitted is None:
         return None
-    return {"fit": fitted, "speed": read_json_or_none(folder.speed)}
+    return {"fit": fitted, "speed": read_record(folder.speed, Speed)}
 
 
 def _corpus(
@@ -148,7 +149,7 @@ def _row(
 ) -> dict[str, Any]:
     metrics = {}
     for name in settings.metrics:
-        values = [float(one["fit"]["metrics"][name]) for one in found if name in one["fit"]["metrics"]]
+        values = [float(value) for one in found if isinstance(value := one["fit"]["metrics"].get(name), int | float)]
         metrics[name] = spread_of(values)
     costs = [_costs(one["fit"], one["speed"]) for one in found]
     fits = [one["fit"] for one in found]
@@ -235,7 +236,7 @@ class _Comparisons:
         self, folder: ExperimentFolder, settings: ExperimentSettings, folders: Mapping[str, CellFolder]
     ) -> None:
         self._path = folder.path / SIGNIFICANCE_FILE
-        self._before, self._folders = read_json_or_none(self._path) or {}, folders
+        self._before, self._folders = read_record(self._path, Comparisons) or {}, folders
         self._settings = settings.significance
         self._metrics = comparable(settings)
         self._made: dict[str, Any] = {}
@@ -245,7 +246,8 @@ class _Comparisons:
         drawn = self._settings.model_dump(mode="json", exclude={"metrics"})
         named = {"first": [cell.key for cell in cells], "second": [cell.key for cell in baseline]}
         key = key_of({**named, **drawn, "metrics": self._metrics})
-        self._made[key] = self._before.get(key) or self._compute(cells, baseline)
+        before = self._before.get(key, {})
+        self._made[key] = before if set(before) == set(self._metrics) else self._compute(cells, baseline)
         return {metric: dict(found) for metric, found in self._made[key].items()}
 
     def save(self) -> None:

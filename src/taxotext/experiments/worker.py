@@ -22,9 +22,9 @@ from taxotext.experiments.cell_process import FIT, PROBE
 from taxotext.experiments.cells import Cell
 from taxotext.experiments.folder import CellFolder, need_json, write_json, write_passing
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
+from taxotext.experiments.records import Progress, read_record
 from taxotext.experiments.source import source_digest
 from taxotext.files import remove_stale
-from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import printable
 from taxotext.processes import end_group_with_parent
 from taxotext.progress import Reporter, Task
@@ -213,7 +213,7 @@ class Heartbeat:
     def __init__(self, folder: CellFolder, stage: str) -> None:
         self._path, self._stage = folder.progress, stage
         remove_stale(self._path)
-        before = read_json_or_none(self._path) or {}
+        before = read_record(self._path, Progress) or {}
         self._before = {name: float(before.get(name, 0)) for name in ("seconds", "attempts", "peak_memory")}
         self._started = time.monotonic()
         self._task: dict[str, Any] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from taxotext.errors import ModelFolderError
 
@@ -35,3 +37,30 @@ def read_json_or_none(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def checked(kind: Any, content: Any) -> Any:
+    """Look whether what JSON held is what a model of pydantic, a dataclass or a generic type describes.
+
+    Returns:
+        The content as it is; of a dataclass or a list of them, the instances.
+
+    Raises:
+        ValueError: naming the first place that is something else.
+    """
+    from pydantic import ValidationError
+
+    try:
+        found = _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place or 'the whole'}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+    return found if any(map(is_dataclass, (kind, *get_args(kind)))) else content
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

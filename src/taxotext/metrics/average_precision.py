@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.scores import as_scores, fine_bin, fine_bins, gold_entries
+from taxotext.metrics.scores import FINEST, as_scores, fine_bin, fine_bins, fine_counts, gold_entries
 from taxotext.metrics.sparse import FloatArray, IntArray, Sets, as_sets, check_labels
 
 _KEPT_PAIRS = 1 << 25
 """Pairs that are kept together (128 MB of scores; memory is taken as it is filled)."""
-_MOST_BITS, _FEWEST_BITS = 12, 3
+_FEWEST_BITS = 3
 _COUNTERS = 1 << 24
 """Fine bins of all labels together, two counters of 4 bytes each (128 MB)."""
 _LABELS_AT_ONCE = 64
@@ -58,6 +58,7 @@ class AveragePrecision:
         self._samples = 0.0
         self._support: IntArray = np.zeros(labels, dtype=np.int64)
         self._buffer: NDArray[np.float32] | None = None  # (rows that fit, N)
+        self._every: IntArray = np.zeros(fine_bins(FINEST), dtype=np.int64)  # all pairs so far in fine bins
         self._filled = 0
         self._gold: list[tuple[IntArray, IntArray]] = []  # rows in the buffer, columns
         self._counts: _Counts | None = None
@@ -73,10 +74,11 @@ class AveragePrecision:
             ValueError: the shapes do not fit, or a score is not a probability.
         """
         gold = as_sets(gold, "gold", self.labels)
-        self.add(gold, as_scores(scores, gold.shape[0], self.labels))
+        block = as_scores(scores, gold.shape[0], self.labels)
+        self.add(gold, block, fine_counts(block, FINEST))
 
-    def add(self, gold: Sets, scores: NDArray[np.float32]) -> None:
-        """Add a batch that is checked already."""
+    def add(self, gold: Sets, scores: NDArray[np.float32], counts: IntArray) -> None:
+        """Add a batch that is checked already; ``counts``: its scores in fine bins of :data:`FINEST` bits."""
         labels = scores.shape[1]
         if self._buffer is None:
             self._buffer = np.empty((max(_KEPT_PAIRS // max(labels, 1), 1), labels), dtype=np.float32)
@@ -85,6 +87,7 @@ class AveragePrecision:
         documents = gold.shape[0]
         size = np.diff(gold.indptr).astype(np.int64)
         rows, columns = gold_entries(gold, labels)
+        self._every += counts
         self.documents += documents
         self._documents_with_gold += int((size > 0).sum())
         self._support += np.bincount(gold.indices, minlength=self.labels)
@@ -124,7 +127,7 @@ class AveragePrecision:
     def _micro(self) -> float:
         if self._counts is not None:
             self._count()
-            found = _binned(self._counts.micro[0], self._counts.micro[1])
+            found = _binned(self._every, self._counts.micro)
         else:
             scores, rows, columns = self._kept()
             found = _terms(np.sort(scores, axis=None), np.sort(scores[rows, columns]))
@@ -168,11 +171,11 @@ class AveragePrecision:
 
 
 class _Counts:
-    """How many pairs, and how many gold ones, lie in each fine bin: of all labels, and of each if there is room."""
+    """How many gold pairs lie in each fine bin; and how many pairs, and gold ones, of each label if there is room."""
 
     def __init__(self, labels: int) -> None:
-        self.micro: IntArray = np.zeros((2, fine_bins(_MOST_BITS)), dtype=np.int64)
-        fitting = [bits for bits in range(_MOST_BITS, _FEWEST_BITS - 1, -1) if labels * fine_bins(bits) <= _COUNTERS]
+        self.micro: IntArray = np.zeros(fine_bins(FINEST), dtype=np.int64)
+        fitting = [bits for bits in range(FINEST, _FEWEST_BITS - 1, -1) if labels * fine_bins(bits) <= _COUNTERS]
         self._bits = fitting[0] if fitting else 0
         self.of_label: NDArray[np.int32] | None = None
         if fitting:
@@ -180,20 +183,18 @@ class _Counts:
 
     def add(self, scores: NDArray[np.float32], rows: IntArray, columns: IntArray) -> None:
         of_gold = scores[rows, columns]
-        self.micro[1] += np.bincount(fine_bin(of_gold, _MOST_BITS), minlength=self.micro.shape[1])
+        self.micro += fine_counts(of_gold, FINEST)
+        if self.of_label is None:
+            return
+        every = self.of_label[0]
+        width = every.shape[1]
         for start, stop in _slabs(scores.shape[1]):
             # A label after the other: its bins stay in the cache.
-            slab = np.ascontiguousarray(scores[:, start:stop].T)
-            self.micro[0] += np.bincount(fine_bin(slab, _MOST_BITS).ravel(), minlength=self.micro.shape[1])
-            if self.of_label is not None:
-                every = self.of_label[0]
-                width = every.shape[1]
-                bins = fine_bin(slab, self._bits) + width * np.arange(stop - start, dtype=np.int32)[:, None]
-                found = np.bincount(bins.ravel(), minlength=width * (stop - start))
-                every[start:stop] += found.reshape(stop - start, width).astype(np.int32)
-        if self.of_label is not None:
-            width = self.of_label.shape[2]
-            np.add.at(self.of_label[1].reshape(-1), columns * width + fine_bin(of_gold, self._bits), 1)
+            bins = fine_bin(np.ascontiguousarray(scores[:, start:stop].T), self._bits)
+            bins += width * np.arange(stop - start, dtype=np.int32)[:, None]
+            found = np.bincount(bins.ravel(), minlength=width * (stop - start))
+            every[start:stop] += found.reshape(stop - start, width).astype(np.int32)
+        np.add.at(self.of_label[1].reshape(-1), columns * width + fine_bin(of_gold, self._bits), 1)
 
 
 def _slabs(labels: int) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.scores import as_scores, fine_bin, fine_bins, fine_middles, gold_entries
+from taxotext.metrics.scores import (
+    FINEST,
+    as_scores,
+    coarser,
+    fine_bin,
+    fine_bins,
+    fine_counts,
+    fine_middles,
+    gold_entries,
+)
 from taxotext.metrics.sparse import FloatArray, IntArray, Sets, as_sets
 
 _BITS = 10
@@ -66,10 +75,11 @@ class CalibrationMetrics:
             ValueError: the shapes do not fit, or a score is not a probability.
         """
         gold = as_sets(gold, "gold", self.labels)
-        self.add(gold, as_scores(scores, gold.shape[0], self.labels))
+        block = as_scores(scores, gold.shape[0], self.labels)
+        self.add(gold, block, fine_counts(block, FINEST))
 
-    def add(self, gold: Sets, scores: NDArray[np.float32]) -> None:
-        """Add a batch that is checked already."""
+    def add(self, gold: Sets, scores: NDArray[np.float32], counts: IntArray) -> None:
+        """Add a batch that is checked already; ``counts``: its scores in fine bins of :data:`FINEST` bits."""
         documents, labels = scores.shape
         self.documents += documents
         rows, columns = gold_entries(gold, labels)
@@ -82,7 +92,7 @@ class CalibrationMetrics:
             table[0, 0] += documents * (self.labels - labels)
             table[2, 0] += unknown
         size = self._fine.shape[1]
-        self._fine[0] += np.bincount(fine_bin(scores, _BITS).ravel(), minlength=size)
+        self._fine[0] += coarser(counts, FINEST, _BITS)
         self._fine[2] += np.bincount(fine_bin(of_gold, _BITS), minlength=size)
         high = np.flatnonzero(scores >= np.float32(1.0 / self.bins))  # few; the rest is in the first bin
         chosen = scores.ravel()[high]

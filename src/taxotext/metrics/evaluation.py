@@ -17,7 +17,7 @@ from taxotext.metrics.hierarchical import HierarchicalMetrics
 from taxotext.metrics.hierarchical_curve import HierarchicalCurve
 from taxotext.metrics.propensity import PROPENSITIES, PropensityMetrics, inverse_propensities
 from taxotext.metrics.ranking import RankingMetrics, hits_of, top_labels
-from taxotext.metrics.scores import as_candidates, as_scores
+from taxotext.metrics.scores import FINEST, as_candidates, as_scores, fine_counts
 from taxotext.metrics.selective import SelectiveMetrics
 from taxotext.metrics.sets import SetMetrics, level_of_label, seen_mask
 from taxotext.metrics.sparse import Sets, as_sets
@@ -120,8 +120,9 @@ class Evaluation:
             self._candidates.add(gold, as_candidates(scores, gold.shape[0], self.labels))
         elif scores is not None:
             block = as_scores(scores, gold.shape[0], self.labels)
-            self._precision.add(gold, block)
-            self._calibration.add(gold, block)
+            counts = fine_counts(block, FINEST)
+            self._precision.add(gold, block, counts)
+            self._calibration.add(gold, block, counts)
             self._selective.add(gold, predicted, block)
             if self._curve is not None:
                 self._curve.add(gold, block)

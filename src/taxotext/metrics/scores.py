@@ -10,8 +10,11 @@ from scipy.sparse import csr_array
 
 from taxotext.metrics.sparse import FloatArray, IntArray, Sets, row_of_entry
 
+FINEST = 12
+"""Bits of the fine bins that the metrics of a block share."""
 SMALLEST = 20
 """Probabilities below 2^-20 share one fine bin."""
+_AT_ONCE = 1 << 18
 _TOP_BITS = 127 << 23
 """The bits of 1.0 in float32; those of smaller numbers from 0 are smaller, in the same order."""
 
@@ -76,6 +79,27 @@ def fine_bin(scores: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
     found -= np.int32(floor)
     np.maximum(found, np.int32(0), out=found)
     return found
+
+
+def fine_counts(scores: NDArray[np.float32], bits: int) -> IntArray:
+    """Return how many probabilities lie in each fine bin; ``scores``: of any shape, contiguous."""
+    counts: IntArray = np.zeros(fine_bins(bits), dtype=np.int64)
+    flat = scores.reshape(-1)
+    for start in range(0, flat.size, _AT_ONCE):  # stays in the cache
+        counts += np.bincount(fine_bin(flat[start : start + _AT_ONCE], bits), minlength=counts.size)
+    return counts
+
+
+def coarser(counts: IntArray, bits: int, fewer: int) -> IntArray:
+    """Return the counts of fine bins of ``bits`` as those of ``fewer`` bits, (..., bins).
+
+    >>> scores = np.array([0, 2**-20, 0.3, 0.5, 0.75, 0.9, 1], np.float32)
+    >>> bool((coarser(fine_counts(scores, 5), 5, 2) == fine_counts(scores, 2)).all())
+    True
+    """
+    together = 1 << (bits - fewer)
+    below = counts[..., :-1].reshape(*counts.shape[:-1], SMALLEST << fewer, together).sum(axis=-1)
+    return np.concatenate([below, counts[..., -1:]], axis=-1)
 
 
 def fine_middles(bits: int) -> FloatArray:

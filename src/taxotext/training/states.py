@@ -115,7 +115,7 @@ class _States:
         self.part = self.path.with_suffix(".part")
         tokens, record = windows.tokens, system.built.record
         shape = (int(tokens.offsets[-1]), width_of(system))
-        header = _header(shape)
+        self.header = header = _header(shape)
         self.offset = len(header)
         self.row = 2 * shape[1]
         self.size = self.offset + shape[0] * self.row
@@ -139,11 +139,19 @@ class _States:
         found = read_json_or_none(self.note) or {}
         if found.get("identity") != self.identity:
             return 0
-        done = int(found["windows"])
+        done = found.get("windows")
+        if type(done) is not int or not 0 <= done <= len(self.windows.tokens):
+            return 0
         if self.path.is_file():
-            return done if done == len(self.windows.tokens) and self.path.stat().st_size == self.size else 0
+            whole = done == len(self.windows.tokens) and self.path.stat().st_size == self.size
+            return done if whole and self._is_ours(self.path) else 0
         needed = self.offset + int(self.windows.tokens.offsets[done]) * self.row
-        return done if self.part.is_file() and self.part.stat().st_size >= needed else 0
+        return done if self.part.is_file() and self.part.stat().st_size >= needed and self._is_ours(self.part) else 0
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a file begins as one of these states does."""
+        with path.open("rb") as file:
+            return file.read(self.offset) == self.header
 
     def _keep(self, done: int) -> None:
         self.done = done

@@ -78,6 +78,9 @@ def _reason(error: Exception) -> str:
 def _check_schema(file: Any, request: Request, name: str) -> dict[str, tuple[str, ...]]:
     """Check the columns; return the names of class numbers by label column, where the file stores them."""
     schema = file.schema_arrow
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise DataError(f"{name}: several columns are called {twice[0]!r}; rename all but one of them")
     missing = request.missing(schema.names)
     if missing:
         raise DataError(f"{name}: a column that is needed is missing; {request.advice}", missing)
@@ -125,6 +128,11 @@ def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request
                 try:
                     batch = next(batches, None)
                     rows = [] if batch is None else batch.to_pylist()
+                except OverflowError as error:
+                    raise DataError(
+                        f"{name}: one of the {ROWS:,} rows behind row {number} holds a date, time or duration that "
+                        f"Python cannot represent ({_reason(error)}); leave the column out, or store it as text"
+                    ) from error
                 except (arrow.ArrowException, OSError, ValueError) as error:
                     raise DataError(f"{name}: reading stopped after row {number}: {_reason(error)}") from error
                 if batch is None:
