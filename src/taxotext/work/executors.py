@@ -26,6 +26,11 @@ class Executor(Protocol):
         """Requests that it takes at a time; it may change while requests are computed."""
         raise NotImplementedError
 
+    @property
+    def processes(self) -> int:
+        """Requests that are computed side by side."""
+        raise NotImplementedError
+
     def submit(self, key: str, request: Request) -> None:
         """Take a request; never called for more than ``slots`` that have no outcome yet."""
 

@@ -27,7 +27,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class InProcess:
     """One request after the other, in this process."""
 
-    slots = 1
+    slots = processes = 1
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, Request]] = deque()
@@ -61,7 +61,7 @@ class Processes:
     """
 
     def __init__(self, slots: int, logs: Path, *, threads: int = 1, advice: str = "") -> None:
-        self.slots = slots
+        self.slots = self.processes = slots
         self._logs, self._process_threads, self._advice = logs, threads, advice
         self._threads = ThreadPoolExecutor(slots)
         self._running: set[Future[Outcome]] = set()
