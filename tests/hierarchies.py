@@ -17,7 +17,7 @@ from tiny import tiny_corpus
 
 TIMED = ("seconds", "fit_seconds", "processes")
 """Facts of a model that depend on time and machine."""
-WORKER = "taxotext.binary.fits.worker"
+WORKER = "taxotext.work.worker"
 
 
 EDGES: tuple[tuple[str | None, str], ...] = (

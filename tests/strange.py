@@ -1,4 +1,4 @@
-"""Fits that go wrong on demand, also in worker processes: see ``tests/binary/workers``."""
+"""Fits that go wrong on demand, also in worker processes: see ``tests/work/workers``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from taxotext.binary.fits import requests
 from taxotext.errors import ConfigError
+from taxotext.work import requests
 
 TROUBLE = "TAXOTEXT_TEST_TROUBLE"
 """Environment: index of the label whose fits kill the process."""
@@ -37,6 +37,8 @@ def strange(*, what: str, flag: str = "") -> dict[str, Any]:
         raise ZeroDivisionError("division by zero")
     if what == "sleep":
         time.sleep(60)
+    if what == "nap":
+        time.sleep(2.5)
     return {"what": what, "process": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
 
 

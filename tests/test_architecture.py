@@ -32,7 +32,7 @@ ROWS = (
     {"data"},
     {"labels"},
     {"metrics", "charts"},
-    {"errors", "settings", "files", "processes", "progress", "sample", "messages"},
+    {"errors", "settings", "files", "processes", "progress", "sample", "messages", "work"},
 )
 HEIGHT = {room: len(ROWS) - number for number, row in enumerate(ROWS) for room in row}
 BOTTOM = {
@@ -42,6 +42,7 @@ BOTTOM = {
     "progress": set(),
     "errors": set(),
     "messages": set(),
+    "work": {"errors", "messages", "files", "processes"},
 }
 """What the rooms of the lowest row may import of each other."""
 

@@ -13,9 +13,9 @@ import pytest
 from hierarchies import timeless, tiny_run
 from interrupted import cut_at
 from taxotext.api.runs import train_run
-from taxotext.binary.fits import executors
 from taxotext.errors import TaxotextError
 from taxotext.progress import Silent
+from taxotext.work import local
 
 
 def cut(path: Path) -> None:
@@ -52,7 +52,7 @@ CASES = [
 def unfinished(data: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a training that was killed between the rungs of label 1."""
     folder = tmp_path_factory.mktemp("unfinished")
-    with cut_at(executors, "compute", when=lambda key, request: key == "1.1.0"):
+    with cut_at(local, "compute", when=lambda key, request: key == "1.1.0"):
         train_run(tiny_run(data), folder / "model", reporter=Silent())
     return folder / "model.run"
 

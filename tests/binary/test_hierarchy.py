@@ -23,10 +23,10 @@ from hierarchies import arguments, done, environment, timeless, tiny_run, wait_f
 from interrupted import Cut, cut_at, full_disk
 from taxotext import load
 from taxotext.api.runs import train_run
-from taxotext.binary.fits import Outcome, executors
 from taxotext.errors import ModelFolderError, TrainingError
 from taxotext.files import folders
 from taxotext.progress import Silent
+from taxotext.work import Outcome, local
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 TESTS = Path(strange.__file__).parent
@@ -37,7 +37,7 @@ FITS, LABELS = 12, 4
 def computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Keys that this process computes, in their order; none of them may be done already."""
     keys: list[str] = []
-    original = executors.compute
+    original = local.compute
 
     def compute(key: str, request: Any) -> Outcome:
         assert key not in done(tmp_path / "model")
@@ -45,7 +45,7 @@ def computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         keys.append(key)
         return outcome
 
-    monkeypatch.setattr(executors, "compute", compute)
+    monkeypatch.setattr(local, "compute", compute)
     return keys
 
 
@@ -198,13 +198,13 @@ def test_workers_that_die_over_one_fit_end_with_a_sentence_and_what_is_done_is_k
 ) -> None:
     output = tmp_path / "model"
     with monkeypatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS / "binary" / "workers"), str(TESTS)]))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS / "work" / "workers"), str(TESTS)]))
         patch.setenv(strange.TROUBLE, "2")
         with pytest.raises(TrainingError) as error:
             train_run(tiny_run(data, 2), output, reporter=Silent())
     told = str(error.value)
     assert re.match(
-        r"3 processes have ended over the same fit \(2\.0\.\d\); the last one was killed by signal 9\.", told
+        r"3 processes have ended over the same piece of work \(2\.0\.\d\); the last one was killed by signal 9\.", told
     )
     assert told.endswith("What is done is kept: go on with --resume.")
     before = done(output)
@@ -219,7 +219,7 @@ def test_workers_that_die_over_one_fit_end_with_a_sentence_and_what_is_done_is_k
 
 
 def _while_computing(output: Path, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    original = executors.compute
+    original = local.compute
 
     def compute(key: str, request: Any) -> Outcome:
         if key != "2.0.1":
@@ -228,7 +228,7 @@ def _while_computing(output: Path, run: Callable[[], None], monkeypatch: pytest.
             return original(key, request)
 
     with monkeypatch.context() as patch:
-        patch.setattr(executors, "compute", compute)
+        patch.setattr(local, "compute", compute)
         run()
 
 
@@ -247,7 +247,7 @@ def _while_choosing(output: Path, run: Callable[[], None], monkeypatch: pytest.M
 
 
 def _while_recording(output: Path, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    from taxotext.binary.fits import Ledger
+    from taxotext.work import Ledger
 
     original = Ledger.write
 

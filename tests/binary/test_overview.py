@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from taxotext.binary import overview
-from taxotext.binary.fits import Ledger
 from taxotext.binary.overview import Counts, finished_fits, read_progress, write_at_work, write_overview
 from taxotext.binary.plan import CONSTANT, FALLBACK, SEARCHED
+from taxotext.work import Ledger
 
 EPOCHS = {f"{label}.{fit}": epochs for label in range(3) for fit, epochs in (("0.0", 2), ("0.1", 2), ("1.0", 3))}
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taxotext.binary.fits import Request
 from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, FitPlan, _quality, rungs
 from taxotext.labels import Taxonomy
 from taxotext.models.gru_att import GruAttSettings
 from taxotext.models.htrans import HTransSettings
 from taxotext.settings import parse_settings
+from taxotext.work import Request
 
 EDGES = [(None, "a"), (None, "b"), ("a", "c"), ("b", "c"), ("c", "d")]
 """c lies under a and b."""

@@ -11,10 +11,10 @@ import pytest
 
 from command import Command, Outcome
 from taxotext.api.status import training_status
-from taxotext.binary.fits import Ledger
 from taxotext.binary.overview import write_at_work, write_overview
 from taxotext.labels import Taxonomy
 from taxotext.training.run import RunFolder, release_run
+from taxotext.work import Ledger
 
 EPOCHS = {f"{label}.0.0": 4 for label in (0, 2, 3)}
 

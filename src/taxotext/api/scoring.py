@@ -51,11 +51,16 @@ def score_texts(
                 form = ScoreBlock.of(next(iter(system.scores([any_text]))))  # dense or sparse
                 yield form.rows(slice(0, 0)), rows, len(part)
             seen += len(part)
+    warn_of_blank(blank, seen, first)
+
+
+def warn_of_blank(blank: int, documents: int, first: int) -> None:
+    """Warn that ``blank`` of some documents have no text, if any; ``first`` is the number of the first, from 1."""
     if blank:
         logger.warning(
             "%s of %s %s no text, the first is number %s; %s no labels.",
             f"{blank:,}",
-            counted(seen, "document"),
+            counted(documents, "document"),
             "has" if blank == 1 else "have",
             f"{first:,}",
             "it gets" if blank == 1 else "they get",

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.binary.fits import Graph, Node, Request
-from taxotext.binary.fits.graph import Result
 from taxotext.binary.networks import trains_words
 from taxotext.binary.reports import wrong_fit, wrong_report
 from taxotext.binary.settings import BinarySettings
 from taxotext.data import Corpus
 from taxotext.labels import Taxonomy
 from taxotext.processes import usable_cores
+from taxotext.work import Graph, Node, Request, Result
 
 SEARCHED, FALLBACK, CONSTANT = "searched", "fallback", "constant"
 FIRST_TABLE = -1

@@ -16,8 +16,6 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from taxotext.binary.damage import explaining_damage
-from taxotext.binary.fits import Ledger, make_executor, run_graph
-from taxotext.binary.fits.graph import Result
 from taxotext.binary.networks import changes_encoder, log_odds, reads_states, single_network
 from taxotext.binary.overview import write_at_work, write_overview
 from taxotext.binary.plan import CONSTANT, FALLBACK, FIRST_TABLE, SEARCHED, Files, FitPlan, is_fit, owner
@@ -44,9 +42,12 @@ from taxotext.progress import Reporter, Task
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.states import PROGRESS, write_states
+from taxotext.work import Ledger, Result, Workers, run_graph
 
 STATES = ("done/*.json", "fits/*.safetensors", f"shared/*{PROGRESS}")
 """Files in ``checkpoints`` without which there is nothing to continue from."""
+ADVICE = "lower runtime.threads (processes at a time) or training.batch_size"
+"""What to do when a fit has no memory left."""
 
 
 def fit(
@@ -86,7 +87,7 @@ def fit(
     write_overview(run.checkpoints, taxonomy.ids, plan.epochs, processes)
     done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
-        make_executor(processes, run.logs) as executor,
+        Workers().start(processes, run.logs, advice=ADVICE, here=True) as executor,
         reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
     ):
         read_shared.cache_clear()  # this process may have trained in the same folder before
@@ -238,6 +239,9 @@ class _Watcher:
             self._clock.note()
             self._task.advance(self._plan.epochs[key])
             self._task.show(label=self._plan.taxonomy.ids[owner(key)], f1=result["f1"])
+
+    def looked(self) -> None:
+        """Fits tell of their progress when they are done."""
 
     def _note(self) -> None:
         with suppress(OSError):  # no training ends because its progress cannot be shown

@@ -15,6 +15,16 @@ Beams = Annotated[
         show_default=False,
     ),
 ]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Local processes at a time; as many as cores when not given.")
+]
+Executor = Annotated[
+    str | None, typer.Option(help="processes (of this machine), or ray: the machines of a Ray cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of the Ray cluster; left out: RAY_ADDRESS, the one that runs here, or one on this machine."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 OnBadLine = Annotated[str, typer.Option(help="error: stop and list them; skip: leave them out and count.")]
 InputFormat = Annotated[

@@ -5,30 +5,30 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from taxotext.cli import options
-from taxotext.messages import counted, printable, printable_json
+from taxotext.messages import printable
 
 if TYPE_CHECKING:
-    from taxotext.api import Classifier
-    from taxotext.decoding import Decoding
+    from taxotext.api.lines import Pending
+    from taxotext.decoding import Decoding, ScoreBlock
     from taxotext.labels import Taxonomy
-
-NO_TEXT = "the text is empty"
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    input: Annotated[
-        str, typer.Argument(help="File as for evaluate, without labels too, or - for JSON lines on stdin.")
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Files as for evaluate, without labels too, or - for JSON lines on stdin."),
     ],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout when left out.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write; stdout when left out. With --shards: folder."),
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="One threshold for all labels, between 0 and 1.")] = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="The K best labels, whatever their probability.")
@@ -45,18 +45,33 @@ def predict(
     consistency: Annotated[str | None, typer.Option(help="none, up or down.")] = None,
     text: options.TextFields = None,
     id: options.IdField = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output file, or the shards in a folder.")
+    ] = False,
     input_format: options.InputFormat = None,
     on_bad_line: options.OnBadLine = "error",
     device: options.Device = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bf16.")] = None,
     threads: options.Threads = None,
     beams: options.Beams = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=9_999, help="Cut the documents into this many files, predicted side by side; see --resume."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --shards: keep those that are complete.")] = False,
+    jobs: options.Jobs = None,
+    executor: options.Executor = None,
+    address: options.Address = None,
 ) -> None:
     """Label texts: one JSON line a document, in order.
 
     A document whose text is empty gets no labels. With --on-bad-line skip every line has the number of its record in
-    the input, "row", from 1.
+    the input, "row", from 1; over several files it counts on.
+
+    With --shards the lines go to files shard-0001.jsonl, ... in the folder --output; joined they are what is written
+    without. A shard is written completely or not at all. After a kill, --resume predicts those that are missing.
 
     Examples:
 
@@ -64,107 +79,113 @@ def predict(
       taxotext predict model new.csv --output labels.jsonl
       taxotext predict model new.jsonl --top-k 5
       echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
+      taxotext predict model january.jsonl february.jsonl --output labels --shards 64
+      taxotext predict model january.jsonl february.jsonl --output labels --shards 64 --resume
     """
     from taxotext.api import load
+    from taxotext.api.lines import DocumentStream, line_form, predicted
     from taxotext.cli.output import check_output, encoded, lines_to
     from taxotext.cli.reporter import make_reporter
-    from taxotext.decoding import Predictions
 
     output = None if output == Path("-") else output
+    _check_inputs(inputs)
+    rules: dict[str, Any] = {"threshold": threshold, "top_k": top_k, "include": include, "exclude": exclude}
+    rules["consistency"] = consistency
+    where = options.given(device=device, predict_precision=precision, threads=threads)
+    reporter = make_reporter()
+    if shards is not None:
+        _check_shards(inputs, output, tree)
+        sharded: Any = {
+            "all_scores": all_scores,
+            "fields": options.columns(text, id=id),
+            "on_bad_line": on_bad_line,
+            "input_format": input_format,
+            "beams": options.number_of_beams(beams),
+            **where,
+        }
+        again: Any = {"jobs": jobs, "resume": resume, "overwrite": overwrite, "reporter": reporter}
+        _predict_shards(model, inputs, output or Path(), shards, rules, sharded, executor, address, again)
+        return
+    _check_without_shards(resume=resume or None, jobs=jobs, executor=executor, address=address)
     if output is not None:
         check_output(output, overwrite=overwrite)
-        _check_kept(output, model, input)
-    classifier = load(
-        model,
-        beams=options.number_of_beams(beams),
-        **options.given(device=device, predict_precision=precision, threads=threads),
+        for name in inputs:
+            _check_kept(output, model, name)
+    classifier = load(model, beams=options.number_of_beams(beams), **where)
+    decoding = _decoding(classifier.decoding, **rules)
+    sources = [("-", _stdin(input_format)) if name == "-" else Path(name) for name in inputs]
+    live = inputs == ["-"]
+    stream = DocumentStream(
+        classifier,
+        sources,
+        options.columns(text, id=id),
+        on_bad_line,
+        input_format or ("jsonl" if live else None),
     )
-    decoding = _decoding(
-        classifier.decoding,
-        threshold=threshold,
-        top_k=top_k,
-        include=include,
-        exclude=exclude,
-        consistency=consistency,
-    )
-    stream = _Stream(classifier, input, options.columns(text, id=id), on_bad_line, input_format)
-    reporter = make_reporter()
+
+    def shown(document: Pending, labels: Any, own: Any, scores: ScoreBlock, row: int) -> bytes:
+        return encoded(_tree(classifier.taxonomy, document, labels, scores.row(row)), output)
+
+    form = shown if tree else line_form(classifier.taxonomy, all_scores=all_scores)
     with lines_to(output, overwrite=overwrite) as file:
-        for sets, scores in classifier.decode_stream(stream.texts(), decoding=decoding, reporter=reporter):
-            found = Predictions.from_sets(sets, scores, classifier.taxonomy.levels)
-            for row, (labels, own) in enumerate(found):
-                document = stream.waiting.popleft()
-                if tree:
-                    shown = _tree(classifier.taxonomy, document, labels, scores.row(row))
-                    file.write(encoded(shown, output))
-                else:
-                    every = all_scores and document.text
-                    scored = _best_first(classifier.taxonomy, *scores.row(row)) if every else (labels, own)
-                    file.write(_line(classifier.taxonomy, document, labels, *scored))
+        for lines in predicted(classifier, stream, decoding, reporter, form):
+            for line in lines:
+                file.write(line)
             file.flush()
     for sentence in stream.notes():
         reporter.note(sentence)
 
 
-class _Pending(NamedTuple):
-    """What identifies a document until its labels are there; its text; its number where lines may be left out."""
+def _predict_shards(
+    model: Path,
+    inputs: list[str],
+    output: Path,
+    shards: int,
+    rules: dict[str, Any],
+    sharded: dict[str, Any],
+    executor: str | None,
+    address: str | None,
+    again: dict[str, Any],
+) -> None:
+    from taxotext.api.shards import ShardOptions, predict_shards
+    from taxotext.work import Workers
 
-    text: str
-    id: str | int | None
-    row: int | None
+    workers = Workers(executor or "processes", address)
+    lines = ShardOptions(lambda own: _decoding(own, **rules), **sharded)
+    try:
+        predict_shards(model, [Path(name) for name in inputs], output, shards, lines, workers=workers, **again)
+    except KeyboardInterrupt:
+        again["reporter"].note("Complete shards are kept: go on with the same command and --resume.")
+        raise
 
 
-class _Stream:
-    """Texts as they are needed; what identifies them waits until their labels are there."""
+def _check_inputs(inputs: list[str]) -> None:
+    """Raise ConfigError where stdin is one of several inputs."""
+    from taxotext.errors import ConfigError
 
-    def __init__(
-        self, classifier: Classifier, name: str, fields: dict[str, Any], on_bad_line: str, input_format: str | None
-    ) -> None:
-        from taxotext.api.reading import columns_of
-        from taxotext.data import read_documents
-        from taxotext.data.columns import ReadReport
+    if "-" in inputs and len(inputs) > 1:
+        raise ConfigError("- (stdin) is one of several inputs; give it alone, or files only.")
 
-        self.report = ReadReport()
-        self._system, self._name = classifier.system, name
-        self.waiting: deque[_Pending] = deque()
-        self._columns = columns_of(classifier, **fields)
-        self._numbered, self._with_id = on_bad_line == "skip", False
-        source: Any = _stdin(input_format) if name == "-" else Path(name)
-        self._documents = read_documents(
-            source,
-            self._columns,
-            format=input_format or ("jsonl" if name == "-" else None),
-            on_bad_line=on_bad_line,
-            labelled=False,
-            report=self.report,
-            blank_texts=True,
-        )
 
-    def texts(self) -> Iterator[str]:
-        from taxotext.data.readers import PAUSE
+def _check_shards(inputs: list[str], output: Path | None, tree: bool) -> None:
+    """Raise ConfigError for what does not go with shards."""
+    from taxotext.errors import ConfigError
 
-        for document in self._documents:
-            if document is PAUSE:
-                yield PAUSE.text
-                continue
-            self._system.check_source(self.report.feature_vectors, self._name)
-            row = self.report.documents + self.report.skipped_count if self._numbered else None
-            self._with_id = self._with_id or document.id is not None
-            self.waiting.append(_Pending(document.text, document.id, row))
-            yield document.text
+    if output is None:
+        raise ConfigError("Where should the shards go? Name a folder with --output DIR.")
+    if tree:
+        raise ConfigError("--tree is for people, and shards are JSON lines; leave out one of the two.")
+    if inputs == ["-"]:
+        raise ConfigError("Shards are cut from files, which can be read again; write stdin to a file, and name it.")
 
-    def notes(self) -> list[str]:
-        """What to know about the input, at its end."""
-        notes = []
-        if self.report.blank_lines:
-            lines = counted(self.report.blank_lines, "blank line was", "blank lines were")
-            notes.append(f"{self._name}: {lines} left out.")
-        if self._columns.id_optional and self._columns.id != "id" and not self._with_id and self.report.documents:
-            notes.append(
-                f"{self._name}: has no field {self._columns.id!r}, which is the id in the training file; "
-                "the lines have no id."
-            )
-        return notes
+
+def _check_without_shards(**values: Any) -> None:
+    """Raise ConfigError for options of shards without them."""
+    from taxotext.errors import ConfigError
+
+    named = [f"--{name}" for name, value in values.items() if value is not None]
+    if named:
+        raise ConfigError(f"{named[0]} goes with --shards N; give both, or leave it out.")
 
 
 def _stdin(input_format: str | None) -> Any:
@@ -203,30 +224,8 @@ def _decoding(own: Decoding, *, threshold: float | None, top_k: int | None, **ru
     return Decoding.from_dict(values, "predict")
 
 
-def _best_first(taxonomy: Taxonomy, labels: Any, scores: Any) -> tuple[Any, Any]:
-    import numpy as np
-
-    order = np.lexsort((taxonomy.levels[labels], -scores))
-    return labels[order], scores[order]
-
-
-def _line(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: Any, scores: Any) -> bytes:
-    import orjson
-
-    ids = taxonomy.ids
-    line: dict[str, Any] = {} if document.row is None else {"row": document.row}
-    if document.id is not None:
-        line["id"] = document.id
-    line["labels"] = [ids[label] for label in labels]
-    line["scores"] = {ids[label]: round(score, 6) for label, score in zip(scored, scores.tolist(), strict=True)}
-    if taxonomy.has_names:
-        line["names"] = [taxonomy.name(label) for label in labels]
-    if not document.text:
-        line["note"] = NO_TEXT
-    return printable_json(orjson.dumps(line)) + b"\n"
-
-
-def _tree(taxonomy: Taxonomy, document: _Pending, labels: Any, scored: tuple[Any, Any]) -> str:
+def _tree(taxonomy: Taxonomy, document: Pending, labels: Any, scored: tuple[Any, Any]) -> str:
+    from taxotext.api.lines import NO_TEXT
     from taxotext.labels import tree_lines
 
     chosen = {int(label) for label in labels}

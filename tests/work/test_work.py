@@ -16,19 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strange
-from taxotext.binary.fits import (
-    Graph,
-    InProcess,
-    Ledger,
-    Node,
-    Outcome,
-    Processes,
-    Request,
-    make_executor,
-    requests,
-    run_graph,
-)
-from taxotext.errors import ModelFolderError, TrainingError
+from taxotext.errors import ConfigError, ModelFolderError, TrainingError
+from taxotext.work import Graph, Ledger, Node, Outcome, Request, Workers, requests, run_graph
+from taxotext.work.local import InProcess, Processes
 
 TESTS = Path(strange.__file__).parent
 
@@ -39,12 +29,16 @@ class Notebook:
     def __init__(self) -> None:
         self.started_keys: list[str] = []
         self.finished_keys: list[str] = []
+        self.looks = 0
 
     def started(self, key: str) -> None:
         self.started_keys.append(key)
 
     def finished(self, key: str, result: Mapping[str, Any]) -> None:
         self.finished_keys.append(key)
+
+    def looked(self) -> None:
+        self.looks += 1
 
 
 class Slots:
@@ -59,7 +53,7 @@ class Slots:
         self.waiting.append((key, request))
         self.widest = max(self.widest, len(self.waiting))
 
-    def wait(self) -> list[Outcome]:
+    def wait(self, seconds: float | None = None) -> list[Outcome]:
         key, request = self.waiting.pop()
         return [Outcome(key, None, "It failed.") if key == self.failing else Outcome(key, dict(request.arguments))]
 
@@ -232,7 +226,7 @@ def test_a_key_is_never_a_path(key: str, tmp_path: Path) -> None:
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes that know the task ``strange``."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS / "binary" / "workers"), str(TESTS)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS / "work" / "workers"), str(TESTS)]))
 
 
 @pytest.fixture
@@ -250,10 +244,18 @@ MISTAKE = "training.epochs: must be 1 or more."
 
 
 def test_one_process_computes_here_and_several_elsewhere(tmp_path: Path) -> None:
-    assert isinstance(make_executor(1, tmp_path), InProcess)
-    several = make_executor(3, tmp_path)
-    assert isinstance(several, Processes)
-    assert several.slots == 3
+    assert isinstance(Workers().start(1, tmp_path, here=True), InProcess)
+    for processes in (1, 3):
+        with Workers().start(processes, tmp_path) as elsewhere:
+            assert isinstance(elsewhere, Processes)
+            assert elsewhere.slots == processes
+
+
+def test_an_unknown_executor_and_an_address_for_local_processes_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"executor is 'rya'; choose processes or ray\. Did you mean 'ray'\?"):
+        Workers("rya")
+    with pytest.raises(ConfigError, match="address names a Ray cluster; give executor='ray' as well"):
+        Workers(address="10.0.0.1:6379")
 
 
 @pytest.mark.usefixtures("here")
@@ -276,7 +278,7 @@ def _threads() -> str | None:
 @pytest.mark.usefixtures("workers")
 def test_workers_answer_replace_their_dead_and_end_with_their_executor(tmp_path: Path) -> None:
     flag = tmp_path / "died"
-    with Processes(2, tmp_path / "logs") as executor:
+    with Processes(2, tmp_path / "logs", advice="give it more") as executor:
         executor.submit("a", ask("work"))
         executor.submit("b", ask("die once", flag=str(flag)))
         outcomes = {outcome.key: outcome for _ in range(2) for outcome in executor.wait()}
@@ -305,9 +307,11 @@ def test_workers_answer_replace_their_dead_and_end_with_their_executor(tmp_path:
         (outcome,) = executor.wait()
         assert outcome.key == "e"
         assert outcome.report is None
-        assert outcome.failure.startswith("3 processes have ended over the same fit (e); the last one was killed by ")
+        assert outcome.failure.startswith(
+            "3 processes have ended over the same piece of work (e); the last one was killed by "
+        )
         assert "signal 9" in outcome.failure
-        assert "lower runtime.threads" in outcome.failure
+        assert "memory ran out: give it more." in outcome.failure
         # One that dies while it has nothing to do is missed by nobody.
         left = next(number for number in processes if _lives(number))
         os.kill(left, signal.SIGKILL)
@@ -351,6 +355,31 @@ def test_a_dead_worker_does_not_spoil_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("workers")
+def test_waiting_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    with Processes(1, tmp_path) as executor:
+        executor.submit("a", ask("sleep"))
+        assert executor.wait(0.05) == []
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_watcher_looks_at_long_work_about_once_a_second(tmp_path: Path) -> None:
+    notebook = Notebook()
+    graph = Graph([Node("a", (), lambda results: Request("strange", {"what": "nap"}))])
+    with Processes(1, tmp_path / "logs") as executor:
+        run_graph(graph, executor, Ledger(tmp_path / "done"), notebook)
+    assert notebook.looks >= 1
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_process_has_the_threads_that_it_is_given(tmp_path: Path) -> None:
+    with Processes(1, tmp_path, threads=3) as executor:
+        executor.submit("a", ask("work"))
+        report = executor.wait()[0].report
+    assert report is not None
+    assert report["threads"] == "3"
+
+
+@pytest.mark.usefixtures("workers")
 def test_what_is_given_up_leaves_no_thread_and_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
     with Processes(2, tmp_path) as executor:
@@ -371,7 +400,7 @@ def test_a_death_takes_no_other_fit_along(tmp_path: Path, caplog: pytest.LogCapt
         executor.submit("b", ask("sleep"))  # by the same process
         executor.submit("c", ask("die"))
         (outcome,) = executor.wait()
-        assert outcome.failure.startswith("3 processes have ended over the same fit (c)")
+        assert outcome.failure.startswith("3 processes have ended over the same piece of work (c)")
         assert len(executor._running) == 1
         assert executor._workers[1].poll() is None
     assert len(caplog.messages) == 2

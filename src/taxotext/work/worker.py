@@ -1,4 +1,4 @@
-"""A process that computes one request after the other: ``python -m taxotext.binary.fits.worker PARENT``.
+"""A process that computes one request after the other: ``python -m taxotext.work.worker PARENT``.
 
 Requests come as lines of JSON on stdin, reports leave as lines of JSON on stdout. It ends with its stdin.
 """
@@ -15,9 +15,8 @@ import threading
 import traceback
 from contextlib import suppress
 
-from taxotext.binary.fits.executors import compute
-from taxotext.binary.fits.requests import Request
 from taxotext.processes import end_with_parent
+from taxotext.work.requests import Request, bug, compute
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def _answer(message: dict[str, object]) -> bytes:
     except Exception as error:
         with suppress(OSError):  # a full disk
             traceback.print_exc()
-        answer = {"failure": f"an error inside the program: {type(error).__name__}: {error}."}
+        answer = {"failure": bug(error)}
     return json.dumps(answer).encode() + b"\n"
 
 

@@ -1,8 +1,4 @@
-"""What computes requests: this process, or local processes of one thread each.
-
-An executor takes requests (plain JSON values and names of files that every worker sees) and gives back outcomes. That
-is all that a graph asks of it, so that another one, on many machines, can stand beside these two.
-"""
+"""Requests computed on this machine: by this process, or by others that it starts."""
 
 from __future__ import annotations
 
@@ -14,75 +10,24 @@ import sys
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
-from taxotext.binary.fits.requests import Request
-from taxotext.errors import TaxotextError
-from taxotext.messages import ended
+from taxotext.work.requests import Outcome, Request, compute
 
 log = logging.getLogger("taxotext")
 
 TRIES = 3
 """Workers that may die over one request before it counts as failed."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a request."""
-
-    key: str  # as it was submitted
-    report: dict[str, Any] | None = None  # of the work, or None when it failed
-    failure: str = ""  # then: why, in a sentence
-
-
-class Executor(Protocol):
-    """Computes requests."""
-
-    slots: int
-    """Requests that it takes at a time."""
-
-    def submit(self, key: str, request: Request) -> None:
-        """Take a request; never called for more than ``slots`` that have no outcome yet."""
-
-    def wait(self) -> list[Outcome]:
-        """Wait for outcomes, at least one; called only when a request is without."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        raise NotImplementedError
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give everything back; requests at work are given up, what they have saved stays."""
-
-
-def make_executor(processes: int, logs: Path) -> Executor:
-    """Return what computes with ``processes`` cores; ``logs`` is where workers write what they have to say."""
-    return InProcess() if processes == 1 else Processes(processes, logs)
-
-
-def compute(key: str, request: Request) -> Outcome:
-    """Do the work here; a mistake of the user or a full disk becomes a sentence."""
-    try:
-        return Outcome(key, request.compute())
-    except TaxotextError as error:
-        return Outcome(key, None, str(error))
-    except OSError as error:
-        return Outcome(key, None, describe(error))
-
-
-def describe(error: OSError) -> str:
-    """What the operating system says, as a sentence."""
-    return ended(f"{error.filename or 'A file'}: {error.strerror or error}")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class InProcess:
     """One request after the other, in this process."""
 
-    slots = 1
+    slots = processes = 1
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, Request]] = deque()
@@ -91,8 +36,8 @@ class InProcess:
         """Take a request."""
         self._waiting.append((key, request))
 
-    def wait(self) -> list[Outcome]:
-        """Compute the next one."""
+    def wait(self, seconds: float | None = None) -> list[Outcome]:
+        """Compute the next one, however long it takes."""
         return [compute(*self._waiting.popleft())]
 
     def __enter__(self) -> Self:
@@ -103,18 +48,21 @@ class InProcess:
 
 
 class Processes:
-    """Local processes with one thread each, started when they are first needed.
+    """Local processes, started when they are first needed.
 
     A thread for each process hands it a request and waits for the answer. A process that dies is replaced, and the
     new one continues the request from what was saved. Processes are gone with this one, however it ends.
 
     Args:
+        slots: how many.
         logs: folder for ``worker-1.log`` and so on.
+        threads: of each process.
+        advice: what to do when memory runs out.
     """
 
-    def __init__(self, slots: int, logs: Path) -> None:
-        self.slots = slots
-        self._logs = logs
+    def __init__(self, slots: int, logs: Path, *, threads: int = 1, advice: str = "") -> None:
+        self.slots = self.processes = slots
+        self._logs, self._process_threads, self._advice = logs, threads, advice
         self._threads = ThreadPoolExecutor(slots)
         self._running: set[Future[Outcome]] = set()
         self._free = list(range(slots, 0, -1))
@@ -126,9 +74,9 @@ class Processes:
         """Give a request to a process that has none."""
         self._running.add(self._threads.submit(self._compute, self._free.pop(), key, request))
 
-    def wait(self) -> list[Outcome]:
+    def wait(self, seconds: float | None = None) -> list[Outcome]:
         """Wait until a process has answered."""
-        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+        done, self._running = wait(self._running, seconds, return_when=FIRST_COMPLETED)
         return [future.result() for future in done]
 
     def __enter__(self) -> Self:
@@ -157,9 +105,8 @@ class Processes:
             return Outcome(
                 key,
                 None,
-                f"{TRIES} processes have ended over the same fit ({key}); the last one {_end(code)}. Signal 9 often "
-                "means that memory ran out: lower runtime.threads (processes at a time) or training.batch_size. "
-                f"See {path}.",
+                f"{TRIES} processes have ended over the same piece of work ({key}); the last one {_end(code)}. Signal "
+                f"9 often means that memory ran out{': ' if self._advice else ''}{self._advice}. See {path}.",
             )
         finally:
             self._free.append(number)
@@ -175,21 +122,21 @@ class Processes:
                 log.warning("Worker %d %s; another one takes its place (%s).", number, _end(worker.returncode), path)
                 worker = None
             if worker is None:
-                worker = self._workers[number] = _start(path)
+                worker = self._workers[number] = _start(path, self._process_threads)
             return worker
 
 
-def _start(own_log: Path) -> subprocess.Popen[bytes]:
+def _start(own_log: Path, number: int) -> subprocess.Popen[bytes]:
     import taxotext
 
     own_log.parent.mkdir(parents=True, exist_ok=True)
     source = str(Path(taxotext.__file__).resolve().parents[1])
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    threads = dict.fromkeys(THREAD_VARIABLES, str(number))
     with own_log.open("ab") as file:
         return subprocess.Popen(
             # -P: files of the current folder do not take the place of libraries
-            [sys.executable, "-P", "-m", "taxotext.binary.fits.worker", str(os.getpid())],
+            [sys.executable, "-P", "-m", "taxotext.work.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,

@@ -1,6 +1,6 @@
-"""A graph of small fits: what needs what, what is done, and what may start.
+"""A graph of pieces of work: what needs what, what is done, and what may start.
 
-The graph is fixed before the first fit; what a node computes is decided when all that it needs is done. So the third
+The graph is fixed before the first piece; what a node computes is decided when all that it needs is done. So the third
 best of seven fits can be a node although nobody knows yet which of them that will be. A node that is done is never
 computed again: its result is in the ledger before any other node sees it.
 """
@@ -8,16 +8,19 @@ computed again: its result is in the ledger before any other node sees it.
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
-from taxotext.binary.fits.executors import Executor, describe
-from taxotext.binary.fits.ledger import Ledger
-from taxotext.binary.fits.requests import Request
 from taxotext.errors import TrainingError
+from taxotext.work.executors import Executor
+from taxotext.work.ledger import Ledger
+from taxotext.work.requests import Request, describe
 
+LOOK_EVERY = 1.0
+"""Seconds between two looks of the watcher at what is at work."""
 KEPT = "What is done is kept: go on with --resume."
 Result = Mapping[str, Any]
 """What a node leaves: plain JSON values."""
@@ -79,6 +82,9 @@ class Watcher(Protocol):
     def finished(self, key: str, result: Result) -> None:
         """A node is done, and in the ledger."""
 
+    def looked(self) -> None:
+        """Called about once a second while requests are with the executor."""
+
 
 def run_graph(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> dict[str, Result]:
     """Compute every node that is not done, and return all results.
@@ -110,7 +116,7 @@ def _run(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> 
     rank = {key: (not graph[key].instant, -graph.height[key], place) for place, key in enumerate(graph.order)}
     ready = [rank[key] for key, count in missing.items() if count == 0]
     heapq.heapify(ready)
-    running = 0
+    running, looked = 0, time.monotonic()
 
     def finish(key: str, result: Result) -> None:
         ledger.write(key, result)
@@ -133,7 +139,10 @@ def _run(graph: Graph, executor: Executor, ledger: Ledger, watcher: Watcher) -> 
             else:
                 finish(key, begun)
         if running:
-            for outcome in executor.wait():
+            if time.monotonic() - looked >= LOOK_EVERY:
+                looked = time.monotonic()
+                watcher.looked()
+            for outcome in executor.wait(LOOK_EVERY):
                 running -= 1
                 if outcome.report is None:
                     raise TrainingError(f"{outcome.failure} {KEPT}")

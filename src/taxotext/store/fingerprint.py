@@ -1,0 +1,41 @@
+"""What makes two model folders the same to whoever predicts with them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+ABOUT = frozenset({"README.md", "metrics.json", "heldout.safetensors"})
+"""Files at the top of a model folder that tell of it and that no prediction depends on."""
+
+
+def model_fingerprint(folder: Path) -> str:
+    """SHA-256 of the files that predictions depend on, names included.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return fingerprint(folder, leaving_out=ABOUT)
+
+
+def fingerprint(path: Path, leaving_out: frozenset[str] = frozenset()) -> str:
+    """SHA-256 of a file, or of all files in a folder with their names; hidden ones do not count.
+
+    Args:
+        leaving_out: names at the top of the folder that do not count.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    for below in sorted(path.rglob("*")):
+        name = below.relative_to(path)
+        if str(name) in leaving_out or any(part.startswith(".") for part in name.parts) or not below.is_file():
+            continue
+        with below.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        found.update(f"{name.as_posix()}\0{content}\n".encode())
+    return found.hexdigest()
