@@ -325,3 +325,13 @@ def test_steered_gradients_need_an_encoder_that_learns(tiny_encoder: Path) -> No
     encoder = {"name": "transformer", "source": str(tiny_encoder), "trainable": False}
     with pytest.raises(ConfigError, match=r"branches\.gradients: routing is about what the encoder learns"):
         Classifier("himtl", encoder=encoder, branches={"gradients": "routing"})
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_layers_may_be_pooled_by_mean_or_maximum(pooling: str) -> None:
+    corpus = tree_corpus()
+    values = settings("hitin", epochs=2)
+    values["structure"] = {**values["structure"], "pooling": pooling}
+    values["runtime"] = {**values.get("runtime", {}), "check_memory": True}  # which tries the network twice
+    classifier = Classifier("hitin", **values).fit(corpus, validation=corpus)
+    assert len(classifier.manifest.metrics["history"]) == 2

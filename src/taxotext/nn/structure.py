@@ -147,7 +147,7 @@ class CodingTreeNetwork(nn.Module):
         self.shift = nn.Parameter(torch.empty(nodes).uniform_(-1, 1) / max(nodes, 1) ** 0.5)
         self.indexes = [BranchIndex(branch, count) for branch in branches]
         added = torch.stack([index.sizes for index in self.indexes]) if pooling == "sum" else torch.ones(1, 1)
-        self.register_buffer("added", added.float().expand(len(branches), count), persistent=False)
+        self.register_buffer("added", added.float().expand(len(branches), count).clone(), persistent=False)
         self.of_layers = nn.ModuleList(self.indexes)  # so that they go to the device with the rest
         for layer, above in enumerate(parents):
             self.register_buffer(f"parents_{layer}", above, persistent=False)
