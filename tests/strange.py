@@ -37,8 +37,8 @@ def strange(*, what: str, flag: str = "") -> dict[str, Any]:
         raise ZeroDivisionError("division by zero")
     if what == "sleep":
         time.sleep(60)
-    if what == "nap":
-        time.sleep(2.5)
+    if what.startswith("nap "):
+        time.sleep(float(what.split()[1]))
     return {"what": what, "process": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
 
 

@@ -364,7 +364,7 @@ def test_waiting_ends_when_its_time_is_up(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("workers")
 def test_a_watcher_looks_at_long_work_about_once_a_second(tmp_path: Path) -> None:
     notebook = Notebook()
-    graph = Graph([Node("a", (), lambda results: Request("strange", {"what": "nap"}))])
+    graph = Graph([Node("a", (), lambda results: Request("strange", {"what": "nap 2.5"}))])
     with Processes(1, tmp_path / "logs") as executor:
         run_graph(graph, executor, Ledger(tmp_path / "done"), notebook)
     assert notebook.looks >= 1

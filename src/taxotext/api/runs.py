@@ -34,7 +34,9 @@ from taxotext.progress import Reporter
 from taxotext.settings import Settings, TextKey, commented_yaml, overlaid, parse_settings, text_keys
 from taxotext.store import check_free, save_folder
 from taxotext.training import RunFolder, recipe_of
+from taxotext.training.parallel import Parallel
 from taxotext.training.run import check_run_place, clean_run, differences, run_folder_of, take_run, was_replacing
+from taxotext.work import Workers
 
 
 class DataSettings(Settings):
@@ -193,6 +195,8 @@ def train_run(
     overwrite: bool = False,
     tune: bool = True,
     budget: float = BUDGET,
+    workers: Workers | None = None,
+    parallel: Parallel | None = None,
     reporter: Reporter,
 ) -> Classifier:
     """Train what ``values`` describe, tune its thresholds, and write the model folder ``output``.
@@ -200,12 +204,17 @@ def train_run(
     Where ``values`` name no system, ``linear`` is trained, ``bert`` as well if ``budget`` minutes are enough, and the
     better one is kept (:mod:`taxotext.api.first_model`). With ``tune`` false, and where thresholds do not decide, the
     decoding stays as the settings have it. Checkpoints and logs go to ``<output>.run``. With ``resume`` an interrupted
-    training goes on there, and a finished one is loaded; with ``overwrite`` both folders are replaced.
+    training goes on there, and a finished one is loaded; with ``overwrite`` both folders are replaced. ``workers`` say
+    where the fits of a system that has many (``htrans``, ``gru_att``) are computed; None: in local processes.
+    ``parallel`` are processes that train one network together; None: this one alone.
 
     Raises:
         ConfigError, DataError, TaxonomyError, ModelFolderError: with everything that is wrong.
+        FollowerEnded: this is not process 0 of several, and its work is done.
     """
     config = parse_run(values, where)
+    workers, parallel = workers or Workers(), parallel or Parallel()
+    _check_shared_out(workers, parallel, config.chosen)
     run_folder = run_folder_of(output)
     replaces = overwrite or (resume and was_replacing(run_folder))
     if resume and not replaces and (output / "config.json").is_file():
@@ -215,10 +224,11 @@ def train_run(
         clean_run(run_folder)  # a kill may have come between the last file of the model and the cleaning
         remove_leftovers(output)
         return finished
-    check_free(output, overwrite=replaces)
-    if overwrite and run_folder.exists():
-        _check_removable(run_folder)
-    check_run_place(run_folder)
+    if not parallel.follows:  # process 0 looks, and has already begun to write
+        check_free(output, overwrite=replaces)
+        if overwrite and run_folder.exists():
+            _check_removable(run_folder)
+        check_run_place(run_folder)
     _check_inputs_are_kept(config, output, run_folder)
     train, validation = read_data(config.data, where)
     _note_oddities(train, validation, reporter, config.chosen)
@@ -226,7 +236,7 @@ def train_run(
         raise ConfigError(f"--budget is {budget:g}: give minutes above 0, such as 30.")
     given = Given(train, validation, config.given, budget, config.data.columns(), where)
     chosen = config.chosen
-    if overwrite and run_folder.exists():
+    if overwrite and run_folder.exists() and not parallel.follows:
         _remove_run(run_folder)
     run = RunFolder(
         run_folder,
@@ -236,7 +246,9 @@ def train_run(
         resume=resume,
         replaces=replaces,
         states=("*",) if chosen is None else recipe_of(chosen.kind).STATES,
+        parallel=parallel,
     )
+    run.workers = workers
     if run.resumed:
         reporter.note(f"Continuing the training in {run_folder}.")
     try:
@@ -254,6 +266,38 @@ def train_run(
     run.clean()
     reporter.note(summary(output, system, manifest, ending))
     return Classifier._restored(system, manifest)
+
+
+def _check_shared_out(workers: Workers, parallel: Parallel, chosen: Chosen | None) -> None:
+    """Refuse machines or processes for a training that cannot be shared out among them.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if workers.executor == "processes" and not parallel.several:
+        return
+    name = "a system that is chosen for the data" if chosen is None else chosen.kind.name
+    by = "" if chosen is None else getattr(recipe_of(chosen.kind), "SHARES_OUT", "")
+    if workers.executor != "processes" and by != "executor":
+        advice = f"; {parameter('devices')} shares out its batches" if by == "devices" else ""
+        raise ConfigError(
+            f"{parameter('executor')} is {workers.executor!r}, and {name} is trained as one piece; leave it "
+            f"out{advice}. It shares out the fits of htrans and gru_att."
+        )
+    if not parallel.several:
+        return
+    if by != "devices":
+        instead = f"; its fits are shared out by {parameter('executor', 'ray')}" if by == "executor" else ""
+        raise ConfigError(
+            f"{parameter('devices')} and {parameter('num_nodes')} share out the batches of one network, and {name} is "
+            f"not trained so; leave them out{instead}."
+        )
+    encoder: Any = getattr(chosen.settings if chosen else None, "encoder", None)
+    if not getattr(encoder, "trainable", True):
+        raise ConfigError(
+            f"encoder.trainable=false: one process computes the states of a frozen encoder; leave out "
+            f"{parameter('devices')} and {parameter('num_nodes')}."
+        )
 
 
 def dry_run(

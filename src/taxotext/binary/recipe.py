@@ -42,10 +42,12 @@ from taxotext.progress import Reporter, Task
 from taxotext.training.result import FitResult
 from taxotext.training.run import RunFolder
 from taxotext.training.states import PROGRESS, write_states
-from taxotext.work import Ledger, Result, Workers, run_graph
+from taxotext.work import Ledger, Result, run_graph
 
 STATES = ("done/*.json", "fits/*.safetensors", f"shared/*{PROGRESS}")
 """Files in ``checkpoints`` without which there is nothing to continue from."""
+SHARES_OUT = "executor"
+"""What its work can be shared out by."""
 ADVICE = "lower runtime.threads (processes at a time) or training.batch_size"
 """What to do when a fit has no memory left."""
 
@@ -81,15 +83,15 @@ def fit(
     plan = FitPlan.of(settings, train, validation, files)
     _note_search(plan, reporter)
     _note_fallbacks(plan, reporter)
-    processes = plan.processes
     ledger = Ledger(files.ledger, plan.wrong)
     before = ledger.read(plan.graph.order)
-    write_overview(run.checkpoints, taxonomy.ids, plan.epochs, processes)
     done = sum(plan.epochs[key] for key in before if is_fit(key))
     with (
-        Workers().start(processes, run.logs, advice=ADVICE, here=True) as executor,
+        run.workers.start(plan.processes, run.logs, advice=ADVICE, here=True) as executor,
         reporter.task("Fitting", sum(plan.epochs.values()), done=done, unit="epochs") as task,
     ):
+        processes = executor.processes
+        write_overview(run.checkpoints, taxonomy.ids, plan.epochs, processes)
         read_shared.cache_clear()  # this process may have trained in the same folder before
         results = run_graph(plan.graph, executor, ledger, _Watcher(plan, run, task, before, clock))
     read_shared.cache_clear()

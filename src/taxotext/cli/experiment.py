@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.cli.options import AsJson
+from taxotext.cli.options import Address, AsJson, Executor
 from taxotext.messages import counted
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def run(
     exact_code: Annotated[
         bool, typer.Option("--exact-code", help="Run cells again that another state of the source has computed.")
     ] = False,
+    executor: Executor = None,
+    address: Address = None,
 ) -> None:
     """Run all cells, each in a process of its own, and write the table.
 
@@ -57,12 +59,21 @@ def run(
     from taxotext.experiments.folder import ExperimentFolder
     from taxotext.experiments.output import FORMS, write_tables
     from taxotext.experiments.runner import run_experiment
+    from taxotext.work import Workers
 
+    workers = Workers(executor or "processes", address)
     settings = _settings(experiment, data_folder=data, jobs=jobs, threads=threads)
     text = experiment.read_text(encoding="utf-8-sig")
     with make_view() as view:
         outcome = run_experiment(
-            settings, output, view, where=str(experiment), text=text, resume=resume, exact_code=exact_code
+            settings,
+            output,
+            view,
+            where=str(experiment),
+            text=text,
+            resume=resume,
+            exact_code=exact_code,
+            workers=workers,
         )
     folder = ExperimentFolder(output)
     write_tables(folder)

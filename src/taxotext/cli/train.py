@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from taxotext.cli.data.common import LabelColumns
-from taxotext.cli.options import Device, NamesFile, TextFields, Threads
+from taxotext.cli.options import Address, Device, Executor, NamesFile, TextFields, Threads
 
 
 def train(
@@ -67,6 +68,13 @@ def train(
     precision: Annotated[str | None, typer.Option(help="auto, float32, bf16.")] = None,
     threads: Threads = None,
     seed: Annotated[int | None, typer.Option(max=2**32 - 1, help="Fixes splits, initial weights and batches.")] = None,
+    executor: Executor = None,
+    address: Address = None,
+    devices: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes that train one network: GPUs, or CPU processes.")
+    ] = 1,
+    num_nodes: Annotated[int, typer.Option("--num-nodes", min=1, max=10_000, help="Machines that train it.")] = 1,
+    strategy: Annotated[str, typer.Option(help="Of Lightning: auto, ddp, ddp_find_unused_parameters_true.")] = "auto",
 ) -> None:
     """Train a model and write its folder.
 
@@ -91,7 +99,13 @@ def train(
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
     reporter = make_reporter()
     from taxotext.api import runs
+    from taxotext.progress import Silent
+    from taxotext.training.parallel import FollowerEnded, Parallel
+    from taxotext.work import Workers
 
+    parallel = Parallel(devices, num_nodes, strategy)
+    if parallel.follows:
+        logging.getLogger("taxotext").setLevel(logging.ERROR)  # process 0 warns
     if dry_run:
         reporter.note(runs.dry_run(values, where=where, budget=budget, reporter=reporter))
         return
@@ -101,8 +115,19 @@ def train(
         raise ConfigError("--resume keeps what is there and --overwrite replaces it; give one of the two.")
     try:
         runs.train_run(
-            values, output, where=where, resume=resume, overwrite=overwrite, tune=tune, budget=budget, reporter=reporter
+            values,
+            output,
+            where=where,
+            resume=resume,
+            overwrite=overwrite,
+            tune=tune,
+            budget=budget,
+            workers=Workers(executor or "processes", address),
+            parallel=parallel,
+            reporter=Silent() if parallel.follows else reporter,
         )
+    except FollowerEnded:
+        return
     except KeyboardInterrupt:
         reporter.note("Run the same command with --resume to continue the training.")
         raise

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import taxotext
 from taxotext.experiments.folder import CellFolder, write_json
 from taxotext.experiments.measuring import THREAD_VARIABLES
 from taxotext.files.json_files import read_json_or_none
+from taxotext.messages import counted
+from taxotext.work import Outcome, Request
 
 FIT, SPEED, PROBE = STAGES = ("fit", "speed", "probe")
+LOOK_EVERY = 0.1
+GRACE = 60.0
+"""Seconds that an interrupted training has for the checkpoint behind its batch."""
 
 
 class CellProcess:
@@ -89,6 +98,76 @@ class CellProcess:
             return f"its process was ended by signal {name}{memory}. See {log}."
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"its process ended with code {code}: {lines[-1] if lines else 'it wrote nothing'}"
+
+
+class CellProcesses:
+    """An executor for cells on this machine.
+
+    Args:
+        slots: processes at a time.
+        note: told when processes are stopped.
+    """
+
+    def __init__(self, slots: int, note: Callable[[str], None]) -> None:
+        self.slots = self.processes = slots
+        self._note = note
+        self._running: dict[str, CellProcess] = {}
+
+    def submit(self, key: str, request: Request) -> None:
+        """Start the process of a cell."""
+        self._running[key] = _process(**request.arguments)
+
+    def wait(self, seconds: float | None = None) -> list[Outcome]:
+        """Wait until a process has ended."""
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while True:
+            ended = [key for key, process in self._running.items() if process.has_ended()]
+            if ended or time.monotonic() >= until:
+                return [Outcome(key, _report(self._running.pop(key))) for key in ended]
+            time.sleep(min(LOOK_EVERY, max(0.0, until - time.monotonic())))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End what still runs: after Ctrl-C trainings may save a checkpoint, a second Ctrl-C cuts that short."""
+        if not self._running:
+            return
+        self._note(f"Stopping {counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
+        processes = list(self._running.values())
+        for process in processes:
+            process.interrupt()
+        try:
+            until = time.monotonic() + GRACE
+            while not all(process.has_ended() for process in processes) and time.monotonic() < until:
+                time.sleep(LOOK_EVERY)
+        finally:
+            for process in processes:
+                process.close()
+            self._running.clear()
+
+
+def run_cell(*, folder: str, stage: str, threads: int) -> dict[str, Any]:
+    """Compute one stage of one cell and wait for its end.
+
+    Returns:
+        ``failure``: why it failed, or None; the cell's folder has the rest.
+    """
+    process = _process(folder=folder, stage=stage, threads=threads)
+    try:
+        process.wait()
+    finally:  # this task may be given up
+        process.close()
+    return _report(process)
+
+
+def _process(*, folder: str, stage: str, threads: int) -> CellProcess:
+    return CellProcess(CellFolder(Path(folder)), stage, threads)
+
+
+def _report(process: CellProcess) -> dict[str, Any]:
+    process.close()
+    return {"failure": process.failure()}
 
 
 def reason_of(folder: CellFolder) -> str:

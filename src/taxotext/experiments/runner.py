@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from taxotext import __version__
-from taxotext.experiments.cell_process import FIT, SPEED, CellProcess, reason_of
+from taxotext.experiments.cell_process import FIT, LOOK_EVERY, SPEED, CellProcesses, reason_of
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import (
     FAILED,
@@ -28,11 +28,10 @@ from taxotext.experiments.status import Status, experiment_status
 from taxotext.files import write_text_atomically
 from taxotext.messages import counted, parameter
 from taxotext.training.run import differences
+from taxotext.work import Executor, Request, Workers
+from taxotext.work import Outcome as Ended
 
-LOOK_EVERY = 0.1
 SHOW_EVERY = 1.0
-GRACE = 60.0
-"""Seconds that an interrupted training has for the checkpoint behind its batch."""
 SHOWN_LINES = 3
 
 
@@ -73,6 +72,7 @@ def run_experiment(
     text: str | None = None,
     resume: bool = False,
     exact_code: bool = False,
+    workers: Workers | None = None,
 ) -> Outcome:
     """Run what is not finished yet. The table is made by :func:`taxotext.experiments.output.write_tables`.
 
@@ -84,6 +84,7 @@ def run_experiment(
         text: its content, kept in the folder.
         resume: go on in a folder that holds the experiment.
         exact_code: run cells again that another state of the source code has computed.
+        workers: where cells are computed; on a cluster at as many places as it has, whatever ``jobs`` says.
 
     Raises:
         ConfigError, DataError: before anything is run.
@@ -107,16 +108,18 @@ def run_experiment(
         if reused:
             observer.note(f"{counted(reused, 'cell')} of {len(planned.cells)} finished before and stay as they are.")
         _note_other_code(planned, observer)
-        pool = _ProcessPool(planned, threads, observer)
-        try:
+        pool = _Pool(planned, threads, observer)
+        workers = workers or Workers()
+        local = workers.executor == "processes"
+        processes = CellProcesses(settings.jobs, observer.note)
+        with processes if local else workers.start(settings.jobs, folder.path, threads=threads) as executor:
             # By seed first: a picture of all systems is there as early as may be.
             order = sorted(planned.cells, key=lambda cell: _place(cell, settings))
-            pool.work(FIT, [cell for cell in order if not planned.fitted(cell)], settings.jobs)
+            jobs = settings.jobs if local else len(order)
+            pool.work(FIT, [cell for cell in order if not planned.fitted(cell)], jobs, executor)
             if settings.speed.enabled:
                 # Alone: other trainings would slow it down.
-                pool.work(SPEED, [cell for cell in order if planned.state(cell) == TRAINED], 1)
-        finally:
-            pool.stop()
+                pool.work(SPEED, [cell for cell in order if planned.state(cell) == TRAINED], 1, executor)
         for cell in planned.cells:
             planned.tidy(cell)
         observer.show(experiment_status(folder))
@@ -198,31 +201,31 @@ class _PlannedCells:
         return found
 
 
-class _ProcessPool:
-    """Starts the processes of cells, waits for them, and ends them."""
+class _Pool:
+    """Gives cells to what computes them, each when those that it is made of are done."""
 
     def __init__(self, planned: _PlannedCells, threads: int, observer: Observer) -> None:
         self._planned, self._threads, self._observer = planned, threads, observer
-        self._running: list[tuple[Cell, CellProcess]] = []
+        self._running: dict[str, Cell] = {}
         self._shown = 0.0
 
-    def work(self, stage: str, cells: Sequence[Cell], jobs: int) -> None:
-        """Run one stage of some cells, ``jobs`` at a time; a cell waits for those that it is made of."""
+    def work(self, stage: str, cells: Sequence[Cell], jobs: int, executor: Executor) -> None:
+        """Run one stage of some cells, at most ``jobs`` at a time; a cell waits for those that it is made of."""
         waiting = list(cells)
         while waiting or self._running:
-            while len(self._running) < jobs and (cell := self._next(waiting)) is not None:
-                self._running.append((cell, CellProcess(self._planned.folders[cell.key], stage, self._threads)))
-            for cell, process in list(self._running):
-                if process.has_ended():
-                    self._running.remove((cell, process))
-                    self._end(cell, process)
+            while len(self._running) < min(jobs, executor.slots) and (cell := self._next(waiting)) is not None:
+                arguments = {"folder": str(self._planned.folders[cell.key].path), "stage": stage}
+                executor.submit(cell.key, Request("cell", {**arguments, "threads": self._threads}))
+                self._running[cell.key] = cell
+            if self._running:
+                for outcome in executor.wait(LOOK_EVERY):
+                    self._end(self._running.pop(outcome.key), stage, outcome)
             self._show()
-            time.sleep(LOOK_EVERY)
 
     def _next(self, waiting: list[Cell]) -> Cell | None:
         """Take a cell whose members are done out of those that wait; cells whose members failed end here."""
         while True:
-            busy = {cell.key for cell in waiting} | {cell.key for cell, _ in self._running}
+            busy = {cell.key for cell in waiting} | self._running.keys()
             cell = next((cell for cell in waiting if not busy & set(cell.members)), None)
             if cell is None:
                 return None
@@ -231,34 +234,22 @@ class _ProcessPool:
             if member is None:
                 return cell
             reason = f"its member failed: {member.title}: {reason_of(self._planned.folders[member.key])}"
-            write_json(self._planned.folders[cell.key].failure, {"stage": FIT, "reason": reason, "kind": "member"})
-            self._observer.ended(cell, FAILED, reason)
+            self._fail(cell, FIT, reason, "member")
 
-    def stop(self) -> None:
-        """End what still runs: after Ctrl-C trainings may save a checkpoint, a second Ctrl-C cuts that short."""
-        if not self._running:
+    def _fail(self, cell: Cell, stage: str, reason: str, kind: str) -> None:
+        write_json(self._planned.folders[cell.key].failure, {"stage": stage, "reason": reason, "kind": kind})
+        self._observer.ended(cell, FAILED, reason)
+
+    def _end(self, cell: Cell, stage: str, outcome: Ended) -> None:
+        if outcome.report is None:  # nobody could even run its process
+            self._fail(cell, stage, outcome.failure, "executor")
             return
-        self._observer.note(f"Stopping {counted(len(self._running), 'cell')}; trainings save a checkpoint first.")
-        processes = [process for _, process in self._running]
-        for process in processes:
-            process.interrupt()
-        try:
-            until = time.monotonic() + GRACE
-            while not all(process.has_ended() for process in processes) and time.monotonic() < until:
-                time.sleep(LOOK_EVERY)
-        finally:
-            for process in processes:
-                process.close()
-            self._running.clear()
-
-    def _end(self, cell: Cell, process: CellProcess) -> None:
-        process.close()
-        reason = process.failure()
+        reason = outcome.report["failure"]
         if reason is not None:
             self._observer.ended(cell, FAILED, reason)
             return
-        settings = self._planned.settings
-        sentence = _speed(process.folder) if process.stage == SPEED else _metrics(process.folder, settings)
+        settings, folder = self._planned.settings, self._planned.folders[cell.key]
+        sentence = _speed(folder) if stage == SPEED else _metrics(folder, settings)
         self._observer.ended(cell, self._planned.state(cell), sentence)
         self._planned.tidy(cell)
 

@@ -120,10 +120,12 @@ class TrainingBatch:
 
     tokens: TokenBatch
     targets: Targets
+    # what the loss counts, where several processes share out a batch and their gradients are averaged
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: Any, **options: Any) -> Self:
         """Return the batch on a device."""
-        return type(self)(self.tokens.to(device, **options), self.targets.to(device, **options))
+        return type(self)(self.tokens.to(device, **options), self.targets.to(device, **options), self.share)

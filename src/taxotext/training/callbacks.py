@@ -169,7 +169,9 @@ class EpochCallback(pl.Callback):
             return
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients that wait for the next step are not part of a checkpoint
-        if self.interrupted or time.monotonic() - self._saved >= self._seconds:
+        # Each process has a clock and signals of its own, and all of them save and stop together.
+        self.interrupted = _any(trainer, self.interrupted)
+        if self.interrupted or _any(trainer, time.monotonic() - self._saved >= self._seconds):
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
             trainer.should_stop = self.interrupted
@@ -186,15 +188,20 @@ class EpochCallback(pl.Callback):
     def _validate_and_keep(self, trainer: pl.Trainer, epoch: int) -> None:
         """Validate the weights that the network has now, keep them if they are the best, and stop if it is time."""
         scores = self._validate()
+        if trainer.world_size > 1:  # all select by the scores of process 0, also where others round differently
+            scores = trainer.strategy.broadcast(scores)
+            self._loss_sum = trainer.strategy.reduce(torch.as_tensor(self._loss_sum), reduce_op="mean")
         loss, self._loss_sum = float(self._loss_sum) / self._batches_per_epoch, 0.0
         self.history.append({"epoch": epoch, "loss": loss, **scores, **self._of_head()})
         # While no epoch has scored above 0 the latest one is kept: the first says nothing, and training goes on.
         if scores[self._monitor] > self.best or self.best <= 0:
             self.best, self.best_epoch = scores[self._monitor], epoch
-            save_weights(self._network, self._folder / BEST)
+            if trainer.is_global_zero:
+                save_weights(self._network, self._folder / BEST)
         elif epoch - max(self.best_epoch, 0 if self._average is None else self._average.first - 1) >= self._patience:
             trainer.should_stop = True
-        if self._most_seconds is not None and self.seconds * (epoch + 1) / epoch > self._most_seconds:
+        over = self._most_seconds is not None and self.seconds * (epoch + 1) / epoch > self._most_seconds
+        if self._most_seconds is not None and _any(trainer, over):
             trainer.should_stop = True
         for logger in trainer.loggers:
             named = {f"validation/{name}": score for name, score in scores.items()}
@@ -254,6 +261,11 @@ class Bar(pl.Callback):
         if self._context is not None:
             self._context.__exit__(None, None, None)
             self._context = self._task = None
+
+
+def _any(trainer: pl.Trainer, here: bool) -> bool:
+    """Whether something holds in any of the processes that train together."""
+    return here if trainer.world_size == 1 else bool(trainer.strategy.reduce_boolean_decision(here, all=False))
 
 
 def _loss(trainer: pl.Trainer, outputs: Any) -> Tensor:

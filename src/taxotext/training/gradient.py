@@ -35,6 +35,8 @@ from taxotext.training.states import PROGRESS, keep_states
 
 STATES = (*network.STATES, f"*{PROGRESS}")
 """Files in ``checkpoints`` without which there is nothing to continue from."""
+SHARES_OUT = "devices"
+"""What its work can be shared out by."""
 MONITORED = (
     "micro_f1",
     "macro_f1",
@@ -76,7 +78,7 @@ def fit(
         ready.states.get("train"),
         system.pretrained_parameters(),
     )
-    trained = train_network(task, run.checkpoints, run.logs, ready.runtime, reporter)
+    trained = train_network(task, run.checkpoints, run.logs, ready.runtime, reporter, run.parallel)
     return finish(system, ready, trained, trained.seconds, reporter)
 
 

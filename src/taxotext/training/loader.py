@@ -28,6 +28,7 @@ class TrainingLoader:
         weights: (D,) or None.
         states: float16 (tokens, d) of a frozen encoder, or None.
         extra: documents (B,) -> what else the head wants to know of them (:attr:`Targets.extra`), or None.
+        place: () -> (number of this process, processes), asked when batches are drawn; None: there is one.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class TrainingLoader:
         pad_id: int,
         states: NDArray[np.float16] | None = None,
         extra: Extra | None = None,
+        place: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
+        self._place = place
         self._states, self._extra = states, extra
         self._windows, self._targets, self._weights = windows, targets, weights
         self._costs = windows.costs
@@ -68,11 +71,28 @@ class TrainingLoader:
             plan = shuffled_plan(self._costs, self._batch_size, seed=self._seed, epoch=epoch)
             for documents in plan[first:]:
                 self.position += 1
-                yield self.batch(documents)
+                yield self._own(documents)
 
-    def batch(self, documents: NDArray[np.int64]) -> TrainingBatch:
+    def _own(self, documents: NDArray[np.int64]) -> TrainingBatch:
+        """What this process computes of a batch: every n-th document of it.
+
+        The loss is a mean over documents, and gradients are averaged over the n processes: the loss of a share counts
+        n times its part of the batch, so that their mean is the gradient of the whole. A process for which no document
+        is left computes one that counts nothing, since the others wait for it.
+        """
+        number, processes = (0, 1) if self._place is None else self._place()
+        if processes == 1:
+            return self.batch(documents)
+        mine = documents[number::processes]
+        if not len(mine):
+            return self.batch(documents[:1], share=0.0)
+        weights = np.ones(len(self._windows)) if self._weights is None else self._weights.astype(np.float64)
+        part = float(weights[mine].sum() / max(weights[documents].sum(), 1e-12))
+        return self.batch(mine, share=processes * part)
+
+    def batch(self, documents: NDArray[np.int64], share: float = 1.0) -> TrainingBatch:
         """Gather documents into one padded batch."""
         tokens = TokenBatch.gather(self._windows, documents, self._pad_id, self._states)
         weights = None if self._weights is None else self._weights[documents]
         extra = {} if self._extra is None else self._extra(documents)
-        return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights, extra))
+        return TrainingBatch(tokens, Targets.of(csr_array(self._targets[documents]), weights, extra), share)

@@ -41,14 +41,17 @@ class TextModule(pl.LightningModule):
         """Fix the random numbers of this batch.
 
         They are a function of seed and batch, so that a resumed training draws the same dropout masks as an
-        undisturbed one without saving the state of any generator.
+        undisturbed one without saving the state of any generator. Other processes draw other masks than process 0.
         """
-        mixed = np.random.SeedSequence([self._seed, batch_idx]).generate_state(1, np.uint64)
+        others = [self.global_rank] if self.global_rank else []
+        mixed = np.random.SeedSequence([self._seed, batch_idx, *others]).generate_state(1, np.uint64)
         torch.manual_seed(int(mixed[0]))
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
         loss: Tensor = self.network(batch)
+        if batch.share != 1.0:
+            loss = loss * batch.share
         if batch_idx % CHECKED_EVERY == 0 and not torch.isfinite(loss):
             raise DataError(
                 f"The loss is no longer a number at batch {batch_idx}: training diverged. Lower training.learning_rate "

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -38,6 +39,7 @@ from taxotext.training.averaging import WeightAverage, refresh_norms
 from taxotext.training.callbacks import BEST, AtomicCheckpoints, Bar, EpochCallback, damaged_checkpoint
 from taxotext.training.loader import Extra, TrainingLoader
 from taxotext.training.module import TextModule
+from taxotext.training.parallel import FollowerEnded, Parallel
 from taxotext.training.run import LAST
 
 log = logging.getLogger("taxotext")
@@ -77,20 +79,32 @@ class TrainedNetwork:
     seconds: float  # interrupted parts included
 
 
-def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime, reporter: Reporter) -> TrainedNetwork:
+def train_network(
+    task: NetworkTask,
+    folder: Path,
+    logs: Path,
+    runtime: Runtime,
+    reporter: Reporter,
+    parallel: Parallel | None = None,
+) -> TrainedNetwork:
     """Train a network from where its folder says that it is.
 
     Args:
         folder: of its checkpoints, one a network.
         logs: of the metrics of each epoch.
+        parallel: processes that train it together; None: this one alone.
 
     Raises:
+        FollowerEnded: this is one of the others, and its work is done.
         DataError: the loss is no longer a number.
         ConfigError: the device ran out of memory.
         KeyboardInterrupt: interrupted; a checkpoint is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    parallel = parallel or Parallel()
     if (folder / FINISHED).is_file():
+        if parallel.follows:
+            raise FollowerEnded
         try:
             found = TrainedNetwork(**json.loads((folder / FINISHED).read_text(encoding="utf-8")))
         except (ValueError, TypeError, RecursionError) as error:
@@ -99,6 +113,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         task.network.to(runtime.device)
         return found
     settings = task.settings
+    trainers: list[pl.Trainer] = []  # the loader is made before the trainer, which knows the place of this process
     loader = TrainingLoader(
         task.windows,
         task.targets,
@@ -109,6 +124,7 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
         pad_id=task.pad_id,
         states=task.states,
         extra=task.extra,
+        place=lambda: (trainers[0].global_rank, trainers[0].world_size),
     )
     callback = EpochCallback(
         task.network,
@@ -124,8 +140,15 @@ def train_network(task: NetworkTask, folder: Path, logs: Path, runtime: Runtime,
     bar = Bar(reporter, callback, settings.monitor, len(task.windows), settings.epochs, task.title)
     steps = math.ceil(len(loader) / settings.accumulate)
     module = TextModule(task.network, settings, task.seed, steps, task.pretrained)
-    with _stopped_by_signals(callback):
-        _run_engine(module, loader, callback, bar, settings, runtime, folder / LAST, logs)
+    try:
+        with _stopped_by_signals(callback):
+            _run_engine(module, loader, callback, bar, settings, runtime, folder / LAST, logs, parallel, trainers)
+    except KeyboardInterrupt:
+        if parallel.follows:  # the checkpoint is there; process 0 says so
+            raise FollowerEnded from None
+        raise
+    if parallel.follows:
+        raise FollowerEnded
     task.network.to(runtime.device)
     load_weights(task.network, folder / BEST)
     trained = TrainedNetwork(callback.history, callback.best, callback.selected, callback.seconds)
@@ -155,24 +178,30 @@ def _run_engine(
     runtime: Runtime,
     last: Path,
     logs: Path,
+    parallel: Parallel,
+    trainers: list[pl.Trainer],
 ) -> None:
     with _quiet_engine():
         trainer = pl.Trainer(
             accelerator={"cuda": "gpu"}.get(runtime.device.type, runtime.device.type),
-            devices=[runtime.device.index or 0] if runtime.device.type == "cuda" else 1,
+            devices=_devices(runtime, parallel),
+            num_nodes=parallel.num_nodes,
+            strategy=parallel.chosen,
+            use_distributed_sampler=False,  # the loader knows the place of its process
             precision="bf16-mixed" if runtime.bf16 else "32-true",
             max_epochs=1,  # all epochs are one row of batches: see EpochCallback
             limit_val_batches=0,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.clip or None,
             callbacks=[callback, bar],
-            logger=_loggers(logs),
+            logger=False if parallel.follows else _loggers(logs),
             plugins=[AtomicCheckpoints()],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             deterministic=runtime.device.type == "cpu",
         )
+        trainers.append(trainer)
         try:
             trainer.fit(module, loader, ckpt_path=str(last) if last.is_file() else None)
         except torch.OutOfMemoryError as error:
@@ -184,6 +213,12 @@ def _run_engine(
             if callback.started or not last.is_file() or isinstance(error, (TaxotextError, MemoryError)):
                 raise
             raise damaged_checkpoint(last, error) from error
+
+
+def _devices(runtime: Runtime, parallel: Parallel) -> Any:
+    if parallel.several or runtime.device.type != "cuda":
+        return parallel.devices
+    return [runtime.device.index or 0]
 
 
 def _loggers(folder: Path) -> list[Logger]:

@@ -14,6 +14,8 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import FolderLock, check_contents, named, target_fault, write_text_atomically
 from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import parameter
+from taxotext.training.parallel import Parallel
+from taxotext.work.executors import Workers
 
 SUFFIX = ".run"
 LAST = "last.ckpt"
@@ -34,6 +36,7 @@ class RunFolder:
         resume: go on where an interrupted run stopped, if there is one.
         replaces: whether the finished model may take the place of another one; kept for who resumes.
         states: patterns of files in ``checkpoints`` without any of which there is nothing to continue from.
+        parallel: processes that train one network together; those that follow write nothing here and lock nothing.
 
     Raises:
         ConfigError: when ``resume`` meets a run with another identity; the differing keys are named.
@@ -48,11 +51,19 @@ class RunFolder:
         resume: bool = False,
         replaces: bool = False,
         states: Sequence[str] = ("*",),
+        parallel: Parallel | None = None,
     ) -> None:
         self.folder, self._states = folder, states
         self.checkpoints = folder / "checkpoints"
         self.logs = folder / "logs"
+        self.workers = Workers()
+        """Where the fits of a recipe with many of them are computed."""
+        self.parallel = parallel or Parallel()
+        """Processes that train one network together."""
         record = folder / "run.json"
+        if self.parallel.follows:
+            self.resumed = resume
+            return
         check_run_place(folder)
         if folder.is_dir():
             take_run(folder)
@@ -84,6 +95,8 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Let others go on; forget a training that ended before its first checkpoint, of which nothing is left."""
+        if self.parallel.follows:
+            return
         if not any(any(self.checkpoints.glob(state)) for state in self._states):
             clean_run(self.folder)
         release_run(self.folder)

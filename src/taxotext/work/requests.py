@@ -12,6 +12,7 @@ from taxotext.messages import ended
 
 TASKS = {
     "binary": "taxotext.binary.fit:advance",
+    "cell": "taxotext.experiments.cell_process:run_cell",
     "shard": "taxotext.api.shard_worker:predict_shard",
 }
 """What can be asked for, as ``module:function``; the function takes the arguments and returns plain JSON values."""
