@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
 import taxotext
@@ -16,7 +17,7 @@ from models.test_label_attention_systems import flat_corpus
 from taxotext import Classifier
 from taxotext.api.status import training_status
 from taxotext.composition.parts import propensity_weights
-from taxotext.errors import ConfigError
+from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.models.registry import find
 from taxotext.training import RunFolder, levels
 from taxotext.training.module import TextModule
@@ -138,3 +139,28 @@ def test_the_presets_along_a_tree_are_the_published_ones() -> None:
     assert (found.encoder.units, found.head.hidden, found.training.batch_size) == (512, (512, 256), 200)
     assert Classifier("attention_xml", preset="tree").settings_().training.averaging == "none"
     assert find("attention_xml").recipe == "levels"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"nodes": np.array([[9, 1]], np.int32)},
+        {"nodes": np.array([[-2, 1]], np.int32)},
+        {"nodes": np.array([[0, 1]], np.int64)},
+        {"nodes": np.array([[0]], np.int32)},
+        {"path": np.array([[0.0, np.nan]], np.float32)},
+        {"path": np.array([[0.0, 1.0]], np.float16)},
+        {"more": np.zeros(1)},
+    ],
+    ids=str,
+)
+def test_a_damaged_file_of_candidates_is_named(odd: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "train.ranked.safetensors"
+    sound = {"nodes": np.array([[2, -1]], np.int32), "path": np.array([[-0.5, -np.inf]], np.float32)}
+    save_file(sound, path)
+    assert levels.Ranked.read(path, (1, 2), 3).nodes.tolist() == [[2, -1]]
+    with pytest.raises(ModelFolderError, match="of other documents"):
+        levels.Ranked.read(path, (2, 2), 3)
+    save_file(sound | odd, path)
+    with pytest.raises(ModelFolderError, match="is damaged"):
+        levels.Ranked.read(path, (1, 2), 3)

@@ -30,6 +30,7 @@ from taxotext.decoding import Decoding
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.errors import ModelFolderError
 from taxotext.files import write_atomically
+from taxotext.files.tensors import read_tensors
 from taxotext.labels import Taxonomy
 from taxotext.metrics.sparse import contains
 from taxotext.nn.candidates import Beam
@@ -103,21 +104,25 @@ class Ranked:
         write_atomically(path, lambda temporary: save_file({"nodes": self.nodes, "path": self.path}, temporary))
 
     @classmethod
-    def read(cls, path: Path, documents: int) -> Self:
+    def read(cls, path: Path, shape: tuple[int, int], width: int) -> Self:
         """Read what :meth:`save` wrote.
 
-        Raises:
-            ModelFolderError: the file is damaged.
-        """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        Args:
+            shape: (D, C).
+            width: nodes of the level.
 
+        Raises:
+            ModelFolderError: the file is damaged, or of other documents.
+        """
         try:
-            found = cls(**load_file(path))
-        except (SafetensorError, OSError, TypeError) as error:
+            tensors, _ = read_tensors(path)
+            found = cls(**tensors)
+        except (ModelFolderError, TypeError) as error:
             raise ModelFolderError(f"{path}: is damaged ({error}); delete it, and continue with --resume.") from None
-        if len(found.nodes) != documents:
-            raise ModelFolderError(f"{path}: is of other documents; delete it, and continue with --resume.")
+        kinds = (found.nodes.dtype, found.path.dtype) == (np.int32, np.float32)
+        inside = found.nodes.shape == found.path.shape == shape and kinds and not np.isnan(found.path).any()
+        if not inside or (found.nodes.size and not -1 <= found.nodes.min() <= found.nodes.max() < width):
+            raise ModelFolderError(f"{path}: is damaged, or of other documents; delete it, and continue with --resume.")
         return found
 
 
@@ -223,10 +228,10 @@ class _Levels:
     def ranked(self, name: str, windows: Windows, number: int) -> Ranked:
         """The best nodes of a trained level for the training or validation documents; computed once, kept in a file."""
         path = self.run.checkpoints / LEVEL.format(number) / f"{name}.ranked.safetensors"
-        if path.is_file():
-            return Ranked.read(path, len(windows))
-        above = self.ranked(name, windows, number - 1) if number else None
         kept = min(self.networks.head.search.beam, self.width(number))
+        if path.is_file():
+            return Ranked.read(path, (len(windows), kept), self.width(number))
+        above = self.ranked(name, windows, number - 1) if number else None
         found = Ranked(np.full((len(windows), kept), -1, np.int32), np.full((len(windows), kept), -np.inf, np.float32))
         with self.reporter.task(f"Ranking the nodes of level {number + 1}", len(windows)) as bar:
             level, every = self.networks.level(number), slice(0, len(windows))
