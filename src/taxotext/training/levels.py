@@ -119,7 +119,7 @@ class Ranked:
             found = cls(**tensors)
         except (ModelFolderError, TypeError) as error:
             raise ModelFolderError(f"{path}: is damaged ({error}); delete it, and continue with --resume.") from None
-        kinds = (found.nodes.dtype, found.path.dtype) == (np.int32, np.float32)
+        kinds = found.nodes.dtype == np.dtype(np.int32) and found.path.dtype == np.dtype(np.float32)
         inside = found.nodes.shape == found.path.shape == shape and kinds and not np.isnan(found.path).any()
         if not inside or (found.nodes.size and not -1 <= found.nodes.min() <= found.nodes.max() < width):
             raise ModelFolderError(f"{path}: is damaged, or of other documents; delete it, and continue with --resume.")
