@@ -315,12 +315,28 @@ def test_a_damaged_record_and_a_foreign_folder_are_sentences(lab: Lab, output: P
             experiment_status(output)
 
 
+FITTED: dict[str, Any] = {
+    "ks": [1, 3, 5],
+    "metrics": {"micro_f1": 0.5},
+    "parameters": 9,
+    "train_seconds": 30.0,
+    "peak_memory": 1,
+    "model_bytes": 1,
+    "training_documents": 4,
+    "validation_data": None,
+    "jobs": 1,
+    "machine": {"processor": "any", "cores": 1, "threads": 1, "system": "any"},
+    "versions": {},
+}
+"""The record of a cell that is fitted."""
+
+
 def test_the_time_left_follows_from_other_seeds(lab: Lab, output: Path) -> None:
     given: dict[str, Any] = {"systems": {"linear": lab.values()["systems"]["linear"]}, "seeds": [1, 2, 3], "jobs": 2}
     folder = lab.compute(output, [], **given)
     assert experiment_status(output).seconds_left is None
     first = folder.folder_of(lab.cells(**given)[0])
-    write_json(first.fit, {"ks": [1, 3, 5], "process_seconds": 40.0})
+    write_json(first.fit, {**FITTED, "process_seconds": 40.0})
     status = experiment_status(output)
     assert [cell.seconds_left for cell in status.cells] == [0.0, 40.0, 40.0]
     assert status.seconds_left == 40.0  # two at a time
