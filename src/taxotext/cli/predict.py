@@ -78,6 +78,7 @@ def predict(
     \b
       taxotext predict model new.csv --output labels.jsonl
       taxotext predict model new.jsonl --top-k 5
+      taxotext predict model texts.txt --output labels.jsonl
       echo '{"text": "The Wi-Fi is down"}' | taxotext predict model - --tree
       taxotext predict model january.jsonl february.jsonl --output labels --shards 64
       taxotext predict model january.jsonl february.jsonl --output labels --shards 64 --resume
