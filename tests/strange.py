@@ -1,4 +1,4 @@
-"""Fits that go wrong on demand, also in worker processes: see ``tests/work/workers``."""
+"""Fits that go wrong on demand, also in child processes, which import this through ``workers/sitecustomize.py``."""
 
 from __future__ import annotations
 

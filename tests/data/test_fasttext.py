@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from taxotext.data import Corpus, read_corpus, read_documents, write_corpus
 from taxotext.errors import DataError
 
 
-def read(content: str, **settings: object) -> list[tuple[str, tuple[str, ...]]]:
-    found = read_documents(io.BytesIO(content.encode()), format="fasttext", **settings)  # type: ignore[arg-type]
+def read(content: str, **settings: Any) -> list[tuple[str, tuple[str, ...]]]:
+    found = read_documents(io.BytesIO(content.encode()), format="fasttext", **settings)
     return [(document.text, document.labels) for document in found]
 
 

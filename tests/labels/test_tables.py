@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from taxotext.labels import Taxonomy, read_names, read_taxonomy, write_taxonomy
 EXPECTED = {("hardware", "printer"), ("hardware", "screen"), (None, "hardware"), (None, "network")}
 
 
-def read(tmp_path: Path, name: str, content: str, **settings: str) -> Taxonomy:
+def read(tmp_path: Path, name: str, content: str, **settings: Any) -> Taxonomy:
     (tmp_path / name).write_text(content, encoding="utf-8")
-    return read_taxonomy(tmp_path / name, **settings)  # type: ignore[arg-type]
+    return read_taxonomy(tmp_path / name, **settings)
 
 
 def edges(taxonomy: Taxonomy) -> set[tuple[str | None, str]]:

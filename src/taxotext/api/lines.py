@@ -42,7 +42,6 @@ class Stream(Protocol):
 
     def texts(self) -> Iterator[str]:
         """The texts, once."""
-        raise NotImplementedError
 
 
 class DocumentStream:

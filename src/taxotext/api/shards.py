@@ -133,7 +133,7 @@ def predict_shards(
     folder.check(model, inputs, resume=resume, overwrite=overwrite)
     fault = next((path for path in inputs if path.exists() and not _can_be_read_again(path)), None)
     if fault is not None:
-        raise DataError(f"{fault}: is no file; shards are cut from files, which can be read again.")
+        raise DataError(f"{fault}: is not a regular file or folder; copy its content to a file and give that.")
     classifier = load(model, beams=options.beams, **options.where())  # faults are told before hours of reading
     stream = DocumentStream(
         classifier, list(inputs), dict(options.fields or {}), options.on_bad_line, options.input_format

@@ -177,7 +177,9 @@ def _check_shards(inputs: list[str], output: Path | None, tree: bool) -> None:
     if tree:
         raise ConfigError("--tree is for people, and shards are JSON lines; leave out one of the two.")
     if inputs == ["-"]:
-        raise ConfigError("Shards are cut from files, which can be read again; write stdin to a file, and name it.")
+        raise ConfigError(
+            "--shards does not read stdin, because --resume reads the input again; write stdin to a file and give that."
+        )
 
 
 def _check_without_shards(**values: Any) -> None:

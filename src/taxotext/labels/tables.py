@@ -11,7 +11,7 @@ import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from taxotext.errors import TaxonomyError
 from taxotext.labels import building
@@ -45,19 +45,14 @@ def name_rows(text: str, path: Path, problems: list[str]) -> Iterator[tuple[list
         TaxonomyError: the header names no labels or no names.
     """
     lines = list(io.StringIO(text, newline=""))
-    for delimiter in _DELIMITERS:
-        plain = _plain(lines[0], delimiter)
-        label = _place(LABEL, plain)
-        name = _place([known for known in NAME if label is None or known != plain[label]], plain)
-        if label is not None and name is not None:
-            columns = _Columns(label, None, name, _place(DESCRIPTION, plain), edges=False)
-            for row in _rows(lines, delimiter, columns, path, problems):
-                yield [row.label, row.name, *([row.description] if row.description else [])], row.where
-            return
-    raise TaxonomyError(
-        f"{path}:1: the header {lines[0].strip()!r:.80} names no column of labels and of their names; name them id and "
-        "name, or write lines of id<TAB>name in a .tsv file."
-    )
+    opened = _opened(lines[0], "name")
+    if opened is None:
+        raise TaxonomyError(
+            f"{path}:1: the header {lines[0].strip()!r:.80} names no column of labels and of their names; name them id "
+            "and name, or write lines of id<TAB>name in a .tsv file."
+        )
+    for row in _rows(lines, *opened, path, problems):
+        yield [row.label, row.name, *([row.description] if row.description else [])], row.where
 
 
 def is_table(line: str) -> bool:
@@ -121,16 +116,22 @@ class _Row(NamedTuple):
     where: str
 
 
-def _opened(header: str) -> tuple[str, _Columns] | None:
-    """What separates columns, and which is which."""
+def _opened(header: str, needed: Literal["parent", "name"] = "parent") -> tuple[str, _Columns] | None:
+    """What separates columns, and which is which; None where there are no labels, or not what else is needed."""
     for delimiter in _DELIMITERS:
         plain = _plain(header, delimiter)
-        parent, label = _place(PARENT, plain), _place(LABEL, plain)
-        if parent is not None and label is not None:
-            others = [name for place, name in enumerate(plain) if place == label]
-            name = _place([known for known in NAME if known not in others], plain)
-            description = _place(DESCRIPTION, plain)
-            return delimiter, _Columns(label, parent, name, description, plain[label] in _EDGES)
+        label = _place(LABEL, plain)
+        if label is None:
+            continue
+        columns = _Columns(
+            label,
+            _place(PARENT, plain),
+            _place([name for name in NAME if name != plain[label]], plain),
+            _place(DESCRIPTION, plain),
+            plain[label] in _EDGES,
+        )
+        if getattr(columns, needed) is not None:
+            return delimiter, columns
     return None
 
 

@@ -24,12 +24,10 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """Requests that it takes at a time; it may change while requests are computed."""
-        raise NotImplementedError
 
     @property
     def processes(self) -> int:
         """Requests that are computed side by side."""
-        raise NotImplementedError
 
     def submit(self, key: str, request: Request) -> None:
         """Take a request; never called for more than ``slots`` that have no outcome yet."""
@@ -40,10 +38,8 @@ class Executor(Protocol):
         Args:
             seconds: give back nothing when there is none after about this time; None: wait as long as it takes.
         """
-        raise NotImplementedError
 
-    def __enter__(self) -> Self:
-        raise NotImplementedError
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Give everything back; requests at work are given up, what they have saved stays."""
