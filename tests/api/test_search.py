@@ -21,6 +21,7 @@ import taxotext
 from interrupted import cut_at
 from taxotext import Classifier
 from taxotext.api import search as module
+from taxotext.api import search_loop, search_trial
 from taxotext.api.objective import held_out_score
 from taxotext.api.proposals import propose
 from taxotext.api.runs import train_run
@@ -202,15 +203,17 @@ def same_ends(result: Any, folder: Path, undisturbed: tuple[Any, Path]) -> None:
     ("where", "at"),
     [
         *[(where, at) for where in ("fit_system", "write_text_atomically", "keep", "kept") for at in (1, 3)],
-        *[("save_folder", 1), ("forget_run", 2)],
+        *[("save_folder", 1), ("forget_run", 2), ("take_model", 1), ("model taken", 1)],
     ],
 )
 def test_a_search_that_is_cut_off_ends_as_if_nothing_had_happened(
     where: str, at: int, values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "found"
-    holder: Any = module.SearchFolder if where in {"keep", "kept", "forget_run"} else module
-    with cut_at(holder, "keep" if where == "kept" else where, at, after=where == "kept"):
+    name = {"kept": "keep", "model taken": "take_model"}.get(where, where)
+    holders: list[Any] = [search_trial, search_loop, module.SearchFolder]
+    holder = next(holder for holder in holders if hasattr(holder, name))
+    with cut_at(holder, name, at, after=name != where):
         small(values, folder)
     same_ends(small(values, folder, resume=True), folder, undisturbed)
 
@@ -261,7 +264,7 @@ def test_a_neural_trial_goes_on_from_its_checkpoint(
         resumed.append(run.resumed)
         return run
 
-    monkeypatch.setattr(module, "RunFolder", spy)
+    monkeypatch.setattr(search_trial, "RunFolder", spy)
     again = search(given, tmp_path / "cut", **options, resume=True)
     assert resumed == [True, False]
     assert metrics(again) == metrics(whole)
@@ -274,7 +277,7 @@ def test_a_search_goes_on_with_more_trials_and_is_left_alone_when_it_is_done(
 ) -> None:
     small(values, tmp_path / "found", trials=2)
     same_ends(small(values, tmp_path / "found", resume=True), tmp_path / "found", undisturbed)
-    monkeypatch.setattr(module, "fit_system", lambda *_, **__: pytest.fail("nothing is to be fitted"))
+    monkeypatch.setattr(search_trial, "fit_system", lambda *_, **__: pytest.fail("nothing is to be fitted"))
     assert metrics(small(values, tmp_path / "found", trials=3, resume=True)) == metrics(undisturbed[0])
 
 
@@ -353,14 +356,14 @@ def test_no_trial_starts_that_would_not_fit(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    original = module.fit_system
+    original = search_trial.fit_system
 
     def slow(*arguments: Any, **keywords: Any) -> Any:
         clock[0] += 20
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr(module, "fit_system", slow)
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(search_trial, "fit_system", slow)
+    monkeypatch.setattr(search_loop.time, "monotonic", lambda: clock[0])
     notes = Notes()
     result = small(values, tmp_path / "found", trials=None, minutes=1.2, reporter=notes)
     assert len(result.trials) == 3  # 60 s are spent, a fourth would end at 80 s of 72
@@ -388,7 +391,7 @@ def test_settings_that_were_tried_are_not_fitted_again_and_an_exhausted_space_en
 def test_a_trial_that_fails_is_reported_and_the_search_goes_on(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, count = module.fit_system, [0]
+    original, count = search_trial.fit_system, [0]
 
     def failing(*arguments: Any, **keywords: Any) -> Any:
         count[0] += 1
@@ -396,7 +399,7 @@ def test_a_trial_that_fails_is_reported_and_the_search_goes_on(
             raise DataError("The loss is no longer a number.")
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr(module, "fit_system", failing)
+    monkeypatch.setattr(search_trial, "fit_system", failing)
     notes = Notes()
     result = small(values, tmp_path / "found", trials=4, reporter=notes)
     assert [trial.state for trial in result.trials] == ["complete", "failed", "complete", "complete"]

@@ -107,6 +107,20 @@ def test_cells_of_an_experiment_give_the_same_table(cluster: Any, tmp_path: Path
         assert metrics[0] == metrics[1]
 
 
+def test_trials_of_a_search_have_the_metrics_that_they_have_here(cluster: Any, tmp_path: Path) -> None:
+    from taxotext.api.search import search
+
+    values = {"model": "linear", "data": write_tiny_data(tmp_path), "features": {"min_documents": 1}}
+    options: dict[str, Any] = {"space": {"classifier.c": [0.1, 0.5, 2.0]}, "only": True, "trials": 6}
+    found = search(values, tmp_path / "found", workers=Workers("ray"), **options)
+    here = search(values, tmp_path / "here", **options)
+    assert {trial.state for trial in found.trials} == {"complete"}
+    metrics = {trial.settings["classifier.c"]: trial.value for trial in here.trials}
+    assert {trial.settings["classifier.c"] for trial in found.trials} == metrics.keys()
+    assert all(trial.value == metrics[trial.settings["classifier.c"]] for trial in found.trials)
+    assert taxotext.load(tmp_path / "found/model").manifest.metrics["search"]["value"] == found.best.value
+
+
 def test_shards_that_a_cluster_predicts_are_the_bytes_of_one_process(
     cluster: Any, command: Command, sample_model: Path
 ) -> None:

@@ -1,12 +1,13 @@
 """Which settings to try next: Optuna's tree-structured Parzen estimator over the trials so far.
 
 Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization". Optuna proposes; the trials are kept by
-:mod:`taxotext.api.search`. Every proposal is a function of the seed, the number of the trial and the finished trials,
-so that a resumed search goes on as if nothing had happened.
+:mod:`taxotext.api.search`. Every proposal is a function of the seed, the number of the trial, the finished trials and
+those at work, so that a resumed search of one trial after the other goes on as if nothing had happened.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,16 +26,24 @@ def check_installed() -> None:
 
 
 def propose(
-    space: Space, finished: Iterable[tuple[Mapping[str, Any], float]], *, seed: int, number: int
+    space: Space,
+    finished: Iterable[tuple[Mapping[str, Any], float]],
+    *,
+    at_work: Iterable[Mapping[str, Any]] = (),
+    seed: int,
+    number: int,
 ) -> dict[str, Any]:
     """Return the settings to try as trial ``number``, by key path.
 
     Args:
         space: what may be tried.
         finished: settings and metric of the trials so far; greater is better.
+        at_work: settings of trials without a metric yet. They count as bad ones (Optuna's ``constant_liar``), so that
+            trials side by side try different settings.
     """
     import numpy as np
     import optuna
+    from optuna.trial import TrialState
 
     distributions: dict[str, Any] = {}
     for key, dimension in space.items():
@@ -48,13 +57,20 @@ def propose(
                 dimension.low, dimension.high, log=dimension.log
             )
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    known: list[tuple[Mapping[str, Any], dict[str, Any]]] = [
+        *((values, {"value": metric, "state": TrialState.COMPLETE}) for values, metric in finished),
+        *((values, {"state": TrialState.RUNNING}) for values in at_work),
+    ]
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own))
-        for values, metric in finished:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of constant_liar
+            sampler = optuna.samplers.TPESampler(seed=own, constant_liar=True)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        for values, state in known:
             parameters = {key: _encoded(space[key], value) for key, value in values.items()}
-            study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, value=metric))
+            study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, **state))
         drawn = study.ask(distributions).params
     finally:
         optuna.logging.set_verbosity(verbosity)

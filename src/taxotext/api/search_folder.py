@@ -5,7 +5,7 @@
 ``trials.jsonl``        a line for each trial
 ``best.yaml``           the best configuration so far, for ``taxotext train``
 ``model``               the model of the best trial, with tuned thresholds
-``trials/0007``         logs of a trial, and its checkpoints while it runs
+``trials/0007``         logs of a trial; while it runs, its checkpoints and its model
 ======================  =============================================================================
 """
 
@@ -15,6 +15,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from pydantic import FiniteFloat
 
 from taxotext.composition.space import Space
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import check_contents, check_target, remove_stale, write_text_atomically
+from taxotext.files import check_contents, check_target, remove_stale, replacing_folder, write_text_atomically
 from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_free, check_outside_models
@@ -112,8 +113,9 @@ class SearchFolder:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
             trials: list[Trial] = [checked(Trial, json.loads(line)) for line in lines]
-            if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
-                raise ValueError("the numbers of the trials have gaps")
+            numbers = [0, *(trial.number for trial in trials)]
+            if any(number >= following for number, following in pairwise(numbers)):
+                raise ValueError("the numbers of the trials do not grow")
             if any((trial.state == "complete") != (trial.value is not None) for trial in trials):
                 raise ValueError("a trial that is complete has a value, and no other one")
         except (ValueError, RecursionError) as error:
@@ -131,12 +133,29 @@ class SearchFolder:
     def abandon(self) -> None:
         """Forget a search without any trial."""
         if not self.trials:
+            shutil.rmtree(self.folder / RUNS, ignore_errors=True)
             (self.folder / TRIALS).unlink(missing_ok=True)
             (self.folder / RECORD).unlink(missing_ok=True)
+
+    def put(self, trial: Trial) -> None:
+        """Write the trials with this one, in the place of that of its number."""
+        others = [other for other in self.trials if other.number != trial.number]
+        self.keep(sorted([*others, trial], key=lambda one: one.number))
 
     def run_folder(self, number: int) -> Path:
         """Where a trial keeps its logs and checkpoints."""
         return self.folder / RUNS / f"{number:04d}"
+
+    def take_model(self, number: int) -> None:
+        """Let the model that a trial has saved take the place of that of the best one before.
+
+        Raises:
+            ModelFolderError: what is there is no model, or the folder cannot be written.
+        """
+        check_free(self.folder / MODEL, overwrite=True)
+        with replacing_folder(self.folder / MODEL) as temporary:
+            for path in (self.run_folder(number) / MODEL).iterdir():
+                path.rename(temporary / path.name)
 
     def check_trials(self, space: Space) -> None:
         """Compare what was tried with what may be tried.
@@ -154,7 +173,8 @@ class SearchFolder:
                 )
 
     def forget_run(self, number: int) -> None:
-        """Remove the checkpoints of a trial, and its folder when it keeps no logs."""
+        """Remove the checkpoints and the model of a trial, and its folder when it keeps no logs."""
+        shutil.rmtree(self.run_folder(number) / MODEL, ignore_errors=True)
         clean_run(self.run_folder(number))
         for folder in (self.run_folder(number), self.folder / RUNS):
             if folder.is_dir() and not any(folder.iterdir()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxotext.cli.options import AsJson, Device, NamesFile, Threads
+from taxotext.cli.options import Address, AsJson, Device, Executor, NamesFile, Threads
 
 if TYPE_CHECKING:
     from taxotext.api.search import SearchResult
@@ -46,6 +46,14 @@ def search(
         ),
     ] = None,
     space: Annotated[Path | None, typer.Option(help="YAML file: search this space, not that of the system.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1024, help="Trials side by side; 1 when not given, on a Ray cluster as many as it has room for."
+        ),
+    ] = None,
+    executor: Executor = None,
+    address: Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove the search in the folder.")] = False,
     as_json: AsJson = False,
@@ -66,6 +74,7 @@ def search(
       taxotext search --model bert --train news.jsonl --taxonomy topics.tsv --minutes 90 --output found
       taxotext search --model linear --train tickets.csv --search classifier.c=0.1..10:log --output found
       taxotext search --model linear --train tickets.csv --space space.yaml seed=2 --trials 50 --output found --resume
+      taxotext search --model linear --train tickets.csv --trials 50 --jobs 4 --output found
     """
     from taxotext.api.search import search as run_search
     from taxotext.cli.output import write_json
@@ -73,6 +82,7 @@ def search(
     from taxotext.cli.train import _merge, _values
     from taxotext.errors import ConfigError
     from taxotext.settings import read_yaml, set_key
+    from taxotext.work import Workers
 
     values, where = _values(arguments or [], model)
     _merge(values, "data", {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names})
@@ -88,6 +98,7 @@ def search(
         for step in key.split("."):
             one = one[step]
         wanted[key] = one
+    workers = Workers(executor or "processes", address)
     reporter = make_reporter()
     try:
         result = run_search(
@@ -101,6 +112,8 @@ def search(
             where=where,
             resume=resume,
             overwrite=overwrite,
+            workers=workers,
+            jobs=jobs,
             reporter=reporter,
         )
     except KeyboardInterrupt:

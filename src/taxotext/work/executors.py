@@ -6,10 +6,11 @@ is all that a graph asks of it. What is done is known from files alone, so that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from taxotext.errors import ConfigError, nearest
 from taxotext.messages import parameter
@@ -72,7 +73,16 @@ class Workers:
                 f"{parameter('address')} names a Ray cluster; give {parameter('executor', 'ray')} as well."
             )
 
-    def start(self, processes: int, logs: Path, *, threads: int = 1, advice: str = "", here: bool = False) -> Executor:
+    def start(
+        self,
+        processes: int,
+        logs: Path,
+        *,
+        threads: int = 1,
+        advice: str = "",
+        here: bool = False,
+        beside: Mapping[str, Any] | None = None,
+    ) -> Executor:
         """Return what computes.
 
         Args:
@@ -81,6 +91,7 @@ class Workers:
             threads: of each process.
             advice: what to do when memory runs out.
             here: let this process compute where one local process is enough.
+            beside: then, arguments that every request gets in this process.
 
         Raises:
             MissingExtraError: Ray is not installed.
@@ -93,5 +104,5 @@ class Workers:
 
             return RayCluster(self.address, threads=threads, advice=advice)
         if here and processes == 1:
-            return InProcess()
+            return InProcess(**(beside or {}))
         return Processes(processes, logs, threads=threads, advice=advice)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from taxotext.work.requests import Outcome, Request, compute
 
@@ -25,12 +25,17 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class InProcess:
-    """One request after the other, in this process."""
+    """One request after the other, in this process.
+
+    Args:
+        beside: arguments that every request gets and that only this process has, such as a progress bar.
+    """
 
     slots = processes = 1
 
-    def __init__(self) -> None:
+    def __init__(self, **beside: Any) -> None:
         self._waiting: deque[tuple[str, Request]] = deque()
+        self._beside = beside
 
     def submit(self, key: str, request: Request) -> None:
         """Take a request."""
@@ -38,7 +43,7 @@ class InProcess:
 
     def wait(self, seconds: float | None = None) -> list[Outcome]:
         """Compute the next one, however long it takes."""
-        return [compute(*self._waiting.popleft())]
+        return [compute(*self._waiting.popleft(), **self._beside)]
 
     def __enter__(self) -> Self:
         return self
