@@ -30,6 +30,8 @@ from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
 
 RECORD, TRIALS, BEST, MODEL, RUNS = "search.json", "trials.jsonl", "best.yaml", "model", "trials"
+LOGS = "logs"
+"""Folder beside those of the trials, for what processes have to say."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,20 @@ class SearchFolder:
         shutil.rmtree(self.run_folder(number) / MODEL, ignore_errors=True)
         clean_run(self.run_folder(number))
         for folder in (self.run_folder(number), self.folder / RUNS):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    @property
+    def logs(self) -> Path:
+        """Where processes that compute trials write what they have to say."""
+        return self.folder / RUNS / LOGS
+
+    def forget_empty_logs(self) -> None:
+        """Remove the logs of processes that had nothing to say."""
+        for path in self.logs.glob("*.log"):
+            if not path.stat().st_size:
+                path.unlink()
+        for folder in (self.logs, self.folder / RUNS):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 

@@ -11,7 +11,7 @@ from typing import Any
 from taxotext.api.identity import fingerprints_of
 from taxotext.api.proposals import propose
 from taxotext.api.runs import RunConfig
-from taxotext.api.search_folder import BEST, RUNS, SearchFolder, Trial
+from taxotext.api.search_folder import BEST, SearchFolder, Trial
 from taxotext.api.search_trial import Searched, run_trial
 from taxotext.composition.space import Dimension, same, start, with_values
 from taxotext.errors import TaxotextError, TrainingError
@@ -21,8 +21,6 @@ from taxotext.progress import Reporter, Silent, Task
 from taxotext.work import Executor, Outcome, Request, Workers
 
 ADVICE = "lower --jobs (trials side by side)"
-LOGS = "logs"
-"""Folder beside those of the trials, for what processes have to say."""
 LOOKED_BACK = 3
 """How many of the last trials say how long the next one may take."""
 REPEATED = 20
@@ -64,8 +62,9 @@ class Search:
             1 if workers.executor == "ray" else max(1, usable_cores() // processes)
         )
         beside = {"searched": self.searched, "reporter": self.reporter}
-        logs = folder.folder / RUNS / LOGS
-        with workers.start(processes, logs, threads=threads, advice=ADVICE, here=True, beside=beside) as executor:
+        with workers.start(
+            processes, folder.logs, threads=threads, advice=ADVICE, here=True, beside=beside
+        ) as executor:
             side = min(executor.processes, jobs or executor.processes)
             spent = sum(trial.seconds for trial in folder.trials) / side
             budget = _Budget(limit, seconds, time.monotonic() - spent, side, self.reporter)
@@ -73,6 +72,7 @@ class Search:
             done = len(folder.trials) - len(self._running())
             with bars.task("Searching", limit, done, "trials") as task:
                 self._work(executor, budget, None if alone else threads, task)
+        folder.forget_empty_logs()
         self._finish()
 
     def _work(self, executor: Executor, budget: _Budget, threads: int | None, task: Task) -> None:
