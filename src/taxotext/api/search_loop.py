@@ -16,6 +16,7 @@ from taxotext.api.search_trial import Searched, run_trial
 from taxotext.composition.space import Dimension, same, start, with_values
 from taxotext.errors import TaxotextError, TrainingError
 from taxotext.files import write_text_atomically
+from taxotext.messages import counted
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Silent, Task
 from taxotext.work import Executor, Outcome, Request, Workers
@@ -55,7 +56,7 @@ class Search:
                 folder.keep([trial for trial in folder.trials if trial.state == "running"])
             folder.forget_ended()
             done = len(folder.trials) - len(self._running())
-            self.reporter.note(f"Going on with the search in {folder.folder}: {done} trials are done.")
+            self.reporter.note(f"Going on with the search in {folder.folder}: {counted(done, 'trial')} done.")
         processes = jobs or 1
         alone = workers.executor == "processes" and processes == 1
         threads = self.searched.base.settings.runtime.threads or (
