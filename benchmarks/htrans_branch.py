@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seed", action="append", type=int, default=[])
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FOLDER", help="a model to stand beside")
     parser.add_argument("--variants", action="store_true", help="htrans with each of some settings, too")
+    parser.add_argument("--variant", action="append", default=[], choices=list(VARIANTS)[1:], help="with these alone")
     parser.add_argument("--results", type=Path, default=Path("htrans_branch.json"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> None:
         print(json.dumps(run(*json.loads(arguments.one), arguments.data, arguments.branch)))
         return
     found = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {}
-    variants = {"gru_att": [""], "htrans": list(VARIANTS) if arguments.variants else [""]}
+    variants = {"gru_att": [""], "htrans": list(VARIANTS) if arguments.variants else ["", *arguments.variant]}
     cases = {
         f"{system}{variant and f' ({variant})'}, {Path(vectors).name if vectors else 'paper'}, seed {seed}": [
             *(system, vectors, seed, variant)
