@@ -6,6 +6,7 @@ import json
 import math
 import re
 import reprlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from taxotext.errors import ConfigError, nearest
 from taxotext.files.limits import nested_beyond
+from taxotext.files.targets import check_no_device
 from taxotext.messages import counted
 
 SHOWN = 80
@@ -178,9 +180,10 @@ def _sentences(kind: type[BaseModel], values: Any, details: Sequence[Any], prefi
         if message not in messages[path]:
             messages[path].append(message)
         inputs[path] = detail["input"]
-    sentences = []
+    sentences, paths = [], sorted(messages)
     for path, found in messages.items():
-        if any(other.startswith(f"{path}." if path else "") and other != path for other in messages):
+        at = bisect_left(paths, f"{path}.") if path else 1
+        if at < len(paths) and paths[at].startswith(f"{path}." if path else ""):
             continue  # it follows from what is wrong inside: a list is empty because its items were refused
         text = ", or ".join(found)
         if not text.endswith((".", "?")):
@@ -431,6 +434,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: with file and line when the file is missing, is not valid YAML, repeats a key or is not a mapping.
     """
     try:
+        check_no_device(path)
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(

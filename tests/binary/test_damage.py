@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hierarchies import timeless, tiny_run
@@ -38,11 +39,24 @@ def disguise(path: Path) -> None:
     path.write_text(re.sub(r'"(weight|epoch)": [\d.]+', r'"\1": "x"', path.read_text(encoding="utf-8")))
 
 
+def exchange(path: Path) -> None:
+    """Put the array of the other documents there."""
+    other = path.with_name(path.name.replace("validation", "train"))
+    path.write_bytes(other.read_bytes())
+
+
+def beyond(path: Path) -> None:
+    """Token ids that no vocabulary has."""
+    np.save(path, np.load(path) + 1_000_000)
+
+
 CASES = [
     *[(files, how) for files in ("chosen/0.safetensors", "chosen/0.table.npy") for how in (cut, empty, remove)],
     *[("fits/1.*.safetensors", how) for how in (cut, empty)],
     *[(f"shared/{name}", how) for name in ("table.npy", "train.values.npy", "facts.json") for how in (cut, empty)],
     *[(f"shared/{name}", remove) for name in ("table.npy", "validation.indices.npy")],
+    *[(f"shared/validation.{name}.npy", exchange) for name in ("first", "offsets", "cut", "indices")],
+    ("shared/train.values.npy", beyond),
     ("shared/facts.json", forget),
     *[(f"done/{key}.json", how) for key in ("0", "0.0.0", "1.0.1") for how in (cut, forget, disguise)],
 ]

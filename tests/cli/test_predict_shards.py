@@ -206,3 +206,25 @@ def test_kill_9_loses_only_the_shards_at_work(
     command("predict", sample_model, *inputs, "-o", "one.jsonl").ok()
     assert joined("out") == Path("one.jsonl").read_bytes()
     assert not list(Path("out").glob(".shard-*"))  # nothing half written is left
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"blank": [1]}, {"counts": []}, {"counts": [10**9]}, {"starts": [5]}, {"starts": ["x"]}, {"documents": -1}, None],
+)
+def test_how_the_documents_were_cut_is_not_believed(
+    change: dict[str, object] | None, command: Command, sample_model: Path, asked: list[str]
+) -> None:
+    call = ("predict", sample_model, SAMPLE / "test.jsonl", "--output", "out", "--shards", 2)
+    command(*call).ok()
+    expected = joined("out")
+    cut = Path("out/cut.json")
+    content = json.loads(cut.read_text(encoding="utf-8"))
+    cut.write_text("{" if change is None else json.dumps({**content, **change}), encoding="utf-8")
+    command(*call, "--resume").ok()
+    assert asked == ["0001"], "the shard is as it was written"
+    Path("out/shard-0001.jsonl").write_text("damaged", encoding="utf-8")
+    cut.write_text("{", encoding="utf-8")
+    command(*call, "--resume").ok()
+    assert joined("out") == expected
+    assert asked == ["0001", "0001"]

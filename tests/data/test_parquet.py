@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from taxotext.data import Columns, Corpus, ReadReport, read_corpus, read_documents, write_corpus
 from taxotext.data.formats import parquet as ours
+from taxotext.data.formats import parquet_rows
 from taxotext.errors import DataError, MissingExtraError
 
 pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
@@ -133,7 +135,7 @@ def test_class_numbers_have_the_names_that_datasets_stores_in_the_file(tmp_path:
 
 
 def test_a_stream_is_read_and_rows_come_a_batch_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "ROWS", 2)
+    monkeypatch.setattr(parquet_rows, "ROWS", 2)
     path = written(tmp_path / "a.parquet", text=list("vwxyz"), labels=[["a"]] * 5)
     documents = read_documents(io.BytesIO(path.read_bytes()), format="parquet")
     assert [document.where for document in documents] == [f"<stream>: row {i}" for i in range(1, 6)]
@@ -181,3 +183,90 @@ def test_types_of_metadata_are_found_over_all_documents(tmp_path: Path, monkeypa
     with pytest.raises(DataError, match="the values of the field 'n' have no common type"):
         write_corpus(corpus, tmp_path / "b.parquet")
     assert not (tmp_path / "b.parquet").exists()
+
+
+def dictionary(entry: str, places: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * places, pa.int32()), pa.array([entry]))
+
+
+def shared(path: Path, **columns: Any) -> Path:
+    """A file whose rows share entries of dictionaries, without the types of Arrow."""
+    pq.write_table(pa.table(columns), path, store_schema=False)
+    return path
+
+
+def test_what_decodes_to_far_more_than_the_file_is_refused_and_the_limit_can_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, places = "x" * 2**20, pa.array(range(101), pa.int32())
+    many = pa.array([2**20 * place for place in range(11)], pa.int32())
+    texts, lists = dictionary(long, 100), pa.ListArray.from_arrays(places, dictionary(long, 100))
+    sound = {"text": ["y"] * 100, "labels": [["a"]] * 100}
+    files = {
+        "text": {**sound, "text": texts},
+        "labels": {**sound, "labels": lists},
+        "places": {"text": ["y"] * 10, "labels": pa.ListArray.from_arrays(many, dictionary("a", 10 * 2**20))},
+        "field": {**sound, "fields": pa.StructArray.from_arrays([texts, lists], ["a", "b"])},
+        "bytes": {**sound, "bytes": pa.array([bytes(2**20)] * 100, pa.binary(2**20))},
+    }
+    for name, columns in files.items():
+        path = shared(tmp_path / f"{name}.parquet", **columns)
+        assert path.stat().st_size < 100_000
+        message = problem_of(path)
+        assert "takes more than 1,000 times the bytes of the file and more than 64 MiB" in message, name
+        assert "TAXOTEXT_LONGEST_LINE sets another limit" in message
+    monkeypatch.setenv("TAXOTEXT_LONGEST_LINE", "200")
+    corpus = read_corpus(tmp_path / "text.parquet")
+    assert [len(text) for text in corpus.texts] == [2**20] * 100
+    assert len({id(text) for text in corpus.texts}) == 1, "rows share in memory what they share in the file"
+
+
+def test_rows_that_share_entries_take_the_memory_of_the_entries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = pa.array(range(2001), pa.int32())
+    columns = {"text": dictionary("x" * 2**19, 2000), "labels": pa.array([["a", "b"]] * 2000)}
+    path = shared(
+        tmp_path / "a.parquet", **columns, more=pa.ListArray.from_arrays(places, dictionary("z" * 2**19, 2000))
+    )
+    monkeypatch.setenv("TAXOTEXT_LONGEST_LINE", "4000")
+    before = pa.default_memory_pool().max_memory()
+    tracemalloc.start()
+    try:
+        assert sum(len(document.text) for document in read_documents(path)) == 2000 * 2**19
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 64 * 2**20
+    assert pa.default_memory_pool().max_memory() - before < 64 * 2**20
+
+
+TYPES = {
+    "string": (pa.string(), ["a", "b", None, "a"]),
+    "large_string": (pa.large_string(), ["a", "b", None, "a"]),
+    "binary": (pa.binary(), [b"a", b"b", None, b"a"]),
+    "lists": (pa.list_(pa.string()), [["a", None], None, [], ["a", "b"]]),
+    "large_lists": (pa.large_list(pa.large_string()), [["a", None], None, [], ["a", "b"]]),
+    "lists_of_lists": (pa.list_(pa.list_(pa.string())), [[["a"], None], None, [], [["b", "a"], []]]),
+    "fixed_lists": (pa.list_(pa.string(), 2), [["a", "b"], ["a", None], ["b", "b"], ["c", "a"]]),
+    "structs": (pa.struct([("x", pa.string()), ("y", pa.list_(pa.string()))]), [{"x": "a", "y": ["a"]}, None] * 2),
+    "lists_of_structs": (pa.list_(pa.struct([("x", pa.string())])), [[{"x": "a"}, None], None, [], [{"x": "b"}]]),
+    "map": (pa.map_(pa.string(), pa.string()), [[("a", "b")], None, [], [("c", None), ("a", "b")]]),
+    "numbers": (pa.list_(pa.float64()), [[0.5, None], None, [], [1.0]]),
+    "category": (pa.dictionary(pa.int8(), pa.string()), ["a", "b", None, "a"]),
+}
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_values_of_all_types_are_read_as_they_were_written(
+    dense: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if dense:  # as columns of large row groups are read
+        monkeypatch.setattr(parquet_rows, "LARGEST_DICTIONARY", 0)
+    monkeypatch.setattr(parquet_rows, "ROWS", 3)
+    columns = {name: pa.array(values, kind) for name, (kind, values) in TYPES.items()}
+    table = pa.table({"text": list("wxyz"), "labels": [["a"]] * 4, **columns})
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = [document.metadata for document in read_documents(tmp_path / "a.parquet")]
+    for name, (_, values) in TYPES.items():
+        assert [fields[name] for fields in found if fields is not None] == values, name

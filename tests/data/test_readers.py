@@ -6,13 +6,16 @@ import gzip
 import io
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxotext.data import Columns, Document, ReadReport, read_documents
+from taxotext.data import Columns, Document, ReadReport, read_documents, readers
+from taxotext.data.formats.base import Item
 from taxotext.errors import ConfigError, DataError
 
 
@@ -553,3 +556,20 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def test_any_text_is_read_back_from_json_as_it_was_written(texts: list[str]) -> None:
     content = "".join(json.dumps({"text": text, "labels": []}, ensure_ascii=False) + "\n" for text in texts)
     assert [document.text for document in read(content)] == texts
+
+
+def test_few_records_are_held_back_where_their_lists_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "LARGEST_LOOK", 10_000)
+    drawn: list[int] = []
+
+    def records() -> Iterator[Item]:
+        for number in range(100):
+            drawn.append(number)
+            yield f"x:{number}", {"text": "x", "labels": ["a"] * 1000}
+
+    class Parser:
+        def look(self, items: object) -> None:
+            pass
+
+    assert next(readers._look_ahead(records(), cast("Any", Parser())))[0] == "x:0"
+    assert drawn == [0, 1]

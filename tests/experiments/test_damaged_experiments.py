@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +121,18 @@ def test_cells_of_which_nothing_is_known_are_passed_over(content: str, folder: E
     _, cells, _ = folder.read()
     (next(folder.cells.glob("linear_*")) / "cell.json").write_text(content, encoding="utf-8")
     assert folder.others(cells) == []
+
+
+@pytest.mark.parametrize("name", ["fit.json", "speed.json", "progress.json", "cell.json"])
+def test_nothing_is_read_through_a_link_or_from_a_pipe(name: str, folder: ExperimentFolder, tmp_path: Path) -> None:
+    file = next(folder.cells.glob("linear_*")) / name
+    file.unlink(missing_ok=True)
+    file.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match=f"{name}: is a link that leads out of the folder"):
+        experiment_status(folder.path)
+    with pytest.raises(ConfigError, match=f"{name}: is a link that leads out of the folder"):
+        summarise(folder)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match=f"{name}: is a device, pipe or socket"):
+        experiment_status(folder.path)

@@ -17,31 +17,9 @@ from taxotext.models.registry import find
 from taxotext.nn.encoders.encoder_decoder import KINDS, load_encoder_decoder, restore_encoder_decoder
 from taxotext.nn.sequence.pretrained import LabelTokens
 from taxotext.settings import parse_settings
-from tiny import make_encoder, tiny_corpus, tiny_settings, tiny_words
+from tiny import make_encoder_decoder, tiny_corpus, tiny_settings
 
 FACTS = ("encoder_source", "encoder_sha256", "label_order", "longest_sequence")
-
-
-def make_encoder_decoder(folder: Path, kind: str, **config: Any) -> Path:
-    """Save a T5 or BART of two layers with random weights, and the tokenizer of the tiny encoder."""
-    from transformers import AutoModelForSeq2SeqLM, BartConfig, T5Config
-
-    make_encoder(folder, tiny_words())
-    (folder / "model.safetensors").unlink()
-    size = len(tiny_words()) + 120
-    ids = {"pad_token_id": 0, "eos_token_id": 3, "decoder_start_token_id": 2}
-    both: dict[str, Any] = {"vocab_size": size, "d_model": 32, **ids, **config}
-    chosen: Any
-    if kind == "t5":
-        chosen = T5Config(**{"d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, **both})
-    else:
-        layers = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")}
-        widths = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 64, "bos_token_id": 2}
-        chosen = BartConfig(**{"scale_embedding": True, **layers, **widths, **both})
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        AutoModelForSeq2SeqLM.from_config(chosen).save_pretrained(folder)
-    return folder
 
 
 Folders = Callable[..., Path]

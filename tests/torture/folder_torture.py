@@ -4,28 +4,40 @@
 
     python tests/torture/folder_torture.py --cases 5000 --seed 1 --json folders.json
 
-Each case is a copy of something sound, damaged by :mod:`mutators`, and one command of the command line, run in a
-process of its own. It is broken where the process ends with a traceback or an error of ours, dies of a signal, takes
-longer than :data:`SECONDS`, waits for ever, or needs :data:`EXTRA` bytes more than the undamaged folder. A case is
-known by its kind and its seed: ``--only model:1.23`` runs it again and shows what it says.
+Each case is a copy of something sound, damaged by :mod:`mutators`, and one command of the command line. It runs in a
+process of its own, so that its memory and signals are its own: a fork of this one, which has imported what commands
+import, and has computed nothing. The sound material is made by other processes, because threads of a library that has
+computed do not live on in a fork.
+
+A case is broken where its process ends with a traceback or an error of ours, dies of a signal, takes longer than
+:data:`SECONDS`, waits for ever, or needs :data:`EXTRA` bytes more than the undamaged folder; settings may ask for a
+network of any size that the machine has room for. ``serve`` is asked for labels once it is up, then told to stop. A
+case is known by its kind and its seed: ``--only model:1.23`` runs it again and shows what it says.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
+import pkgutil
 import random
+import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -45,6 +57,8 @@ MOST = 12 * 2**30
 """Bytes that no process may ask the system for, so that the machine lives on."""
 CODES = {0, 1, 2}
 """Exit codes of a command that did what it should; 1: `data check` found errors."""
+STOPPED = 143
+"""Exit code of `serve` that was told to stop."""
 SIGNS = ("Traceback (most recent call last)", "error inside the program")
 
 Case = tuple[list[str], str]
@@ -71,6 +85,7 @@ def model_case(rng: random.Random, made: material.Material, place: Path) -> Case
     model = place / "model"
     shutil.copytree(made.models[name], model)
     damage = mutators.model_folder(rng, model, list(made.models.values()))
+    data = [f"--train={made.train}", f"--validation={made.test}", f"--taxonomy={made.taxonomy}"]
     commands = [["predict", str(model), str(made.test)]] * 4 + [
         ["predict", str(model), str(made.test), "--tree"],
         ["predict", str(model), str(made.test), "--all-scores"],
@@ -82,7 +97,22 @@ def model_case(rng: random.Random, made: material.Material, place: Path) -> Case
         ["labels", str(model)],
         ["status", str(model)],
         ["export", str(model), "--to", "onnx", "--output", str(place / "onnx")],
+        ["export", str(model), "--to", "onnx", "--int8", "--data", str(made.test), "--output", str(place / "onnx")],
         ["export", str(model), "--to", "hf", "--output", str(place / "hf")],
+        ["explain", str(model), str(made.test), "--documents", "1", "--method", "attention"],
+        ["labels", str(model), "--map", str(place / "map.svg")],
+        ["push", str(model), "nobody/nothing"],
+        ["serve", str(model), "--port", "0"],
+        ["serve", str(model), str(made.models["linear"]), "--port", "0", "--watch", "0"],
+        ["predict", str(model), str(made.test), "--shards", "2", "--jobs", "1", "--output", str(place / "shards")],
+        [
+            "train",
+            "--model=mixed",
+            f"members=[{model},{made.models['linear']}]",
+            *data,
+            f"--output={place / 'mixture'}",
+        ],
+        ["train", "--model=kim_cnn", f"loss.weights_from={model}", *data, f"--output={place / 'o'}", "--dry-run"],
         ["report", str(model), "--output", str(place / "report.html")],
         ["compare", str(model), str(made.models["linear"]), "--data", str(made.test), "--samples", "10"],
         ["data", "check", str(made.test), "--model", str(model)],
@@ -138,6 +168,19 @@ def search_case(rng: random.Random, made: material.Material, place: Path) -> Cas
     files = sorted(path for path in folder.glob("*") if path.is_file() and path.suffix in {".json", ".jsonl", ".yaml"})
     damage = mutators.file(rng, rng.choice(files)) if rng.random() < 0.85 else mutators.folder(rng, folder, [])
     return [*arguments, f"--output={folder}", "--resume", "--trials=3"], damage
+
+
+def shards_case(rng: random.Random, made: material.Material, place: Path) -> Case:
+    """A damaged folder of shards, gone on with."""
+    assert made.shards is not None
+    source, arguments = made.shards
+    folder = place / "shards"
+    shutil.copytree(source, folder)
+    damage = []
+    for _ in range(rng.choice((1, 1, 2))):
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        damage.append(mutators.folder(rng, folder, []) if rng.random() < 0.3 else mutators.file(rng, rng.choice(files)))
+    return [*arguments, f"--output={folder}", rng.choice(("--resume", "--resume", "--overwrite"))], "; ".join(damage)
 
 
 def corpus_case(rng: random.Random, made: material.Material, place: Path) -> Case:
@@ -215,6 +258,7 @@ KINDS: dict[str, tuple[Callable[[random.Random, material.Material, Path], Case],
     "settings": (settings_case, 4),
     "experiment": (experiment_case, 2),
     "search": (search_case, 1),
+    "shards": (shards_case, 1),
 }
 """Kind of case, and how often it comes."""
 
@@ -240,7 +284,8 @@ class Torture:
         rng = random.Random(name)
         try:
             arguments, damage = KINDS[kind][0](rng, self.made, place)
-            return self._run(name, arguments, damage, self.honest + EXTRA / 2**20)
+            most = MOST if kind == "settings" else self.honest * 2**20 + EXTRA
+            return self._run(name, arguments, damage, most / 2**20)
         finally:
             for path in place.rglob("*"):
                 if not path.is_symlink() and path.is_file():
@@ -250,11 +295,12 @@ class Torture:
     def _run(self, name: str, arguments: list[str], damage: str, most: float) -> Verdict:
         """Run a command in a fork of this process, which has imported what commands import."""
         said = self.place / "said"
+        said.write_bytes(b"")
         sys.stdout.flush()
         process = os.fork()
         if process == 0:
             _child(arguments, said)
-        broken, worked, moved = "", 0.0, time.monotonic()
+        broken, worked, moved, asked = "", 0.0, time.monotonic(), arguments[0] != "serve"
         while True:
             found, status, usage = os.wait4(process, os.WNOHANG)
             if found:
@@ -266,7 +312,11 @@ class Torture:
                 os.kill(process, signal.SIGKILL)
                 found, status, usage = os.wait4(process, 0)
                 break
-            time.sleep(0.01)
+            if not asked and (address := re.search(rb"at (http://\S+) ", said.read_bytes())):
+                asked = _ask(address[1].decode())
+                if asked:
+                    os.kill(process, signal.SIGTERM)
+            time.sleep(0.005)
         text = said.read_text(encoding="utf-8", errors="replace")
         seconds, mib = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
         code = os.waitstatus_to_exitcode(status)
@@ -275,7 +325,7 @@ class Torture:
                 broken = f"died of {signal.Signals(-code).name}"
             elif any(sign in text for sign in SIGNS):
                 broken = "traceback"
-            elif code not in CODES:
+            elif code not in CODES and not (arguments[0] == "serve" and code == STOPPED):
                 broken = f"exit code {code}"
             elif seconds > SECONDS:
                 broken = f"took {seconds:.0f} s"
@@ -284,11 +334,25 @@ class Torture:
         return Verdict(name, damage[:400], " ".join(arguments)[:300], broken, code, seconds, mib, text[-1500:])
 
 
+def _ask(address: str) -> bool:
+    """Ask a server for labels; whether it has answered, as soon as it has read its models."""
+    body = json.dumps({"texts": ["a cat purrs", "", "the dog barks today"]}).encode()
+    request = urllib.request.Request(f"{address}/predict", body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            response.read()
+    except urllib.error.HTTPError as error:
+        return error.code != 503
+    except OSError:  # it has ended, or is not up yet
+        return False
+    return True
+
+
 def _worked(process: int) -> float:
-    """Processor time (user and system) of a process so far, in ticks of the system."""
+    """Processor time (user and system) of a process so far, in ticks of the system, and of those it waited for."""
     with contextlib.suppress(OSError):  # it has just ended
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return float(fields[11]) + float(fields[12])
+        return sum(map(float, fields[11:15]))
     return 0.0
 
 
@@ -319,14 +383,43 @@ def _child(arguments: list[str], said: Path) -> None:
         os._exit(code)
 
 
+LAZY = ("lightning.pytorch", "onnxruntime", "pandas", "pyarrow.parquet", "rdflib", "sklearn.linear_model", "uvicorn")
+"""What commands import only where they need it."""
+
+
 def warm_up() -> None:
     """Import what commands import, once for all of them."""
     import torch
     import transformers
     from transformers import AutoConfig, AutoModel  # noqa: F401  # slow to import
 
+    import taxotext
+
+    for module in pkgutil.walk_packages(taxotext.__path__, "taxotext."):
+        if not module.name.rpartition(".")[2].startswith("__"):
+            import_module(module.name)
+    for name in LAZY:
+        import_module(name)
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy the pages of all these objects
+
+
+def run_cases(made: material.Material, names: list[str], place: Path, target: Path, *, aloud: bool) -> float:
+    """Run cases one after another, write their verdicts to ``target``, and return the memory of an honest command."""
+    torture = Torture(made, place)
+    with target.open("w", encoding="utf-8") as file:
+        for number, name in enumerate(names, 1):
+            verdict = torture.case(name)
+            file.write(json.dumps(asdict(verdict)) + "\n")
+            file.flush()
+            if verdict.broken or aloud:
+                found = f"{verdict.broken or 'fine'} [{verdict.damage}] {verdict.arguments}"
+                print(f"{name}: {found}\n{verdict.said}\n", flush=True)
+            if number % 100 == 0:
+                print(f"... {number} cases", flush=True)
+    return torture.honest
 
 
 def main() -> None:
@@ -334,15 +427,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="cases side by side")
     parser.add_argument("--kinds", default=",".join(KINDS), help="comma-separated")
-    parser.add_argument("--only", nargs="*", help="cases such as model:123")
+    parser.add_argument("--only", nargs="*", help="cases such as model:1.23")
     parser.add_argument("--material", type=Path, help="folder that keeps the sound folders for the next time")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    warm_up()
+    os.environ |= material.environment()
     with tempfile.TemporaryDirectory(prefix="taxotext-torture-") as scratch:
-        made = material.make(given.material or Path(scratch) / "material")
-        torture = Torture(made, Path(scratch) / "cases")
+        place = given.material or Path(scratch) / "material"
+        subprocess.run([sys.executable, material.__file__, str(place)], env=material.environment(), check=True)
+        warm_up()
+        made = material.make(place)
         kinds = given.kinds.split(",")
         names = given.only or [
             f"{kind}:{given.seed}.{number}"
@@ -350,25 +446,26 @@ def main() -> None:
                 random.Random(given.seed).choices(kinds, [KINDS[kind][1] for kind in kinds], k=given.cases)
             )
         ]
-        verdicts = []
-        for number, name in enumerate(names, 1):
-            verdict = torture.case(name)
-            verdicts.append(verdict)
-            if verdict.broken or given.only:
-                print(
-                    f"{name}: {verdict.broken or 'fine'} [{verdict.damage}] {verdict.arguments}\n{verdict.said}\n",
-                    flush=True,
+        children = []
+        for job in range(given.jobs):
+            if (child := os.fork()) == 0:
+                results = Path(scratch) / f"{job}.jsonl"
+                run_cases(
+                    made, names[job :: given.jobs], Path(scratch) / f"cases-{job}", results, aloud=bool(given.only)
                 )
-            if number % 100 == 0:
-                print(f"... {number} cases, {sum(bool(found.broken) for found in verdicts)} broken", flush=True)
+                os._exit(0)
+            children.append(child)
+        ended = [os.waitpid(child, 0)[1] for child in children]
+        lines = [line for job in range(given.jobs) for line in (Path(scratch) / f"{job}.jsonl").open(encoding="utf-8")]
+    verdicts = [Verdict(**json.loads(line)) for line in lines]
     if given.json:
         given.json.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1), encoding="utf-8")
     broken = Counter(verdict.broken for verdict in verdicts if verdict.broken)
     slowest = max(verdicts, key=lambda verdict: verdict.seconds)
     largest = max(verdicts, key=lambda verdict: verdict.mib)
-    print(f"{len(verdicts)} cases; broken: {dict(broken) or 'none'}; honest {torture.honest:.0f} MiB, ")
+    print(f"{len(verdicts)} cases; broken: {dict(broken) or 'none'}")
     print(f"most {largest.mib:.0f} MiB ({largest.case}), slowest {slowest.seconds:.1f} s ({slowest.case})")
-    sys.exit(bool(broken))
+    sys.exit(bool(broken) or any(ended))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""What is damaged: sound model folders, interrupted runs, corpora, taxonomies and settings, all of them tiny."""
+"""What is damaged: sound model folders, interrupted runs, corpora, taxonomies and settings, all of them tiny.
+
+::
+
+    python tests/torture/material.py FOLDER     writes all of it
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 WORDS: dict[str, Any] = {"embedding_width": 8, "vocabulary": {"min_count": 1}}
 ONE_EPOCH: dict[str, Any] = {"epochs": 1, "batch_size": 12}
+KIM_CNN = {"name": "kim_cnn", "filters": 4, **WORDS}
+RECURRENT = {"name": "recurrent", "units": 8, **WORDS}
+FITS: dict[str, Any] = {
+    "encoder": {**WORDS, "units": 4},
+    "weights": {"candidates": [1, 3], "rungs": [1], "factor": 2},
+    "training": ONE_EPOCH,
+}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("linear", {}),
     "kim_cnn": ("kim_cnn", {"encoder": {**WORDS, "filters": 4}}),
@@ -25,22 +37,29 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "textcnn": ("textcnn", {"encoder": {**WORDS, "filters": 4, "kernel": 3, "hidden": 4}}),
     "hiagm": ("hiagm", {"encoder": {**WORDS, "units": 4}}),
     "sgm": ("sgm", {"encoder": {**WORDS, "units": 8}, "head": {"beams": 2}}),
-    "light_attention": (
-        "light_attention",
-        {"encoder": {"name": "recurrent", "units": 8, **WORDS}, "head": {"beam": 2, "hidden": [8]}},
-    ),
-    "gru_att": (
-        "gru_att",
+    "hilap": ("hilap", {"encoder": KIM_CNN}),
+    "himtl": ("himtl", {"encoder": KIM_CNN, "structure": {"name": "gcn", "width": 8}}),
+    "hitin": ("hitin", {"encoder": KIM_CNN, "structure": {"name": "coding_tree", "width": 8}}),
+    "dgcnn": ("dgcnn", {"encoder": {**WORDS, "layers": 1, "vertices": 16, "neighbours": 4, "hidden": [8, 8]}}),
+    "t5": ("t5", {"encoder": {"source": "SEQUENCES"}, "head": {"beams": 2}}),
+    "light_attention": ("light_attention", {"encoder": RECURRENT, "head": {"beam": 2, "hidden": [8]}}),
+    "attention_xml": (
+        "attention_xml",
         {
-            "encoder": {**WORDS, "units": 4},
-            "weights": {"candidates": [1, 3], "rungs": [1], "factor": 2},
-            "training": {"epochs": 1, "batch_size": 12},
+            "encoder": RECURRENT,
+            "head": {"name": "label_levels", "hidden": [8], "beam": 2, "tree": {"cluster_size": 2, "levels": 2}},
         },
     ),
+    "gru_att": ("gru_att", FITS),
+    "htrans": ("htrans", FITS),
     "lexical": ("lexical", {}),
     "label_tree_linear": ("label_tree_linear", {}),
     "mixed": ("mixed", {"members": []}),
 }
+EXPORTED = "kim_cnn"
+"""The system of which there is an ONNX export as well."""
+INTERRUPTED = ("kim_cnn", "gru_att", "sgm", "attention_xml")
+"""Systems of which there are trainings that were interrupted."""
 
 
 @dataclass
@@ -55,6 +74,7 @@ class Material:
     configs: list[Path] = field(default_factory=list)
     experiment: Path | None = None
     search: tuple[Path, list[str]] | None = None
+    shards: tuple[Path, list[str]] | None = None
 
     @property
     def train(self) -> Path:
@@ -78,11 +98,14 @@ def make(place: Path, models: Sequence[str] = tuple(MODELS), *, small: bool = Fa
     What a small choice has is written by hand or in this process, and it has no interrupted runs.
     """
     sys.path.insert(0, str(REPOSITORY / "tests"))
-    from tiny import EDGES, make_encoder, tiny_documents, tiny_words
+    from tiny import EDGES, make_encoder, make_encoder_decoder, tiny_documents, tiny_words
 
     place.mkdir(parents=True, exist_ok=True)
     made = Material(place)
-    make_encoder(place / "ENCODER", tiny_words())
+    if not (place / "ENCODER").exists():
+        make_encoder(place / "ENCODER", tiny_words())
+    if not (place / "SEQUENCES").exists() and "t5" in models:
+        make_encoder_decoder(place / "SEQUENCES", "t5")
     for name, count, seed in (("train", 60, 5), ("test", 12, 6)):
         texts, labels = tiny_documents(count, seed)
         lines = [
@@ -97,10 +120,11 @@ def make(place: Path, models: Sequence[str] = tuple(MODELS), *, small: bool = Fa
     _taxonomies(made, small)
     _configs(made, small)
     if not small:
-        for name in ("kim_cnn", "gru_att"):
-            made.runs[name] = _run(made, name)
+        made.models["onnx"] = _exported(made)
+        made.runs = _runs(made)
         made.experiment = _experiment(place / "experiment")
         made.search = _search(made, place / "search")
+        made.shards = _shards(made, place / "shards")
     return made
 
 
@@ -121,8 +145,8 @@ def _settings(made: Material, name: str) -> dict[str, Any]:
     settings = {"runtime": {"device": "cpu", "precision": "float32", "threads": 1}, **given}
     if "encoder" in given and "training" not in given:
         settings |= {"training": ONE_EPOCH, "text": {"max_tokens": 32}}
-    if system == "bert":
-        settings["encoder"] = {"source": str(made.place / "ENCODER")}
+    if system in {"bert", "t5"}:
+        settings["encoder"] = {"source": str(made.place / given["encoder"]["source"])}
     if system == "mixed":
         settings["members"] = [str(made.models[member]) for member in ("linear", "kim_cnn")]
     return settings
@@ -187,8 +211,35 @@ def _configs(made: Material, small: bool) -> None:
         made.configs.append(target)
 
 
-def _run(made: Material, name: str) -> tuple[Path, list[str]]:
-    """A training that was interrupted: the place with its run folder, and the arguments of ``train``."""
+def _exported(made: Material) -> Path:
+    from taxotext import load
+    from taxotext.store.onnx_export import export_onnx
+
+    folder = made.place / "models" / "onnx"
+    if not folder.exists():
+        model = load(made.models[EXPORTED], device="cpu")
+        export_onnx(folder, model.system, model.manifest)
+    return folder
+
+
+def _runs(made: Material) -> dict[str, tuple[Path, list[str]]]:
+    """Trainings that were interrupted, side by side: places with run folders, and the arguments of ``train``."""
+    started = {name: _start(made, name) for name in INTERRUPTED}
+    until = time.monotonic() + 240
+    waiting = {name: process for name, (_, _, process) in started.items() if process is not None}
+    while waiting and time.monotonic() < until:
+        for name, process in list(waiting.items()):
+            if process.poll() is not None or _has_states(started[name][0]):
+                process.send_signal(signal.SIGTERM)
+                process.communicate()
+                del waiting[name]
+        time.sleep(0.02)
+    for process in waiting.values():
+        process.kill()
+    return {name: (place, arguments) for name, (place, arguments, _) in started.items()}
+
+
+def _start(made: Material, name: str) -> tuple[Path, list[str], subprocess.Popen[bytes] | None]:
     import yaml
 
     place = made.place / "runs" / name
@@ -196,18 +247,12 @@ def _run(made: Material, name: str) -> tuple[Path, list[str]]:
     settings = _settings(made, name)
     settings["training"] = {**settings.get("training", {}), "epochs": 25, "checkpoint_minutes": 0}
     settings["training"] |= {"patience": 25} if name != "gru_att" else {}
-    config.write_text(yaml.safe_dump({"model": name, **settings}), encoding="utf-8")
     arguments = [str(config), f"--train={made.train}", f"--validation={made.test}", f"--taxonomy={made.taxonomy}"]
-    if not place.exists():
-        process = subprocess.Popen(
-            command(["train", *arguments, f"--output={place / 'model'}"]), env=environment(), stderr=subprocess.PIPE
-        )
-        until = time.monotonic() + 120
-        while time.monotonic() < until and process.poll() is None and not _has_states(place):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-    return place, arguments
+    if place.exists():
+        return place, arguments, None
+    config.write_text(yaml.safe_dump({"model": name, **settings}), encoding="utf-8")
+    call = command(["train", *arguments, f"--output={place / 'model'}"])
+    return place, arguments, subprocess.Popen(call, env=environment(), stderr=subprocess.PIPE)
 
 
 def _experiment(place: Path) -> Path:
@@ -225,6 +270,14 @@ def _search(made: Material, place: Path) -> tuple[Path, list[str]]:
     arguments = ["search", "--model=linear", f"--train={made.train}", f"--validation={made.test}"]
     if not place.exists():
         subprocess.run(command([*arguments, f"--output={place}", "--trials=2"]), env=environment(), check=True)
+    return place, arguments
+
+
+def _shards(made: Material, place: Path) -> tuple[Path, list[str]]:
+    """The folder of a prediction in two shards, and the arguments of ``predict``."""
+    arguments = ["predict", str(made.models["linear"]), str(made.train), "--shards=2", "--jobs=1", "--threads=1"]
+    if not place.exists():
+        subprocess.run(command([*arguments, f"--output={place}"]), env=environment(), check=True)
     return place, arguments
 
 
@@ -248,3 +301,7 @@ def environment() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

@@ -33,7 +33,7 @@ from taxotext.api.scoring import SCORED_TOGETHER, warn_of_blank
 from taxotext.decoding import Decoder, Decoding
 from taxotext.errors import ConfigError, DataError
 from taxotext.files import FolderLock, check_contents, check_target, real, replacing, write_text_atomically
-from taxotext.files.json_files import read_json_or_none
+from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.processes import usable_cores
 from taxotext.progress import Reporter, Task
@@ -150,9 +150,9 @@ def predict_shards(
         "shards": shards,
     }
     with folder.opened(identity, resume=resume, overwrite=overwrite):
-        documents = folder.documents()
-        kept = folder.complete(documents, reporter) if documents is not None else set()
-        if documents is None or (len(kept) < len(documents.counts) and not folder.has_documents(documents)):
+        documents = folder.documents() or _cut(stream, folder, shards, reporter)
+        kept = folder.complete(documents, reporter)
+        if len(kept) < len(documents.counts) and not folder.has_documents(documents):
             documents = _cut(stream, folder, shards, reporter)
         del classifier, stream  # the processes have their own
         for note in documents.notes:
@@ -352,9 +352,18 @@ class _Folder:
         """How the documents were cut; None where they were not, or the record is damaged."""
         found = read_json_or_none(self.path / CUT)
         try:
-            return None if found is None else Documents(**{k: _frozen(v) for k, v in found.items()})
-        except TypeError:
+            documents: Documents = checked(Documents, found)
+        except ValueError:
             return None
+        starts, counts = documents.starts, documents.counts
+        sound = (
+            0 < len(counts) == len(starts)
+            and min(counts) > 0
+            and sum(counts) == documents.documents
+            and starts[0] == 0
+            and all(start < end for start, end in pairwise((*starts, documents.bytes)))
+        )
+        return documents if sound else None
 
     def has_documents(self, documents: Documents) -> bool:
         """Whether the documents are still there."""
@@ -393,7 +402,3 @@ class _Folder:
             shutil.rmtree(folder, ignore_errors=True)
         for path in self.path.glob("shard-*.jsonl"):
             path.unlink()
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

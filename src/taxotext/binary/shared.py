@@ -70,19 +70,49 @@ class Documents:
             return load_array(folder / f"{name}.{which}.npy")
 
         indices = part("indices")
-        marks = np.ones(len(indices), dtype=np.bool_)
-        with explaining_damage(folder / f"{name}.indices.npy"):
-            targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
         windows = Windows(Ragged(part("values"), part("offsets")), part("first"), part("cut"))
         weights, states = (
             part(which) if (folder / f"{name}.{which}.npy").is_file() else None for which in ("weights", "states")
         )
-        return cls(windows, targets, weights, states)
+        with explaining_damage(folder / f"{name}.indices.npy"):
+            marks = np.ones(len(indices), dtype=np.bool_)
+            targets = csc_array((marks, indices, part("indptr")), shape=tuple(part("shape").tolist()))
+            targets.check_format(full_check=True)
+        found = cls(windows, targets, weights, states)
+        if (misfit := found._misfit()) is not None:
+            with explaining_damage(folder / f"{name}.{misfit}.npy"):
+                raise ValueError("it does not fit the files beside it")
+        return found
+
+    def _misfit(self) -> str | None:
+        """The first array that does not fit those before it."""
+        tokens, first, cut = self.windows.tokens, self.windows.first, self.windows.cut
+        documents = self.targets.shape[0]
+        if tokens.values.ndim != 1 or tokens.values.dtype.kind != "i" or (tokens.values < 0).any():
+            return "values"
+        if not _runs_to(tokens.offsets, len(tokens.values)):
+            return "offsets"
+        if not _runs_to(first, len(tokens)) or len(first) != documents + 1 or not np.diff(first).all():
+            return "first"
+        if cut.shape != (documents,):
+            return "cut"
+        if self.weights is not None and self.weights.shape != (documents,):
+            return "weights"
+        if self.states is not None and (self.states.ndim != 2 or len(self.states) != len(tokens.values)):
+            return "states"
+        return None
 
     @classmethod
     def of(cls, windows: Windows, targets: csr_array, weights: NDArray[np.float32] | None = None) -> Self:
         """Token windows (D) with their labels (D, N)."""
         return cls(windows, csc_array(targets), weights)
+
+
+def _runs_to(offsets: NDArray[np.int64], end: int) -> bool:
+    """Whether offsets go from 0 to ``end`` without a step back."""
+    if offsets.ndim != 1 or offsets.dtype.kind != "i" or len(offsets) == 0:
+        return False
+    return bool(offsets[0] == 0 and offsets[-1] == end and (np.diff(offsets) >= 0).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +145,14 @@ def read_shared(folder: Path) -> Shared:
     Raises:
         ModelFolderError: a file of it cannot be read.
     """
-    return Shared(read_facts(folder), Documents.load(folder, "train"), Documents.load(folder, "validation"))
+    found = Shared(read_facts(folder), Documents.load(folder, "train"), Documents.load(folder, "validation"))
+    known = len(TextTokenizer.from_file(folder / "tokenizer.json"))
+    for name, documents in (("train", found.train), ("validation", found.validation)):
+        ids = documents.windows.tokens.values
+        with explaining_damage(folder / f"{name}.values.npy"):
+            if len(ids) and ids.max() >= known:
+                raise ValueError(f"it holds token ids beyond the {known:,} of the vocabulary")
+    return found
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

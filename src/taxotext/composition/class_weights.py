@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxotext.errors import ConfigError
+from taxotext.files import check_no_device
 from taxotext.messages import counted
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def read_weights(file: Path, where: str = "") -> dict[str, float]:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
+        check_no_device(file)
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{where}{file}: cannot be read ({error.strerror or error}).") from None

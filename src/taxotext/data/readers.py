@@ -38,7 +38,7 @@ PAUSE = Document(_Pause(""))
 LOOKED_AT = 1000
 """How many records are looked at to decide how label fields are read."""
 LARGEST_LOOK = 2**28
-"""Characters of records after which no more are looked at."""
+"""Characters of records, as :func:`_length` counts them, after which no more are looked at."""
 
 
 def read_documents(
@@ -164,14 +164,18 @@ def _look_ahead(items: Iterator[Item], parser: RecordParser) -> Iterator[Item]:
     size = 0
     for item in items:
         held.append(item)
-        record = item[1]
-        size += (
-            sum(len(value) for value in record.values() if isinstance(value, str)) if isinstance(record, dict) else 0
-        )
+        size += sum(map(_length, item[1].values())) if isinstance(item[1], dict) else 0
         if len(held) >= LOOKED_AT or size > LARGEST_LOOK:
             break
     parser.look([(where, record) for where, record in held if isinstance(record, dict)])
     yield from chain(held, items)
+
+
+def _length(value: Any) -> int:
+    """Characters of a text, or of a list with 8 for the place of each entry."""
+    if isinstance(value, list):
+        return sum(8 + (len(entry) if isinstance(entry, str) else 0) for entry in value)
+    return len(value) if isinstance(value, str) else 0
 
 
 class _Problems:

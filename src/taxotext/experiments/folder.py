@@ -166,6 +166,7 @@ class ExperimentFolder:
                 "there is no such folder" if not self.path.is_dir() else f"is not an experiment ({RECORD} is missing)"
             )
             raise ConfigError(f"{self.path}: {what}; `taxotext experiment run` makes one.")
+        check_contents(self.path, ConfigError)
         record = read_json_or_none(self.record)
         if record is None or record.get("format_version") != FORMAT_VERSION:
             raise ConfigError(f"{self.record}: is damaged, or was written by another version of Taxotext; {_again()}.")

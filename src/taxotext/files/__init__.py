@@ -15,11 +15,12 @@ from taxotext.files.folders import (
     write_text_atomically,
 )
 from taxotext.files.locks import FolderLock, is_locked
-from taxotext.files.targets import check_contents, check_target, target_fault
+from taxotext.files.targets import check_contents, check_no_device, check_target, target_fault
 
 __all__ = [
     "FolderLock",
     "check_contents",
+    "check_no_device",
     "check_target",
     "is_locked",
     "named",

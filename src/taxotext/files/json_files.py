@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from taxotext.errors import ModelFolderError
+from taxotext.files.targets import check_no_device
 
 Content = TypeVar("Content", dict, list)  # type: ignore[type-arg]  # whatever they hold
 
@@ -20,6 +21,7 @@ def read_json(path: Path, kind: type[Content], advice: str = "save the model aga
         ModelFolderError: the file is missing, damaged, or holds something else.
     """
     try:
+        check_no_device(path, pipes=False)
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFolderError(f"{path}: is missing; {advice}.") from None
@@ -33,6 +35,7 @@ def read_json(path: Path, kind: type[Content], advice: str = "save the model aga
 def read_json_or_none(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None where the file is missing, damaged, or holds something else."""
     try:
+        check_no_device(path, pipes=False)
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

@@ -11,6 +11,9 @@ LONGEST_LINE = 64
 """MiB of a line of a corpus at most; a book has two."""
 PACKED_BY = 100
 """How many times its size a packed file that is read as a whole may unpack to, where that is more than a line."""
+DECODED_BY = 1000
+"""How many times its size a file that is read bit by bit may decode to, where that is more than a line; gzip packs no
+better than this."""
 MIB = 2**20
 
 
@@ -23,6 +26,19 @@ def longest_line() -> int:
 def unpacked_limit(packed: int) -> int:
     """Bytes that a packed file of so many bytes may unpack to."""
     return max(longest_line(), PACKED_BY * packed)
+
+
+def decoded_limit(size: int) -> int:
+    """Bytes that the values in a file of so many bytes may take."""
+    return max(longest_line(), DECODED_BY * size)
+
+
+def decodes_to_more(what: str) -> str:
+    """What is wrong with a file beyond :func:`decoded_limit`, and what to do."""
+    return (
+        f"{what} takes more than {DECODED_BY:,} times the bytes of the file and more than {longest_line() // MIB:,} "
+        f"MiB; is the file damaged? The environment variable {VARIABLE} sets another limit, in MiB"
+    )
 
 
 def too_long(what: str) -> str:

@@ -52,11 +52,15 @@ def check_contents(folder: Path, error: type[TaxotextError], also: Path | None =
         for name in (*folders, *files):
             path = Path(place, name)
             shown = folder / path.relative_to(top)
-            if path.is_symlink():
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # another process is at work in the folder
+                continue
+            if stat.S_ISLNK(mode):
                 target = Path(os.path.realpath(path))
                 if not target.is_relative_to(top) and (also is None or not target.is_relative_to(also)):
                     raise error(f"{shown}: is a link that leads out of the folder; replace it by a copy of {target}.")
-            elif not stat.S_ISDIR(mode := path.lstat().st_mode) and not stat.S_ISREG(mode):
+            elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
                 raise error(f"{shown}: is a device, pipe or socket; remove it from the folder.")
 
 
@@ -72,6 +76,24 @@ def check_replaceable(path: Path) -> None:
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EEXIST, "it is a device, pipe or socket, which is never replaced", str(path))
+
+
+def check_no_device(path: Path, *, pipes: bool = True) -> None:
+    """Refuse to read a device as if it were a file: it may never end.
+
+    Args:
+        path: to be read; passes where nothing is there.
+        pipes: whether a named pipe passes, which somebody may write to.
+
+    Raises:
+        OSError: naming ``path``.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing is there, or whoever reads meets the same error
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipes and stat.S_ISFIFO(mode))):
+        raise OSError(errno.EINVAL, "it is a device, pipe or socket", str(path))
 
 
 def target_fault(path: Path, wanted: Wanted) -> str | None:

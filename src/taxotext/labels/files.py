@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.errors import TaxonomyError
-from taxotext.files import check_target, replacing
+from taxotext.files import check_no_device, check_target, replacing
 from taxotext.files.limits import too_long, unpacked_limit
 from taxotext.messages import parameter
 
@@ -23,6 +23,7 @@ def read_bytes(path: Path) -> bytes:
         TaxonomyError: when it is missing, a folder, unreadable, a damaged gzip file, or empty.
     """
     try:
+        check_no_device(path)
         content = path.read_bytes()
         if is_packed(path):
             limit = unpacked_limit(len(content))

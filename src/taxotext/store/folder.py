@@ -254,9 +254,25 @@ def _metrics(content: Any) -> dict[str, Any]:
         if not isinstance(metrics, dict):
             raise TypeError(f"evaluations.{name} must be a JSON object")
         for metric in SHOWN_METRICS:
-            if not isinstance(metrics.get(metric, 0.0), (int, float)):
+            if not _is_number(metrics.get(metric, 0.0)):
                 raise TypeError(f"evaluations.{name}.{metric} must be a number")
+    history = content.get("history", [])
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise TypeError("history must be a list of JSON objects")
+    for number, row in enumerate(history):
+        for name, value in row.items():
+            if not _is_number(value) and not (value is None and name != "epoch"):
+                raise TypeError(f"history.{number}.{name} must be a number")
+    if not isinstance(mapping(content.get("choice", {})).get("settings", {}), dict):
+        raise TypeError("choice.settings must be a JSON object")
     return dict(content)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether JSON held a number that a float can hold, or NaN."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300 or value != value
 
 
 def _json(content: Any) -> str:

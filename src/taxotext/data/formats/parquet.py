@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from io import SEEK_END
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,10 +16,9 @@ from taxotext.data.class_names import names_of_features
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
 from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
+from taxotext.data.formats.parquet_rows import ROWS, decoded_rows, dictionary_columns
 from taxotext.errors import DataError, MissingExtraError
 
-ROWS = 1024
-"""Rows that are turned into Python values, or written, at a time."""
 ROW_GROUP = 16 * ROWS
 """Rows of a written row group: what a reader holds in memory."""
 
@@ -64,9 +64,9 @@ def _parts(request: Request) -> list[tuple[Path | BinaryIO, str]]:
     return [(file, str(file)) for file in sorted(path.glob("*.parquet"))]
 
 
-def _open(arrow: Any, part: Path | BinaryIO, name: str) -> Any:
+def _open(arrow: Any, part: Path | BinaryIO, name: str, dictionaries: list[str] | None = None) -> Any:
     try:
-        return arrow.parquet.ParquetFile(part)
+        return arrow.parquet.ParquetFile(part, read_dictionary=dictionaries)
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{name}: this is not a Parquet file, or a damaged one ({_reason(error)})") from error
 
@@ -121,13 +121,14 @@ def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
 def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request) -> Iterator[Item]:
     for part, name in parts:
         number = 0
-        with _open(arrow, part, name) as file:
-            names = [field for field in file.schema_arrow.names if not _PANDAS_INDEX.fullmatch(field)]
-            batches = file.iter_batches(batch_size=ROWS, columns=names, use_threads=False)
+        with _open(arrow, part, name) as plain:
+            names = [field for field in plain.schema_arrow.names if not _PANDAS_INDEX.fullmatch(field)]
+            dictionaries = dictionary_columns(plain)
+        with _open(arrow, part, name, dictionaries) as file:
+            batches = decoded_rows(file, names, _size(part), name)
             while True:
                 try:
-                    batch = next(batches, None)
-                    rows = [] if batch is None else batch.to_pylist()
+                    rows = next(batches, None)
                 except OverflowError as error:
                     raise DataError(
                         f"{name}: one of the {ROWS:,} rows behind row {number} holds a date, time or duration that "
@@ -135,11 +136,16 @@ def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request
                     ) from error
                 except (arrow.ArrowException, OSError, ValueError) as error:
                     raise DataError(f"{name}: reading stopped after row {number}: {_reason(error)}") from error
-                if batch is None:
+                if rows is None:
                     break
                 for row in rows:
                     number += 1
                     yield f"{name}: row {number}", row
+
+
+def _size(part: Path | BinaryIO) -> int:
+    """Bytes of a file."""
+    return part.stat().st_size if isinstance(part, Path) else part.seek(0, SEEK_END)
 
 
 def write_parquet(
