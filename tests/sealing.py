@@ -9,21 +9,23 @@ from pathlib import Path
 
 def seal(model: Path) -> None:
     """Record weights, labels and native files as they are, in a folder and its members; damaged records stay."""
-    for config in model.rglob("config.json"):
+    for config in filter(Path.is_file, model.rglob("config.json")):  # whoever reads a pipe waits for ever
         try:
             content = json.loads(config.read_text(encoding="utf-8"))
             if (labels := config.parent / "taxonomy.json").is_file():
                 ids = [label["id"] for label in json.loads(labels.read_text(encoding="utf-8"))["labels"]]
                 content["labels_sha256"] = sha256(json.dumps(ids).encode()).hexdigest()
-            for name in content["weights_sha256"]:
+            for name in filter(lambda name: (config.parent / name).is_file(), content["weights_sha256"]):
                 content["weights_sha256"][name] = sha256((config.parent / name).read_bytes()).hexdigest()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         config.write_text(json.dumps(content), encoding="utf-8")
-    for record in model.rglob("native.json"):
+    for record in filter(Path.is_file, model.rglob("native.json")):
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             for entry in content["files"]:
+                if not (record.parent / entry["name"]).is_file():
+                    continue
                 found = (record.parent / entry["name"]).read_bytes()
                 entry.update(size=len(found), sha256=sha256(found).hexdigest())
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -135,6 +135,9 @@ CONFIG: dict[str, tuple[Change, str]] = {
         lambda c: c["trained_on"].update(training_documents=1),
         "trained_on.training_documents: must be a whole number, no smaller than those in seen",
     ),
+    "matrix columns": (lambda c: c["trained_on"].update(matrix_columns=1.5), "matrix_columns: must be a list of label"),
+    "seconds beyond all": (lambda c: c["facts"].update(seconds=10**400), "facts.seconds: must be a number"),
+    "documents beyond all": (lambda c: c["trained_on"].update(training_documents=10**30), "must be a whole number"),
     "counts are missing": (lambda c: c.pop("seen"), "seen: is missing"),
     "counts of another": (lambda c: c["seen"].pop(), "config.json and taxonomy.json do not hold the same labels"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import blake2b
 from pathlib import Path
 
@@ -107,3 +108,18 @@ def test_damaged_fingerprints_are_refused(tmp_path: Path, name: str, value: np.n
     save_file({**load_file(tmp_path / "file"), name: value}, tmp_path / "file")
     with pytest.raises(ModelFolderError, match=f"'{name}'"):
         HeldOut.load(tmp_path / "file", 2)
+
+
+def test_an_array_of_two_dimensions_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "heldout.safetensors"
+    held_out().save(path)
+    tensors = load_file(path)
+    tensors["scores.indices"] = np.zeros((20_000_000, 4), np.int8)
+    save_file(tensors, path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFolderError, match=r"'scores.indices' has the shape \(20000000, 4\)"):
+            HeldOut.load(path, 2)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()

@@ -99,7 +99,7 @@ def model_case(rng: random.Random, made: material.Material, place: Path) -> Case
         ["export", str(model), "--to", "onnx", "--output", str(place / "onnx")],
         ["export", str(model), "--to", "onnx", "--int8", "--data", str(made.test), "--output", str(place / "onnx")],
         ["export", str(model), "--to", "hf", "--output", str(place / "hf")],
-        ["explain", str(model), str(made.test), "--documents", "1", "--method", "attention"],
+        ["explain", str(model), str(made.test), "--documents", "1", "--mode", "mask"],
         ["labels", str(model), "--map", str(place / "map.svg")],
         ["push", str(model), "nobody/nothing"],
         ["serve", str(model), "--port", "0"],

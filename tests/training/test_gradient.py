@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -354,6 +355,18 @@ def test_checkpoints_wait_for_their_time(tiny_encoder: Path, tmp_path: Path) -> 
     run = RunFolder(tmp_path / "m.run", {})
     fit(tiny_encoder, run, training={"epochs": 1, "checkpoint_minutes": 5})
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.safetensors", "finished.json"]
+
+
+@pytest.mark.parametrize("change", [{"seconds": "long"}, {"best": [1]}, {"history": 3}, {"selected": None}])
+def test_a_damaged_record_of_a_finished_network_is_named(
+    change: dict[str, Any], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    fit(tiny_encoder, RunFolder(run, {}), training={"epochs": 1})
+    path = run / "checkpoints" / "finished.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match=r"finished\.json: is a damaged checkpoint"):
+        fit(tiny_encoder, RunFolder(run, {}, resume=True), training={"epochs": 1})
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "another", "of another network"])

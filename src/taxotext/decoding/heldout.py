@@ -15,7 +15,7 @@ from scipy.sparse import csr_array, vstack
 from taxotext.decoding.blocks import ScoreBlock
 from taxotext.decoding.tuning import sparse_scores
 from taxotext.errors import ModelFolderError
-from taxotext.files.tensors import Tensors, numbers, read_tensors, sparse_rows
+from taxotext.files.tensors import Tensors, numbers, read_shapes, read_tensors, sparse_rows
 
 Fingerprints: TypeAlias = NDArray[np.uint64]
 SALT_BYTES = 16
@@ -122,6 +122,9 @@ class HeldOut:
             ModelFolderError: when the file is damaged or of another taxonomy.
         """
         advice = "delete it (tune then needs --data), or save the model again"
+        for name, lengths in read_shapes(path).items():  # before anything is read: files may be large
+            if len(lengths) != 1:
+                raise ModelFolderError(f"{path}: cannot be used ({name!r} has the shape {lengths}); {advice}.")
         tensors, metadata = read_tensors(path)
         try:
             # Folders of version 0.1.0 have the number of labels among the metadata.

@@ -214,11 +214,19 @@ def _place(folder: Path) -> Path:
 def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
     """What is wrong with the facts that prediction and evaluation go by."""
     problems = []
-    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in config["seen"]):
+    if not all(count is not None and _fits(count, 0) for count in config["seen"]):
         problems.append("seen: must be a list of whole numbers from 0 on")
     elif not _fits(config["trained_on"].get("training_documents"), max(config["seen"], default=0)):
         problems.append("trained_on.training_documents: must be a whole number, no smaller than those in seen")
     closure, columns = config["trained_on"].get("closure"), config["trained_on"].get("columns", {})
+    matrix_columns = config["trained_on"].get("matrix_columns")
+    if not (matrix_columns is None or (isinstance(matrix_columns, list) and all(map(_is_text, matrix_columns)))):
+        problems.append("trained_on.matrix_columns: must be a list of label ids")
+    problems += [
+        f"facts.{name}: must be a number"
+        for name in ("parameters", "seconds")
+        if name in config["facts"] and not _is_number(config["facts"][name])
+    ]
     if closure is not None and closure not in CLOSURE_POLICIES:
         problems.append(f"trained_on.closure: {closure!r} is not known; choose from {', '.join(CLOSURE_POLICIES)}")
     try:
@@ -231,7 +239,14 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
 
 
 def _fits(documents: Any, most: int) -> bool:
-    return documents is None or (isinstance(documents, int) and not isinstance(documents, bool) and documents >= most)
+    """Whether a number of documents is none, or a whole number that is not below another one."""
+    return documents is None or (
+        isinstance(documents, int) and not isinstance(documents, bool) and most <= documents < 2**63
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:

@@ -32,6 +32,7 @@ from taxotext.composition.weights import load_weights
 from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError, TaxotextError
 from taxotext.files import write_text_atomically
+from taxotext.files.json_files import checked
 from taxotext.nn.runtime import Runtime
 from taxotext.processes import Terminated
 from taxotext.progress import Reporter
@@ -106,7 +107,8 @@ def train_network(
         if parallel.follows:
             raise FollowerEnded
         try:
-            found = TrainedNetwork(**json.loads((folder / FINISHED).read_text(encoding="utf-8")))
+            content = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
+            found: TrainedNetwork = checked(TrainedNetwork, content)
         except (ValueError, TypeError, RecursionError) as error:
             raise damaged_checkpoint(folder / FINISHED, error) from error
         load_weights(task.network, folder / BEST)
