@@ -56,15 +56,19 @@ def packed(rng: random.Random, path: Path, inside: Callable[[random.Random, Path
 
 
 def parquet(rng: random.Random, path: Path) -> str:
-    """Write the table again, with a column of another type, a name twice, or other metadata."""
+    """Write the table again: with a column of another type, a name twice, other metadata, or rows that share a text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
     rows, numbers = table.num_rows, rng.choice((0, 1, 2**30, 2**60, -(10**17)))
-    what = rng.choice(("column", "column", "column", "more", "twice", "metadata", "none", "empty"))
+    what = rng.choice(("column", "column", "column", "more", "twice", "metadata", "none", "empty", "bomb"))
     if what == "none":
         table = table.select([])
+    elif what == "bomb":
+        places = pa.array([0] * 3000, pa.int32())
+        text = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 1_000_000]))
+        table = pa.table({"id": range(3000), "text": text, "labels": [["cats"]] * 3000})
     elif what == "empty":
         table = table.slice(0, 0)
     elif what == "metadata":

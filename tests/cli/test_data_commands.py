@@ -130,6 +130,14 @@ def test_a_model_without_a_tokenizer_is_named(run_data: Run, small_data: Path) -
     )
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[]", "3", '{"model": "bert", "settings": {"text": 3}}'])
+def test_a_damaged_configuration_of_a_model_is_named(content: str, run_data: Run, small_data: Path) -> None:
+    (small_data / "model").mkdir()
+    (small_data / "model" / "config.json").write_text(content)
+    result = run_data("stats", "small.jsonl", "--model", "model")
+    assert result.err.startswith("taxotext: model/config.json: is damaged (")
+
+
 # -- check -----------------------------------------------------------------------------------------------------
 
 

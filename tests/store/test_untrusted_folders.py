@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -111,6 +112,17 @@ def test_what_the_library_raises_over_a_configuration_is_a_sentence(
     change(place / "encoder.json", lambda content: content["config"].update(values))
     with pytest.raises(ModelFolderError, match=str(place)):
         taxotext.load(place)
+
+
+def test_the_form_in_which_the_library_returns_its_states_is_not_that_of_a_folder(
+    folder: Callable[[str], Path],
+) -> None:
+    place = folder("bert")
+    texts = ["a cat purrs", "the dog barks today"]
+    expected = taxotext.load(place).predict_proba(texts)
+    values = {"return_dict": False, "torchscript": True, "output_attentions": True, "output_hidden_states": True}
+    change(place / "encoder.json", lambda content: content["config"].update(values, chunk_size_feed_forward=7))
+    assert np.array_equal(taxotext.load(place).predict_proba(texts), expected)
 
 
 # -- tokenizers ------------------------------------------------------------------------------------------------------

@@ -218,7 +218,7 @@ def _tokenizer_of_model(folder: Path) -> tuple[TokenCounter, int]:
         max_tokens = int(settings.get("text", {}).get("max_tokens", DEFAULT_MAX_TOKENS))
     except OSError:
         raise ModelFolderError(f"{folder}: is not a model folder (config.json is missing).") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelFolderError(f"{folder / 'config.json'}: is damaged ({error}).") from None
     if not (folder / "tokenizer.json").is_file():
         raise ModelFolderError(f"{folder}: the system {name!r} has no tokenizer and cuts no text; leave --model out.")

@@ -30,6 +30,10 @@ ENCODERS = (
 """Model types that a model folder may name: encoders of text that neither fetch nor compile anything."""
 OWN_KEYS = frozenset({"model_type", "auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype"})
 """Keys of a configuration that a model folder does not decide about: where code comes from, and how it is run."""
+FORM_KEYS = frozenset(
+    {"return_dict", "output_attentions", "output_hidden_states", "torchscript", "chunk_size_feed_forward"}
+)
+"""The same of keys that say in which form, or in which pieces, the library returns what it computes."""
 LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError)
 """What transformers raises when something is missing, damaged or unknown to it."""
 
@@ -185,7 +189,7 @@ def known_config(record: Mapping[str, Any], kinds: Sequence[str], what: str) -> 
         )
     # What the library itself knows of such a model; a key with an underscore may name code to fetch.
     usual: Any = AutoConfig.for_model(kind)
-    known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS
+    known = {*usual.to_dict(), *usual.attribute_map} - OWN_KEYS - FORM_KEYS
     values = {key: value for key, value in record["config"].items() if key in known and not key.startswith("_")}
     return AutoConfig.for_model(kind, **values)
 
