@@ -33,6 +33,10 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "kept by loss": {"training": {"monitor": "loss"}},
     "kept by average precision": {"training": {"monitor": "average_precision"}},
     "shrunk and perturbed": {"transfer": {"shrink": 0.5, "perturb": 0.5}},
+    "all but own vectors": {
+        "transfer": {"inherit": "least_loss", "shrink": 0.5, "perturb": 0.5},
+        "training": {"monitor": "average_precision"},
+    },
     "all of them": {
         "transfer": {"freeze_embeddings": False, "inherit": "least_loss", "shrink": 0.5, "perturb": 0.5},
         "training": {"monitor": "average_precision"},
