@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -375,8 +376,6 @@ def _child(arguments: list[str], said: Path) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:
-        import traceback
-
         traceback.print_exc(file=sys.stderr)
     finally:
         sys.stderr.flush()
@@ -450,10 +449,14 @@ def main() -> None:
         for job in range(given.jobs):
             if (child := os.fork()) == 0:
                 results = Path(scratch) / f"{job}.jsonl"
-                run_cases(
-                    made, names[job :: given.jobs], Path(scratch) / f"cases-{job}", results, aloud=bool(given.only)
-                )
-                os._exit(0)
+                try:
+                    run_cases(
+                        made, names[job :: given.jobs], Path(scratch) / f"cases-{job}", results, aloud=bool(given.only)
+                    )
+                    os._exit(0)
+                except BaseException:  # the folder of all cases is not this process's to remove
+                    traceback.print_exc()
+                    os._exit(1)
             children.append(child)
         ended = [os.waitpid(child, 0)[1] for child in children]
         lines = [line for job in range(given.jobs) for line in (Path(scratch) / f"{job}.jsonl").open(encoding="utf-8")]

@@ -347,7 +347,9 @@ BY_SUFFIX: dict[str, Mutator] = {
 def file(rng: random.Random, path: Path) -> str:
     """Damage a file as its kind may be damaged."""
     mutate = BY_SUFFIX.get(path.suffix, any_bytes)
+    before = path.read_bytes()
     try:
         return f"{path.name}: {mutate(rng, path)}"
     except Exception:  # damaged by an earlier mutation so that it cannot be read
+        path.write_bytes(before)  # a writer of Parquet that fails removes the file
         return f"{path.name}: {any_bytes(rng, path)}"
