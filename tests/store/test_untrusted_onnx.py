@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,17 @@ CASES: dict[str, tuple[Change, str]] = {
         "cannot be loaded",
     ),
 }
+
+
+def test_onnx_runtime_keeps_and_reports_nothing(saved: Path, tmp_path: Path) -> None:
+    code = f"import taxotext; print(taxotext.load({str(saved)!r}).predict(['a text']))"
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    }
+    source = str(Path(taxotext.__file__).parents[1])
+    environment = {**kept, "HOME": str(tmp_path), "PYTHONPATH": source}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []  # by itself it makes .cache/Microsoft with the number of a device
 
 
 @pytest.mark.parametrize("key", CASES)

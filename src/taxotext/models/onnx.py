@@ -11,6 +11,7 @@ and everything before and behind it is what it was: tokenizer, windows, calibrat
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -215,7 +216,16 @@ def places(owner: NDArray[np.int64], documents: int) -> NDArray[np.int64]:
     return found
 
 
+def keep_from_reporting() -> None:
+    """Before ONNX Runtime is imported: it keeps the number of a device in the user's folder and reports to its makers.
+
+    Who has set the variable in the environment is left alone.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def _session(graph: Path, threads: int | None) -> Any:
+    keep_from_reporting()
     try:
         import onnxruntime
     except ModuleNotFoundError:

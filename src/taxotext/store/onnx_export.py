@@ -18,7 +18,7 @@ from taxotext.composition.neural import NeuralSystem
 from taxotext.decoding import Decoder
 from taxotext.errors import ConfigError, MissingExtraError, ModelFolderError
 from taxotext.files.json_files import read_json_or_none
-from taxotext.models.onnx import GRAPH, Onnx, OnnxSettings
+from taxotext.models.onnx import GRAPH, Onnx, OnnxSettings, keep_from_reporting
 from taxotext.progress import Reporter, Silent
 from taxotext.store.certificate import compare, compare_corpus, random_texts
 from taxotext.store.folder import check_free, save_folder
@@ -135,6 +135,7 @@ def _check_export(folder: Path) -> None:
 
 
 def _check_installed() -> None:
+    keep_from_reporting()
     try:
         for name in ("onnx", "onnxruntime", "onnxscript"):
             import_module(name)
