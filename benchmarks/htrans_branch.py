@@ -42,7 +42,12 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"monitor": "average_precision"},
     },
 }
-"""Settings of ``htrans`` beside its defaults, by what they are."""
+"""Settings of ``htrans`` beside :data:`PUBLISHED`, by what they are."""
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "transfer": {"freeze_embeddings": True, "inherit": "selected", "shrink": 1.0, "perturb": 0.0},
+    "training": {"monitor": "f1"},
+}
+"""What a child takes over in the paper, and by what an epoch is kept."""
 FIGURES = ("micro_f1", "macro_f1", "macro_ap", "micro_f1_tuned", "macro_f1_tuned", "fit_seconds", "epochs")
 CHOSEN_BY = "validation_macro_ap"
 """What variants are chosen by: macro average precision on ``dev``, with ``--vectors``."""
@@ -113,7 +118,8 @@ def run(system: str, vectors: str | None, seed: int, variant: str, data: Path, b
     settings: dict[str, Any] = {"preset": "paper"}
     if vectors is not None:
         settings = {"text": {"max_tokens": 100}, "weights": {"candidates": [1.0, 3.0, 10.0]}}
-    settings |= VARIANTS[variant]
+    if system == "htrans" and vectors is not None:
+        settings |= {name: {**section, **VARIANTS[variant].get(name, {})} for name, section in PUBLISHED.items()}
     model = Classifier(
         system,
         seed=seed,

@@ -39,7 +39,8 @@ COMMON: dict[str, Any] = {
     "runtime": {"device": "cpu", "precision": "float32", "threads": 1},
     "text": {"max_tokens": TOKENS},
     "weights": {"candidates": [1.0, 5.0], "rungs": [2]},
-    "training": {"epochs": 6, "batch_size": 32},
+    "training": {"epochs": 6, "batch_size": 32, "monitor": "f1"},
+    "transfer": {"freeze_embeddings": True, "inherit": "selected", "shrink": 1.0, "perturb": 0.0},  # as in the paper
 }
 
 

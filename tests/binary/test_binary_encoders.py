@@ -177,7 +177,7 @@ def test_a_label_starts_from_body_or_adapters_of_its_parent(body: str, fresh_hea
         tiny_encoder,
         body,
         training={"epochs": 1, "learning_rate": 1e-12},
-        transfer={"body_learning_rate": 1e-12, "fresh_head": fresh_head},
+        transfer={"body_learning_rate": 1e-12, "fresh_head": fresh_head, "shrink": 1.0, "perturb": 0.0},
     )
     classifier = Classifier("htrans", **still).fit(tiny_corpus(), validation=tiny_corpus())
     parent, child, other = own(classifier, "animals"), own(classifier, "cats"), own(classifier, "food")

@@ -59,8 +59,7 @@ def test_binary_systems_keep_the_contract_of_all_systems(name: str, tmp_path: Pa
     able = settings(weights={"candidates": [1, 3]}, training={"epochs": 20})
     few = settings(weights=ONE_WEIGHT, training={"epochs": 1})
     classifier = check_system(name, able, tmp_path, files=FILES, facts=FACTS, few=few, overfits=0.95)
-    # Word vectors of the roots only where they are frozen below, else one table a label.
-    assert classifier.system.facts()["embedding_tables"] == (2 if name == "htrans" else 7)
+    assert classifier.system.facts()["embedding_tables"] == 7
 
 
 @pytest.mark.parametrize("mode", ["head_tail", "chunk_max", "chunk_mean"])
@@ -121,7 +120,7 @@ def test_damaged_facts_of_a_model_are_named(name: str, content: str | None, tmp_
 
 
 def test_a_label_inherits_from_a_parent_and_a_root_from_nobody() -> None:
-    found = fits(plain("htrans"))
+    found = fits(fitted("htrans", transfer={"freeze_embeddings": True}))
     ids = tiny_taxonomy().ids
     parents = {label: None if fit["parent"] is None else ids[fit["parent"]] for label, fit in found.items()}
     assert parents["animals"] is None
@@ -145,7 +144,7 @@ def test_without_transfer_no_label_has_a_parent() -> None:
 def test_a_fit_starts_from_what_its_parent_ended_with() -> None:
     """With learning rates of next to nothing, what was taken over can be seen in the result."""
     still = {"weights": {"candidates": [1.0]}, "training": {"epochs": 1, "learning_rate": 1e-12}}
-    still["transfer"] = {"body_learning_rate": 1e-12}
+    still["transfer"] = {"body_learning_rate": 1e-12, "shrink": 1.0, "perturb": 0.0}
     classifier = Classifier("htrans", **settings(**still)).fit(tiny_corpus(), validation=tiny_corpus())
     parent, child, other = own(classifier, "animals"), own(classifier, "cats"), own(classifier, "food")
     body = [name for name in parent if not name.startswith("head.")]
@@ -161,8 +160,9 @@ def test_a_fit_starts_from_what_its_parent_ended_with() -> None:
 
 
 def test_word_vectors_below_the_top_are_trained_only_when_not_frozen() -> None:
-    unfrozen = fitted("htrans", weights=ONE_WEIGHT, transfer={"freeze_embeddings": False})
-    assert unfrozen.system.facts()["embedding_tables"] == 7
+    frozen = fitted("htrans", weights=ONE_WEIGHT, transfer={"freeze_embeddings": True})
+    assert frozen.system.facts()["embedding_tables"] == 2  # those of the roots
+    assert fitted("htrans", weights=ONE_WEIGHT).system.facts()["embedding_tables"] == 7
     untrained = fitted("htrans", weights=ONE_WEIGHT, encoder={"train_embeddings": False})
     assert untrained.system.facts()["embedding_tables"] == 1
 
@@ -209,7 +209,7 @@ def test_a_grid_trains_every_weight_to_its_end_and_halving_only_the_best() -> No
     assert all(grid[label]["f1"] == halving[label]["f1"] for label in same)
 
 
-def test_basic_has_one_weight_and_the_paper_its_grid() -> None:
+def test_basic_has_one_weight_and_the_paper_its_grid_and_rules() -> None:
     def of(name: str, **given: Any) -> Any:
         return find(name).Settings.model_validate(given)
 
@@ -222,6 +222,12 @@ def test_basic_has_one_weight_and_the_paper_its_grid() -> None:
         assert (paper.training.epochs, paper.training.patience, paper.training.batch_size) == (10, 3, 128)
         assert paper.transfer.enabled == (name == "htrans")
         assert (paper.training.learning_rate, paper.transfer.body_learning_rate) == (1e-3, 5e-4)
+        assert (paper.transfer.inherit, paper.transfer.shrink, paper.transfer.perturb) == ("selected", 1, 0)
+        assert paper.training.monitor == "f1"
+    default = of("htrans", training={"epochs": 3})
+    assert (default.transfer.inherit, default.transfer.shrink, default.transfer.perturb) == ("least_loss", 0.5, 0.5)
+    assert default.training.monitor == "average_precision"
+    assert of("gru_att").training.monitor == "f1"
     with pytest.raises(Exception, match="greater than the one before"):
         of("htrans", weights={"candidates": [3, 1]})
 

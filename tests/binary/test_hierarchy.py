@@ -404,7 +404,7 @@ def test_a_fit_starts_from_its_parent_as_the_switches_say(data: dict[str, str], 
         made.begin(checkpoints / "chosen/1.table.npy", chosen)
         return made
 
-    made = begun(False, body_learning_rate=5e-4)
+    made = begun(False, body_learning_rate=5e-4, shrink=1.0, perturb=0.0)
     now = made.network.state_dict()
     taken = [name for name in parent if name not in OUTPUT]
     assert all(torch.equal(now[name], parent[name]) for name in taken)

@@ -165,7 +165,7 @@ def test_a_fallback_without_parent_takes_the_first_weight_and_all_epochs() -> No
     ],
 )
 def test_of_several_parents_one_hands_down(rule: str, scores: tuple[float, float], parent: str) -> None:
-    plan = plan_of(settings(transfer={"parent": rule}))
+    plan = plan_of(settings(transfer={"parent": rule, "inherit": "selected"}))
     found = request(plan, "2.0.0", {"0": chosen(scores[0], table=0), "1": chosen(scores[1], table=1)})
     assert Path(found["start"]).name == f"{parent}.safetensors"
     assert Path(found["table"]).name == f"{parent}.table.npy"
@@ -173,7 +173,7 @@ def test_of_several_parents_one_hands_down(rule: str, scores: tuple[float, float
 
 @pytest.mark.parametrize("rule", ["best", "largest", "first"])
 def test_a_parent_without_classifier_hands_nothing_down(rule: str) -> None:
-    plan = plan_of(settings(transfer={"parent": rule}), positives=(0, 30, 10, 5))
+    plan = plan_of(settings(transfer={"parent": rule, "inherit": "selected"}), positives=(0, 30, 10, 5))
     found = request(plan, "2.0.0", {"0": chosen(0.9, how=CONSTANT), "1": chosen(0.1)})
     assert Path(found["start"]).name == "1.safetensors"
     orphan = plan_of(settings(), positives=(0, 60, 10, 5))
@@ -186,14 +186,14 @@ def test_a_parent_without_classifier_hands_nothing_down(rule: str) -> None:
 # -- switches ------------------------------------------------------------------------------------------------------
 
 
-def test_word_vectors_are_trained_at_the_top_and_frozen_below() -> None:
-    plan = plan_of(settings())
+def test_word_vectors_are_trained_at_the_top_and_frozen_below_when_asked() -> None:
+    plan = plan_of(settings(transfer={"freeze_embeddings": True}))
     assert request(plan, "0.0.0", {})["train_table"]
     above = {"0": chosen(table=0), "1": chosen(0.1, table=1)}
     found = request(plan, "2.0.0", above)
     assert not found["train_table"]
     assert Path(found["table"]).name == "0.table.npy"
-    thawed = plan_of(settings(transfer={"freeze_embeddings": False}))
+    thawed = plan_of(settings())
     assert request(thawed, "2.0.0", above)["train_table"]
     fixed = plan_of(settings(encoder={"train_embeddings": False}))
     assert not request(fixed, "0.0.0", {})["train_table"]

@@ -42,6 +42,7 @@ TRAINING: dict[str, Any] = {
 }
 TWO_WEIGHTS: dict[str, Any] = {"candidates": [1.0, 5.0], "rungs": [1], "factor": 2.0}
 SMALL_FITS: dict[str, Any] = {"epochs": 4, "batch_size": 6, "learning_rate": 2e-2, "clip": CLIP}
+AS_PUBLISHED: dict[str, Any] = {"freeze_embeddings": True, "inherit": "selected", "shrink": 1.0, "perturb": 0.0}
 
 FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("linear", {"features": {"min_documents": 3, "ngrams": [1, 2]}}),
@@ -105,7 +106,8 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
             "encoder": {**WORDS, "units": 4},
             "text": {"max_tokens": 8, "long_text": "chunk_max", "max_chunks": 2},
             "weights": TWO_WEIGHTS,
-            "training": SMALL_FITS,
+            "training": {**SMALL_FITS, "monitor": "f1"},
+            "transfer": AS_PUBLISHED,
         },
     ),
     "htrans_frozen": (
@@ -115,7 +117,8 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
             "body": {"name": "gru", "units": 4},
             "text": {"max_tokens": 16},
             "weights": TWO_WEIGHTS,
-            "training": {**SMALL_FITS, "learning_rate": 1e-2},
+            "training": {**SMALL_FITS, "learning_rate": 1e-2, "monitor": "f1"},
+            "transfer": AS_PUBLISHED,
         },
     ),
 }

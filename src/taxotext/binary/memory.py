@@ -63,11 +63,12 @@ def _classifiers(system: Any, own: int, table: int) -> Need:
             4 * (labels * own + sum(parameter.numel() for parameter in system.built.module.parameters())),
             f"take a smaller encoder (encoder.source) or a smaller body (now {settings.body.name})",
         )
-    inherits = settings.transfer.enabled and settings.transfer.freeze_embeddings
-    owners = len(system.taxonomy.roots) if inherits else labels
+    frozen = settings.transfer.enabled and settings.transfer.freeze_embeddings
+    owners = len(system.taxonomy.roots) if frozen else labels
     tables = owners if trains_words(settings) else 1
+    fewer = "transfer.freeze_embeddings=true (one for each root), " if settings.transfer.enabled and not frozen else ""
     return Need(
         f"{labels:,} classifiers and {tables:,} tables of word vectors",
         4 * (labels * own + tables * table),
-        "set encoder.train_embeddings=false (one table for all), or lower encoder.vocabulary.size",
+        f"set encoder.train_embeddings=false (one table for all), {fewer}or lower encoder.vocabulary.size",
     )

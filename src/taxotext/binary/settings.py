@@ -49,18 +49,20 @@ class TransferSettings(Settings):
     fresh_head: bool = Field(
         True, description="the output layer starts from random weights; false: from that of the parent"
     )
-    freeze_embeddings: bool = Field(True, description="word vectors are trained by labels without parent only")
+    freeze_embeddings: bool = Field(
+        False, description="word vectors are trained by labels without parent only; false: by every label, its own"
+    )
     body_learning_rate: float | None = Field(
         None, gt=0, description="of what was taken over, the output layer left out; null: training.learning_rate"
     )
     inherit: Literal["selected", "least_loss"] = Field(
-        "selected", description="the epoch of the parent: the one that it keeps, or that of least validation loss"
+        "least_loss", description="the epoch of the parent: the one that it keeps, or that of least validation loss"
     )
     shrink: float = Field(
-        1.0, gt=0, le=1, description="what is taken over is multiplied by this (shrink and perturb); 1: as it is"
+        0.5, gt=0, le=1, description="what is taken over is multiplied by this (shrink and perturb); 1: as it is"
     )
     perturb: float = Field(
-        0.0, ge=0, lt=1, description="share of fresh random weights that is added to what is taken over"
+        0.5, ge=0, lt=1, description="share of fresh random weights that is added to what is taken over"
     )
 
 

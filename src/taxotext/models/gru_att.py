@@ -41,8 +41,14 @@ from taxotext.composition.base import SystemSettings
 PAPER: Mapping[str, Any] = {
     "text": {"max_tokens": 100},
     "weights": {"search": "grid"},
-    "training": {"split": "own", "clip": 0.0, "start_at_odds": False, "learning_rate": 1e-3},
-    "transfer": {"body_learning_rate": 5e-4},
+    "training": {"split": "own", "clip": 0.0, "start_at_odds": False, "learning_rate": 1e-3, "monitor": "f1"},
+    "transfer": {
+        "body_learning_rate": 5e-4,
+        "freeze_embeddings": True,
+        "inherit": "selected",
+        "shrink": 1.0,
+        "perturb": 0.0,
+    },
 }
 """Preset ``paper`` of the binary systems."""
 
