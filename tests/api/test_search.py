@@ -321,6 +321,13 @@ def test_damaged_records_are_sentences(values: dict[str, Any], tmp_path: Path) -
             small(values, tmp_path / "found", resume=True)
 
 
+def test_a_line_of_the_trials_without_end_is_not_read_to_its_end(values: dict[str, Any], tmp_path: Path) -> None:
+    small(values, tmp_path / "found", trials=1)
+    (tmp_path / "found/trials.jsonl").write_text('{"number": 1}' * 2**20)
+    with pytest.raises(ConfigError, match=r"is damaged \(a line has 1,048,576 characters or more\)"):
+        small(values, tmp_path / "found", resume=True)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -30,6 +30,8 @@ from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
 
 RECORD, TRIALS, BEST, MODEL, RUNS = "search.json", "trials.jsonl", "best.yaml", "model", "trials"
+LONGEST_TRIAL = 2**20
+"""Characters of a line of the trials, which no settings come near to."""
 LOGS = "logs"
 """Folder beside those of the trials, for what processes have to say."""
 
@@ -113,8 +115,12 @@ class SearchFolder:
         if not path.is_file():
             return []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            trials: list[Trial] = [checked(Trial, json.loads(line)) for line in lines]
+            trials: list[Trial] = []
+            with path.open(encoding="utf-8") as file:
+                while line := file.readline(LONGEST_TRIAL):
+                    if len(line) == LONGEST_TRIAL:
+                        raise ValueError(f"a line has {LONGEST_TRIAL:,} characters or more")
+                    trials.append(checked(Trial, json.loads(line)))
             numbers = [0, *(trial.number for trial in trials)]
             if any(number >= following for number, following in pairwise(numbers)):
                 raise ValueError("the numbers of the trials do not grow")
