@@ -226,6 +226,16 @@ def test_indices_out_of_range_never_reach_foreign_memory(name: str, value: int, 
     check_refused(command, model, name, "indices must be")
 
 
+@pytest.mark.parametrize("name", ["config.json", "taxonomy.json"])
+def test_a_pipe_among_the_files_of_a_member_is_not_waited_for(name: str, model: Path) -> None:
+    from taxotext.models.saved import load_system
+
+    (model / name).unlink()
+    os.mkfifo(model / name)
+    with pytest.raises(TaxotextError, match=r"it is a device, pipe or socket|config\.json is missing"):
+        load_system(model)
+
+
 def test_weights_of_another_model_are_refused(model: Path, command: Command) -> None:
     Path("train.jsonl").write_text(documents(), encoding="utf-8")
     command("train", "--model=linear", "--train=train.jsonl", "--output=other").ok()

@@ -160,7 +160,8 @@ def test_damaged_forests_are_refused(tmp_path: Path) -> None:
     sound = load_file(path)
     circle = {**sound, "forest.left": np.where(sound["forest.left"] > 0, 1, 0).astype(np.int32)}
     outside = {**sound, "forest.feature": sound["forest.feature"] + 99}
-    for damaged in (circle, outside, {name: array for name, array in sound.items() if name != "forest.value"}):
+    above = {**sound, "forest.value": sound["forest.value"].view(np.uint32)}  # no probabilities
+    for damaged in (circle, outside, above, {name: array for name, array in sound.items() if name != "forest.value"}):
         save_file(damaged, path)
         seal(tmp_path / "model")
         with pytest.raises(ModelFolderError, match=r"weights\.safetensors: .*; save the model again"):

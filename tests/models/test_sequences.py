@@ -17,7 +17,7 @@ from models.harness import NETWORK_FILES, WORD_FACTS, check_resume, check_system
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.composition.parts import LabelContext
 from taxotext.composition.sequences import SequenceHeadSettings, _build_sequence, label_order
-from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.errors import ConfigError, DataError, ModelFolderError
 from taxotext.models.registry import find
 from tiny import tiny_corpus, tiny_fit, tiny_settings
 
@@ -167,6 +167,16 @@ def test_flat_labels_and_empty_label_sets_train_and_predict() -> None:
 def test_documents_without_any_label_train() -> None:
     corpus = Corpus.from_lists(["rain", "snow"] * 6, [[]] * 12, Taxonomy.from_edges([(None, "c"), ("c", "d")]))
     assert quick("encdec", corpus).predict(["rain"]) == [[]]
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+def test_a_network_of_nan_ends_its_search_and_says_so(constrained: bool) -> None:
+    order = {"label_order": "top_down", "constrained": True} if constrained else {}
+    classifier: Any = tiny_fit("sgm", head=order)
+    with torch.no_grad():
+        next(iter(classifier.system.network.head.decoder.parameters())).fill_(float("nan"))
+    with pytest.raises(DataError, match="returns NaN instead of probabilities"):
+        classifier.predict(list(tiny_corpus().texts))
 
 
 def test_tuning_goes_over_to_thresholds() -> None:

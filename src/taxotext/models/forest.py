@@ -76,6 +76,8 @@ class Forest:
         sound = sound and ((forest.roots >= 0) & (forest.roots < len(places))).all()
         if not sound or ((forest.feature < 0) | (forest.feature >= features)).any():
             raise ValueError("the nodes of the forest do not fit together")
+        if ((forest.value < 0) | (forest.value > 1)).any():
+            raise ValueError("'forest.value' holds values that are not probabilities")
         return forest
 
 

@@ -18,6 +18,7 @@ from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.composition.named_files import public_settings
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
+from taxotext.files import check_no_device
 from taxotext.files.native import sha256
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
@@ -233,6 +234,7 @@ def parsed(path: Path, parse: Callable[[Any], T]) -> T:
         ConfigError: as ``parse`` raises it.
     """
     try:
+        check_no_device(path, pipes=False)
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ModelFolderError(f"{path}: is missing; save the model again.") from None

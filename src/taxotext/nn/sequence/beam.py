@@ -67,8 +67,9 @@ def beam_search(
     results = _Results(documents, end, device)
     written = torch.zeros(documents, dtype=torch.bool, device=device)
     look = 1 if device.type == "cpu" else LOOKED_EVERY
+    most = longest + look + (0 if order is None else end)  # steps until EOS, unless scores are NaN
     step = 0
-    while len(rows):
+    while len(rows) and step <= most:
         found, state = decoder.step(memory, state, previous, emitted)  # (b, K, V)
         pooled = torch.where(done.unsqueeze(-1), pooled, torch.maximum(pooled, found[..., :end].exp()))
         closing = step >= longest
@@ -102,6 +103,9 @@ def beam_search(
             state = state.map(lambda part, left=left: part[left])
             scores, emitted, pooled, tokens = scores[left], emitted[left], pooled[left], tokens[left]
             done, bound, previous = done[left], bound[left], previous[left]
+    if len(rows):
+        left = ~written
+        results.write(rows[left], tokens[left, 0], scores[left, 0], pooled[left, 0], bound[left])
     return results.collected()
 
 
