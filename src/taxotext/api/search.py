@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from taxotext.api.identity import Chosen, identity
+from taxotext.api.identity import Chosen, fingerprints_of, identity
 from taxotext.api.objective import METRICS
 from taxotext.api.proposals import check_installed
 from taxotext.api.runs import RunConfig, _note_oddities, parse_run, read_data
@@ -129,7 +129,7 @@ def search(
     described = {key: str(dimension) for key, dimension in dimensions.items()}
     what = {"version": 1, "metric": metric, "space": described, **identity(base, train, validation)}
     folder = SearchFolder(output, what, resume=resume, overwrite=overwrite)
-    searched = Searched(base, given, config.data.columns(), train, validation)
+    searched = Searched(base, given, config.data.columns(), train, validation, fingerprints_of(train, validation))
     run = Search(config, searched, dimensions, metric, folder, reporter)
     limit = DEFAULT_TRIALS if trials is None and minutes is None else trials
     try:

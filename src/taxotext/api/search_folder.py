@@ -155,10 +155,10 @@ class SearchFolder:
         return self.folder / RUNS / f"{number:04d}"
 
     def take_model(self, number: int) -> None:
-        """Let the model that a trial has saved take the place of that of the best one before.
+        """Replace the model of the search with the one that a trial has saved.
 
         Raises:
-            ModelFolderError: what is there is no model, or the folder cannot be written.
+            ModelFolderError: ``model`` contains something other than a model, or cannot be written.
         """
         check_free(self.folder / MODEL, overwrite=True)
         with replacing_folder(self.folder / MODEL) as temporary:

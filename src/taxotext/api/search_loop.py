@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxotext.api.identity import fingerprints_of
 from taxotext.api.proposals import propose
 from taxotext.api.runs import RunConfig
 from taxotext.api.search_folder import BEST, SearchFolder, Trial
@@ -149,7 +148,7 @@ class Search:
                 "model": base.kind.name,
                 "given": self.searched.given,
                 "data": self.config.data.model_dump(mode="json"),
-                "fingerprints": fingerprints_of(self.searched.train, self.searched.validation),
+                "fingerprints": self.searched.fingerprints,
                 "metric": self.metric,
                 "number": trial.number,
                 "settings": trial.settings,

@@ -34,6 +34,7 @@ class Searched:
     columns: Columns
     train: Corpus
     validation: Corpus | None
+    fingerprints: Mapping[str, str | None]  # of the two, computed once: each takes a pass over all texts
 
 
 def run_trial(
@@ -79,7 +80,7 @@ def run_trial(
     began = time.monotonic()
     bars = Silent() if reporter is None else WithoutNotes(reporter, f"Trial {number}: ")
     train, validation = searched.train, searched.validation
-    if fingerprints_of(train, validation) != dict(fingerprints):
+    if searched.fingerprints != fingerprints:
         raise DataError("The documents have changed since the search began; bring them back, or start a new search.")
     kind = searched.base.kind
     chosen = Chosen(kind, parse_settings(kind.Settings, with_values(given, settings), f"trial {number}"))
@@ -108,4 +109,6 @@ def _searched(what: str) -> Searched:
     model, given, data = json.loads(what)
     config = parse_run({"model": model, "data": data, **given}, "settings")
     assert config.chosen is not None
-    return Searched(config.chosen, given, config.data.columns(), *read_data(config.data, "settings"))
+    train, validation = read_data(config.data, "settings")
+    fingerprints = fingerprints_of(train, validation)
+    return Searched(config.chosen, given, config.data.columns(), train, validation, fingerprints)
