@@ -26,7 +26,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ def mllm(options: argparse.Namespace) -> dict[str, Any]:
     lines = [f"<{label}>\t{named[label]}\n" for label in sorted(known)]
     (work / "subjects.tsv").write_text("".join(lines), encoding="utf-8")
     _annif_corpus(work / "train.jsonl", texts, labels, known)
-    _annif_corpus(work / "test.jsonl", *documents(options.test), known)
+    test = documents(options.test)[0]
+    _annif_corpus(work / "test.jsonl", test)
 
     def annif(*arguments: str) -> None:
         program = Path(sys.executable).with_name("annif")
@@ -137,16 +138,19 @@ def mllm(options: argparse.Namespace) -> dict[str, Any]:
     with measured(result, "predict"):
         annif("index", "--force", "--limit", str(KEPT), "--output", "found.jsonl", "mllm", "test.jsonl")
     with (work / "found.jsonl").open(encoding="utf-8") as file:
-        found = [json.loads(line)["results"] for line in file]
-    result["ranked"] = [[one["uri"] for one in row] for row in found]
+        found = {int(row["document_id"]): row["results"] for row in map(json.loads, file)}
+    result["ranked"] = [[one["uri"] for one in found[number]] for number in range(len(test))]
     return result
 
 
-def _annif_corpus(path: Path, texts: Sequence[str], labels: Sequence[Sequence[str]], known: set[str]) -> None:
+def _annif_corpus(
+    path: Path, texts: Sequence[str], labels: Sequence[Sequence[str]] = (), known: Collection[str] = ()
+) -> None:
+    """Write a corpus; without labels, it has no ``subjects``: Annif skips documents whose subjects are empty."""
     with path.open("w", encoding="utf-8") as file:
-        for number, (text, row) in enumerate(zip(texts, labels, strict=True)):
-            subjects = [{"uri": label} for label in row if label in known]
-            file.write(json.dumps({"document_id": str(number), "text": text, "subjects": subjects}) + "\n")
+        for number, text in enumerate(texts):
+            subjects = {"subjects": [{"uri": label} for label in labels[number] if label in known]} if labels else {}
+            file.write(json.dumps({"document_id": str(number), "text": text, **subjects}) + "\n")
 
 
 def taxotext_model(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
