@@ -54,6 +54,14 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
     return cast(Sets, sets)
 
 
+def as_pair(gold: Any, predicted: Any, labels: int) -> tuple[Sets, Sets]:
+    """Return gold and predicted sets of the same documents as :func:`as_sets` does; ValueError where they differ."""
+    gold, predicted = as_sets(gold, "gold", labels), as_sets(predicted, "predicted", labels)
+    if gold.shape != predicted.shape:
+        raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
+    return gold, predicted
+
+
 def check_labels(labels: int) -> int:
     """Return L, the number of gold columns; ValueError unless there is one."""
     if labels < 1:
