@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, issparse
+from scipy.sparse import csr_array, issparse
 
 Sets: TypeAlias = "csr_array[np.bool_, tuple[int, int]]"
 """Label sets, (documents, labels) bool, CSR."""
@@ -125,11 +125,6 @@ def as_closure(closure: Any, labels: int) -> Sets:
     indices = np.concatenate([sets.indices, np.arange(size, labels, dtype=sets.indices.dtype)])
     indptr = np.concatenate([sets.indptr, sets.indptr[-1] + np.arange(1, extra + 1, dtype=sets.indptr.dtype)])
     return csr_array((np.ones(indices.size, dtype=np.bool_), indices, indptr), shape=(labels, labels))
-
-
-def identity_closure(labels: int) -> Sets:
-    """Return the closure of a flat label set: every label alone."""
-    return csr_array(eye_array(labels, dtype=np.bool_, format="csr"))
 
 
 def close_upward(sets: Sets, closure: Sets) -> Sets:
