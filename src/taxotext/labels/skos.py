@@ -22,8 +22,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -31,7 +30,7 @@ from urllib.parse import quote
 from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.messages import counted
+from taxotext.messages import counted, quiet
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -176,7 +175,7 @@ def _parse(content: bytes, path: Path) -> Graph:
         _refuse_remote_contexts(content, path)
     graph = Dataset(default_union=True) if syntax in ("trig", "nquads") else Graph()
     try:
-        with _quiet_rdflib():
+        with quiet("rdflib", level=logging.CRITICAL):  # it logs a traceback for each odd date in a file
             # N-Triples are Turtle, and only the parser of Turtle says where it stopped.
             parser = "turtle" if syntax == "nt" else syntax
             graph.parse(data=content, format=parser, publicID=_BASE)
@@ -295,18 +294,6 @@ def _texts_in(context: list[Any]) -> list[str]:
             elif isinstance(value, str):
                 found.append(value)
     return found
-
-
-@contextmanager
-def _quiet_rdflib() -> Iterator[None]:
-    """The library logs a traceback for each odd date in a file; they are no matter here."""
-    rdflib = logging.getLogger("rdflib")
-    before = rdflib.level
-    rdflib.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        rdflib.setLevel(before)
 
 
 def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems: list[str]) -> dict[str, _Concept]:
