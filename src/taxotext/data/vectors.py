@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from taxotext.data.sources import Lines, check_path, open_lines
 from taxotext.errors import DataError
+from taxotext.files import sha256
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -58,9 +58,7 @@ def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = Fa
         places = np.fromiter(kept, dtype=np.int64, count=len(kept))
         matrix[places] = _numbers(list(kept.values()), width, str(path))
         found[places] = True
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return WordVectors(matrix, found, vectors, digest)
+    return WordVectors(matrix, found, vectors, sha256(path))
 
 
 def _select(lines: Lines, name: str, rows: Mapping[bytes, int], fold_case: bool) -> tuple[int, int, dict[int, _Row]]:

@@ -185,11 +185,7 @@ class ExperimentFolder:
 
     def folder_of(self, cell: Cell) -> CellFolder:
         """The folder of a cell; a system or corpus that was renamed keeps the folder of its old name."""
-        if self.cells.is_dir():
-            for found in sorted(self.cells.iterdir()):
-                if found.name.endswith(f"_{cell.key}"):
-                    return CellFolder(found)
-        return CellFolder(self.cells / cell.folder_name)
+        return self.folders([cell])[cell.key]
 
     def folders(self, cells: Sequence[Cell]) -> dict[str, CellFolder]:
         """Key to folder, with one look at the disk."""

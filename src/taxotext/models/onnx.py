@@ -29,9 +29,9 @@ from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows
 from taxotext.decoding import ScoreBlock
 from taxotext.errors import ConfigError, DataError, MissingExtraError, ModelFolderError
-from taxotext.files import write_text_atomically
+from taxotext.files import sha256, write_text_atomically
 from taxotext.files.json_files import read_json
-from taxotext.files.native import check_record, sha256, write_record
+from taxotext.files.native import check_record, write_record
 from taxotext.files.onnx_files import check_onnx
 from taxotext.labels import Taxonomy
 

@@ -18,8 +18,7 @@ from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.composition.named_files import public_settings
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
-from taxotext.files import check_no_device
-from taxotext.files.native import sha256
+from taxotext.files import check_no_device, sha256
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
