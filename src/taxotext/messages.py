@@ -146,6 +146,11 @@ def percentage(share: float) -> str:
     return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error of a library says, and its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def ended(sentence: str) -> str:
     """The sentence with a full stop, unless it ends already.
 
