@@ -39,7 +39,7 @@ from taxotext.files import (
     temporary_of,
     write_text_atomically,
 )
-from taxotext.files.json_files import checked, read_json_or_none
+from taxotext.files.json_files import checked, json_text, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_outside_models
 
@@ -250,7 +250,7 @@ def need_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON completely or not at all."""
-    write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomically(path, json_text(value))
 
 
 def write_passing(path: Path, value: Any) -> None:
