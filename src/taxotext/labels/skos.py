@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
+from taxotext.errors import MissingExtraError, TaxonomyError
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
 from taxotext.messages import counted, quiet
@@ -117,7 +117,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
 
     Raises:
         TaxonomyError: no RDF, no concepts, cycles (with the URIs), concepts without or with equal notations.
-        ConfigError: another value of ``ids``.
         MissingExtraError: rdflib is not installed.
 
     >>> turtle = b'''@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
@@ -127,7 +126,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     >>> parts.ids, parts.names
     (('http://e.org/a', 'http://e.org/m'), ('Kunst', None))
     """
-    check_ids(ids)
     graph = _parse(content, path)
     problems: list[str] = []
     concepts = _concepts(graph, path, language, ids, problems)
@@ -145,13 +143,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
         source=str(path),
         problems=problems,
     )
-
-
-def check_ids(ids: str) -> None:
-    """Raise a ConfigError unless ``ids`` is one of :data:`SKOS_IDS`."""
-    if ids not in SKOS_IDS:
-        hint = nearest(str(ids), SKOS_IDS)
-        raise ConfigError(f"The ids of a SKOS vocabulary are {' or '.join(SKOS_IDS)}, not {ids!r}.{hint}")
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
