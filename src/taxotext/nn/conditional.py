@@ -72,9 +72,7 @@ class ConditionalHead(LinearHead):
             above = torch.zeros_like(gold).index_add(1, children, gold[:, parents])
             asked = (above == self.parent_count).float()  # (B, N), all parents are gold
             cells = asked * functional.binary_cross_entropy_with_logits(logits, gold, reduction="none")
-        loss = mean_over_documents(cells.sum(1), targets.weights)
-        penalty = self.penalty()
-        return loss if penalty is None else loss + penalty
+        return mean_over_documents(cells.sum(1), targets.weights) + self.penalty()
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Over siblings, (B, N) -> (B, N)."""
