@@ -101,10 +101,6 @@ class CellFolder:
         shutil.rmtree(self.model, ignore_errors=True)
         shutil.rmtree(self.path / "model.run", ignore_errors=True)
 
-    def lock_of(self) -> FolderLock:
-        """Held by the process that works on the cell."""
-        return FolderLock(self.lock)
-
 
 class ExperimentFolder:
     """Where the cells and the table of an experiment are.

@@ -19,7 +19,7 @@ from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import quiet
 from taxotext.models.onnx import GRAPH, Onnx, OnnxSettings, keep_from_reporting
 from taxotext.progress import Reporter, Silent
-from taxotext.store.certificate import compare, compare_corpus, random_texts
+from taxotext.store.certificate import compare, random_texts
 from taxotext.store.folder import check_free, save_folder
 from taxotext.store.manifest import Manifest
 
@@ -179,7 +179,8 @@ def _certificate(model: NeuralSystem, exported: Onnx, manifest: Manifest, docume
     words = random_texts(model.tokenizer, longest)
     found = {"random_words": compare(model, exported, decoder, words)}
     if documents is not None:
-        found["documents"] = compare_corpus(model, exported, decoder, documents)
+        of_documents = compare(model, exported, decoder, documents.texts, documents.targets)
+        found["documents"] = {"source": documents.source, "fingerprint": documents.fingerprint(), **of_documents}
     return found
 
 
