@@ -1,10 +1,21 @@
-"""Checksums of model folders brought up to date, so that other checks find what is wrong with changed weights."""
+"""Changed files of folders, and checksums brought up to date, so that other checks find what is wrong with them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+Change = Callable[[Any], object]
+
+
+def change_json(path: Path, change: Change) -> None:
+    """Change what a file of JSON holds."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def seal(model: Path) -> None:

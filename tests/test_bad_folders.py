@@ -18,13 +18,12 @@ from safetensors.numpy import load_file, save_file
 
 import taxotext
 from command import SAMPLE, Command, documents
-from sealing import seal
+from sealing import Change, change_json, seal
 from taxotext import TaxotextError
 
 FILES = ("config.json", "taxonomy.json", "decoding.json", "metrics.json", "vocabulary.json")
 TENSORS = ("weights.safetensors", "heldout.safetensors")
 TEXT = '{"text": "the printer jams"}\n'
-Change = Callable[[Any], object]
 
 
 class Trap:
@@ -42,12 +41,6 @@ def check_refused(command: Command, model: Path, *fragments: str) -> None:
     command("evaluate", model, SAMPLE / "test.jsonl", "--json").refused(*fragments)
     command("tune", model).refused(*fragments)
     assert {path.name: path.read_bytes() for path in model.glob("*.*") if path.is_file()} == before
-
-
-def change_json(path: Path, change: Change) -> None:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    change(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def change_tensors(path: Path, change: Change) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,20 @@ def spelled(spelling: Spelling) -> Iterator[None]:
         yield
     finally:
         _spelling.reset(before)
+
+
+@contextmanager
+def quiet(*names: str, level: int = logging.ERROR) -> Iterator[None]:
+    """Hold back what these loggers say below ``level``."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, own in zip(loggers, before, strict=True):
+            logger.setLevel(own)
 
 
 _HIDDEN = re.compile(
@@ -129,6 +144,11 @@ def percentage(share: float) -> str:
     if 0 < share < 0.0005:
         return "<0.1%"
     return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error of a library says, and its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def ended(sentence: str) -> str:

@@ -5,31 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sealing import Change, change_json
 from taxotext.errors import ConfigError
 from taxotext.experiments.folder import FINISHED, INTERRUPTED, STATES, TRAINED, WAITING, ExperimentFolder
 from taxotext.experiments.output import write_tables
 from taxotext.experiments.status import experiment_status
 from taxotext.experiments.summary import SIGNIFICANCE_FILE, summarise
 
-Change = Callable[[Any], object]
-
 
 @pytest.fixture
 def folder(computed: ExperimentFolder, tmp_path: Path) -> ExperimentFolder:
     """A copy of the finished experiment."""
     return ExperimentFolder(Path(shutil.copytree(computed.path, tmp_path / "copy")))
-
-
-def change(path: Path, change: Change) -> None:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    change(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 FITS: dict[str, Change] = {
@@ -58,14 +50,14 @@ SPEEDS: dict[str, Change] = {
 
 @pytest.mark.parametrize("damage", FITS)
 def test_a_cell_whose_result_was_changed_counts_as_not_trained(damage: str, folder: ExperimentFolder) -> None:
-    change(next(folder.cells.glob("linear_*")) / "fit.json", FITS[damage])
+    change_json(next(folder.cells.glob("linear_*")) / "fit.json", FITS[damage])
     write_tables(folder)
     assert experiment_status(folder).counts == {**dict.fromkeys(STATES, 0), FINISHED: 3, INTERRUPTED: 1}
 
 
 @pytest.mark.parametrize("damage", SPEEDS)
 def test_a_cell_whose_speed_was_changed_counts_as_not_measured(damage: str, folder: ExperimentFolder) -> None:
-    change(next(folder.cells.glob("linear_*")) / "speed.json", SPEEDS[damage])
+    change_json(next(folder.cells.glob("linear_*")) / "speed.json", SPEEDS[damage])
     write_tables(folder)
     assert experiment_status(folder).counts[TRAINED] == 1
 
@@ -108,7 +100,7 @@ RECORDS: dict[str, tuple[Change, str]] = {
 @pytest.mark.parametrize("damage", RECORDS)
 def test_a_record_that_was_changed_is_a_sentence(damage: str, folder: ExperimentFolder) -> None:
     what, sentence = RECORDS[damage]
-    change(folder.record, what)
+    change_json(folder.record, what)
     for look in (summarise, experiment_status):
         with pytest.raises(ConfigError) as caught:
             look(folder)

@@ -178,7 +178,7 @@ def test_states_follow_from_files_and_locks(lab: Lab, output: Path) -> None:
     with Heartbeat(place, FIT):
         pass
     states.append(state_of(place, cell, speed=True))
-    with place.lock_of() as lock:
+    with FolderLock(place.lock) as lock:
         assert lock.acquire()
         states.append(state_of(place, cell, speed=True))
         assert run_stage(place, FIT) == DONE

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from taxotext.errors import ModelFolderError
-from taxotext.files.native import RECORD, check_record, sha256, write_record
+from taxotext.files import sha256
+from taxotext.files.native import RECORD, check_record, write_record
 
 
 @pytest.fixture

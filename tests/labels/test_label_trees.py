@@ -129,7 +129,8 @@ def test_a_deep_tree_that_is_cut_is_the_tree_of_shifted_numbers(steps: int, leve
     clusters = balanced_clusters(random_features(1030), M)
     deep = tree_of_clusters(clusters, branching=2, levels=99)
     assert deep.nodes == tuple(2**depth for depth in range(1, 9))
-    cut, shifted = deep.shallow(steps, levels), tree_of_clusters(clusters, branching=2**steps, levels=levels)
+    cut = deep.keep(range(7, -1, -steps)[:levels][::-1])  # the clusters, and every c-th level above them
+    shifted = tree_of_clusters(clusters, branching=2**steps, levels=levels)
     assert cut.nodes == shifted.nodes
     assert len(cut.nodes) <= levels
     for one, other in zip(cut.links, shifted.links, strict=True):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 
-from taxotext.metrics import CandidateRecall, Evaluation, evaluate, identity_closure
+from taxotext.metrics import CandidateRecall, Evaluation, evaluate
 
 PROBABILITY_METRICS = {"micro_average_precision", "macro_average_precision", "samples_average_precision", "brier"} | {
     "ece",
@@ -52,7 +52,7 @@ def test_without_gold_labels_the_recall_of_candidates_is_0():
 
 def test_sparse_scores_leave_out_exactly_what_needs_every_probability():
     gold, predicted, ranked, scores, _ = case()
-    options = {"closure": identity_closure(9), "counts": np.arange(9), "train_documents": 100}
+    options = {"closure": eye_array(9, dtype=bool), "counts": np.arange(9), "train_documents": 100}
     few = evaluate(gold, predicted, ranked, scores, **options)
     every = evaluate(gold, predicted, ranked, scores.toarray(), **options)
     assert every.keys() - few.keys() == PROBABILITY_METRICS

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 
-from taxotext.metrics import Evaluation, SetMetrics, evaluate, identity_closure, sparse, violations
+from taxotext.metrics import Evaluation, SetMetrics, evaluate, sparse, violations
 
 # a tree 0 -> 1 -> 2 and 0 -> 3; label 4 alone
 CLOSURE = csr_array(
@@ -86,7 +86,7 @@ def test_violations_are_the_same_when_they_are_counted_in_small_portions(monkeyp
 
 
 def test_on_a_flat_label_set_hierarchical_figures_equal_the_flat_ones():
-    result = evaluate(GOLD, PREDICTED, closure=identity_closure(5))
+    result = evaluate(GOLD, PREDICTED, closure=eye_array(5, dtype=bool))
     for mean in ("micro", "macro", "samples"):
         assert result[f"hierarchical_{mean}_f1"] == result[f"{mean}_f1"]
     assert result["violation_rate"] == 0.0
@@ -165,7 +165,7 @@ def test_a_refused_ranking_leaves_nothing_half_added():
     ("closure", "message"),
     [
         (csr_array(np.ones((2, 3), bool)), "closure has shape"),
-        (identity_closure(6), "closure has shape"),
+        (eye_array(6, dtype=bool), "closure has shape"),
         (csr_array(np.array([[1, 0], [1, 0]], bool)), "lacks its diagonal"),
         (np.eye(5, dtype=bool), "closure is a ndarray"),
     ],
@@ -231,11 +231,11 @@ def test_probabilities_and_training_counts_add_their_figures():
 
 def test_everything_streams():
     gold, predicted, ranked, scores, options = full_case()
-    evaluation = Evaluation(6, closure=identity_closure(6), **options)
+    evaluation = Evaluation(6, closure=eye_array(6, dtype=bool), **options)
     for start in range(0, 30, 7):
         part = slice(start, start + 7)
         evaluation.update(gold[part], predicted[part], ranked[part], scores[part])
-    whole = evaluate(gold, predicted, ranked, scores, closure=identity_closure(6), **options)
+    whole = evaluate(gold, predicted, ranked, scores, closure=eye_array(6, dtype=bool), **options)
     assert evaluation.compute() == pytest.approx(whole)
 
 

@@ -18,12 +18,11 @@ import pytest
 from torch import nn
 
 import taxotext
+from sealing import Change, change_json
 from taxotext import Classifier
 from taxotext.errors import ModelFolderError
 from taxotext.nn.sizes import limited
 from tiny import make_encoder, tiny_corpus, tiny_fit, tiny_settings, tiny_words
-
-Change = Callable[[Any], object]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +41,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(saved: Path, tmp_path: Path) -> Callable[[str], Path]:
     """``folder(name)``: a copy to be damaged."""
     return lambda name: Path(shutil.copytree(saved / name, tmp_path / name))
-
-
-def change(path: Path, how: Change) -> None:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    how(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 # -- sizes -----------------------------------------------------------------------------------------------------------
@@ -89,7 +82,7 @@ SIZES: dict[str, tuple[str, str, Change]] = {
 def test_made_up_sizes_are_refused_without_their_memory(what: str, folder: Callable[[str], Path]) -> None:
     system, name, how = SIZES[what]
     place = folder(system)
-    change(place / name, how)
+    change_json(place / name, how)
     sentence = "the weights do not fit the configuration" if what != "words" else "do not fit|does not describe"
     with pytest.raises(ModelFolderError, match=sentence):
         taxotext.load(place)
@@ -109,7 +102,7 @@ def test_what_the_library_raises_over_a_configuration_is_a_sentence(
     values: dict[str, Any], kind: str, folder: Callable[[str], Path]
 ) -> None:
     place = folder("bert")
-    change(place / "encoder.json", lambda content: content["config"].update(values))
+    change_json(place / "encoder.json", lambda content: content["config"].update(values))
     with pytest.raises(ModelFolderError, match=str(place)):
         taxotext.load(place)
 
@@ -121,7 +114,7 @@ def test_the_form_in_which_the_library_returns_its_states_is_not_that_of_a_folde
     texts = ["a cat purrs", "the dog barks today"]
     expected = taxotext.load(place).predict_proba(texts)
     values = {"return_dict": False, "torchscript": True, "output_attentions": True, "output_hidden_states": True}
-    change(place / "encoder.json", lambda content: content["config"].update(values, chunk_size_feed_forward=7))
+    change_json(place / "encoder.json", lambda content: content["config"].update(values, chunk_size_feed_forward=7))
     assert np.array_equal(taxotext.load(place).predict_proba(texts), expected)
 
 
@@ -162,7 +155,7 @@ TOKENS: dict[str, tuple[Change, str]] = {
 def test_tokenizers_that_nobody_can_use_are_refused(what: str, folder: Callable[[str], Path]) -> None:
     place = folder("kim_cnn")
     how, sentence = TOKENS[what]
-    change(place / "tokenizer.json", how)
+    change_json(place / "tokenizer.json", how)
     with pytest.raises(ModelFolderError, match=sentence):
         taxotext.load(place).predict(["a cat purrs"])
 
@@ -202,14 +195,14 @@ def test_a_flipped_bit_of_the_weights_is_noticed(folder: Callable[[str], Path]) 
 @pytest.mark.parametrize("recorded", [3, {"weights.safetensors": 3}, ["x"]])
 def test_damaged_checksums_are_named(recorded: Any, folder: Callable[[str], Path]) -> None:
     place = folder("kim_cnn")
-    change(place / "config.json", lambda content: content.update(weights_sha256=recorded))
+    change_json(place / "config.json", lambda content: content.update(weights_sha256=recorded))
     with pytest.raises(ModelFolderError, match="weights_sha256 must name files"):
         taxotext.load(place)
 
 
 def test_a_folder_without_checksums_is_read(folder: Callable[[str], Path]) -> None:
     place = folder("kim_cnn")
-    change(place / "config.json", lambda content: content.pop("weights_sha256"))
+    change_json(place / "config.json", lambda content: content.pop("weights_sha256"))
     assert taxotext.load(place).predict(["a cat purrs"])
 
 

@@ -17,7 +17,7 @@ from onnx import helper
 
 import taxotext
 from taxotext.errors import ModelFolderError
-from taxotext.files.native import sha256
+from taxotext.files import sha256
 from taxotext.store.onnx_export import export_onnx
 from tiny import tiny_fit
 

@@ -20,6 +20,7 @@ from taxotext.api.trials import span
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Columns, Corpus
+from taxotext.data.splits import evenly_spaced
 from taxotext.decoding import TuningReport
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import read_json_or_none
@@ -164,7 +165,8 @@ def _planned(given: Given, train: Corpus, validation: Corpus, path: Path, report
 
 def _tried_on_part(given: Given, planned: Plan, train: Corpus, validation: Corpus, reporter: Reporter) -> Plan:
     """The plan, dropped where a frozen encoder is far behind ``linear`` on a part of the documents."""
-    few, some = spread(train, LOOK_DOCUMENTS), spread(validation, LOOK_VALIDATION)
+    few = train.subset(evenly_spaced(len(train), LOOK_DOCUMENTS))
+    some = validation.subset(evenly_spaced(len(validation), LOOK_VALIDATION))
     size = (planned.settings or {})["text"]["max_tokens"]
     quick = frozen(size, LOOK_SHARE * given.budget)
     tried = {"bert": overlaid(given.settings, quick), "linear": given.settings}
@@ -190,16 +192,11 @@ def _tried_on_part(given: Given, planned: Plan, train: Corpus, validation: Corpu
     return Plan(None, planned.minutes, reason)
 
 
-def spread(corpus: Corpus, count: int) -> Corpus:
-    """At most ``count`` documents, evenly spaced."""
-    size = min(len(corpus), count)
-    return corpus.subset([position * len(corpus) // size for position in range(size)])
-
-
 def _bert(given: Given, planned: Plan, outer: RunFolder, reporter: Reporter) -> Fitted:
     """``bert`` as planned, in a run folder inside that of the choice; it goes on where it was interrupted."""
     kind = find("bert")
-    chosen = Chosen(kind, bert_settings(given, planned))
+    # The training ends with the budget, whatever was estimated.
+    chosen = Chosen(kind, parse_settings(kind.Settings, overlaid(given.settings, planned.settings or {}), given.where))
     folder = outer.checkpoints / "bert"
     states = recipe_of(kind).STATES
     run = RunFolder(folder, identity(chosen, given.train, given.validation), resume=True, states=states)
@@ -210,8 +207,3 @@ def _bert(given: Given, planned: Plan, outer: RunFolder, reporter: Reporter) -> 
         )
     finally:
         release_run(folder)
-
-
-def bert_settings(given: Given, planned: Plan) -> SystemSettings:
-    """The settings of ``bert`` as planned; its training ends with the budget, whatever was estimated."""
-    return parse_settings(find("bert").Settings, overlaid(given.settings, planned.settings or {}), given.where)

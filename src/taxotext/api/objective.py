@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxotext.api.tuning import DECODED_TOGETHER, tune_thresholds
-from taxotext.composition.base import System, block_starts
+from taxotext.api.tuning import tune_thresholds
+from taxotext.composition.base import System
 from taxotext.decoding import Decoder
 from taxotext.errors import DataError
 from taxotext.metrics import Evaluation
@@ -38,7 +38,7 @@ def held_out_score(system: System, manifest: Manifest, metric: str) -> float:
             return float(report.cross_validated)
     decoder = Decoder(manifest.decoding, system.taxonomy)
     evaluation = Evaluation(len(system.taxonomy), closure=system.taxonomy.closure, ks=(1, 3, 5))
-    for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER):
-        sets, scores = decoder.decode(held_out.block(part))
+    for part, block in held_out.blocks():
+        sets, scores = decoder.decode(block)
         evaluation.update(held_out.gold[part], sets, decoder.rank(scores, 5)[0])
     return float(evaluation.compute()[metric])

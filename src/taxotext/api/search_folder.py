@@ -24,7 +24,7 @@ from pydantic import FiniteFloat
 from taxotext.composition.space import Space
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import check_contents, check_target, remove_stale, replacing_folder, write_text_atomically
-from taxotext.files.json_files import checked, read_json_or_none
+from taxotext.files.json_files import checked, json_text, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_free, check_outside_models
 from taxotext.training.run import LOCK, check_identity, clean_run, take_run
@@ -108,7 +108,7 @@ class SearchFolder:
         if record.is_file():
             check_identity(record, identity, "is the search of something else")
         else:
-            write_text_atomically(record, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
+            write_text_atomically(record, json_text(identity))
 
     def _read(self) -> list[Trial]:
         path = self.folder / TRIALS

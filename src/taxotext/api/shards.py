@@ -32,7 +32,7 @@ from taxotext.api.lines import DocumentStream
 from taxotext.api.scoring import SCORED_TOGETHER, warn_of_blank
 from taxotext.decoding import Decoder, Decoding
 from taxotext.errors import ConfigError, DataError
-from taxotext.files import FolderLock, check_contents, check_target, real, replacing, write_text_atomically
+from taxotext.files import FolderLock, check_contents, check_target, real, replacing, sha256, write_text_atomically
 from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.processes import usable_cores
@@ -386,10 +386,7 @@ class _Folder:
 
     def _is_as_written(self, number: int, said: Mapping[str, Any]) -> bool:
         path = self.shard(number)
-        if not path.is_file() or path.stat().st_size != said.get("bytes"):
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == said.get("sha256")
+        return path.is_file() and path.stat().st_size == said.get("bytes") and sha256(path) == said.get("sha256")
 
     def clean(self) -> None:
         """Remove what only the work needed."""

@@ -9,6 +9,7 @@ from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.composition.base import System, SystemSettings
 from taxotext.cost.memory import check_memory, sentence
 from taxotext.data import Corpus
+from taxotext.data.splits import evenly_spaced
 from taxotext.errors import ConfigError
 from taxotext.progress import Reporter, WithoutNotes
 
@@ -66,11 +67,11 @@ def try_fit(
     if validation is None and not kind.cross_fits:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     training = getattr(settings, "training", None)
-    size = min(len(train), 500 * batches // 3 if training is None else batches * training.batch_size)
+    size = 500 * batches // 3 if training is None else batches * training.batch_size
     if longest:
         rows = sorted(range(len(train)), key=lambda row: -len(train.texts[row]))[:size]
     else:
-        rows = [position * len(train) // size for position in range(size)]
+        rows = evenly_spaced(len(train), size)
     few = train.subset(rows)
     few_validation = None if validation is None else validation.subset(range(min(32, len(validation))))
     system, manifest = fit_system(kind, kind.brief(settings), few, few_validation, reporter=WithoutNotes(reporter))

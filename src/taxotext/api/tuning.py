@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from taxotext.composition.base import System, block_starts
+from taxotext.composition.base import System
 from taxotext.data import Corpus
 from taxotext.decoding import (
     UNTUNED,
@@ -32,7 +32,6 @@ from taxotext.metrics.sparse import Sets
 from taxotext.progress import Reporter
 from taxotext.store import Manifest
 
-DECODED_TOGETHER = 1024
 RULES: tuple[Consistency, ...] = ("up", "down", "none")
 """What ``consistency="auto"`` chooses from; of equally good rules the first, which keeps predictions consistent."""
 
@@ -156,10 +155,7 @@ def _find(rules: Decoding, held_out: HeldOut, taxonomy: Taxonomy, search: Search
     # What was dropped below the floor would be corrected as well when the model is used: thresholds stay above it.
     floor = max(FLOOR, Calibration(rules, taxonomy).highest(FLOOR))
     decoder = Decoder(rules, taxonomy)
-    consistent = [
-        sparse_scores(decoder.scores(held_out.block(part)), floor)
-        for part in block_starts(held_out.scores.shape[0], DECODED_TOGETHER)
-    ]
+    consistent = [sparse_scores(decoder.scores(block), floor) for _, block in held_out.blocks()]
     return tune(
         csr_array(vstack(consistent, format="csr")) if consistent else held_out.scores,
         held_out.gold,
@@ -177,8 +173,7 @@ def _find(rules: Decoding, held_out: HeldOut, taxonomy: Taxonomy, search: Search
 def decoded(held_out: HeldOut, decoding: Decoding, taxonomy: Taxonomy) -> Sets:
     """The label sets (D, N) that the held-out documents decode to."""
     decoder = Decoder(decoding, taxonomy)
-    parts = block_starts(held_out.scores.shape[0], DECODED_TOGETHER)
-    sets = [decoder.sets(held_out.block(part)) for part in parts]
+    sets = [decoder.sets(block) for _, block in held_out.blocks()]
     return vstack(sets, format="csr") if sets else csr_array(held_out.gold.shape, dtype=np.bool_)
 
 

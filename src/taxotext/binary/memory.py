@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from taxotext.binary.networks import changes_encoder, reads_states, single_network, trains_words
 from taxotext.cost.memory import Need
 from taxotext.cost.network import activations
-from taxotext.processes import usable_cores
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
@@ -30,7 +29,7 @@ def needs(system: Any, train: Corpus) -> list[Need]:
         return []
     settings, record = system.settings, system.built.record
     batch = settings.training.batch_size
-    processes = settings.runtime.threads or usable_cores()
+    processes = settings.runtime.cores
     sample = train.texts[:: max(1, len(train) // SAMPLED)]
     words = int(system.windows(sample).costs.max(initial=1))
     one = single_network(settings, record, system.tokenizer)

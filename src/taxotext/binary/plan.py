@@ -16,7 +16,6 @@ from taxotext.binary.reports import wrong_fit, wrong_report
 from taxotext.binary.settings import BinarySettings
 from taxotext.data import Corpus
 from taxotext.labels import Taxonomy
-from taxotext.processes import usable_cores
 from taxotext.work import Graph, Node, Request, Result
 
 SEARCHED, FALLBACK, CONSTANT = "searched", "fallback", "constant"
@@ -126,7 +125,7 @@ class FitPlan:
     @property
     def processes(self) -> int:
         """How many fit side by side."""
-        return min(self.settings.runtime.threads or usable_cores(), max(len(self.epochs), 1))
+        return min(self.settings.runtime.cores, max(len(self.epochs), 1))
 
     def how(self, label: int) -> str:
         """How the class weight and the epoch of a label are found."""

@@ -72,14 +72,13 @@ class Line:
     series: int
 
 
-def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = None, unit: str = "%") -> Chart:
+def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = None) -> Chart:
     """Means as dots with whiskers of one standard deviation, single seeds as small circles; ``marks`` are dashed lines.
 
     Args:
-        title: above the chart; names the unit.
+        title: above the chart; names the unit, which is %.
         rows: from top to bottom, at least one.
         marks: name to value of lines across all rows, such as published metrics.
-        unit: of the values, shown under the pointer.
     """
     names = [cut(row.name) for row in rows]
     left = 24 + LETTER * max(len(name) for name in names)
@@ -88,7 +87,7 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
         axes = chart.axes
         axes.grid(visible=False, axis="y")
         for name, value in (marks or {}).items():
-            tip = chart.tip(f"{name}: {value:.2f} {unit}")
+            tip = chart.tip(f"{name}: {value:.2f} %")
             axes.axvline(value, color=COLOURS["soft"][0], linestyle=(0, (4, 4)), linewidth=1.5, gid=tip)
         for number, row in enumerate(rows):
             colour = colour_of(row.series)
@@ -96,20 +95,19 @@ def dots(title: str, rows: Sequence[Dot], marks: Mapping[str, float] | None = No
                 axes.plot([row.mean - row.sd, row.mean + row.sd], [number] * 2, color=colour, linewidth=2)
             seeds: dict[str, Any] = {"color": colour, "markersize": 7, "markerfacecolor": (colour, 0.35)}
             axes.plot(row.values, [number] * len(row.values), "o", **seeds)
-            chart.mark(row.mean, number, row.series, 11, gid=chart.tip(_tip(row.name, row.mean, row.sd, unit)))
+            chart.mark(row.mean, number, row.series, 11, gid=chart.tip(_tip(row.name, row.mean, row.sd)))
         axes.set_yticks(range(len(rows)), names, color=COLOURS["ink"][0], fontsize=13)
         axes.set_ylim(len(rows) - 0.5, -0.5)
     return chart
 
 
-def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = "%") -> Chart:
+def lines(title: str, places: Sequence[str], drawn: Sequence[Line]) -> Chart:
     """Means along an axis of names, whiskers of one standard deviation; at the right ends of the lines marks and names.
 
     Args:
-        title: above the chart; names the unit.
+        title: above the chart; names the unit, which is %.
         places: names of the axis, at least one.
         drawn: at least one, each with a value at one place or more.
-        unit: of the values, shown under the pointer.
     """
     names = [cut(line.name) for line in drawn]
     right = 36 + LETTER * max(len(name) for name in names)
@@ -126,7 +124,7 @@ def lines(title: str, places: Sequence[str], drawn: Sequence[Line], unit: str = 
             for x, mean, sd in found:
                 if sd is not None:
                     axes.plot([x, x], [mean - sd, mean + sd], color=colour, linewidth=2)
-                chart.mark(x, mean, line.series, 9, gid=chart.tip(_tip(line.name, mean, sd, unit)))
+                chart.mark(x, mean, line.series, 9, gid=chart.tip(_tip(line.name, mean, sd)))
             ends.append(found[-1])
         axes.set_xticks(range(len(places)), list(places))
         axes.set_xlim(-0.5, len(places) - 0.5)
@@ -211,8 +209,8 @@ def label_map(title: str, points: Sequence[Point], groups: Sequence[str] = ()) -
     return chart
 
 
-def _tip(name: str, mean: float, sd: float | None, unit: str) -> str:
-    return f"{name}: {mean:.2f}{'' if sd is None else f' ± {sd:.2f}'} {unit}"
+def _tip(name: str, mean: float, sd: float | None) -> str:
+    return f"{name}: {mean:.2f}{'' if sd is None else f' ± {sd:.2f}'} %"
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

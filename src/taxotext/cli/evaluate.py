@@ -84,7 +84,7 @@ def evaluate(
     """
     from taxotext.api import load
     from taxotext.api.reading import read_for_model
-    from taxotext.cli.output import print_metrics, print_table, write_json
+    from taxotext.cli.output import print_table, write_json
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
     from taxotext.store import record_evaluation
@@ -120,7 +120,7 @@ def evaluate(
     )
     one_more = "micro_average_precision" if classifier.taxonomy.is_flat else "violation_rate"
     names = SHOWN if everything else (*FIRST, one_more)
-    print_metrics({name: result[name] for name in (*names, *facts) if name in result})
+    print_table(("metric", "value"), [(name, result[name]) for name in (*names, *facts) if name in result])
     if per_label:
         rows = sorted(result["per_label"], key=lambda row: -row["support"])
         print_table(list(rows[0]), [list(row.values()) for row in rows])

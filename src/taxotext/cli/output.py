@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -108,11 +108,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def print_metrics(metrics: Mapping[str, Any], title: str | None = None) -> None:
-    """Print name and value pairs."""
-    print_table(("metric", "value"), list(metrics.items()), title)
 
 
 def _is_number(value: Any) -> bool:

@@ -19,6 +19,7 @@ from taxotext.decoding import Decoding, ScoreBlock
 from taxotext.decoding.decoder import UNDECIDED
 from taxotext.errors import ConfigError, nearest
 from taxotext.labels import Taxonomy
+from taxotext.processes import usable_cores
 from taxotext.settings import Settings, overlaid
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class RuntimeSettings(Settings):
         description="token ids that are kept in memory; more are in a temporary file (TMPDIR)",
     )
     check_memory: bool = Field(True, description="refuse a training that needs more memory than is free")
+
+    @property
+    def cores(self) -> int:
+        """``threads``, or the cores that this process may use."""
+        return self.threads or usable_cores()
 
     @field_validator("device")
     @classmethod

@@ -26,8 +26,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from taxotext.composition.class_weights import given_weights, weights_file
 from taxotext.composition.named_files import NamesFile
 from taxotext.errors import ModelFolderError
-from taxotext.files import public_name
-from taxotext.files.native import sha256
+from taxotext.files import public_name, sha256
 from taxotext.labels.branches import LabelGraph
 from taxotext.metrics.propensity import inverse_propensities
 from taxotext.settings import Settings

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Self
 
 from taxotext.errors import ConfigError, MissingExtraError, ModelFolderError
+from taxotext.messages import first_line
 
 FORMAT = 1
 PATTERNS = {
@@ -72,9 +73,8 @@ class SpacyWords:
         try:
             tokenizer = spacy.blank(language).tokenizer
         except (ImportError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ConfigError(
-                f"encoder.vocabulary.language: spaCy has no tokenizer for {language!r} here ({reason})."
+                f"encoder.vocabulary.language: spaCy has no tokenizer for {language!r} here ({first_line(error)})."
             ) from None
         patterns = {name: _pattern(getattr(tokenizer, name, None), method) for name, method in PATTERNS.items()}
         if type(tokenizer) is not spacy.tokenizer.Tokenizer or any(value is False for value in patterns.values()):

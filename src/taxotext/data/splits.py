@@ -1,6 +1,6 @@
 """Splitting a corpus into parts: at random, with equal label proportions, and without cutting groups.
 
-All functions return one sorted int64 array of document indices for each part; together the arrays hold every
+Functions that split return one sorted int64 array of document indices for each part; together the arrays hold every
 index once. The same seed gives the same parts on any machine.
 """
 
@@ -46,6 +46,12 @@ def split_fraction(n: int, parts: Sequence[float], seed: int) -> list[Indices]:
     sizes = part_sizes(n, parts)
     order = np.random.default_rng(seed).permutation(n)
     return [np.sort(part).astype(np.int64) for part in np.split(order, np.cumsum(sizes)[:-1])]
+
+
+def evenly_spaced(n: int, count: int) -> list[int]:
+    """At most ``count`` of ``n`` documents, evenly spaced."""
+    size = min(n, count)
+    return [place * n // size for place in range(size)]
 
 
 def split_stratified(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from taxotext.data.sources import Lines, check_path, open_lines
 from taxotext.errors import DataError
+from taxotext.files import sha256
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -31,17 +31,17 @@ class WordVectors:
     sha256: str  # of the file, as it lies on the disk
 
 
-def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = False) -> WordVectors:
+def read_vectors(path: Path | str, words: Sequence[str]) -> WordVectors:
     """Read the vectors of ``words``; those of other words are passed over unread.
 
     Each line is a word and D numbers, separated by whitespace; the word itself may hold blanks (some of GloVe's do). A
     first line of two whole numbers (word2vec, fastText) announces how many vectors there are and D. Of a word that
-    is duplicated the first vector counts.
+    is duplicated the first vector counts. A wanted word that the file does not hold as it is takes the first vector
+    whose word differs in case only.
 
     Args:
         path: text in UTF-8, or the same with ``.gz``.
         words: V different words in NFC.
-        fold_case: a word that the file does not hold as it is takes the first vector whose word differs in case only.
 
     Raises:
         DataError: with ``file:line``: no such file, a line with too few numbers, something that is not a finite number,
@@ -51,19 +51,17 @@ def read_vectors(path: Path | str, words: Sequence[str], *, fold_case: bool = Fa
     check_path(path)
     rows = {word.encode(): row for row, word in enumerate(words)}
     with open_lines(path, path.name.lower().endswith(".gz")) as lines:
-        width, vectors, kept = _select(lines, str(path), rows, fold_case)
+        width, vectors, kept = _select(lines, str(path), rows)
     matrix = np.zeros((len(words), width), dtype=np.float32)
     found = np.zeros(len(words), dtype=np.bool_)
     if kept:
         places = np.fromiter(kept, dtype=np.int64, count=len(kept))
         matrix[places] = _numbers(list(kept.values()), width, str(path))
         found[places] = True
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return WordVectors(matrix, found, vectors, digest)
+    return WordVectors(matrix, found, vectors, sha256(path))
 
 
-def _select(lines: Lines, name: str, rows: Mapping[bytes, int], fold_case: bool) -> tuple[int, int, dict[int, _Row]]:
+def _select(lines: Lines, name: str, rows: Mapping[bytes, int]) -> tuple[int, int, dict[int, _Row]]:
     """Return D, how many vectors there are, and the lines of the wanted words by row of the vocabulary."""
     width, announced, vectors = 0, -1, 0
     exact: dict[int, _Row] = {}
@@ -92,13 +90,12 @@ def _select(lines: Lines, name: str, rows: Mapping[bytes, int], fold_case: bool)
         if row is not None:
             exact.setdefault(row, (number, rest))
             continue
-        if not word.isascii() or fold_case:
-            text = unicodedata.normalize("NFC", word.decode("utf-8", "replace"))
-            row = rows.get(text.encode())
-            if row is not None:
-                exact.setdefault(row, (number, rest))
-            elif fold_case and (row := rows.get(text.lower().encode())) is not None:
-                folded.setdefault(row, (number, rest))
+        text = unicodedata.normalize("NFC", word.decode("utf-8", "replace"))
+        row = rows.get(text.encode())
+        if row is not None:
+            exact.setdefault(row, (number, rest))
+        elif (row := rows.get(text.lower().encode())) is not None:
+            folded.setdefault(row, (number, rest))
     if vectors == 0:
         raise DataError(f"{name}: holds no word vectors; each line is a word and its numbers, separated by whitespace.")
     if announced not in {-1, vectors}:

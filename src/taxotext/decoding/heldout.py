@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +19,7 @@ from taxotext.files.tensors import Tensors, numbers, read_shapes, read_tensors, 
 
 Fingerprints: TypeAlias = NDArray[np.uint64]
 SALT_BYTES = 16
+DECODED_TOGETHER = 1024
 
 FLOOR = 0.001
 """Probabilities below it are dropped: no sensible threshold lies there, and D x N scores stay sparse."""
@@ -71,6 +72,12 @@ class HeldOut:
     def block(self, rows: slice) -> ScoreBlock:
         """Return scores, and label sets of the system, of some documents."""
         return ScoreBlock(self.scores[rows], None if self.decided is None else self.decided[rows])
+
+    def blocks(self) -> Iterator[tuple[slice, ScoreBlock]]:
+        """Yield documents that are decoded together, and their :meth:`block`."""
+        for start in range(0, self.gold.shape[0], DECODED_TOGETHER):
+            rows = slice(start, start + DECODED_TOGETHER)
+            yield rows, self.block(rows)
 
     def with_trained(self, texts: Sequence[str]) -> Self:
         """Return the same with the fingerprints of the training documents."""

@@ -16,6 +16,7 @@ from taxotext.composition.named_files import named_files
 from taxotext.errors import ConfigError, DataError
 from taxotext.experiments.members import Triple, members_first
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files import sha256
 from taxotext.files.json_files import checked
 from taxotext.messages import counted
 from taxotext.models.registry import find
@@ -26,7 +27,6 @@ SAMPLE = "sample:"
 IDENTITY_VERSION = 1
 DATA_FILES = ("train", "validation", "test", "taxonomy", "names")
 KEY_LENGTH = 16
-READ_TOGETHER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,7 @@ def content_digest(path: Path) -> str:
         inside = sorted(found for found in path.rglob("*") if found.is_file())
         listed = [f"{found.relative_to(path).as_posix()}\0{content_digest(found)}\n" for found in inside]
         return hashlib.sha256("".join(listed).encode("utf-8", "surrogatepass")).hexdigest()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(READ_TOGETHER):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256(path)
 
 
 def data_path(name: str, folder: str | None) -> Path:

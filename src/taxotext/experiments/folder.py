@@ -39,7 +39,7 @@ from taxotext.files import (
     temporary_of,
     write_text_atomically,
 )
-from taxotext.files.json_files import checked, read_json_or_none
+from taxotext.files.json_files import checked, json_text, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_outside_models
 
@@ -100,10 +100,6 @@ class CellFolder:
         """Remove the model, and what is left of its training."""
         shutil.rmtree(self.model, ignore_errors=True)
         shutil.rmtree(self.path / "model.run", ignore_errors=True)
-
-    def lock_of(self) -> FolderLock:
-        """Held by the process that works on the cell."""
-        return FolderLock(self.lock)
 
 
 class ExperimentFolder:
@@ -185,11 +181,7 @@ class ExperimentFolder:
 
     def folder_of(self, cell: Cell) -> CellFolder:
         """The folder of a cell; a system or corpus that was renamed keeps the folder of its old name."""
-        if self.cells.is_dir():
-            for found in sorted(self.cells.iterdir()):
-                if found.name.endswith(f"_{cell.key}"):
-                    return CellFolder(found)
-        return CellFolder(self.cells / cell.folder_name)
+        return self.folders([cell])[cell.key]
 
     def folders(self, cells: Sequence[Cell]) -> dict[str, CellFolder]:
         """Key to folder, with one look at the disk."""
@@ -254,7 +246,7 @@ def need_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON completely or not at all."""
-    write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomically(path, json_text(value))
 
 
 def write_passing(path: Path, value: Any) -> None:

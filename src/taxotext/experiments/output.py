@@ -7,10 +7,11 @@ from typing import Any
 from taxotext.experiments.folder import ExperimentFolder
 from taxotext.experiments.page import level_charts, page
 from taxotext.experiments.summary import summarise
-from taxotext.experiments.tables import csv_table, json_table, markdown
+from taxotext.experiments.tables import csv_table, markdown
 from taxotext.files import write_text_atomically
+from taxotext.files.json_files import json_text
 
-FORMS = {"table.md": markdown, "table.csv": csv_table, "table.json": json_table, "table.html": page}
+FORMS = {"table.md": markdown, "table.csv": csv_table, "table.json": json_text, "table.html": page}
 
 
 def write_tables(folder: ExperimentFolder) -> dict[str, Any]:

@@ -233,10 +233,7 @@ def _system_problems(systems: Any, where: str) -> Iterator[str]:
         if not isinstance(model, str) or not isinstance(given, Mapping):
             continue
         path = f"systems.{name}.settings"
-        for key in sorted(OWN_KEYS.keys() & given.keys()):
-            yield f"{path}.{key}: {OWN_KEYS[key].format(system=name)}"
-        if isinstance(given.get("runtime"), Mapping) and "threads" in given["runtime"]:
-            yield f"{path}.runtime.threads: threads are the experiment's: give threads at the top."
+        yield from _own_key_problems(path, given, name)
         try:
             kind = find(model)
         except ConfigError as error:
@@ -248,16 +245,20 @@ def _system_problems(systems: Any, where: str) -> Iterator[str]:
             yield from error.problems
 
 
+def _own_key_problems(path: str, given: Mapping[str, Any], system: str) -> Iterator[str]:
+    """Settings that are the experiment's."""
+    for key in sorted(OWN_KEYS.keys() & given.keys()):
+        yield f"{path}.{key}: {OWN_KEYS[key].format(system=system)}"
+    if isinstance(given.get("runtime"), Mapping) and "threads" in given["runtime"]:
+        yield f"{path}.runtime.threads: threads are the experiment's: give threads at the top."
+
+
 def _override_problems(settings: ExperimentSettings, where: str) -> list[str]:
     """What is wrong with the cells that have settings of their own."""
     problems: dict[str, None] = {}
     for number, override in enumerate(settings.overrides):
         path = f"overrides.{number}.settings"
-        for key in sorted(OWN_KEYS.keys() & override.settings.keys()):
-            problems[f"{path}.{key}: {OWN_KEYS[key].format(system=override.system or 'NAME')}"] = None
-        runtime = override.settings.get("runtime")
-        if isinstance(runtime, Mapping) and "threads" in runtime:
-            problems[f"{path}.runtime.threads: threads are the experiment's: give threads at the top."] = None
+        problems.update(dict.fromkeys(_own_key_problems(path, override.settings, override.system or "NAME")))
         cells = [cell for cell in settings.triples() if override.matches(*cell)]
         known = override.system in {None, *settings.systems} and override.corpus in {None, *settings.corpora}
         if not cells and known:

@@ -1,10 +1,9 @@
-"""The table of an experiment as Markdown, CSV and JSON; :mod:`taxotext.experiments.page` makes it a web page."""
+"""The table of an experiment as Markdown and CSV; :mod:`taxotext.experiments.page` makes it a web page."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +20,6 @@ class Table:
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-def json_table(summary: Mapping[str, Any]) -> str:
-    """The whole summary."""
-    return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
 
 
 def csv_table(summary: Mapping[str, Any]) -> str:

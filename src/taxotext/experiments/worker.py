@@ -24,7 +24,7 @@ from taxotext.experiments.folder import CellFolder, need_json, write_json, write
 from taxotext.experiments.measuring import folder_size, machine, measure_speed, peak_memory, spread, versions
 from taxotext.experiments.records import Progress, read_record
 from taxotext.experiments.source import source_digest
-from taxotext.files import remove_stale
+from taxotext.files import FolderLock, remove_stale
 from taxotext.messages import printable
 from taxotext.processes import end_group_with_parent
 from taxotext.progress import Reporter, Task
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     end_group_with_parent(int(parent), pipe=0)
     logging.getLogger("taxotext").addHandler(logging.StreamHandler(sys.stderr))
     folder = CellFolder(Path(path))
-    with folder.lock_of() as lock:
+    with FolderLock(folder.lock) as lock:
         if not lock.acquire(PATIENCE):
             sys.stderr.write(f"{folder.path}: another process is at work on this cell.\n")
             sys.exit(FAULT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -229,6 +230,12 @@ def _is_of_writing(error: Exception) -> bool:
     if isinstance(error, OSError) and error.filename is None:  # of a file that is open; numpy leaves out the number
         return error.errno in {None, errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
     return isinstance(error, RuntimeError) and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

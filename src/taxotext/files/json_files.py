@@ -1,4 +1,4 @@
-"""Readers of JSON files."""
+"""Texts and readers of JSON files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from taxotext.errors import ModelFolderError
 from taxotext.files.targets import check_no_device
 
 Content = TypeVar("Content", dict, list)  # type: ignore[type-arg]  # whatever they hold
+
+
+def json_text(content: Any) -> str:
+    """JSON for people: indented, and with a line break at its end."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path, kind: type[Content], advice: str = "save the model again") -> Content:

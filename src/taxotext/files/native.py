@@ -6,13 +6,13 @@ damage and from mixed folders; it cannot protect from somebody who forges files 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from taxotext.errors import ModelFolderError
+from taxotext.files.folders import sha256
 from taxotext.files.json_files import read_json
 
 RECORD = "native.json"
@@ -68,9 +68,3 @@ def _is_entry(entry: Any) -> bool:
         return False
     name, size, digest = (entry.get(key) for key in ("name", "size", "sha256"))
     return isinstance(name, str) and Path(name).name == name and type(size) is int and isinstance(digest, str)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -45,11 +44,6 @@ class LabelTree:
         """Nodes of each level, the labels left out; the last number is that of the clusters."""
         return tuple(int(link.shape[0]) for link in self.links)
 
-    @cached_property
-    def largest_cluster(self) -> int:
-        """Labels of the largest cluster."""
-        return int(np.diff(self.links[-1].indptr).max())
-
     def members(self, level: int) -> csr_array:
         """Labels below the nodes of a level: csr bool (n_l, N)."""
         return _product(self.links[level:])
@@ -64,24 +58,6 @@ class LabelTree:
             raise ValueError(f"levels {list(levels)}: ascending, and with the last one, {len(self.links) - 1}")
         parts = [*pairwise(levels), (levels[-1], len(self.links))]
         return type(self)(tuple(_product(self.links[start:stop]) for start, stop in parts))
-
-    def shallow(self, steps: int, levels: int) -> Self:
-        """Return the shallow and wide tree of AttentionXML (You et al. 2019, algorithm 1).
-
-        S_0 are the clusters, and S_l the ancestors of S_l-1 that are ``steps`` levels above (c, with K = 2^c in a
-        binary tree); what lies between is left out.
-
-        Args:
-            steps: c, at least 1.
-            levels: H, those that are kept at most, at least 1.
-        """
-        last = len(self.links) - 1
-        return self.keep(list(range(last, -1, -steps))[:levels][::-1])
-
-    def lowest(self, first_level: int = FIRST_LEVEL) -> Self:
-        """Leave out all levels above the lowest one that has no more than ``first_level`` nodes."""
-        small = [level for level, count in enumerate(self.nodes) if count <= first_level]
-        return self.keep(range(small[-1] if small else 0, len(self.links)))
 
     def arrays(self) -> dict[str, Int64Array]:
         """Offsets and children of each level by name; :meth:`from_arrays` takes them."""
@@ -188,7 +164,12 @@ def tree_of_taxonomy(taxonomy: Taxonomy, *, levels: int | Literal["auto"] = "aut
             pairs = np.unique(np.stack([np.asarray(rows)[:, 0], names[np.asarray(rows)[:, 1]]], 1), axis=0)
         links.append(_links(pairs[:, 0], pairs[:, 1], shape))
     tree = LabelTree(tuple(links))
-    return tree.lowest() if levels == "auto" else tree.shallow(1, levels)
+    if levels == "auto":
+        small = [level for level, count in enumerate(tree.nodes) if count <= FIRST_LEVEL]
+        first = small[-1] if small else 0
+    else:
+        first = max(0, len(links) - levels)
+    return tree.keep(range(first, len(links)))
 
 
 def _links(rows: Int64Array, columns: Int64Array, shape: tuple[int, int]) -> csr_array:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from taxotext.errors import TaxonomyError, nearest
+from taxotext.files.json_files import json_text
 from taxotext.files.limits import nested_beyond
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
@@ -131,7 +132,7 @@ def dump_nested(taxonomy: Taxonomy, path: Path) -> str:
     try:
         if is_yaml_name(path):
             return _dump_yaml(content)
-        return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        return json_text(content)
     except RecursionError:
         raise TaxonomyError(
             f"A taxonomy of depth {taxonomy.depth} is too deep for the nested file {path}; use format='edges'."

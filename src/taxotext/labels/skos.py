@@ -22,16 +22,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from taxotext.errors import ConfigError, MissingExtraError, TaxonomyError, nearest
+from taxotext.errors import MissingExtraError, TaxonomyError
 from taxotext.labels import building, files
 from taxotext.labels.taxonomy import Taxonomy
-from taxotext.messages import counted
+from taxotext.messages import counted, quiet
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -118,7 +117,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
 
     Raises:
         TaxonomyError: no RDF, no concepts, cycles (with the URIs), concepts without or with equal notations.
-        ConfigError: another value of ``ids``.
         MissingExtraError: rdflib is not installed.
 
     >>> turtle = b'''@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
@@ -128,7 +126,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     >>> parts.ids, parts.names
     (('http://e.org/a', 'http://e.org/m'), ('Kunst', None))
     """
-    check_ids(ids)
     graph = _parse(content, path)
     problems: list[str] = []
     concepts = _concepts(graph, path, language, ids, problems)
@@ -146,13 +143,6 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
         source=str(path),
         problems=problems,
     )
-
-
-def check_ids(ids: str) -> None:
-    """Raise a ConfigError unless ``ids`` is one of :data:`SKOS_IDS`."""
-    if ids not in SKOS_IDS:
-        hint = nearest(str(ids), SKOS_IDS)
-        raise ConfigError(f"The ids of a SKOS vocabulary are {' or '.join(SKOS_IDS)}, not {ids!r}.{hint}")
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -176,7 +166,7 @@ def _parse(content: bytes, path: Path) -> Graph:
         _refuse_remote_contexts(content, path)
     graph = Dataset(default_union=True) if syntax in ("trig", "nquads") else Graph()
     try:
-        with _quiet_rdflib():
+        with quiet("rdflib", level=logging.CRITICAL):  # it logs a traceback for each odd date in a file
             # N-Triples are Turtle, and only the parser of Turtle says where it stopped.
             parser = "turtle" if syntax == "nt" else syntax
             graph.parse(data=content, format=parser, publicID=_BASE)
@@ -295,18 +285,6 @@ def _texts_in(context: list[Any]) -> list[str]:
             elif isinstance(value, str):
                 found.append(value)
     return found
-
-
-@contextmanager
-def _quiet_rdflib() -> Iterator[None]:
-    """The library logs a traceback for each odd date in a file; they are no matter here."""
-    rdflib = logging.getLogger("rdflib")
-    before = rdflib.level
-    rdflib.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        rdflib.setLevel(before)
 
 
 def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems: list[str]) -> dict[str, _Concept]:

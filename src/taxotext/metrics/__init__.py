@@ -24,7 +24,7 @@ from taxotext.metrics.significance import (
     holm,
     paired_bootstrap,
 )
-from taxotext.metrics.sparse import Sets, close_upward, identity_closure, violations, widen
+from taxotext.metrics.sparse import Sets, close_upward, violations, widen
 
 __all__ = [
     "PER_LABEL",
@@ -50,7 +50,6 @@ __all__ = [
     "close_upward",
     "evaluate",
     "holm",
-    "identity_closure",
     "inverse_propensities",
     "paired_bootstrap",
     "per_label",

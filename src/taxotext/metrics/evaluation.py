@@ -20,7 +20,7 @@ from taxotext.metrics.ranking import RankingMetrics, hits_of, top_labels
 from taxotext.metrics.scores import FINEST, as_candidates, as_scores, fine_counts
 from taxotext.metrics.selective import SelectiveMetrics
 from taxotext.metrics.sets import SetMetrics, level_of_label, seen_mask
-from taxotext.metrics.sparse import Sets, as_sets
+from taxotext.metrics.sparse import Sets, as_pair, as_sets
 
 _DOCUMENTS_AT_ONCE = 1 << 16
 """Rows that :func:`evaluate` hands over together, so that closed copies of the sets stay small."""
@@ -103,10 +103,7 @@ class Evaluation:
             ValueError: shapes do not fit, a score is not a probability, ``ranked`` or ``scores`` came with some
                 batches and not with others, or scores were sparse in some and dense in others.
         """
-        gold = as_sets(gold, "gold", self.labels)
-        predicted = as_sets(predicted, "predicted", self.labels)
-        if gold.shape != predicted.shape:
-            raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
+        gold, predicted = as_pair(gold, predicted, self.labels)
         scored = self._calibration.documents + self._candidates.documents
         for name, given, before in (("ranked", ranked, self._ranking.documents), ("scores", scores, scored)):
             if self.documents and (given is None) != (before == 0) and gold.shape[0]:

@@ -87,6 +87,4 @@ def train_counts(counts: Any, labels: int) -> IntArray:
             f"train_counts has shape {given.shape} and type {given.dtype}; whole numbers from 0 for at most {labels} "
             "labels are needed"
         )
-    result = np.zeros(labels, dtype=np.int64)
-    result[: given.size] = given
-    return result
+    return np.pad(given.astype(np.int64), (0, labels - given.size))

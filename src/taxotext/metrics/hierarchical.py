@@ -34,6 +34,7 @@ from taxotext.metrics.sparse import (
     IntArray,
     Sets,
     as_closure,
+    as_pair,
     as_sets,
     complete,
     contains,
@@ -73,8 +74,7 @@ class HierarchicalMetrics:
         Raises:
             ValueError: the shapes differ, or there are not L columns.
         """
-        gold = as_sets(gold, "gold", self.closed.labels)
-        predicted = as_sets(predicted, "predicted", self.closed.labels)
+        gold, predicted = as_pair(gold, predicted, self.closed.labels)
         if self._flat:
             self.closed.update(gold, predicted)
             whole = gold_ends = predicted_ends = None

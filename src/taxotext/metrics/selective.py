@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from taxotext.metrics.scores import as_scores
 from taxotext.metrics.sets import ratio
-from taxotext.metrics.sparse import FloatArray, Sets, as_sets, row_of_entry
+from taxotext.metrics.sparse import FloatArray, Sets, as_pair, as_sets, row_of_entry
 
 _SHOWN_COVERAGE = 0.8
 
@@ -85,10 +85,7 @@ class SelectiveMetrics:
         Raises:
             ValueError: the shapes do not fit, or a score is not a probability.
         """
-        gold = as_sets(gold, "gold", self.labels)
-        predicted = as_sets(predicted, "predicted", self.labels)
-        if gold.shape != predicted.shape:
-            raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
+        gold, predicted = as_pair(gold, predicted, self.labels)
         self.add(gold, predicted, as_scores(scores, gold.shape[0], self.labels))
 
     def add(self, gold: Sets, predicted: Sets, scores: NDArray[np.float32]) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_sets, check_labels
+from taxotext.metrics.sparse import BoolArray, FloatArray, IntArray, Sets, as_pair, as_sets, check_labels
 
 PER_LABEL = np.dtype(
     [
@@ -129,9 +129,7 @@ def level_of_label(levels: Any, labels: int) -> IntArray:
         raise ValueError(f"levels has shape {given.shape}; one level for each of at most {labels} labels is needed")
     if given.size and (not np.issubdtype(given.dtype, np.integer) or given.min() < 1):
         raise ValueError("levels must be integers from 1 (top level) upwards")
-    result = np.zeros(labels, dtype=np.int64)
-    result[: given.size] = given
-    return result
+    return np.pad(given.astype(np.int64), (0, labels - given.size))
 
 
 def seen_mask(seen: Any, labels: int) -> BoolArray:
@@ -145,9 +143,7 @@ def seen_mask(seen: Any, labels: int) -> BoolArray:
         raise ValueError(
             f"seen has shape {given.shape} and type {given.dtype}; a bool for each of at most {labels} labels is needed"
         )
-    result = np.zeros(labels, dtype=np.bool_)
-    result[: given.size] = given
-    return result
+    return np.pad(given, (0, labels - given.size))
 
 
 class SetMetrics:
@@ -189,10 +185,7 @@ class SetMetrics:
         Raises:
             ValueError: the shapes differ, or there are not L columns.
         """
-        gold = as_sets(gold, "gold", self.labels)
-        predicted = as_sets(predicted, "predicted", self.labels)
-        if gold.shape != predicted.shape:
-            raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
+        gold, predicted = as_pair(gold, predicted, self.labels)
         both = as_sets(gold.multiply(predicted))
         hits_of_label = np.bincount(both.indices, minlength=self.labels)
         self.tp += hits_of_label

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, issparse
+from scipy.sparse import csr_array, issparse
 
 Sets: TypeAlias = "csr_array[np.bool_, tuple[int, int]]"
 """Label sets, (documents, labels) bool, CSR."""
@@ -52,6 +52,14 @@ def as_sets(given: Any, name: str = "sets", labels: int | None = None) -> Sets:
         sets = sets.copy()
         sets.eliminate_zeros()
     return cast(Sets, sets)
+
+
+def as_pair(gold: Any, predicted: Any, labels: int) -> tuple[Sets, Sets]:
+    """Return gold and predicted sets of the same documents as :func:`as_sets` does; ValueError where they differ."""
+    gold, predicted = as_sets(gold, "gold", labels), as_sets(predicted, "predicted", labels)
+    if gold.shape != predicted.shape:
+        raise ValueError(f"gold has {gold.shape[0]} documents but predicted has {predicted.shape[0]}")
+    return gold, predicted
 
 
 def check_labels(labels: int) -> int:
@@ -117,11 +125,6 @@ def as_closure(closure: Any, labels: int) -> Sets:
     indices = np.concatenate([sets.indices, np.arange(size, labels, dtype=sets.indices.dtype)])
     indptr = np.concatenate([sets.indptr, sets.indptr[-1] + np.arange(1, extra + 1, dtype=sets.indptr.dtype)])
     return csr_array((np.ones(indices.size, dtype=np.bool_), indices, indptr), shape=(labels, labels))
-
-
-def identity_closure(labels: int) -> Sets:
-    """Return the closure of a flat label set: every label alone."""
-    return csr_array(eye_array(labels, dtype=np.bool_, format="csr"))
 
 
 def close_upward(sets: Sets, closure: Sets) -> Sets:

@@ -46,7 +46,6 @@ from taxotext.files.native import check_record, write_record
 from taxotext.files.tensors import numbers, read_tensors
 from taxotext.models.label_trees import SETTINGS, TREES, Forest, count_weights, train, write_examples
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
-from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -168,7 +167,7 @@ class LabelTreeLinear(System):
             examples, folder = Path(holder) / "examples.txt", Path(holder) / "trees"
             write_examples(examples, features, targets)
             del features  # the training holds a copy of its own
-            train(examples, folder, self.settings_of_omikuji(), self._threads, progress)
+            train(examples, folder, self.settings_of_omikuji(), self.settings.runtime.cores, progress)
             self._take(folder, count_weights(folder))
         blocks, gold = self.scores(validation.texts), validation.known_targets
         return HeldOut.from_blocks(blocks, gold, validation.source, texts=validation.texts)
@@ -258,12 +257,8 @@ class LabelTreeLinear(System):
         system._take(folder, weights if type(weights) is int else 0)
         return system
 
-    @property
-    def _threads(self) -> int:
-        return self.settings.runtime.threads or usable_cores()
-
     def _take(self, folder: Path, weights: int) -> None:
-        forest = Forest(folder, self._threads)
+        forest = Forest(folder, self.settings.runtime.cores)
         if forest.features != len(self._features):
             raise ModelFolderError(
                 f"{folder}: the trees read {forest.features:,} features, vocabulary.json has {len(self._features):,}; "

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from taxotext.errors import ModelFolderError, TrainingError
-from taxotext.files.native import sha256
+from taxotext.files import sha256
 from taxotext.models.label_tree_worker import library
 
 SETTINGS, TREES = "settings.json", "tree*.cbor"

@@ -38,7 +38,6 @@ from taxotext.errors import ConfigError, DataError, MissingExtraError, ModelFold
 from taxotext.files.tensors import numbers, read_tensors
 from taxotext.models.forest import Forest, fit_forest
 from taxotext.models.name_matches import Matches, find_names, index_names
-from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ class Lexical(System):
             leaves=chosen.leaves,
             rows_of_a_leaf=chosen.min_leaf,
             seed=self.settings.seed,
-            threads=self._threads,
+            threads=self.settings.runtime.cores,
             progress=progress,
         )
         blocks = self.scores(validation.texts)
@@ -214,10 +213,6 @@ class Lexical(System):
         except ValueError as error:
             raise ModelFolderError(f"{path}: {error}; save the model again.") from None
         return system
-
-    @property
-    def _threads(self) -> int:
-        return self.settings.runtime.threads or usable_cores()
 
     def _find(self, texts: Sequence[str]) -> _Found:
         """The labels whose names occur, and the columns of :data:`FEATURES` that the texts alone decide."""

@@ -39,7 +39,6 @@ from taxotext.models.best_labels import CELLS, BestLabels, best_labels
 from taxotext.models.feature_changes import changes
 from taxotext.models.one_vs_rest import GROUP, NEVER, OneVsRest, active_share
 from taxotext.models.tfidf import FeatureSettings, Tfidf, read_words
-from taxotext.processes import usable_cores
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class Linear(System):
         """Decision values of the held-out documents, and the features, counted in some of the texts."""
         entries = self._features.count_entries(train.texts)
         held_out, labels = len(validation if validation is not None else train), len(self.taxonomy)
-        threads = min(self.settings.runtime.threads or usable_cores(), labels)
+        threads = min(self.settings.runtime.cores, labels)
         positives = np.asarray(train.known_targets.sum(axis=0)).ravel()
         shrink = "lower features.max_features, or raise features.min_documents"
         needs = [

@@ -29,11 +29,12 @@ from taxotext.data.tokens import TextTokenizer
 from taxotext.data.windows import Windows
 from taxotext.decoding import ScoreBlock
 from taxotext.errors import ConfigError, DataError, MissingExtraError, ModelFolderError
-from taxotext.files import write_text_atomically
+from taxotext.files import sha256, write_text_atomically
 from taxotext.files.json_files import read_json
-from taxotext.files.native import check_record, sha256, write_record
+from taxotext.files.native import check_record, write_record
 from taxotext.files.onnx_files import check_onnx
 from taxotext.labels import Taxonomy
+from taxotext.messages import first_line
 
 GRAPH, TOKENIZER, CERTIFICATE = "model.onnx", "tokenizer.json", "certificate.json"
 WINDOWS_TOGETHER, TOKENS_TOGETHER = 64, 1024
@@ -154,7 +155,9 @@ class Onnx(System):
         try:
             found: NDArray[np.float32] = self._session.run(None, {name: given[name] for name in names})[0]
         except Exception as error:  # classes of its own for each kind of fault
-            raise ModelFolderError(f"{self._graph}: cannot be computed ({_first_line(error)}); {ADVICE}.") from error
+            raise ModelFolderError(
+                f"{self._graph}: cannot be computed ({first_line(error)[:200]}); {ADVICE}."
+            ) from error
         if found.shape != (len(batch.documents), len(self.taxonomy)):
             raise ModelFolderError(f"{self._graph}: gives scores of another shape {found.shape}; {ADVICE}.")
         return found
@@ -239,8 +242,4 @@ def _session(graph: Path, threads: int | None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ModelFolderError(f"{graph}: is refused by ONNX Runtime ({_first_line(error)}); {ADVICE}.") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelFolderError(f"{graph}: is refused by ONNX Runtime ({first_line(error)[:200]}); {ADVICE}.") from error

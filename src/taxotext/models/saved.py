@@ -18,8 +18,8 @@ from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.composition.named_files import public_settings
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
-from taxotext.files import check_no_device
-from taxotext.files.native import sha256
+from taxotext.files import check_no_device, sha256
+from taxotext.files.json_files import json_text
 from taxotext.labels import Taxonomy
 from taxotext.models.registry import find
 from taxotext.settings import parse_settings
@@ -262,4 +262,4 @@ def write_taxonomy(path: Path, taxonomy: Taxonomy) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file for people as well as programs."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(content), encoding="utf-8")

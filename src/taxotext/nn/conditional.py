@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from taxotext.nn.batch import Targets
 from taxotext.nn.features import TextFeatures
-from taxotext.nn.heads import HeadScores, LogitHead
+from taxotext.nn.heads import HeadScores, LinearHead
 from taxotext.nn.losses import mean_over_documents
 
 
-class ConditionalHead(LogitHead):
+class ConditionalHead(LinearHead):
     """p(l) = p(l | parents) times the least p of its parents (Plaud et al. 2024, for trees and softmax).
 
         z = w_l · dropout(pooled) + b_l
@@ -50,13 +48,9 @@ class ConditionalHead(LogitHead):
         tau: float = 0.0,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__()
         labels = len(levels)
-        self.softmax, self.tau, self.dropout = softmax, tau, nn.Dropout(dropout)
-        self.output = nn.Linear(width, labels)
-        nn.init.normal_(self.output.weight, std=0.02)
-        with torch.no_grad():
-            self.output.bias.copy_((1 - tau) * prior)
+        super().__init__(width, labels, dropout, (1 - tau) * prior)
+        self.softmax, self.tau = softmax, tau
         parents, children = taxonomy_edges
         group = torch.full((labels,), labels)  # siblings: children of the same parent; N: those without one
         group[children] = parents
@@ -68,14 +62,6 @@ class ConditionalHead(LogitHead):
         for level in range(2, self.depth + 1):
             self.register_buffer(f"level_{level}", torch.nonzero(levels[children] == level).flatten(), persistent=False)
 
-    def tied(self) -> Sequence[Tensor]:
-        """The rows of the linear layer, (N, D)."""
-        return (self.output.weight,)
-
-    def logits(self, features: TextFeatures) -> Tensor:
-        """Return z of all documents, (B, N)."""
-        return features.joined(self.output(self.dropout(features.pooled)), self.join)
-
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Return the cross-entropy of the labels given their parents, and the regulariser."""
         logits, gold = self.logits(features).float() + self.tau * self.prior, targets.dense()
@@ -86,9 +72,7 @@ class ConditionalHead(LogitHead):
             above = torch.zeros_like(gold).index_add(1, children, gold[:, parents])
             asked = (above == self.parent_count).float()  # (B, N), all parents are gold
             cells = asked * functional.binary_cross_entropy_with_logits(logits, gold, reduction="none")
-        loss = mean_over_documents(cells.sum(1), targets.weights)
-        penalty = self.penalty()
-        return loss if penalty is None else loss + penalty
+        return mean_over_documents(cells.sum(1), targets.weights) + self.penalty()
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Over siblings, (B, N) -> (B, N)."""

@@ -110,18 +110,17 @@ class LogitHead(Head):
         found = [rows.flatten(1) for rows in self.tied()]
         return {"head": torch.cat(found, 1)} if found else {}
 
-    def penalty(self) -> Tensor | None:
-        """Return the regulariser, a scalar, or None."""
+    def penalty(self) -> Tensor | float:
+        """Return the regulariser, a scalar; 0 without one."""
         if self.recursive == 0 or self.edges.shape[1] == 0:
-            return None
+            return 0.0
         found = [recursive_regularisation(rows, self.edges) for rows in self.tied()]
         return self.recursive * torch.stack(found).sum() if len(found) > 1 else self.recursive * found[0]
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Return the criterion over the logits, and the regulariser."""
         loss: Tensor = self.criterion(self.logits(features), targets.dense(), targets.weights)
-        penalty = self.penalty()
-        return loss if penalty is None else loss + penalty
+        return loss + self.penalty()
 
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return the sigmoid of the logits, (B, N)."""

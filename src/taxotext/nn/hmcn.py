@@ -79,9 +79,7 @@ class LocalGlobalHead(LogitHead):
             parents, children = self.taxonomy_edges
             above = torch.relu(found[:, children] - found[:, parents]).pow(2)  # (B, E)
             documents = documents + self.violation * over_labels(above, self.scale)
-        loss = mean_over_documents(documents, targets.weights)
-        penalty = self.penalty()
-        return loss if penalty is None else loss + penalty
+        return mean_over_documents(documents, targets.weights) + self.penalty()
 
     def scores(self, features: TextFeatures) -> HeadScores:
         """Return P, (B, N)."""

@@ -205,8 +205,7 @@ class BranchesHead(Head):
         """Return the loss from those of the branches, (G,), and the regulariser of the heads."""
         if self.log_variance is not None:
             losses = losses * torch.exp(-self.log_variance) + self.log_variance / 2
-        penalty = self.inner.penalty()
-        return losses.sum() if penalty is None else losses.sum() + penalty
+        return losses.sum() + self.inner.penalty()
 
     def _by_branch(self, cells: Tensor) -> Tensor:
         """(B, O) -> (B, G), sums."""

@@ -7,18 +7,18 @@ as a graph needs them.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from taxotext.errors import ConfigError
+from taxotext.messages import quiet
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.network import TextClassifier
 from taxotext.nn.onnx_recurrent import as_operators, translations
@@ -142,14 +142,6 @@ def _reason(error: BaseException) -> str:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keep what the exporter says about packages that are not installed from the terminal."""
-    loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "torch._dynamo", "onnxscript")]
-    before = [(logger, logger.level) for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
+    with quiet("torch.onnx", "torch._dynamo", "onnxscript"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

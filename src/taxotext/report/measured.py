@@ -23,8 +23,6 @@ from taxotext.metrics.calibration import CalibrationMetrics
 from taxotext.metrics.sparse import Sets, as_sets
 from taxotext.progress import Reporter
 
-TOGETHER = 1024
-"""Held-out documents that are decoded together."""
 KS = (1, 3, 5)
 
 
@@ -136,5 +134,4 @@ def _blocks(classifier: Classifier, corpus: Corpus | None, reporter: Reporter) -
         return
     held = classifier.manifest.held_out
     if held is not None:
-        for start in range(0, held.gold.shape[0], TOGETHER):
-            yield held.block(slice(start, start + TOGETHER))
+        yield from (block for _, block in held.blocks())

@@ -18,6 +18,7 @@ from taxotext.files import named, recover_folder
 from taxotext.serving.answers import Choice, Loaded, answers
 from taxotext.serving.limits import Refused
 from taxotext.serving.metrics import Metrics
+from taxotext.store.fingerprint import ABOUT
 from taxotext.store.manifest import is_model_folder
 
 logger = logging.getLogger("taxotext.serving")
@@ -25,8 +26,6 @@ logger = logging.getLogger("taxotext.serving")
 State = Literal["loading", "ready"]
 READING_TRIES = 3
 """How often a folder is read that was replaced in the meantime."""
-BESIDE = frozenset({"README.md", "metrics.json", "heldout.safetensors"})
-"""Files of a model folder that do not change its answers."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RETRY_LOADING = 2
 """Seconds after which a client may ask again for a model that is being loaded."""
@@ -189,7 +188,7 @@ def version_of(folder: Path) -> str:
     digest = hashlib.sha256()
     try:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name not in BESIDE:
+            if path.is_file() and path.name not in ABOUT:
                 found = path.stat()
                 digest.update(f"{path}\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
     except OSError:  # it is being replaced

@@ -14,7 +14,6 @@ from taxotext.metrics.sparse import Sets
 
 if TYPE_CHECKING:
     from taxotext.composition.base import System
-    from taxotext.data import Corpus
     from taxotext.data.tokens import TextTokenizer
 
 TOGETHER = 512
@@ -73,12 +72,6 @@ def compare(
         f1 = [2 * found / max(1, size + all_gold) for found, size in zip(hits, predicted, strict=True)]
         result["micro_f1"] = {"model": f1[0], "exported": f1[1]}
     return result
-
-
-def compare_corpus(model: System, exported: System, decoder: Decoder, corpus: Corpus) -> dict[str, Any]:
-    """:func:`compare` on labelled documents, with their source and fingerprint."""
-    found = compare(model, exported, decoder, corpus.texts, corpus.targets)
-    return {"source": corpus.source, "fingerprint": corpus.fingerprint(), **found}
 
 
 def random_texts(tokenizer: TextTokenizer, longest: int, seed: int = 13) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from taxotext.files import sha256
+
 ABOUT = frozenset({"README.md", "metrics.json", "heldout.safetensors"})
 """Files at the top of a model folder that tell of it and that no prediction depends on."""
 
@@ -28,14 +30,11 @@ def fingerprint(path: Path, leaving_out: frozenset[str] = frozenset()) -> str:
         OSError: a file cannot be read.
     """
     if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     found = hashlib.sha256()
     for below in sorted(path.rglob("*")):
         name = below.relative_to(path)
         if str(name) in leaving_out or any(part.startswith(".") for part in name.parts) or not below.is_file():
             continue
-        with below.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        found.update(f"{name.as_posix()}\0{content}\n".encode())
+        found.update(f"{name.as_posix()}\0{sha256(below)}\n".encode())
     return found.hexdigest()

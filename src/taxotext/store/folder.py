@@ -14,7 +14,6 @@ the system's files    ``weights.safetensors``, ``tokenizer.json``, ``encoder.jso
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from taxotext.files import (
     write_atomically,
     write_text_atomically,
 )
+from taxotext.files.json_files import json_text
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
 from taxotext.messages import parameter
 from taxotext.models.saved import (
@@ -114,8 +114,8 @@ def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
     try:
         if manifest.held_out is not None and manifest.held_out.tuned is not None:
             write_atomically(folder / HELD_OUT, manifest.held_out.save)
-        write_text_atomically(folder / "decoding.json", _json(manifest.decoding.to_dict()))
-        write_text_atomically(folder / "metrics.json", _json(manifest.metrics))
+        write_text_atomically(folder / "decoding.json", json_text(manifest.decoding.to_dict()))
+        write_text_atomically(folder / "metrics.json", json_text(manifest.metrics))
         write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
@@ -144,7 +144,7 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
     evaluations[name] = found
     manifest.metrics = metrics
     try:
-        write_text_atomically(folder / "metrics.json", _json(metrics))
+        write_text_atomically(folder / "metrics.json", json_text(metrics))
         write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
@@ -220,7 +220,10 @@ def _wrong_facts(config: Mapping[str, Any]) -> list[str]:
         problems.append("trained_on.training_documents: must be a whole number, no smaller than those in seen")
     closure, columns = config["trained_on"].get("closure"), config["trained_on"].get("columns", {})
     matrix_columns = config["trained_on"].get("matrix_columns")
-    if not (matrix_columns is None or (isinstance(matrix_columns, list) and all(map(_is_text, matrix_columns)))):
+    if not (
+        matrix_columns is None
+        or (isinstance(matrix_columns, list) and all(isinstance(label, str) for label in matrix_columns))
+    ):
         problems.append("trained_on.matrix_columns: must be a list of label ids")
     problems += [
         f"facts.{name}: must be a number"
@@ -243,10 +246,6 @@ def _fits(documents: Any, most: int) -> bool:
     return documents is None or (
         isinstance(documents, int) and not isinstance(documents, bool) and most <= documents < 2**63
     )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _decoding(content: Any, folder: Path, taxonomy: Taxonomy) -> Decoding:
@@ -288,7 +287,3 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) < 1e300 or value != value
-
-
-def _json(content: Any) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

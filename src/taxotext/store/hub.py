@@ -13,6 +13,7 @@ from taxotext import __version__
 from taxotext.composition.base import System
 from taxotext.errors import HubError
 from taxotext.files import write_text_atomically
+from taxotext.messages import first_line
 from taxotext.store.card import model_card
 from taxotext.store.folder import save_folder
 from taxotext.store.manifest import Manifest, is_model_config
@@ -162,11 +163,11 @@ def _sentences(repo_id: str, revision: str | None) -> Iterator[None]:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in {401, 403}:
             raise HubError(f"{repo_id}: the token has no right to do this on the hub. {LOG_IN}") from error
-        raise HubError(f"{repo_id}: the hub answered with an error ({_first_line(error)}); try again later.") from error
+        raise HubError(f"{repo_id}: the hub answered with an error ({first_line(error)}); try again later.") from error
     except Exception as error:
         if isinstance(error, HubError) or not _is_of_the_connection(error):
             raise
-        raise HubError(f"{repo_id}: the hub cannot be reached ({_first_line(error)}); try again later.") from error
+        raise HubError(f"{repo_id}: the hub cannot be reached ({first_line(error)}); try again later.") from error
 
 
 def _is_of_the_connection(error: Exception) -> bool:
@@ -176,7 +177,3 @@ def _is_of_the_connection(error: Exception) -> bool:
 
 def _of(revision: str | None) -> str:
     return "" if revision is None else f" at revision {revision!r}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

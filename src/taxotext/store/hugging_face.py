@@ -12,7 +12,7 @@ from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.parts import TransformerSettings
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import check_target, named, real, replacing_folder
-from taxotext.files.json_files import read_json_or_none
+from taxotext.files.json_files import json_text, read_json_or_none
 from taxotext.store.manifest import Manifest
 
 CODE = "modeling_taxotext"
@@ -109,7 +109,7 @@ def _write(folder: Path, system: NeuralSystem) -> None:
         "id2label": {str(number): label for number, label in enumerate(taxonomy.ids)},
         "label2id": {label: number for number, label in enumerate(taxonomy.ids)},
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json_text(config), encoding="utf-8")
     code = Path(__file__).with_name(f"{CODE}.py").read_text(encoding="utf-8")
     (folder / f"{CODE}.py").write_text(code, encoding="utf-8")
     system.tokenizer.save(folder / "tokenizer.json")

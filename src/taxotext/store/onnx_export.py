@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
@@ -18,9 +16,10 @@ from taxotext.composition.neural import NeuralSystem
 from taxotext.decoding import Decoder
 from taxotext.errors import ConfigError, MissingExtraError, ModelFolderError
 from taxotext.files.json_files import read_json_or_none
+from taxotext.messages import quiet
 from taxotext.models.onnx import GRAPH, Onnx, OnnxSettings, keep_from_reporting
 from taxotext.progress import Reporter, Silent
-from taxotext.store.certificate import compare, compare_corpus, random_texts
+from taxotext.store.certificate import compare, random_texts
 from taxotext.store.folder import check_free, save_folder
 from taxotext.store.manifest import Manifest
 
@@ -167,23 +166,11 @@ def _quantised(graph: Path) -> Path:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target = graph.with_name("int8.onnx")
-    with _quiet_root():
+    with quiet("root"):  # ONNX Runtime warns there that a graph was not prepared, which changes nothing here
         quantize_dynamic(
             graph, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=list(QUANTISED)
         )
     return target
-
-
-@contextmanager
-def _quiet_root() -> Iterator[None]:
-    """ONNX Runtime warns through the root logger that a graph was not prepared, which changes nothing here."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(before)
 
 
 def _certificate(model: NeuralSystem, exported: Onnx, manifest: Manifest, documents: Corpus | None) -> dict[str, Any]:
@@ -192,7 +179,8 @@ def _certificate(model: NeuralSystem, exported: Onnx, manifest: Manifest, docume
     words = random_texts(model.tokenizer, longest)
     found = {"random_words": compare(model, exported, decoder, words)}
     if documents is not None:
-        found["documents"] = compare_corpus(model, exported, decoder, documents)
+        of_documents = compare(model, exported, decoder, documents.texts, documents.targets)
+        found["documents"] = {"source": documents.source, "fingerprint": documents.fingerprint(), **of_documents}
     return found
 
 

@@ -33,6 +33,7 @@ from taxotext.data.windows import Windows
 from taxotext.errors import ConfigError, TaxotextError
 from taxotext.files import write_text_atomically
 from taxotext.files.json_files import checked
+from taxotext.messages import quiet
 from taxotext.nn.runtime import Runtime
 from taxotext.processes import Terminated
 from taxotext.progress import Reporter
@@ -238,20 +239,14 @@ def _loggers(folder: Path) -> list[Logger]:
 @contextmanager
 def _quiet_engine() -> Iterator[None]:
     """Keep the engine's announcements off the screen, and its global switch for determinism to itself."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
     deterministic = torch.are_deterministic_algorithms_enabled()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with quiet("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
             # Its advice (worker processes, log intervals) does not apply to batches made in memory.
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from taxotext.composition.neural import NeuralSystem
 from taxotext.data import Corpus
 from taxotext.data.batches import shuffled_plan
+from taxotext.data.splits import evenly_spaced
 from taxotext.training.loader import TrainingLoader
 from taxotext.training.module import TextModule
 
@@ -60,8 +61,7 @@ def measure(system: NeuralSystem, train: Corpus) -> Pace:
     torch.manual_seed(system.settings.seed)
     system.build(train)
     network = system.network.to(runtime.device).train()
-    rows = [position * len(train) // min(len(train), SAMPLED) for position in range(min(len(train), SAMPLED))]
-    few = train.subset(rows)
+    few = train.subset(evenly_spaced(len(train), SAMPLED))
     windows = system.windows(few.texts)
     module = TextModule(network, settings, system.settings.seed, 1000, system.pretrained_parameters())
     optimizer = module.configure_optimizers()["optimizer"]

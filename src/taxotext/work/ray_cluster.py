@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from taxotext import __version__
 from taxotext.errors import ConfigError, MissingExtraError
-from taxotext.messages import parameter
+from taxotext.messages import first_line, parameter
 from taxotext.work.ray_task import run_requests
 from taxotext.work.requests import Outcome, Request
 
@@ -184,10 +184,9 @@ def _connect(ray: Any, address: str | None) -> bool:
             **({} if address is not None or "RAY_ADDRESS" in os.environ else {"include_dashboard": False}),
         )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        said = str(error).strip().splitlines()
         where = "No Ray cluster can be started here" if address is None else f"There is no Ray cluster at {address!r}"
         raise ConfigError(
-            f"{where} ({said[0] if said else type(error).__name__}); start one with `ray start --head`, and give the "
+            f"{where} ({first_line(error)}); start one with `ray start --head`, and give the "
             f"address that it prints with {parameter('address')}."
         ) from None
     finally:

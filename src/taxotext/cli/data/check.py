@@ -11,7 +11,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat
-from taxotext.messages import counted, ended, some
+from taxotext.messages import counted, ended, quiet, some
 
 if TYPE_CHECKING:
     from taxotext.data import Columns, Corpus, Finding
@@ -81,7 +81,7 @@ def check(
     counter, limit = common.token_counter(encoder, model, max_tokens)
     corpora: list[Corpus] = []
     found: list[Finding] = []
-    with common.quiet():
+    with quiet("taxotext"):  # what the reading warns of is reported below
         for path in (file, other):
             if path is not None:
                 trained_on = path is file

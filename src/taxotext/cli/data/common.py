@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -223,18 +221,6 @@ def _tokenizer_of_model(folder: Path) -> tuple[TokenCounter, int]:
     if not (folder / "tokenizer.json").is_file():
         raise ModelFolderError(f"{folder}: the system {name!r} has no tokenizer and cuts no text; leave --model out.")
     return TextTokenizer.from_file(folder / "tokenizer.json").count, max_tokens
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back warnings of the reading, for commands that report the same themselves."""
-    logger = logging.getLogger("taxotext")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def reading_notes(report: ReadReport) -> list[str]:

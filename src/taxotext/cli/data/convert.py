@@ -9,7 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import InputFormat, OnBadLine
-from taxotext.messages import counted
+from taxotext.messages import counted, quiet
 
 if TYPE_CHECKING:
     from taxotext.data import Columns
@@ -87,7 +87,7 @@ def convert(
     common.refuse_existing(source, [target], overwrite=overwrite)
     common.check_path_separator(path_separator, label_columns)
     columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
-    with common.quiet():
+    with quiet("taxotext"):  # what the reading warns of is reported below
         corpus = read_corpus(
             source,
             None if taxonomy is None else read_taxonomy(taxonomy, language=taxonomy_language),

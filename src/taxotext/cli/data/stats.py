@@ -10,6 +10,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat, OnBadLine
+from taxotext.messages import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def stats(
         "on_bad_line": on_bad_line,
         "format": input_format,
     }
-    with common.quiet():
+    with quiet("taxotext"):  # what the reading warns of is reported below
         corpus = read_corpus(file, structure, columns, **rules)
         like_it = columns.as_found(corpus.report)
         second = None if other is None else read_corpus(other, structure, like_it, **rules)

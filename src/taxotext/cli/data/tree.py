@@ -9,7 +9,7 @@ import typer
 
 from taxotext.cli.data import common
 from taxotext.cli.options import AsJson, InputFormat, OnBadLine
-from taxotext.messages import counted
+from taxotext.messages import counted, quiet
 
 if TYPE_CHECKING:
     from taxotext.data import Corpus
@@ -73,7 +73,7 @@ def tree(
     corpus: Corpus | None = None
     if counts is not None:
         columns = common.columns_of(text, labels, label_separator, id, None, quotes, label_columns, path_separator)
-        with common.quiet():
+        with quiet("taxotext"):  # what the reading warns of is reported below
             corpus = read_corpus(
                 counts,
                 structure,

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from taxotext.data.catalogue.entries import Dataset, Findings
 from taxotext.errors import DataError
+from taxotext.files import sha256
 from taxotext.messages import some
 
 LARGEST_FILE = 1 << 30
@@ -273,9 +274,7 @@ class Raw:
         """The files that were read, with their sizes and SHA-256; many small ones under one sum over all of them."""
         files = []
         for file in sorted(self.used):
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            files.append({"file": self._relative(Place(file)), "bytes": file.stat().st_size, "sha256": digest})
+            files.append({"file": self._relative(Place(file)), "bytes": file.stat().st_size, "sha256": sha256(file)})
         result: dict[str, Any] = {"path": str(self.path), "files": files}
         if self._walked_files:
             result["folder"] = {

@@ -20,6 +20,7 @@ from taxotext.data.formats.base import (
     Reading,
     Record,
     Request,
+    decoded,
     from_lines,
     json_object,
     object_in,
@@ -79,10 +80,7 @@ def _tsv(request: Request, lines: Lines) -> Iterator[Item]:
 
 
 def _of_line(raw: bytes, labelled: bool) -> Record:
-    fault = encoding_fault(raw)
-    if fault is not None:
-        raise BadRecordError(fault)
-    cells = raw.decode().rstrip("\r\n").split("\t")
+    cells = decoded(raw).rstrip("\r\n").split("\t")
     if len(cells) == 1 and not labelled:
         return {"text": cells[0]}
     if len(cells) != 2:

@@ -239,6 +239,14 @@ def parsed(request: Request, lines: Lines, parse: Callable[[bytes], Record]) -> 
         yield f"{name}:{number}", item
 
 
+def decoded(raw: bytes) -> str:
+    """The text of a line; a BadRecordError where it is not UTF-8."""
+    fault = encoding_fault(raw)
+    if fault is not None:
+        raise BadRecordError(fault)
+    return raw.decode()
+
+
 def no_number(raw: bytes) -> str | None:
     """What is wrong with JSON that holds numbers which only Python writes; None when there are none."""
     found = re.search(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,}\]]", raw)

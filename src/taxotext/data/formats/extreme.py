@@ -19,6 +19,7 @@ from taxotext.data.formats.base import (
     Item,
     Record,
     Request,
+    decoded,
     from_lines,
     json_object,
     object_in,
@@ -27,7 +28,7 @@ from taxotext.data.formats.base import (
 )
 from taxotext.data.formats.output import write_lines
 from taxotext.data.records import BadRecordError, missing_field, short
-from taxotext.data.sources import Lines, encoding_fault, open_lines
+from taxotext.data.sources import Lines, open_lines
 from taxotext.errors import DataError
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -73,10 +74,7 @@ def _svmlight(request: Request, lines: Lines) -> Iterator[Item]:
 
 
 def _of_vector(raw: bytes, header: tuple[int, int, int] | None) -> Record:
-    fault = encoding_fault(raw)
-    if fault is not None:
-        raise BadRecordError(fault)
-    line = raw.decode().partition("#")[0].rstrip()
+    line = decoded(raw).partition("#")[0].rstrip()
     first, _, rest = line.partition(" ")
     if ":" in first or "\t" in first:
         first, rest = "", line
@@ -125,10 +123,7 @@ def _libmultilabel(request: Request, lines: Lines) -> Iterator[Item]:
 
     def parse(raw: bytes) -> Record:
         nonlocal width
-        fault = encoding_fault(raw)
-        if fault is not None:
-            raise BadRecordError(fault)
-        cells = raw.decode().rstrip("\r\n").split("\t")
+        cells = decoded(raw).rstrip("\r\n").split("\t")
         width = width or len(cells)
         if len(cells) not in (2, 3) or len(cells) != width:
             expected = "2 or 3" if width not in (2, 3) else f"{width} as in the first line"

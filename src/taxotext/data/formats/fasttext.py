@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxotext.data.columns import DEFAULT_COLUMNS, Columns
-from taxotext.data.formats.base import Documents, Format, Item, Record, Request, from_lines, parsed
+from taxotext.data.formats.base import Documents, Format, Item, Record, Request, decoded, from_lines, parsed
 from taxotext.data.formats.output import write_lines
 from taxotext.data.records import BadRecordError
-from taxotext.data.sources import Lines, encoding_fault
+from taxotext.data.sources import Lines
 from taxotext.errors import DataError
 
 PREFIX = "__label__"
@@ -26,10 +26,7 @@ def _records(request: Request, lines: Lines) -> Iterator[Item]:
 
 
 def _record(raw: bytes) -> Record:
-    fault = encoding_fault(raw)
-    if fault is not None:
-        raise BadRecordError(fault)
-    line = raw.decode()
+    line = decoded(raw)
     labels = _LABEL.findall(line)
     if "" in labels:
         raise BadRecordError(f"{PREFIX!r} stands alone; write the label behind it without a blank, {PREFIX}NAME")

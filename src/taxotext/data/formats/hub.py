@@ -11,6 +11,7 @@ from taxotext.data.columns import Columns
 from taxotext.data.formats.base import Format, Item, Reading, Request
 from taxotext.data.records import BadRecordError
 from taxotext.errors import DataError, MissingExtraError
+from taxotext.messages import first_line
 
 logger = logging.getLogger("taxotext")
 
@@ -64,8 +65,9 @@ def _load(folder: Path) -> Any:
     try:
         return datasets.load_from_disk(str(folder))
     except Exception as error:  # whatever is damaged in the folder, each with an exception of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{folder}: is not a dataset that save_to_disk wrote, or a damaged one ({reason})") from error
+        raise DataError(
+            f"{folder}: is not a dataset that save_to_disk wrote, or a damaged one ({first_line(error)})"
+        ) from error
 
 
 def _not_one_split(name: str, splits: list[str]) -> DataError:

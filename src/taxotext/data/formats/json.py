@@ -79,7 +79,7 @@ def rows_in(value: Any) -> list[Any] | None:
     if isinstance(columns, list) and isinstance(data, list):
         return [dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in data]
     lists = [part for part in value.values() if isinstance(part, list)]
-    if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]) and "text" not in value:
+    if len(lists) == 1 and _are_objects(lists[0]) and "text" not in value:
         return lists[0]
     if len(value) < 2:
         return None

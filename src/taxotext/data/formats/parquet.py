@@ -18,6 +18,7 @@ from taxotext.data.formats.base import Documents, Format, Item, Reading, Request
 from taxotext.data.formats.output import field_names, opened_for, records_of
 from taxotext.data.formats.parquet_rows import ROWS, decoded_rows, dictionary_columns
 from taxotext.errors import DataError, MissingExtraError
+from taxotext.messages import first_line
 
 ROW_GROUP = 16 * ROWS
 """Rows of a written row group: what a reader holds in memory."""
@@ -68,11 +69,7 @@ def _open(arrow: Any, part: Path | BinaryIO, name: str, dictionaries: list[str] 
     try:
         return arrow.parquet.ParquetFile(part, read_dictionary=dictionaries)
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{name}: this is not a Parquet file, or a damaged one ({_reason(error)})") from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{name}: this is not a Parquet file, or a damaged one ({first_line(error)})") from error
 
 
 def _check_schema(file: Any, request: Request, name: str) -> dict[str, tuple[str, ...]]:
@@ -132,10 +129,10 @@ def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request
                 except OverflowError as error:
                     raise DataError(
                         f"{name}: one of the {ROWS:,} rows behind row {number} holds a date, time or duration that "
-                        f"Python cannot represent ({_reason(error)}); leave the column out, or store it as text"
+                        f"Python cannot represent ({first_line(error)}); leave the column out, or store it as text"
                     ) from error
                 except (arrow.ArrowException, OSError, ValueError) as error:
-                    raise DataError(f"{name}: reading stopped after row {number}: {_reason(error)}") from error
+                    raise DataError(f"{name}: reading stopped after row {number}: {first_line(error)}") from error
                 if rows is None:
                     break
                 for row in rows:
@@ -202,7 +199,7 @@ def _metadata_types(pa: Any, metadata: Iterable[Mapping[str, Any]], target: Path
                 )[0].type
             except (pa.ArrowException, TypeError, ValueError) as error:
                 raise DataError(
-                    f"{target}: the values of the field {name!r} have no common type in Parquet ({_reason(error)}); "
+                    f"{target}: the values of the field {name!r} have no common type in Parquet ({first_line(error)}); "
                     "make them alike, or write JSONL"
                 ) from error
         held.clear()

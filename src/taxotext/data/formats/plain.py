@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taxotext.data.formats.base import Format, Item, Reading, Record, Request, from_lines, parsed
-from taxotext.data.records import BadRecordError
-from taxotext.data.sources import Lines, encoding_fault
+from taxotext.data.formats.base import Format, Item, Reading, Record, Request, decoded, from_lines, parsed
+from taxotext.data.sources import Lines
 from taxotext.errors import DataError
 from taxotext.messages import parameter
 
 
 def _record(raw: bytes) -> Record:
-    fault = encoding_fault(raw)
-    if fault is not None:
-        raise BadRecordError(fault)
-    return {"text": raw.decode().strip()}
+    return {"text": decoded(raw).strip()}
 
 
 def _records(request: Request, lines: Lines) -> Iterator[Item]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import ConfigError, ModelFolderError, TaxotextError
 from taxotext.files import public_name
+from taxotext.messages import first_line
 from taxotext.nn.encoders.transformer import Pooling, TransformerEncoder
 from taxotext.nn.encoders.wheel import DEFAULT_NAME, wheel_folder
 
@@ -129,8 +130,7 @@ def load_tokenizer(source: str) -> TextTokenizer:
 
 def not_loaded(source: str, error: Exception) -> ConfigError:
     """The error that says why an encoder cannot be loaded, and what to do."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return ConfigError(f"encoder.source: {source!r} cannot be loaded ({reason}). {_advice(source)}")
+    return ConfigError(f"encoder.source: {source!r} cannot be loaded ({first_line(error)}). {_advice(source)}")
 
 
 def _advice(source: str) -> str:

@@ -61,7 +61,7 @@ def first_vectors(choice: str, width: int | None, tokenizer: TextTokenizer, text
         usual[specials] = False
         matrix, found, source, sha256 = _of_encoder(words, usual, width or DEFAULT_WIDTH)
     else:
-        vectors = read_vectors(choice, words, fold_case=True)
+        vectors = read_vectors(choice, words)
         matrix, found, source, sha256 = vectors.matrix, vectors.found, Path(choice).name, vectors.sha256
         if width not in {None, matrix.shape[1]}:
             raise ConfigError(

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import JSONResponse, Response
 
+from taxotext.api.lines import NO_TEXT
 from taxotext.serving.answers import Answer, Choice, Loaded
 from taxotext.serving.contracts.requests import Body, StrictRoute, Threshold, TopK
 from taxotext.serving.limits import Refused
@@ -17,7 +18,6 @@ from taxotext.serving.models import Served
 from taxotext.serving.service import Service
 from taxotext.store.card import model_card
 
-EMPTY = "the text is empty"
 EXAMPLE: JsonDict = {"texts": ["The projector in room 12 shows no picture"], "top_k": 5}
 
 
@@ -130,5 +130,5 @@ def labelled(loaded: Loaded, text: str, answer: Answer, *, names: bool = True) -
         labels.append({**row, "score": round(score, 6), "predicted": predicted})
     result: dict[str, Any] = {"labels": labels}
     if not text.strip():
-        result["note"] = EMPTY
+        result["note"] = NO_TEXT
     return result
