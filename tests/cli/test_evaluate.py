@@ -27,6 +27,7 @@ PROMISED = {
     "p@5",
     "ndcg@5",
     "rp@5",
+    "f1@5",
     "psp@5",
     "psndcg@5",
     "psndcg_pooled@5",

@@ -74,6 +74,7 @@ def test_annif_subjects_and_skos_names_go_from_training_to_prediction(command: C
     [line, *_] = command("predict", "model", "annif.tsv").ok().lines
     assert set(line["labels"]) == {"http://e.org/fruit", "http://e.org/things"}
     assert set(line["names"]) == {"Obst", "Things"}
+    assert [label.rsplit("/")[-1][0].upper() for label in line["labels"]] == line["notations"]
     first = command("predict", "model", "fulltext").ok().lines[0]
     assert first["id"] == "0"
     piped = command("predict", "model", "-", "--input-format=annif-tsv", stdin=b"ripe plum\t\n").ok()

@@ -95,9 +95,11 @@ def test_labels_without_documents_are_dealt_out_and_none_is_lost(
 ) -> None:
     features = random_features(labels, seed % 1000, empty=empty)
     found = balanced_clusters(features, size, seed=seed)
-    sizes = np.bincount(found, minlength=2 ** depth_of(labels, size))
+    clusters = labels if size == 1 else 2 ** depth_of(labels, size)
+    sizes = np.bincount(found, minlength=clusters)
     assert len(found) == labels
-    assert len(sizes) == 2 ** depth_of(labels, size)
+    assert len(sizes) == clusters
+    assert sizes.max() <= size
     assert sizes.min() >= 1
     assert sizes.max() - sizes.min() <= 1
 
@@ -166,6 +168,20 @@ def test_a_taxonomy_of_two_levels_has_a_cluster_for_each_label_at_the_top() -> N
     tree = tree_of_taxonomy(taxonomy)
     found = sorted([taxonomy.ids[label] for label in row.nonzero()[0]] for row in tree.links[0].toarray())
     assert [sorted(names) for names in found] == [["a", "b", "c"], ["c", "d"], ["e"]]
+
+
+def test_many_labels_at_the_top_of_a_taxonomy_are_put_under_wider_nodes() -> None:
+    tops = [(None, f"top {row}") for row in range(700)]
+    edges = [*tops, *((f"top {row}", f"leaf {row} {leaf}") for row in range(700) for leaf in "ab")]
+    tree = tree_of_taxonomy(Taxonomy.from_edges(edges))
+    assert tree.nodes == (88, 700)
+    assert np.diff(tree.links[0].indptr).tolist() == [8] * 87 + [4]
+    assert np.asarray(tree.members(0).sum(0)).ravel().tolist() == [1] * 2100
+    assert tree_of_taxonomy(Taxonomy.from_edges(edges), levels=1).nodes == (700,)
+    below_one = [(None, "all"), *(("all", label) if parent is None else (parent, label) for parent, label in edges)]
+    under = tree_of_taxonomy(Taxonomy.from_edges(below_one), branching=100)
+    assert under.nodes == (8, 701), "all has every node below it, and as a label a cluster of its own"
+    assert np.asarray(under.members(0).sum(0)).ravel().tolist() == [1] * 2101
 
 
 def test_a_flat_label_set_is_no_tree() -> None:

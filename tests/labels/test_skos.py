@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import pickle
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,32 @@ def test_notations_can_be_the_ids(tmp_path: Path) -> None:
     assert taxonomy.ids == ("111", "1", "11", "112", "2")  # in the order of the URIs
     assert taxonomy.name(taxonomy.index("1")) == "Kunst"
     assert ("11", "111") in edges(taxonomy)
+
+
+def test_notations_are_kept_beside_uris(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    taxonomy = read_taxonomy(written(tmp_path, ARTS.replace(' ; skos:notation "2"', "")))
+    assert taxonomy.notations == ("111", "1", "11", "112", None)  # in the order of the URIs
+    assert read_taxonomy(written(tmp_path, ARTS), ids="notation").notations == (None,) * 5
+    assert Taxonomy.from_dict(taxonomy.to_dict()) == taxonomy
+    assert pickle.loads(pickle.dumps(taxonomy)) == taxonomy
+    changed = taxonomy.with_names({uri("arts"): "A"}).with_descriptions({}).with_alternative_names({})
+    assert changed.notations == taxonomy.notations
+    assert changed.names[taxonomy.index(uri("arts"))] == "A"
+    write_taxonomy(taxonomy, tmp_path / "again.ttl")
+    assert read_taxonomy(tmp_path / "again.ttl").notations == taxonomy.notations
+    with caplog.at_level(logging.INFO, logger="taxotext"):
+        write_taxonomy(taxonomy, tmp_path / "again.json")
+    assert "notations are not part of the file; format='skos' keeps them" in caplog.text
+    other = taxonomy.to_dict()
+    other["labels"][0]["notation"] = "999"
+    assert Taxonomy.from_dict(other) != taxonomy
+
+
+@pytest.mark.parametrize(("odd", "said"), [(5, "is not text"), ("\ud800", "half a character")])
+def test_odd_notations_of_a_saved_taxonomy_are_named(odd: object, said: str) -> None:
+    content = {"labels": [{"id": "a", "name": None, "parents": []}, {"id": "b", "parents": [], "notation": odd}]}
+    with pytest.raises(TaxonomyError, match=rf"labels\[1\]: the notation .*{said}"):
+        Taxonomy.from_dict(content)
 
 
 def test_a_plain_notation_goes_before_one_of_another_coding_system(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import f1_score, ndcg_score
 
 from taxotext.metrics import RankingMetrics
 
@@ -20,11 +20,13 @@ def computed(gold, ranked, ks):
 def brute_force(gold, ranked, ks):
     result = {}
     for k in ks:
-        precision, recall, r_precision, ndcg = [], [], [], []
+        precision, recall, r_precision, f1, ndcg = [], [], [], [], []
         for row, labels in zip(gold, ranked.tolist(), strict=True):
             hits = [bool(label >= 0 and row[label]) for label in labels[:k]]
             precision.append(sum(hits) / k)
             size = int(row.sum())
+            together = sum(label >= 0 for label in labels[:k]) + size
+            f1.append(2 * sum(hits) / together if together else 0.0)
             if size:
                 recall.append(sum(hits) / size)
                 r_precision.append(sum(hits) / min(k, size))
@@ -33,6 +35,7 @@ def brute_force(gold, ranked, ks):
         result[f"p@{k}"] = np.mean(precision)
         result[f"r@{k}"] = np.mean(recall) if recall else 0.0
         result[f"rp@{k}"] = np.mean(r_precision) if r_precision else 0.0
+        result[f"f1@{k}"] = np.mean(f1)
         result[f"ndcg@{k}"] = np.mean(ndcg) if ndcg else 0.0
     return result
 
@@ -58,6 +61,8 @@ def test_hand_computed_values():
         "r@3": (2 / 3 + 1) / 2,
         "rp@1": (1 + 0) / 2,
         "rp@3": (2 / 3 + 1) / 2,
+        "f1@1": (2 / 4 + 0 + 0) / 3,
+        "f1@3": (4 / 6 + 2 / 3 + 0) / 3,  # the second document has two labels
         "ndcg@1": (1 + 0) / 2,
         "ndcg@3": ((1 + 0.5) / (1 + second + 0.5) + second) / 2,
     }
@@ -89,6 +94,17 @@ def test_ndcg_agrees_with_scikit_learn_on_full_rankings():
     result = computed(gold, ranked, (1, 3, 5, 9))
     for k in (1, 3, 5, 9):
         assert result[f"ndcg@{k}"] == pytest.approx(ndcg_score(gold, scores, k=k))
+
+
+def test_f1_at_k_is_that_of_scikit_learn_for_the_first_k_labels():
+    random = np.random.default_rng(4)
+    gold = random.random((30, 9)) < 0.2  # some documents have no gold labels
+    ranked = np.array([random.permutation(9) for _ in range(30)], dtype=np.int32)
+    ranked[::3, 2:] = -1
+    result = computed(gold, ranked, (1, 3, 5))
+    for k in (1, 3, 5):
+        first = np.array([[label in row[:k] for label in range(9)] for row in ranked.tolist()])
+        assert result[f"f1@{k}"] == pytest.approx(f1_score(gold, first, average="samples", zero_division=0))
 
 
 def test_batches_give_the_same_as_one_shot():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,30 +25,32 @@ def plainly(names: Sequence[Sequence[str]], texts: Sequence[str], longest: int) 
     """(text, label, position, length) of all matches of names without brackets."""
     found = set()
     for document, text in enumerate(texts):
-        words: list[str | None] = []
-        positions = []
-        count = 0
+        tokens, positions, count = [], [], 0
         for token in re.findall(r"\w+|[.,;:!?()\[\]\n]", text.lower()):
-            words.append(cut([token])[0] if token[0].isalnum() else None)
+            tokens.append(cut([token])[0])
             positions.append(count)
             count += token[0].isalnum()
         for label, own in enumerate(names):
             for name in own:
-                wanted = sorted(cut(name.lower().split()))
-                for start in range(len(words) - len(wanted) + 1):
-                    window = words[start : start + len(wanted)]
-                    whole = len(wanted) <= longest and None not in window
-                    if wanted and whole and sorted(map(str, window)) == wanted:
-                        found.add((document, label, positions[start], len(wanted)))
+                with_marks = cut(name.strip(" .,").split())
+                words = [token for token in with_marks if token[0].isalnum()]
+                for wanted in (words, with_marks):
+                    for start in range(len(tokens) - len(wanted) + 1):
+                        window = tokens[start : start + len(wanted)]
+                        between = not {*window[:1], *window[-1:]} & {".", ","}
+                        if between and 0 < len(words) <= longest and sorted(window) == sorted(wanted):
+                            found.add((document, label, positions[start], len(words)))
     return found
 
 
 @given(
     names=st.lists(
-        st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), max_size=2), max_size=6
+        st.lists(st.lists(st.sampled_from((*WORDS, ".", ",")), min_size=1, max_size=4).map(" ".join), max_size=2),
+        max_size=6,
     ),
     texts=st.lists(
-        st.lists(st.sampled_from((*WORDS, "trees", "other", ".", "\n", "(")), max_size=12).map(" ".join), max_size=4
+        st.lists(st.sampled_from((*WORDS, "trees", "other", ".", ",", "\n", "(")), max_size=12).map(" ".join),
+        max_size=4,
     ),
     longest=st.integers(1, 4),
 )
@@ -58,6 +62,35 @@ def test_matches_are_those_of_all_windows(names: list[list[str]], texts: list[st
     assert len(found) == len(set(found))
     assert set(found) == plainly(names, texts, longest)
     assert found == sorted(found, key=lambda row: (row[0], row[2], row[3])) or len(names) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("H2O", "the H2O molecule", 1),
+        ("1990s", "in the 1990s", 1),
+        ("foo_bar", "call foo_bar now", 1),
+        ("C++", "all in C++, today", 1),
+        ("a.*b", "the pattern a.*b", 2),
+        ("St. Louis", "in St. Louis today", 2),
+        ("St. Louis", "in St Louis today", 2),
+        ("Node.js", "we use Node.js.", 2),
+        ("Washington, D.C.", "in Washington, D.C., today", 3),
+        ("Wörter", "alle Wo\u0308rter", 1),
+        ("Wo\u0308rter", "alle Wörter", 1),
+    ],
+)
+def test_a_name_is_found_as_it_is_written(name: str, text: str, words: int) -> None:
+    matches = find_names(index_names([[name]], cut, 6), [text], cut)
+    assert matches.length.tolist() == [words]
+    assert matches.words.tolist() == [len(re.findall(r"\w+", unicodedata.normalize("NFC", text)))]
+
+
+def test_no_name_goes_across_marks_that_it_does_not_have() -> None:
+    names = index_names([["graph theory"], ["graph, theory"]], cut, 6)
+    matches = find_names(names, ["graph. theory", "graph, theory", "graph theory"], cut)
+    found = zip(matches.document.tolist(), matches.label.tolist(), strict=True)
+    assert sorted(found) == [(1, 1), (2, 0), (2, 1)]
 
 
 def test_a_match_within_a_longer_one_is_marked() -> None:

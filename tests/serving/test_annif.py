@@ -11,7 +11,7 @@ import pytest
 import taxotext
 from command import SAMPLE
 from serving.client import Client, serving
-from taxotext import read_corpus
+from taxotext import Classifier, Corpus, Taxonomy, read_corpus
 
 TEXTS = tuple(read_corpus(SAMPLE / "test.jsonl").texts[:6])
 SUGGEST, BATCH, LEARN = (f"/v1/projects/model/{verb}" for verb in ("suggest", "suggest-batch", "learn"))
@@ -40,6 +40,18 @@ def test_a_text_gets_its_best_labels(client: Client, sample_model: Path) -> None
         results = client.post(SUGGEST, data=form).json()["results"]
         assert [(row["uri"], row["score"]) for row in results] == [pair for pair in pairs if pair[1] > 0]
         assert set(results[0]) == {"uri", "label", "notation", "score"}
+
+
+def test_notations_come_with_the_labels(tmp_path: Path) -> None:
+    entries = [{"id": "urn:a", "name": "A", "parents": [], "notation": "1.2"}, {"id": "urn:b", "parents": []}]
+    texts = ["apple plum", "wheel engine"] * 6
+    corpus = Corpus.from_lists(texts, [["urn:a"], ["urn:b"]] * 6, Taxonomy.from_dict({"labels": entries}))
+    Classifier("linear").fit(corpus).save(tmp_path / "model")
+    with serving(tmp_path / "model") as client:
+        results = client.post(SUGGEST, data={"text": "apple"}).json()["results"]
+        [own] = client.post("/predict", json={"texts": ["apple"], "top_k": 2}).json()["results"]
+    assert {row["uri"]: row["notation"] for row in results} == {"urn:a": "1.2", "urn:b": None}
+    assert {row["id"]: row["notation"] for row in own["labels"]} == {"urn:a": "1.2", "urn:b": None}
 
 
 def test_limit_and_threshold_act_as_in_annif(client: Client) -> None:

@@ -157,6 +157,8 @@ def _line(taxonomy: Taxonomy, document: Pending, labels: Any, scored: Any, score
     line["scores"] = {ids[label]: round(score, 6) for label, score in zip(scored, scores.tolist(), strict=True)}
     if taxonomy.has_names:
         line["names"] = [taxonomy.name(label) for label in labels]
+    if taxonomy.has_notations:
+        line["notations"] = [taxonomy.notations[label] for label in labels]
     if not document.text:
         line["note"] = NO_TEXT
     return printable_json(orjson.dumps(line)) + b"\n"

@@ -28,6 +28,7 @@ SHOWN = (
     "p@3",
     "p@5",
     "r@5",
+    "f1@5",
     "ndcg@5",
     "psp@5",
     "micro_average_precision",

@@ -175,7 +175,7 @@ def build_tree(settings: TreeSettings, taxonomy: Taxonomy, train: Corpus) -> Lab
                 "head.tree.source: the taxonomy has no edges and cannot be the label tree; "
                 "set head.tree.source=documents."
             )
-        return tree_of_taxonomy(taxonomy, levels=settings.levels)
+        return tree_of_taxonomy(taxonomy, branching=settings.branching, levels=settings.levels)
     features = None if settings.source == "random" else _features(settings.source, taxonomy, train)
     if features is None:
         order = np.random.default_rng(settings.seed).permutation(len(taxonomy))

@@ -16,8 +16,8 @@ from taxotext.messages import counted
 logger = logging.getLogger("taxotext")
 
 
-ALTERNATIVES = "alternative_names"
-"""Key of the further names of a label in JSON and YAML."""
+ALTERNATIVES, NOTATION = "alternative_names", "notation"
+"""Keys of the further names of a label, and of its notation, in JSON and YAML."""
 
 
 class Parts(NamedTuple):
@@ -30,6 +30,8 @@ class Parts(NamedTuple):
     """None: no label has one."""
     alternatives: tuple[tuple[str, ...], ...] | None = None
     """Further names of each label; None: no label has one."""
+    notations: tuple[str | None, ...] | None = None
+    """What each label is written as in a classification, ``512.7``; None: no label has one."""
 
 
 class Name(NamedTuple):
@@ -178,6 +180,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
     if parts is not None:
         return parts
     problems: list[str] = []
+    notations: list[str | None] = []
     labels: list[str] = []
     names: list[Name] = []
     descriptions: list[Name] = []
@@ -194,6 +197,9 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
             problems.append(f"{place}: {problem}")
             continue
         labels.append(label["id"])
+        notations.append(label.get(NOTATION))
+        if fault := _notation_fault(label.get(NOTATION)):
+            problems.append(f"{place}: {fault}")
         for key, texts in (("name", names), ("description", descriptions)):
             if label.get(key) is not None:
                 texts.append(Name(label["id"], label[key], place))
@@ -205,7 +211,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
         for parent in parents:
             edges.append(("" if parent is None else parent, label["id"]))
             where.append(place)
-    return build(
+    parts = build(
         edges,
         labels=labels,
         names=names,
@@ -215,6 +221,7 @@ def from_dict(content: Any, *, source: str | None = None) -> Parts:
         source=source,
         problems=problems,
     )
+    return with_notations(parts, notations)
 
 
 def sound_dict(listed: list[Any]) -> Parts | None:
@@ -230,8 +237,12 @@ def sound_dict(listed: list[Any]) -> Parts | None:
         return None
     names, descriptions = ([entry.get(key) for entry in listed] for key in ("name", "description"))
     parts = _sound_parts(ends, labels, names, descriptions)
+    notations = [entry.get(NOTATION) for entry in listed]
+    if parts is None or any(map(_notation_fault, notations)):
+        return None
+    parts = with_notations(parts, notations)
     found = [(entry["id"], entry[ALTERNATIVES]) for entry in listed if entry.get(ALTERNATIVES)]
-    if parts is None or not found:
+    if not found:
         return parts
     if not all(isinstance(further, list) for _, further in found):
         return None
@@ -239,6 +250,20 @@ def sound_dict(listed: list[Any]) -> Parts | None:
     rows = [(label, name, None) for label, further in found for name in further]
     alternatives = _alternatives(rows, parts.ids, parts.names, faults)
     return None if faults else parts._replace(alternatives=alternatives)
+
+
+def with_notations(parts: Parts, notations: Sequence[str | None]) -> Parts:
+    """The parts with the notation of each label, in the order of the ids; empty ones are none."""
+    found = tuple(map(tidy_text, notations))
+    return parts._replace(notations=found if any(found) else None)
+
+
+def _notation_fault(notation: object) -> str | None:
+    if notation is not None and not isinstance(notation, str):
+        return f"the notation {notation!r:.80} is not text; write it as a string"
+    if notation and _half_character(notation):
+        return f"the notation {notation!r:.80} contains half a character (a lone surrogate); replace it"
+    return None
 
 
 def _alternatives(

@@ -50,6 +50,8 @@ def unit_rows(rows: csr_array) -> csr_array:
 def depth_of(labels: int, cluster_size: int) -> int:
     """Depth h of the binary tree whose 2^h clusters have at most ``cluster_size`` labels and none is empty.
 
+    With ``cluster_size`` 1 that can only be where N is a power of two: else some clusters have two labels.
+
     >>> depth_of(3956, 8), depth_of(9, 8), depth_of(8, 8), depth_of(3, 1)
     (9, 1, 0, 1)
     """
@@ -69,7 +71,8 @@ def balanced_clusters(features: csr_array, cluster_size: int, *, seed: int = 0) 
         cluster_size: M; see :func:`depth_of`.
 
     Returns:
-        (N,) cluster of each label, 0 .. 2^h - 1, numbered from left to right: cluster i is under node i >> 1.
+        (N,) cluster of each label, 0 .. 2^h - 1, numbered from left to right: cluster i is under node i >> 1. With
+        ``cluster_size`` 1 each label has its own, 0 .. N - 1, in the order of those.
     """
     labels, depth = features.shape[0], depth_of(features.shape[0], cluster_size)
     order = np.flatnonzero(np.diff(features.indptr))  # ascending within each node throughout
@@ -90,6 +93,8 @@ def balanced_clusters(features: csr_array, cluster_size: int, *, seed: int = 0) 
     found = np.full(labels, -1, np.int64)
     found[order] = np.repeat(np.arange(len(sizes)), sizes)
     found[found < 0] = _smallest_first(sizes, labels - len(order))
+    if cluster_size == 1:
+        found[np.argsort(found, kind="stable")] = np.arange(labels)
     return found
 
 

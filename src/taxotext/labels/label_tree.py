@@ -109,13 +109,8 @@ def tree_of_clusters(
             :data:`FIRST_LEVEL` nodes; 1: the clusters only, all of which are scored for each document.
     """
     count = int(cluster_of.max()) + 1
-    links = [_links(cluster_of, np.arange(len(cluster_of)), (count, len(cluster_of)))]
-    while count > branching and (count > FIRST_LEVEL if levels == "auto" else len(links) < levels):
-        above = -(-count // branching)
-        children = np.arange(count)
-        links.insert(0, _links(children // branching, children, (above, count)))
-        count = above
-    return LabelTree(tuple(links))
+    clusters = _links(cluster_of, np.arange(len(cluster_of)), (count, len(cluster_of)))
+    return _grown([clusters], branching, levels)
 
 
 def clusters_in_order(order: Int64Array, cluster_size: int) -> Int64Array:
@@ -130,7 +125,19 @@ def clusters_in_order(order: Int64Array, cluster_size: int) -> Int64Array:
     return found
 
 
-def tree_of_taxonomy(taxonomy: Taxonomy, *, levels: int | Literal["auto"] = "auto") -> LabelTree:
+def _grown(links: Iterable[csr_array], branching: int, levels: int | Literal["auto"]) -> LabelTree:
+    """The tree of some levels, with further ones above where the parent of node i is i // K."""
+    found = list(links)
+    count = int(found[0].shape[0])
+    while count > branching and (count > FIRST_LEVEL if levels == "auto" else len(found) < levels):
+        above = -(-count // branching)
+        children = np.arange(count)
+        found.insert(0, _links(children // branching, children, (above, count)))
+        count = above
+    return LabelTree(tuple(found))
+
+
+def tree_of_taxonomy(taxonomy: Taxonomy, *, branching: int = 8, levels: int | Literal["auto"] = "auto") -> LabelTree:
     """Take the taxonomy itself as the tree: a label is under each of its parents.
 
     A label with children is a node and a label: as a label it is under its own node. What ends above the lowest level
@@ -138,6 +145,8 @@ def tree_of_taxonomy(taxonomy: Taxonomy, *, levels: int | Literal["auto"] = "aut
 
     Args:
         taxonomy: with at least one edge.
+        branching: K, labels at the top that are put under one node, in their order, where they are too many for the
+            first level; with ``levels="auto"`` only.
         levels: the lowest levels of nodes, at most; auto: see :func:`tree_of_clusters`.
 
     Raises:
@@ -164,12 +173,13 @@ def tree_of_taxonomy(taxonomy: Taxonomy, *, levels: int | Literal["auto"] = "aut
             pairs = np.unique(np.stack([np.asarray(rows)[:, 0], names[np.asarray(rows)[:, 1]]], 1), axis=0)
         links.append(_links(pairs[:, 0], pairs[:, 1], shape))
     tree = LabelTree(tuple(links))
-    if levels == "auto":
-        small = [level for level, count in enumerate(tree.nodes) if count <= FIRST_LEVEL]
-        first = small[-1] if small else 0
-    else:
-        first = max(0, len(links) - levels)
-    return tree.keep(range(first, len(links)))
+    if levels != "auto":
+        return tree.keep(range(max(0, len(links) - levels), len(links)))
+    small = [level for level, count in enumerate(tree.nodes) if count <= FIRST_LEVEL]
+    tree = tree.keep(range(small[-1] if small else 0, len(links)))
+    # A node above all others is part of every path: all of the next level would be scored for each document.
+    alone = tree.nodes[0] == 1 and len(tree.nodes) > 1
+    return _grown(tree.links[1:] if alone else tree.links, branching, levels)
 
 
 def _links(rows: Int64Array, columns: Int64Array, shape: tuple[int, int]) -> csr_array:

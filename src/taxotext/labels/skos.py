@@ -10,7 +10,7 @@ What is read of a concept (Miles & Bechhofer 2009, "SKOS Simple Knowledge Organi
 * ``skos:altLabel`` and ``skos:hiddenLabel``, also those of SKOS-XL: alternative names, in the language of the display
   name, and those without a language.
 * ``skos:definition``, or ``skos:scopeNote`` where there is none: the description, in the wanted language.
-* ``skos:notation``: another id of the label, if asked for.
+* ``skos:notation``: the notation of the label, or its id, if asked for.
 * ``skos:topConceptOf`` and ``skos:hasTopConcept``: a label of the top level, where it has no broader concept.
 * ``owl:deprecated true``: the concept and its edges are left out and counted in the log.
 
@@ -98,6 +98,7 @@ class _Concept(NamedTuple):
     name: str | None
     description: str | None
     alternatives: list[str]
+    notation: str | None
 
 
 def is_skos_name(path: Path) -> bool:
@@ -133,7 +134,7 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
     label = {uri: concept.id for uri, concept in concepts.items()}
     pairs: list[tuple[str | None, str]] = [(label[above], label[below]) for above, below in edges]
     where = [f"<{below}> skos:broader <{above}>" for above, below in edges]
-    return building.build(
+    parts = building.build(
         pairs,
         labels=[concept.id for concept in concepts.values()],
         names=[(concept.id, concept.name, None) for concept in concepts.values()],
@@ -143,6 +144,8 @@ def read_skos(content: bytes, path: Path, *, language: str | None = None, ids: s
         source=str(path),
         problems=problems,
     )
+    # The labels are declared in the order of the concepts.
+    return parts if ids == "notation" else building.with_notations(parts, [c.notation for c in concepts.values()])
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -337,6 +340,7 @@ def _concepts(graph: Graph, path: Path, language: str | None, ids: str, problems
             None if name is None else str(name),
             None if meaning is None else str(meaning),
             _alternatives(graph, uri, (name.language if name is not None else language) or ""),
+            min(_notations(graph, uri), default=None),
         )
     unnamed = [concept for concept in concepts.values() if concept.name is None]
     if unnamed:
@@ -354,12 +358,7 @@ def _id_of(graph: Graph, uri: str, ids: str, problems: list[str]) -> str:
     """The id of a concept; empty, and a problem, when it has none of the wanted kind."""
     if ids == "uri":
         return uri.removeprefix(_BASE)
-    from rdflib import XSD, Literal, URIRef
-
-    notations = list(graph.objects(URIRef(uri), URIRef(f"{SKOS}notation")))
-    # Notations of other coding systems carry a datatype of their own.
-    plain = {str(value) for value in notations if isinstance(value, Literal) and value.datatype in (None, XSD.string)}
-    chosen = plain if len(plain) == 1 else {str(value) for value in notations}
+    chosen = _notations(graph, uri)
     if len(chosen) == 1:
         return chosen.pop().strip()
     if chosen:
@@ -368,6 +367,16 @@ def _id_of(graph: Graph, uri: str, ids: str, problems: list[str]) -> str:
     else:
         problems.append(f"<{uri}> has no notation; give it one, or use the URIs as ids")
     return ""
+
+
+def _notations(graph: Graph, uri: str) -> set[str]:
+    """The notations of a concept: the plain one where there is one such, else all."""
+    from rdflib import XSD, Literal, URIRef
+
+    notations = list(graph.objects(URIRef(uri), URIRef(f"{SKOS}notation")))
+    # Notations of other coding systems carry a datatype of their own.
+    plain = {str(value) for value in notations if isinstance(value, Literal) and value.datatype in (None, XSD.string)}
+    return plain if len(plain) == 1 else {str(value) for value in notations}
 
 
 def _doubled(concepts: Iterable[_Concept], problems: list[str]) -> set[str]:
@@ -476,8 +485,9 @@ def dump_skos(taxonomy: Taxonomy, path: Path) -> str:
     lines = []
     for i, label in enumerate(taxonomy.ids):
         lines.append(f"{node[i]} <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{SKOS}Concept> .")
-        if not all_uris:
-            lines.append(f"{node[i]} <{SKOS}notation> {_literal(label)} .")
+        notation = taxonomy.notations[i] if all_uris else label
+        if notation is not None:
+            lines.append(f"{node[i]} <{SKOS}notation> {_literal(notation)} .")
         further = [("altLabel", name) for name in taxonomy.alternative_names[i]]
         said = [("prefLabel", taxonomy.names[i]), *further, ("definition", taxonomy.descriptions[i])]
         for relation, text in said:

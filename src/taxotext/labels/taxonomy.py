@@ -36,8 +36,8 @@ class Taxonomy:
     :func:`~taxotext.labels.read_taxonomy`, which check their input; the constructor takes parts already
     checked.
 
-    Two taxonomies are equal when ids, their order, all names, descriptions and edges are: the order is what trained
-    weights rely on.
+    Two taxonomies are equal when ids, their order, all names, descriptions, notations and edges are: the order is what
+    trained weights rely on.
 
     >>> taxonomy = Taxonomy.from_edges([(None, "animal"), ("animal", "dog"), (None, "pet"), ("pet", "dog")])
     >>> taxonomy
@@ -56,6 +56,8 @@ class Taxonomy:
     """What each label means, in a sentence or more; None where there is none."""
     alternative_names: tuple[tuple[str, ...], ...]
     """Further names of each label (synonyms, other spellings), none of them its display name."""
+    notations: tuple[str | None, ...]
+    """What each label is written as in a classification, such as ``512.7``; None where there is none."""
 
     def __init__(
         self,
@@ -64,11 +66,16 @@ class Taxonomy:
         edge_index: Int64Array,
         descriptions: tuple[str | None, ...] | None = None,
         alternative_names: tuple[tuple[str, ...], ...] | None = None,
+        notations: tuple[str | None, ...] | None = None,
     ) -> None:
-        descriptions = (None,) * len(ids) if descriptions is None else descriptions
-        alternatives = ((),) * len(ids) if alternative_names is None else alternative_names
+        nothing = (None,) * len(ids)
         self.__dict__.update(
-            ids=ids, names=names, edge_index=edge_index, descriptions=descriptions, alternative_names=alternatives
+            ids=ids,
+            names=names,
+            edge_index=edge_index,
+            descriptions=nothing if descriptions is None else descriptions,
+            alternative_names=((),) * len(ids) if alternative_names is None else alternative_names,
+            notations=nothing if notations is None else notations,
         )
 
     @classmethod
@@ -116,7 +123,8 @@ class Taxonomy:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy: ``{"labels": [{"id": ..., "name": ..., "parents": [ids]}]}``.
 
-        Labels with a description have the key ``description`` too, those with further names ``alternative_names``.
+        Labels with a description have the key ``description`` too, those with further names ``alternative_names``,
+        those with a notation ``notation``.
         """
         bounds = self._parents.indptr.tolist()
         above = [self.ids[parent] for parent in self._parents.indices.tolist()]
@@ -131,6 +139,10 @@ class Taxonomy:
         for entry, further in zip(labels, self.alternative_names, strict=True):
             if further:
                 entry[building.ALTERNATIVES] = list(further)
+        if self.has_notations:
+            for entry, notation in zip(labels, self.notations, strict=True):
+                if notation is not None:
+                    entry[building.NOTATION] = notation
         return {"labels": labels}
 
     def with_names(self, names: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error") -> Taxonomy:
@@ -151,7 +163,7 @@ class Taxonomy:
             names=building.named(kept),
             alternatives=[(label, name, None) for label, given in further for name in given],
         )
-        return Taxonomy(self.ids, parts.names, self.edge_index, self.descriptions, parts.alternatives)
+        return self._changed(names=parts.names, alternative_names=parts.alternatives)
 
     def with_descriptions(
         self, descriptions: Mapping[str, str], *, unknown: Literal["error", "ignore"] = "error"
@@ -170,7 +182,7 @@ class Taxonomy:
         """
         kept = {label: text for label, text in descriptions.items() if unknown == "error" or label in self}
         parts = building.build([], labels=self.ids, descriptions=building.named(kept))
-        return Taxonomy(self.ids, self.names, self.edge_index, parts.descriptions, self.alternative_names)
+        return self._changed(descriptions=parts.descriptions)
 
     def with_alternative_names(
         self, names: Mapping[str, Sequence[str]], *, unknown: Literal["error", "ignore"] = "error"
@@ -191,7 +203,7 @@ class Taxonomy:
         kept = [row for row in rows if unknown == "error" or row[0] in self]
         shown = [(label, name, None) for label, name in zip(self.ids, self.names, strict=True) if name is not None]
         parts = building.build([], labels=self.ids, names=shown, alternatives=kept)
-        return Taxonomy(self.ids, self.names, self.edge_index, self.descriptions, parts.alternatives)
+        return self._changed(alternative_names=parts.alternatives)
 
     # Labels
 
@@ -228,6 +240,11 @@ class Taxonomy:
     def has_alternative_names(self) -> bool:
         """Whether any label has further names."""
         return any(self.alternative_names)
+
+    @cached_property
+    def has_notations(self) -> bool:
+        """Whether any label has a notation."""
+        return any(notation is not None for notation in self.notations)
 
     def index(self, label: str) -> int:
         """The index of a label id.
@@ -371,7 +388,7 @@ class Taxonomy:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Taxonomy):
             return NotImplemented
-        mine, theirs = ((one.ids, one.names, one.descriptions, one.alternative_names) for one in (self, other))
+        mine, theirs = ({**one._content, "edge_index": None} for one in (self, other))
         return mine == theirs and np.array_equal(self.edge_index, other.edge_index)
 
     def __hash__(self) -> int:
@@ -388,7 +405,23 @@ class Taxonomy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # only the content travels to other processes; what follows from it is computed there when needed
-        return _restored, (self.ids, self.names, self.edge_index, self.descriptions, self.alternative_names)
+        return _restored, tuple(self._content.values())
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        """The arguments of the constructor, in their order."""
+        return {
+            "ids": self.ids,
+            "names": self.names,
+            "edge_index": self.edge_index,
+            "descriptions": self.descriptions,
+            "alternative_names": self.alternative_names,
+            "notations": self.notations,
+        }
+
+    def _changed(self, **parts: Any) -> Taxonomy:
+        """The same taxonomy with other names, descriptions or alternative names."""
+        return Taxonomy(**{**self._content, **parts})
 
     @cached_property
     def _hash(self) -> int:
@@ -439,9 +472,10 @@ def _restored(
     edge_index: Int64Array,
     descriptions: tuple[str | None, ...] | None = None,
     alternative_names: tuple[tuple[str, ...], ...] | None = None,
+    notations: tuple[str | None, ...] | None = None,
 ) -> Taxonomy:
     graph.frozen(edge_index)
-    return Taxonomy(ids, names, edge_index, descriptions, alternative_names)
+    return Taxonomy(ids, names, edge_index, descriptions, alternative_names, notations)
 
 
 def _without(i: int, row: Int32Array) -> Int32Array:

@@ -31,7 +31,7 @@ def write_taxonomy(
     ``edges`` and ``paths`` keep the order of the labels when each label comes after at least one of its
     parents (as in every taxonomy read from paths); ``nested`` files are in depth-first order.
     ``Taxonomy.to_dict`` keeps any order. Names and descriptions are kept by ``nested`` and ``skos``; for
-    ``edges`` write them beside it with :func:`write_names`.
+    ``edges`` write them beside it with :func:`write_names`. Notations are kept by ``skos`` alone.
 
     Args:
         taxonomy: what to write.
@@ -64,6 +64,8 @@ def write_taxonomy(
         text = skos.dump_skos(taxonomy, path)
     else:
         text = _edges(taxonomy, path)
+    if taxonomy.has_notations and format != "skos":
+        logger.info("%s: notations are not part of the file; format='skos' keeps them", path)
     files.write_text(path, text)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of ranked labels: P@k, R@k, RP@k and nDCG@k.
+"""Metrics of ranked labels: P@k, R@k, RP@k, F1@k and nDCG@k.
 
 With r_i = 1 when the i-th ranked label is gold, and y gold labels in the document:
 
@@ -6,6 +6,8 @@ With r_i = 1 when the i-th ranked label is gold, and y gold labels in the docume
   document without gold labels counts 0.
 * ``r@k`` = sum_{i<=k} r_i / y. Documents without gold labels are left out of the mean.
 * ``rp@k`` (R-precision at k) = sum_{i<=k} r_i / min(k, y). Documents without gold labels are left out of the mean.
+* ``f1@k`` = 2 sum_{i<=k} r_i / (min(k, n) + y) with n labels returned: the F1 of the first k labels as a set, as Annif
+  has it. A document without gold labels counts 0.
 * ``ndcg@k`` = sum_{i<=k} r_i / log2(i + 1), divided by the same sum of an ideal ranking,
   sum_{i<=min(k, y)} 1 / log2(i + 1). Documents without gold labels are left out of the mean.
 
@@ -35,8 +37,8 @@ class RankingMetrics:
     >>> from scipy.sparse import csr_array
     >>> metrics = RankingMetrics(4, ks=(1, 2))
     >>> metrics.update(csr_array(np.array([[1, 0, 1, 0]], bool)), np.array([[2, 3]], np.int32))
-    >>> {key: round(value, 4) for key, value in metrics.compute().items()}
-    {'p@1': 1.0, 'p@2': 0.5, 'r@1': 0.5, 'r@2': 0.5, 'rp@1': 1.0, 'rp@2': 0.5, 'ndcg@1': 1.0, 'ndcg@2': 0.6131}
+    >>> {key: round(value, 4) for key, value in metrics.compute().items() if key.endswith("2")}
+    {'p@2': 0.5, 'r@2': 0.5, 'rp@2': 0.5, 'f1@2': 0.5, 'ndcg@2': 0.6131}
     """
 
     def __init__(self, labels: int, ks: Sequence[int] = (1, 3, 5)) -> None:
@@ -49,6 +51,7 @@ class RankingMetrics:
         self._hits = np.zeros(len(self.ks), dtype=np.int64)
         self._recall = np.zeros(len(self.ks), dtype=np.float64)
         self._r_precision = np.zeros(len(self.ks), dtype=np.float64)
+        self._f1 = np.zeros(len(self.ks), dtype=np.float64)
         self._ndcg = np.zeros(len(self.ks), dtype=np.float64)
 
     def update(self, gold: Sets, ranked: NDArray[np.int32]) -> None:
@@ -78,12 +81,14 @@ class RankingMetrics:
         self._hits += found.sum(axis=0)
         self._recall += (found[some] / size[some, None]).sum(axis=0)
         self._r_precision += (found[some] / reachable[some]).sum(axis=0)
+        returned = np.minimum((top >= 0).sum(axis=1)[:, None], np.asarray(self.ks))  # (B, k's)
+        self._f1 += (2 * found[some] / (returned + size[:, None])[some]).sum(axis=0)
         self._ndcg += (gain[some] / best[some]).sum(axis=0)
         self.documents += documents
         self.documents_with_gold += int(some.sum())
 
     def compute(self) -> dict[str, float]:
-        """Return ``p@k``, ``r@k``, ``rp@k`` and ``ndcg@k`` for every k.
+        """Return ``p@k``, ``r@k``, ``rp@k``, ``f1@k`` and ``ndcg@k`` for every k.
 
         Raises:
             ValueError: no document was added.
@@ -95,6 +100,7 @@ class RankingMetrics:
             "p": self._hits / (np.asarray(self.ks) * self.documents),
             "r": self._recall / some,
             "rp": self._r_precision / some,
+            "f1": self._f1 / self.documents,
             "ndcg": self._ndcg / some,
         }
         return {

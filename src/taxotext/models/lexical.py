@@ -8,9 +8,10 @@ training document has.
                and gold in training, how many of its neighbours in the taxonomy are matched (:data:`FEATURES`)
     p_l(x)   = forest(f(x, l)) for the labels in M(x); the others are no candidates              ranker.*
 
-A name matches in any order of its words, by their stems (Snowball), within a sentence part; a qualifier in brackets at
-its end may be missing from the text. Alternative names (``altLabel`` and ``hiddenLabel`` of SKOS) are names, too, and
-the forest reads that it is one of them. Where no label has a name, ids are names.
+A name matches in any order of its words, by their stems (Snowball), within a sentence part or across the marks that it
+has itself; a qualifier in brackets at its end may be missing from the text. Alternative names (``altLabel`` and
+``hiddenLabel`` of SKOS) are names, too, and the forest reads that it is one of them. Where no label has a name, ids are
+names.
 
 What is known of a label from training is counted without the document in question: else a label that is gold in one
 document alone would never be a positive without training documents, and the forest would learn to avoid new labels.

@@ -3,12 +3,14 @@
 A name is a multiset of word stems: "machine learning" occurs in "learning machines". Every stem has a random number of
 64 bits, a name the sum of those of its stems, and so has every window of words; a name occurs where the sums are equal.
 Sums of windows are differences of cumulative sums. That two of a million different names share a sum has a probability
-of 3e-8.
+of 3e-8. A name with marks between its words, "St. Louis", occurs with them or without any: a second multiset has the
+marks too.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 Int = NDArray[np.int64]
 
 WORD = re.compile(r"\w+|[.,;:!?()\[\]\n]")
-"""A word, or a mark that no name goes across."""
+"""A word, or a mark that a name goes across only where it has it itself."""
+MARKS = frozenset(".,;:!?()[]\n")
 _QUALIFIER = re.compile(r"\s*[(<\[][^()<>\[\]]*[)>\]]\s*$")
 _SEED = 20_130_601
 
@@ -30,7 +33,8 @@ class Names:
     stems: dict[str, int]  # number of each stem, from 1
     hashes: NDArray[np.uint64]  # (S + 1,) uint64, of each stem; that of unknown words is 0
     keys: NDArray[np.uint64]  # (K,) uint64, sums of the stems of a name, rising
-    lengths: Int  # (K,) words of the name
+    lengths: Int  # (K,) words and marks of the name
+    words: Int  # (K,) words of the name
     starts: Int  # (K + 1,) where the labels of a key begin in `labels`
     labels: Int  # (M,) label of each name
     # (M,) 0 for a display name; 1 for one whose qualifier was left out, "Java" of "Java (island)"; 2 and 3 for the same
@@ -63,23 +67,29 @@ def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list
     """
     found: list[tuple[int, int, list[str]]] = []
     for label, own in enumerate(names):
-        variants: dict[tuple[str, ...], int] = {}  # words in the order of the alphabet -> kind
+        variants: dict[tuple[str, ...], int] = {}  # words, and marks, in the order of the alphabet -> kind
         for number, name in enumerate(own):
             for bare, text in enumerate((name, _QUALIFIER.sub("", name))):
-                words = [word for word in WORD.findall(text.lower()) if word[0].isalnum()]
-                if words and len(words) <= longest and any(word.isalpha() for word in words):
-                    variants.setdefault(tuple(sorted(words)), bare + 2 * (number > 0))
-        found += [(label, kind, list(words)) for words, kind in variants.items()]
-    distinct = sorted({word for _, _, words in found for word in words})
-    of_word = dict(zip(distinct, stem(distinct), strict=True))
+                for tokens in _with_and_without_marks(_tokens(text)):
+                    variants.setdefault(tuple(sorted(tokens)), bare + 2 * (number > 0))
+        found += [
+            (label, kind, list(tokens)) for tokens, kind in variants.items() if 0 < _count_words(tokens) <= longest
+        ]
+    of_word = _stems({token for _, _, tokens in found for token in tokens}, stem)
     stems = {text: number for number, text in enumerate(sorted(set(of_word.values())), 1)}
     hashes = _hashes(len(stems))
     entries = np.asarray(
         [
-            (sum(int(hashes[stems[of_word[word]]]) for word in words) & 0xFFFFFFFFFFFFFFFF, len(words), label, kind)
-            for label, kind, words in found
+            (
+                sum(int(hashes[stems[of_word[token]]]) for token in tokens) & 0xFFFFFFFFFFFFFFFF,
+                len(tokens),
+                _count_words(tokens),
+                label,
+                kind,
+            )
+            for label, kind, tokens in found
         ],
-        dtype=[("key", np.uint64), ("length", np.int64), ("label", np.int64), ("kind", np.int64)],
+        dtype=[("key", np.uint64), *((name, np.int64) for name in ("length", "words", "label", "kind"))],
     )
     entries = entries[np.lexsort((entries["kind"], entries["label"], entries["key"]))]
     fresh = np.ones(len(entries), dtype=bool)  # a label twice below one key: the whole name stays
@@ -91,6 +101,7 @@ def index_names(names: Sequence[Sequence[str]], stem: Callable[[list[str]], list
         hashes,
         keys,
         entries["length"][first],
+        entries["words"][first],
         np.append(first, len(entries)).astype(np.int64),
         entries["label"],
         entries["kind"],
@@ -107,12 +118,14 @@ def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], l
     tokens, document, position, words, title = _read(names, texts, stem)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(names.hashes[tokens], dtype=np.uint64)])
     known = np.concatenate([[0], np.cumsum(tokens > 0)])
+    is_mark = np.isin(tokens, [names.stems[mark] for mark in MARKS & names.stems.keys()])
     starts, found = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]  # first token of a match, and its key
     for length in np.unique(names.lengths).tolist():
         if length > len(tokens):
             break
         whole = known[length:] - known[:-length] == length
         whole &= document[length - 1 :] == document[: len(document) - length + 1]
+        whole &= ~(is_mark[: len(whole)] | is_mark[length - 1 :])  # marks are between words
         at = np.flatnonzero(whole)
         window = sums[at + length] - sums[at]
         place = np.searchsorted(names.keys, window)
@@ -132,13 +145,41 @@ def find_names(names: Names, texts: Sequence[str], stem: Callable[[list[str]], l
         document[start[row]],
         names.labels[entry],
         position[start[row]],
-        length[row],
+        names.words[key[row]],
         counts[row],
         names.kind[entry],
         inside[row],
         words,
         title,
     )
+
+
+def _tokens(text: str) -> list[str]:
+    """Words and marks; characters that are written with several code points as with one, where there is one."""
+    return WORD.findall(unicodedata.normalize("NFC", text.lower()))
+
+
+def _with_and_without_marks(tokens: list[str]) -> list[list[str]]:
+    """The words of a name, and the words with the marks between them; nothing where no word has a letter.
+
+    >>> _with_and_without_marks(["st", ".", "louis", "!"])
+    [['st', 'louis'], ['st', '.', 'louis']]
+    """
+    places = [place for place, token in enumerate(tokens) if token not in MARKS]
+    words = [tokens[place] for place in places]
+    if not any(sign.isalpha() for word in words for sign in word):
+        return []
+    return [words, tokens[places[0] : places[-1] + 1]]
+
+
+def _count_words(tokens: Sequence[str]) -> int:
+    return sum(token not in MARKS for token in tokens)
+
+
+def _stems(tokens: set[str], stem: Callable[[list[str]], list[str]]) -> dict[str, str]:
+    """The stem of each word; a mark is its own."""
+    words = sorted(tokens - MARKS)
+    return {**dict(zip(words, stem(words), strict=True)), **{mark: mark for mark in tokens & MARKS}}
 
 
 def _hashes(count: int) -> NDArray[np.uint64]:
@@ -148,13 +189,12 @@ def _hashes(count: int) -> NDArray[np.uint64]:
 
 def _read(names: Names, texts: Sequence[str], stem: Callable[[list[str]], list[str]]) -> tuple[Int, Int, Int, Int, Int]:
     """Stem numbers of all words and marks, their document and position; words of each text and of its first line."""
-    split = [WORD.findall(text.lower()) for text in texts]
-    distinct = sorted({word for found in split for word in found if word[0].isalnum()})
-    of_word = {
-        word: names.stems.get(text, 0) for word, text in zip(distinct, stem(distinct), strict=True)
-    }  # marks are not in it
-    tokens = np.asarray([of_word.get(word, 0) for found in split for word in found], dtype=np.int64)
-    is_word = np.asarray([word[0].isalnum() or word[0] == "_" for found in split for word in found], dtype=bool)
+    split = [_tokens(text) for text in texts]
+    number_of = {
+        token: names.stems.get(text, 0) for token, text in _stems({t for found in split for t in found}, stem).items()
+    }
+    tokens = np.asarray([number_of[token] for found in split for token in found], dtype=np.int64)
+    is_word = np.asarray([token not in MARKS for found in split for token in found], dtype=bool)
     lengths = np.asarray([len(found) for found in split], dtype=np.int64)
     document = np.repeat(np.arange(len(texts)), lengths)
     before = np.concatenate([[0], np.cumsum(is_word)]).astype(np.int64)

@@ -128,7 +128,12 @@ async def _asked(
 def _results(loaded: Loaded, answer: Answer) -> list[dict[str, Any]]:
     taxonomy = loaded.classifier.taxonomy
     return [
-        {"uri": taxonomy.ids[label], "label": taxonomy.name(label), "notation": None, "score": score}
+        {
+            "uri": taxonomy.ids[label],
+            "label": taxonomy.name(label),
+            "notation": taxonomy.notations[label],
+            "score": score,
+        }
         for label, score in answer.pairs()
     ]
 

@@ -127,6 +127,8 @@ def labelled(loaded: Loaded, text: str, answer: Answer, *, names: bool = True) -
         row: dict[str, Any] = {"id": taxonomy.ids[label]}
         if names:
             row["name"] = taxonomy.name(label)
+        if names and taxonomy.has_notations:
+            row["notation"] = taxonomy.notations[label]
         labels.append({**row, "score": round(score, 6), "predicted": predicted})
     result: dict[str, Any] = {"labels": labels}
     if not text.strip():
