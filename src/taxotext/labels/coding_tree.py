@@ -125,7 +125,7 @@ class _Builder:
                 for leaf in members
             ]
             degrees = [sum(row.values()) for row in inner]
-            parts = two_levels(degrees, degrees, inner, total)
+            parts = two_levels(degrees, degrees, inner, sum(degrees))
             saved += sum(self._term(self.degrees[leaf], self.degrees[leaf], total) for leaf in members)
             for part in parts:
                 leaves = [members[position] for position in part]
