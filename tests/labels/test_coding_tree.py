@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from taxotext import Taxonomy
-from taxotext.labels.coding_tree import coding_tree
+from taxotext.labels.coding_tree import _BinaryTree, coding_tree
 
 TWO_STARS = [("a", "b"), ("a", "c"), ("d", "e"), ("d", "f"), ("d", "g")]
 PATH = list(zip("abcde", "bcdef", strict=True))
@@ -167,6 +167,23 @@ def test_labels_without_edges_are_clusters_of_their_own() -> None:
     assert coding_tree(of([("a", "b")]), 2).sizes == (2, 2, 1)
     mixed = coding_tree(of(TWO_STARS, more="h"), 2)
     assert mixed.parents[0].tolist() == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_a_label_with_many_children_is_not_compared_with_all_of_them_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gains: list[float] = []
+    own = _BinaryTree._gain
+
+    def gain(self: _BinaryTree, i: int, j: int, edges: int) -> float:
+        gains.append(own(self, i, j, edges))
+        return gains[-1]
+
+    monkeypatch.setattr(_BinaryTree, "_gain", gain)
+    star = Taxonomy.from_edges([(None, "a"), *[("a", f"b{leaf}") for leaf in range(400)]])
+    tree = coding_tree(star, 2)
+    assert tree.entropy == pytest.approx(definition(star, tree.parents), abs=1e-9)
+    assert len(gains) == 400 + 399  # an edge each, and one for each merge but the last
 
 
 def test_impossible_trees_are_refused() -> None:
