@@ -307,6 +307,21 @@ def test_branches_with_learned_weights_and_steered_gradients_learn_and_are_saved
     assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(classifier, corpus.texts))
 
 
+@pytest.mark.parametrize("head", ["linear", "label_attention", "multi_label_attention"])
+@pytest.mark.parametrize("mode", ["projection", "masking"])
+def test_branches_without_a_structure_have_one_output_a_node(head: str, mode: str, tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    values = settings("himtl", epochs=2)
+    values |= {"structure": {"name": "none"}, "head": {"name": head}, "branches": {"mode": mode}}
+    classifier = Classifier("himtl", **values).fit(corpus, validation=corpus)
+    history = classifier.manifest.metrics["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert len(classifier.system.network.head.inner.tied()[0]) == (8 if mode == "projection" else 14)
+    classifier.save(tmp_path / "model")
+    loaded = taxotext.load(tmp_path / "model")
+    assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(classifier, corpus.texts))
+
+
 def test_parameters_of_branches_are_counted_as_equation_4_does() -> None:
     corpus, found = tiny_corpus(), {}
     for mode in ("projection", "masking"):
