@@ -145,9 +145,10 @@ def _along_edges(settings: GraphSettings, context: LabelContext) -> tuple[nn.Mod
 
     graph, width, network = context.graph, settings.width, graph_network(settings, context)
     if settings.variant == "la":
-        return StructuredLabelAttention(len(graph), context.token_width, network, width, settings.dropout), {}
+        index = _index(context)
+        return StructuredLabelAttention(index, context.token_width, network, width, settings.dropout), {}
     low_rank = settings.projection == "low_rank" or (settings.projection == "auto" and len(graph) > MANY)
-    nodes = TextToNodes(context.width, len(graph), width, low_rank)
+    nodes = TextToNodes(context.width, len(graph), width, low_rank, _index(context) if low_rank else None)
     return TextPropagation(nodes, network, settings.dropout), {}
 
 
