@@ -164,6 +164,14 @@ def test_more_than_500_labels_read_their_own_vector_only() -> None:
     assert large.system.network.structure.nodes.output.weight.shape == (8, 48)
 
 
+def test_one_large_branch_beside_many_small_ones_does_not_make_large_matrices_for_all() -> None:
+    edges = [(None, "top"), *[("top", f"l{n}") for n in range(60)], *[(None, f"m{n}") for n in range(90)]]
+    corpus = Corpus.from_lists(["one two", "two"] * 4, [["l1"], ["m2"]] * 4, Taxonomy.from_edges(edges))
+    head = Classifier("himtl", **settings("himtl", epochs=1)).fit(corpus, validation=corpus).system.network.head
+    # 151 labels, but padded to the largest branch the matrices would be 91 times those of 61 labels.
+    assert type(head.inner).__name__ == "LabelDotHead"
+
+
 def test_the_regulariser_ties_along_edges_of_the_branches() -> None:
     corpus = tiny_corpus()
     classifier = Classifier("himtl", **settings("himtl-masking", epochs=1, recursive=1e-3)).fit(

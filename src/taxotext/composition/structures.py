@@ -174,9 +174,12 @@ def _build_label_vectors(settings: LabelVectorsHeadSettings, context: LabelConte
     from taxotext.nn.label_heads import FlattenedHead, LabelDotHead
 
     width, nodes = int(context.structure.label_width), len(context.graph)  # type: ignore[union-attr, arg-type]
-    if settings.form == "dot" or (settings.form == "auto" and nodes > MANY):
+    index = _index(context)
+    # Matrices of branches are padded to the largest: one large branch beside many small ones would need the most.
+    many = nodes > MANY or index.count * index.longest**2 > MANY**2
+    if settings.form == "dot" or (settings.form == "auto" and many):
         return LabelDotHead(width, nodes, settings.dropout, context.first_bias), {}
-    return FlattenedHead(width, _index(context), settings.dropout, context.first_bias), {}
+    return FlattenedHead(width, index, settings.dropout, context.first_bias), {}
 
 
 def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:
