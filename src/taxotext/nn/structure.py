@@ -51,7 +51,7 @@ class TextToNodes(nn.Module):
         found: Tensor = self.output(pooled)
         if self.scale is None or self.shift is None:
             return found.view(-1, self.nodes, self.width)
-        each = found.unflatten(1, (-1, self.width))  # (W, G, d)
+        each = found.view(found.shape[0], -1, self.width)  # (W, G, d)
         if self.index is not None and self.index.count > 1:
             each = each[:, self.index.branch]  # (W, M, d)
         return torch.addcmul(self.shift, self.scale, each)
