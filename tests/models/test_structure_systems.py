@@ -164,6 +164,14 @@ def test_more_than_500_labels_read_their_own_vector_only() -> None:
     assert large.system.network.structure.nodes.output.weight.shape == (8, 48)
 
 
+def test_one_large_branch_beside_many_small_ones_does_not_make_large_matrices_for_all() -> None:
+    edges = [(None, "top"), *[("top", f"l{n}") for n in range(60)], *[(None, f"m{n}") for n in range(90)]]
+    corpus = Corpus.from_lists(["one two", "two"] * 4, [["l1"], ["m2"]] * 4, Taxonomy.from_edges(edges))
+    head = Classifier("himtl", **settings("himtl", epochs=1)).fit(corpus, validation=corpus).system.network.head
+    # 151 labels, but padded to the largest branch the matrices would be 91 times those of 61 labels.
+    assert type(head.inner).__name__ == "LabelDotHead"
+
+
 def test_the_regulariser_ties_along_edges_of_the_branches() -> None:
     corpus = tiny_corpus()
     classifier = Classifier("himtl", **settings("himtl-masking", epochs=1, recursive=1e-3)).fit(
@@ -302,6 +310,21 @@ def test_branches_with_learned_weights_and_steered_gradients_learn_and_are_saved
     history = classifier.manifest.metrics["history"]
     assert history[-1]["loss"] < history[0]["loss"]
     assert classifier.system.network.head.log_variance.detach().abs().min() > 0
+    classifier.save(tmp_path / "model")
+    loaded = taxotext.load(tmp_path / "model")
+    assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(classifier, corpus.texts))
+
+
+@pytest.mark.parametrize("head", ["linear", "label_attention", "multi_label_attention"])
+@pytest.mark.parametrize("mode", ["projection", "masking"])
+def test_branches_without_a_structure_have_one_output_a_node(head: str, mode: str, tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    values = settings("himtl", epochs=2)
+    values |= {"structure": {"name": "none"}, "head": {"name": head}, "branches": {"mode": mode}}
+    classifier = Classifier("himtl", **values).fit(corpus, validation=corpus)
+    history = classifier.manifest.metrics["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert len(classifier.system.network.head.inner.tied()[0]) == (8 if mode == "projection" else 14)
     classifier.save(tmp_path / "model")
     loaded = taxotext.load(tmp_path / "model")
     assert np.array_equal(all_scores(loaded, corpus.texts), all_scores(classifier, corpus.texts))

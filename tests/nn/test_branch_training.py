@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from taxotext.nn.features import TextFeatures
 from taxotext.nn.graph_networks import GatedGcn, GraphAttention, TreeLstm
 from taxotext.nn.heads import LogitHead
 from taxotext.nn.label_heads import BranchesHead, FlattenedHead, LayersHead
-from taxotext.nn.structure import CodingTreeNetwork, TextPropagation, TextToNodes
+from taxotext.nn.structure import CodingTreeNetwork, StructuredLabelAttention, TextPropagation, TextToNodes
 from tiny import tiny_taxonomy
 
 BRANCHES = LabelGraph.split(tiny_taxonomy(), "root")
@@ -104,6 +105,27 @@ def test_a_mask_whose_other_labels_weigh_nothing_is_projection(kind: str) -> Non
             columns, rows = torch.nonzero(labels.repeat_interleave(6)).flatten(), torch.nonzero(labels)
             masked[1].weight[branch][rows, columns] = mine[1].weight[branch, : len(rows), : len(columns)]
     check_equal(mine, masked)
+
+
+@pytest.mark.parametrize("mode", ["projection", "masking"])
+@pytest.mark.parametrize("kind", ["gcn", "treelstm", "gat", "low rank", "attention", "coding_tree"])
+def test_no_weight_of_a_structure_or_head_learns_from_two_branches(kind: str, mode: str) -> None:
+    torch.manual_seed(0)
+    graph = BRANCHES if mode == "projection" else BRANCHES.masked()
+    index = BranchIndex(torch.from_numpy(graph.branch.copy()), graph.count)
+    structure, head = parts_of({"low rank": "gat", "attention": "gat"}.get(kind, kind), graph, 6)
+    if kind == "low rank":
+        structure.nodes = TextToNodes(INPUTS, len(graph), 6, low_rank=True, index=index)
+    elif kind == "attention":
+        structure = StructuredLabelAttention(index, 3, structure.network, 6, 0.1)
+    features = replace(texts(4), tokens=torch.randn(4, 2, 3), mask=torch.ones(4, 2, dtype=torch.bool))
+    targets = Targets(torch.tensor([0, 3, 6]), torch.tensor([0, 1, 2, 3, 3]), 7, None)
+    losses, _ = together(head, graph).losses(structure(features), targets)
+    weights = [*structure.parameters(), *head.parameters()]
+    each = [torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) for loss in losses]
+    learned = [torch.stack([one != 0 for one in pair]) for pair in zip(*each, strict=True) if None not in pair]
+    assert sum(int(branch.sum()) for numbers in learned for branch in numbers) > 100
+    assert all(int(numbers.sum(0).max()) < 2 for numbers in learned)
 
 
 @pytest.mark.parametrize("mode", ["whole", "projection", "masking"])

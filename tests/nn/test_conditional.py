@@ -110,3 +110,13 @@ def test_with_tau_training_starts_from_the_same_frequencies() -> None:
     starts = [head_of(TREE, False, tau).output.bias + tau * head_of(TREE, False, tau).prior for tau in (0.0, 0.5, 1.0)]
     torch.testing.assert_close(starts[0], starts[1])
     torch.testing.assert_close(starts[0], starts[2])
+
+
+@pytest.mark.parametrize("taxonomy", [TREE, tiny_taxonomy()], ids=["tree", "dag"])
+def test_gold_labels_without_their_ancestors_are_learned_as_with_them(taxonomy: Taxonomy) -> None:
+    head, text = head_of(taxonomy, False), features()
+    rows = [[len(taxonomy) - 1], [len(taxonomy) - 3, 0], []]
+    closed = [sorted({label for leaf in row for label in [leaf, *taxonomy.ancestors(leaf).tolist()]}) for row in rows]
+    assert closed != rows
+    losses = [head.loss(text, targets_of(labels, len(taxonomy), torch.ones(3))) for labels in (rows, closed)]
+    assert float(losses[0].detach()) == float(losses[1].detach())

@@ -132,7 +132,10 @@ def test_attention_is_that_of_its_equations(graph: LabelGraph) -> None:
             columns = slice(2 * head, 2 * head + 2)
             hidden = (nodes @ network.linear.weight[branch].T)[:, :, columns]
             query = hidden[:, node] @ network.query[branch, head]
-            scores = [query + hidden[:, j] @ network.key[branch, head] + network.direction[k, head] for j, k in near]
+            scores = [
+                query + hidden[:, j] @ network.key[branch, head] + network.direction[3 * branch + k, head]
+                for j, k in near
+            ]
             weights = torch.softmax(torch.nn.functional.leaky_relu(torch.stack(scores), 0.2), 0)  # (n, W)
             gathered = sum(w.unsqueeze(1) * hidden[:, j] for w, (j, _) in zip(weights, near, strict=True))
             torch.testing.assert_close(found[:, node, columns], torch.nn.functional.elu(gathered), **CLOSE)
@@ -194,32 +197,33 @@ def test_both_directions_start_from_the_weights_of_their_edges() -> None:
 @pytest.mark.parametrize("low_rank", [False, True])
 def test_text_goes_to_all_nodes(low_rank: bool) -> None:
     torch.manual_seed(2)
-    nodes = TextToNodes(5, 3, 4, low_rank)
+    nodes = TextToNodes(5, 3, 4, low_rank, BranchIndex(torch.tensor([0, 1, 0]), 2))
     text = torch.randn(2, 5)
     found = nodes(text)
     assert found.shape == (2, 3, 4)
     for node in range(3):
         if low_rank:
-            expected = nodes.scale[node] * (text @ nodes.output.weight.T) + nodes.shift[node]
+            projection = nodes.output.weight.view(2, 4, 5)[node % 2]
+            expected = nodes.scale[node] * (text @ projection.T) + nodes.shift[node]
         else:
             rows = slice(4 * node, 4 * node + 4)
             expected = text @ nodes.output.weight[rows].T + nodes.output.bias[rows]
         torch.testing.assert_close(found[:, node], expected, **CLOSE)
 
 
-def test_labels_attend_to_the_tokens_of_a_window_and_get_gradients() -> None:
+def test_labels_attend_to_the_tokens_of_a_window_and_get_gradients(graph: LabelGraph) -> None:
     torch.manual_seed(3)
-    graph = GRAPHS["dag"]
     edges = edges_of(graph)
     network = GatedGcn(4, edges, torch.rand(edges.shape[1]), index_of(graph))
-    attention = StructuredLabelAttention(len(graph), 6, network, 4, 0.5).eval()
+    attention = StructuredLabelAttention(index_of(graph), 6, network, 4, 0.5).eval()
     mask = torch.tensor([[True, True, True], [True, True, False]])
     features = TextFeatures(torch.randn(2, 3, 6), mask, torch.randn(2, 5))
     labels = attention(features).labels
     queries = network(attention.embedding.unsqueeze(0))[0]
+    weight, bias = attention.keys.weight.view(graph.count, 4, 6), attention.keys.bias.view(graph.count, 4)
     for window, length in enumerate((3, 2)):
-        tokens = features.tokens[window, :length] @ attention.keys.weight.T + attention.keys.bias
-        for node in range(len(graph)):
+        for node, branch in enumerate(graph.branch.tolist()):
+            tokens = features.tokens[window, :length] @ weight[branch].T + bias[branch]
             expected = torch.softmax(tokens @ queries[node], 0) @ tokens
             torch.testing.assert_close(labels[window, node], expected, **CLOSE)
     labels.sum().backward()

@@ -82,6 +82,7 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "hmcn": ("hmcn", "c_hmcnn", {"head": {"width": 24}}),
     "conditional_softmax": ("conditional_softmax", "c_hmcnn", {}),
     "himtl": ("himtl", "c_hmcnn", {"structure": GCN, "text": PIECES}),
+    "himtl-mean": ("himtl", "c_hmcnn", {"structure": GCN, "branches": {"merge": "mean"}}),
 }
 
 

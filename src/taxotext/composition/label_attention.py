@@ -31,17 +31,17 @@ def _build_head(settings: MultiLabelAttentionHeadSettings, context: LabelContext
     from taxotext.nn.node_scorers import AttentionScorer, SharedLayers
     from taxotext.nn.scorer_head import MultiLabelAttentionHead
 
-    labels, odds = len(context.taxonomy), context.log_odds if settings.start_at_odds else None
+    nodes, odds = len(context.graph), context.first_bias if settings.start_at_odds else None
     prior = None
     if odds is not None and context.train is not None and not settings.own_output:
         prior = float(context.positives.mean()) / max(len(context.train), 1)
     layers = SharedLayers(context.token_width, settings.hidden, prior)
     scorer = AttentionScorer(
-        context.token_width, labels, layers, own_output=settings.own_output, dropout=settings.dropout
+        context.token_width, nodes, layers, own_output=settings.own_output, dropout=settings.dropout
     )
     if odds is not None and scorer.bias is not None:
         with torch.no_grad():
-            scorer.bias.copy_(torch.from_numpy(odds))
+            scorer.bias.copy_(odds)
     return MultiLabelAttentionHead(scorer), {}
 
 

@@ -145,9 +145,10 @@ def _along_edges(settings: GraphSettings, context: LabelContext) -> tuple[nn.Mod
 
     graph, width, network = context.graph, settings.width, graph_network(settings, context)
     if settings.variant == "la":
-        return StructuredLabelAttention(len(graph), context.token_width, network, width, settings.dropout), {}
+        index = _index(context)
+        return StructuredLabelAttention(index, context.token_width, network, width, settings.dropout), {}
     low_rank = settings.projection == "low_rank" or (settings.projection == "auto" and len(graph) > MANY)
-    nodes = TextToNodes(context.width, len(graph), width, low_rank)
+    nodes = TextToNodes(context.width, len(graph), width, low_rank, _index(context) if low_rank else None)
     return TextPropagation(nodes, network, settings.dropout), {}
 
 
@@ -173,9 +174,12 @@ def _build_label_vectors(settings: LabelVectorsHeadSettings, context: LabelConte
     from taxotext.nn.label_heads import FlattenedHead, LabelDotHead
 
     width, nodes = int(context.structure.label_width), len(context.graph)  # type: ignore[union-attr, arg-type]
-    if settings.form == "dot" or (settings.form == "auto" and nodes > MANY):
+    index = _index(context)
+    # Matrices of branches are padded to the largest: one large branch beside many small ones would need the most.
+    many = nodes > MANY or index.count * index.longest**2 > MANY**2
+    if settings.form == "dot" or (settings.form == "auto" and many):
         return LabelDotHead(width, nodes, settings.dropout, context.first_bias), {}
-    return FlattenedHead(width, _index(context), settings.dropout, context.first_bias), {}
+    return FlattenedHead(width, index, settings.dropout, context.first_bias), {}
 
 
 def _build_layers(settings: LayersHeadSettings, context: LabelContext) -> tuple[nn.Module, Record]:

@@ -14,7 +14,7 @@ height is 2, then add levels one by one, at the leaves or at the root.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log2
 from typing import TYPE_CHECKING
@@ -125,7 +125,7 @@ class _Builder:
                 for leaf in members
             ]
             degrees = [sum(row.values()) for row in inner]
-            parts = two_levels(degrees, degrees, inner, total)
+            parts = two_levels(degrees, degrees, inner, sum(degrees))
             saved += sum(self._term(self.degrees[leaf], self.degrees[leaf], total) for leaf in members)
             for part in parts:
                 leaves = [members[position] for position in part]
@@ -155,7 +155,8 @@ class _Builder:
         saved = sum(self._term(cuts[node], volumes[node], self.volume) for node in range(count))
         for members in found:
             volume = sum(volumes[node] for node in members)
-            inside = sum(edges for node in members for other, edges in between[node].items() if other in set(members))
+            together = set(members)
+            inside = sum(edges for node in members for other, edges in between[node].items() if other in together)
             saved -= self._term(sum(cuts[node] for node in members) - inside, volume, self.volume)
             saved -= sum(self._term(cuts[node], volumes[node], volume) for node in members)
         return found, saved / count
@@ -219,16 +220,30 @@ class _BinaryTree:
 
     def merge(self) -> None:
         """Join the two neighbours whose parent lowers the entropy most, until none are left; the rest get one root."""
-        heap = [
-            (self._gain(i, j, edges), i, j, edges)
-            for i in range(self.count)
-            for j, edges in self.near[i].items()
-            if j > i
-        ]
-        heapq.heapify(heap)
+        heap: list[tuple[float, int, int, int, list[int]]] = []
+
+        def push(node: int, others: Iterable[int]) -> None:
+            # Neighbours of equal volume, cut and edges gain the same: of those the smallest stands for all. Else each
+            # merge of a label with thousands of children would push all that are left, millions in total.
+            alike: dict[tuple[int, int, int], list[int]] = {}
+            near = self.near[node]
+            for other in others:
+                alike.setdefault((self.volume[other], self.cut[other], near[other]), []).append(other)
+            for (_, _, edges), group in alike.items():
+                group.sort(reverse=True)
+                heapq.heappush(heap, (self._gain(group[-1], node, edges), group[-1], node, edges, group))
+
+        for node in range(self.count):
+            push(node, [other for other in self.near[node] if other < node])
         while heap:
-            _, i, j, edges = heapq.heappop(heap)
-            if self.parent[i] >= 0 or self.parent[j] >= 0:
+            gain, i, j, edges, group = heapq.heappop(heap)
+            if self.parent[j] >= 0:
+                continue
+            if self.parent[i] >= 0:
+                while group and self.parent[group[-1]] >= 0:
+                    group.pop()
+                if group:
+                    heapq.heappush(heap, (gain, group[-1], j, edges, group))
                 continue
             new = self._add([i, j], self.volume[i] + self.volume[j], self.cut[i] + self.cut[j] - 2 * edges, edges)
             small, large = sorted((self.near[i], self.near[j]), key=len)
@@ -243,7 +258,7 @@ class _BinaryTree:
                 row.pop(i, None)
                 row.pop(j, None)
                 row[new] = many
-                heapq.heappush(heap, (self._gain(other, new, many), other, new, many))
+            push(new, large)
         loose = [node for node, above in enumerate(self.parent) if above < 0]
         self.root = loose[0] if len(loose) == 1 and self.children[loose[0]] else self._add(loose, self.total, 0, 0)
 
@@ -263,7 +278,7 @@ class _BinaryTree:
             push(node)
         while self.height[self.root] > height:
             _, node, made = heapq.heappop(heap)
-            if stamp[node] != made or self._path(node) <= height:  # paths only get shorter: it never comes back
+            if stamp[node] != made or not self._on_longer_path(node, height):  # paths get shorter: it never comes back
                 continue
             above = self.parent[node]
             moved = self.children[node]
@@ -301,13 +316,13 @@ class _BinaryTree:
             self.parent[child] = new
         return new
 
-    def _path(self, node: int) -> int:
-        """Edges of the longest path from the root to a leaf that goes through a node."""
+    def _on_longer_path(self, node: int, edges: int) -> bool:
+        """Whether a path from the root to a leaf through a node has more edges."""
         length = self.height[node]
-        while node != self.root:
+        while node != self.root and length <= edges:
             node = self.parent[node]
             length += 1
-        return length
+        return length > edges
 
     def _lower(self, node: int) -> None:
         """Heights of a node that lost a child, and of those above it."""

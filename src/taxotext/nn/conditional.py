@@ -21,7 +21,7 @@ class ConditionalHead(LinearHead):
 
     a is the logarithm of how frequent a label is where its parents are gold: log-odds, for softmax the logarithm of the
     share among siblings. With τ = 1 training sees the frequencies in a, and p is as if all labels were equally frequent
-    ("logit adjustment", Menon et al. 2021).
+    ("logit adjustment", Menon et al. 2021). Gold labels are completed by their ancestors first.
 
     Args:
         width: D.
@@ -64,7 +64,7 @@ class ConditionalHead(LinearHead):
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Return the cross-entropy of the labels given their parents, and the regulariser."""
-        logits, gold = self.logits(features).float() + self.tau * self.prior, targets.dense()
+        logits, gold = self.logits(features).float() + self.tau * self.prior, self.closed(targets.dense())
         if self.softmax:
             cells = -gold * self.log_softmax(logits)  # (B, N)
         else:
@@ -73,6 +73,15 @@ class ConditionalHead(LinearHead):
             asked = (above == self.parent_count).float()  # (B, N), all parents are gold
             cells = asked * functional.binary_cross_entropy_with_logits(logits, gold, reduction="none")
         return mean_over_documents(cells.sum(1), targets.weights) + self.penalty()
+
+    def closed(self, gold: Tensor) -> Tensor:
+        """The gold labels (B, N) with their ancestors: else labels of which those are missing would never be asked."""
+        parents, children = self.taxonomy_edges
+        for level in range(self.depth, 1, -1):
+            edges: Tensor = getattr(self, f"level_{level}")
+            where = parents[edges].expand(gold.shape[0], -1)
+            gold = gold.scatter_reduce(1, where, gold[:, children[edges]], "amax")
+        return gold
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Over siblings, (B, N) -> (B, N)."""

@@ -80,7 +80,7 @@ class GraphAttention(nn.Module):
         h = W V,  e_ij = LeakyReLU(a · h_i + a' · h_j + β_kind(ij))      j: child, parent of i, or i
         α_i = softmax_j(e_ij),  H_i = ELU(dropout(Σ_j α_ij h_j))        in each of K heads, side by side
 
-    β says in which direction an edge leads, which the published network does not know.
+    β, of each branch its own, says in which direction an edge leads, which the published network does not know.
 
     Args:
         width: d, a multiple of ``heads``.
@@ -103,13 +103,14 @@ class GraphAttention(nn.Module):
         bound = (6 / (width // heads + 1)) ** 0.5
         self.query = nn.Parameter(torch.empty(index.count, heads, width // heads).uniform_(-bound, bound))
         self.key = nn.Parameter(torch.empty(index.count, heads, width // heads).uniform_(-bound, bound))
-        self.direction = nn.Parameter(torch.zeros(3, heads))
+        self.direction = nn.Parameter(torch.zeros(3 * index.count, heads))
         self.dropout = Dropout(dropout)
         own, count = torch.arange(index.nodes), edges.shape[1]
         kinds = torch.tensor([0] * count + [1] * count + [2] * index.nodes)  # from children, from parents, from itself
-        self.register_buffer("targets", torch.cat([edges[0], edges[1], own]), persistent=False)
+        targets = torch.cat([edges[0], edges[1], own])
+        self.register_buffer("targets", targets, persistent=False)
         self.register_buffer("sources", torch.cat([edges[1], edges[0], own]), persistent=False)
-        self.register_buffer("kind", kinds, persistent=False)
+        self.register_buffer("kind", kinds + 3 * index.branch[targets], persistent=False)
 
     def forward(self, nodes: Tensor) -> Tensor:
         """(W, M, d) -> (W, M, d)."""

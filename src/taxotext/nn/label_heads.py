@@ -151,6 +151,7 @@ class BranchesHead(Head):
     branch: Tensor
     labels: Tensor
     cell: Tensor
+    owners: Tensor
 
     def __init__(
         self,
@@ -173,7 +174,11 @@ class BranchesHead(Head):
         cell = torch.ones(len(kept))
         if reduction != "label_sum":
             cell = cell / (sizes[branch[kept]] if reduction == "branch_mean" else max(len(kept), 1))
-        for name, tensor in (("kept", kept), ("labels", labels[kept]), ("cell", cell), ("branch", branch[kept])):
+        owners = torch.bincount(labels[kept], minlength=count)
+        for name, tensor in (
+            *(("kept", kept), ("labels", labels[kept]), ("cell", cell)),
+            *(("branch", branch[kept]), ("owners", owners)),
+        ):
             self.register_buffer(name, tensor, persistent=False)
         self.branches = int(branch.max()) + 1 if len(branch) else 0
         self.log_variance = nn.Parameter(torch.zeros(self.branches)) if weights == "learned" else None
@@ -215,9 +220,11 @@ class BranchesHead(Head):
         """Return the merged probabilities, (B, N)."""
         found = torch.sigmoid(self.logits(features).float())
         where = self.labels.expand_as(found)
-        reduce = {"max": "amax", "mean": "mean", "sum": "sum"}[self.merge]
         empty = found.new_zeros(found.shape[0], self.count)
-        return HeadScores(empty.scatter_reduce(1, where, found, reduce, include_self=False).clamp(max=1))
+        if self.merge == "max":
+            return HeadScores(empty.scatter_reduce(1, where, found, "amax", include_self=False))
+        total = empty.scatter_add(1, where, found)  # means are computed from sums: ONNX scatters no means
+        return HeadScores((total / self.owners if self.merge == "mean" else total).clamp(max=1))
 
 
 def of_labels(features: TextFeatures) -> Tensor:

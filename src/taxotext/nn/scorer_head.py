@@ -15,7 +15,7 @@ class MultiLabelAttentionHead(LogitHead):
     """All labels attend to the tokens of the whole document, in chunks of labels (AttentionXML without a tree).
 
     Args:
-        scorer: of the N labels.
+        scorer: of the N labels, or the M nodes of the label graph.
     """
 
     def __init__(self, scorer: AttentionScorer) -> None:

@@ -33,13 +33,16 @@ class TextToNodes(nn.Module):
         inputs: D.
         nodes: M.
         width: d.
-        low_rank: V_m = s_m ∘ (P x) + c_m, with D d + 2 M d numbers; else V_m = W_m x + c_m, with D M d.
+        low_rank: V_m = s_m ∘ (P x) + c_m with a P for each branch, G D d + 2 M d numbers; else V_m = W_m x + c_m, with
+            D M d.
+        index: the branches of the M nodes; None: one branch.
     """
 
-    def __init__(self, inputs: int, nodes: int, width: int, low_rank: bool) -> None:
+    def __init__(self, inputs: int, nodes: int, width: int, low_rank: bool, index: BranchIndex | None = None) -> None:
         super().__init__()
-        self.nodes, self.width = nodes, width
-        self.output = nn.Linear(inputs, width if low_rank else nodes * width, bias=not low_rank)
+        self.nodes, self.width, self.index = nodes, width, index
+        branches = 1 if index is None else index.count
+        self.output = nn.Linear(inputs, (branches if low_rank else nodes) * width, bias=not low_rank)
         self.scale = nn.Parameter(torch.randn(nodes, width)) if low_rank else None
         self.shift = nn.Parameter(torch.zeros(nodes, width)) if low_rank else None
 
@@ -48,7 +51,10 @@ class TextToNodes(nn.Module):
         found: Tensor = self.output(pooled)
         if self.scale is None or self.shift is None:
             return found.view(-1, self.nodes, self.width)
-        return torch.addcmul(self.shift, self.scale, found.unsqueeze(1))
+        each = found.view(found.shape[0], -1, self.width)  # (W, G, d)
+        if self.index is not None and self.index.count > 1:
+            each = each[:, self.index.branch]  # (W, M, d)
+        return torch.addcmul(self.shift, self.scale, each)
 
 
 class TextPropagation(nn.Module):
@@ -77,32 +83,34 @@ class StructuredLabelAttention(nn.Module):
 
         C = network(dropout(E)),  S = P tokens,  α_m = softmax_t(C_m · S_t),  labels_m = Σ_t α_mt S_t
 
-    The published program attends over one single vector, where the weights are 1 whatever the labels are; here it is
-    over the tokens of a window, so that labels matter.
+    Each branch has a P of its own. The published program attends over one single vector, where the weights are 1
+    whatever the labels are; here it is over the tokens of a window, so that labels matter.
 
     Args:
-        nodes: M.
+        index: the branches of the M nodes.
         token_width: of the tokens.
         network: (1, M, d) -> (1, M, d').
         width: d of the node vectors E.
         dropout: on E, in training.
     """
 
-    def __init__(self, nodes: int, token_width: int, network: GraphNetwork, width: int, dropout: float) -> None:
+    def __init__(self, index: BranchIndex, token_width: int, network: GraphNetwork, width: int, dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Parameter(torch.empty(nodes, width).uniform_(-1, 1) * (6 / width) ** 0.5)  # Kaiming's
+        self.index = index
+        self.embedding = nn.Parameter(torch.empty(index.nodes, width).uniform_(-1, 1) * (6 / width) ** 0.5)  # Kaiming's
         self.network, self.dropout = network, Dropout(dropout)
         self.label_width = network.width
-        self.keys = nn.Linear(token_width, network.width)
+        self.keys = nn.Linear(token_width, index.count * network.width)
 
     def forward(self, features: TextFeatures) -> TextFeatures:
         """Fill ``labels``, (W, M, d')."""
-        queries = self.network(self.dropout(self.embedding).unsqueeze(0))[0]  # (M, d')
-        tokens = self.keys(features.tokens)  # (W, T, d')
-        found = (tokens @ queries.T).float()  # (W, T, M)
+        queries = self.index.padded(self.network(self.dropout(self.embedding).unsqueeze(0)))[:, 0]  # (G, P, d')
+        tokens = self.keys(features.tokens).unflatten(2, (-1, self.label_width)).movedim(2, 0)  # (G, W, T, d')
+        found = torch.bmm(tokens.flatten(1, 2), queries.transpose(1, 2)).float()  # (G, W T, P)
+        found = found.view(*tokens.shape[:3], -1)  # (G, W, T, P)
         hidden = ~features.mask.unsqueeze(2)
-        attention = torch.softmax(found.masked_fill(hidden, torch.finfo(found.dtype).min), 1).to(tokens.dtype)
-        return replace(features, labels=attention.transpose(1, 2) @ tokens)
+        attention = torch.softmax(found.masked_fill(hidden, torch.finfo(found.dtype).min), 2).to(tokens.dtype)
+        return replace(features, labels=self.index.side_by_side(attention.transpose(2, 3) @ tokens))
 
 
 class CodingTreeNetwork(nn.Module):
