@@ -29,8 +29,8 @@ def corpus(ids: list[str], *, backwards: bool = False) -> Corpus:
 
 def fitted(key: str, documents: Corpus, **training: Any) -> Classifier:
     values = settings(key, **{"epochs": 1, "batch_size": 8, **training})
-    if key == "himatch":
-        values["matching"] = {"hidden": 12, "refresh": 4, "text": "names"}
+    if "matching" in values:
+        values["matching"]["text"] = "names"
     return Classifier(SYSTEMS[key][0], **values).fit(documents, validation=documents)
 
 

@@ -44,6 +44,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "conditional_softmax": ("conditional_softmax", {"head": {"dropout": 0.0}}),
     "himtl": ("himtl", {"structure": GCN}),
     "himtl-masking": ("himtl", {"structure": TREELSTM, "branches": {"mode": "masking", "reduction": "branch_mean"}}),
+    "himtl-himatch": ("himtl", {"structure": GCN, "matching": {"hidden": 12, "refresh": 4}}),
     "himtl-hitin": ("himtl", {"structure": CODING_TREE, "head": LAYERS, "branches": {"split": "level:2"}}),
 }
 """Name of the system and sections of its settings, by name of the test."""
@@ -76,7 +77,9 @@ def test_a_structure_system_keeps_the_contract_of_all_systems_on_a_dag(key: str,
     check_system(key, settings(key), tmp_path, files=NETWORK_FILES, facts=facts, few=settings(key, epochs=1))
 
 
-@pytest.mark.parametrize("key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl-masking"])
+@pytest.mark.parametrize(
+    "key", ["conditional_softmax", "hiagm", "himatch", "hitin", "hmcn", "himtl-masking", "himtl-himatch"]
+)
 def test_a_training_of_a_structure_system_resumes(key: str, tmp_path: Path) -> None:
     check_resume(SYSTEMS[key][0], settings(key, epochs=3), tmp_path)
 
@@ -289,6 +292,12 @@ def test_parts_that_do_not_fit_each_other_are_refused() -> None:
         Classifier("hiagm", structure={"name": "gat", "width": 6})
     with pytest.raises(ConfigError, match=r"branches\.split: 'leaf' is not known"):
         Classifier("himtl", branches={"split": "leaf"})
+    with pytest.raises(ConfigError, match=r"structure: with matching, labels go along the edges; choose gcn"):
+        Classifier("himtl", matching={}, structure={"name": "coding_tree"}, head={"name": "layers"})
+    with pytest.raises(
+        ConfigError, match=r"branches\.gradients: routing is about .*; set it to sum, or matching to null"
+    ):
+        Classifier("himtl", matching={}, branches={"gradients": "routing"})
     with pytest.raises(ConfigError, match=r"loss: the head label_vectors has a loss of its own"):
         Classifier("himtl", loss={"name": "bce"})
     corpus = tiny_corpus()

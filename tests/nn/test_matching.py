@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from taxotext import Taxonomy
+from taxotext.labels.branches import LabelGraph
 from taxotext.nn.batch import Targets
 from taxotext.nn.branches import BranchIndex
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.graph_networks import GatedGcn
-from taxotext.nn.heads import LinearHead
+from taxotext.nn.heads import Head, HeadScores, LinearHead
 from taxotext.nn.matching import MatchingHead
 from tiny import tiny_taxonomy
 
@@ -20,7 +21,9 @@ def head_of(taxonomy: Taxonomy) -> MatchingHead:
     torch.manual_seed(0)
     labels, edges = len(taxonomy), torch.tensor(taxonomy.edge_index)
     network = GatedGcn(4, edges, torch.ones(edges.shape[1]), BranchIndex(torch.zeros(labels, dtype=torch.long), 1))
-    return MatchingHead(LinearHead(5, labels), labels, 4, False, 5, network, 8, edges)
+    index = BranchIndex(torch.zeros(labels, dtype=torch.long), 1)
+    owned = torch.ones(labels, dtype=torch.bool)
+    return MatchingHead(LinearHead(5, labels), index, torch.arange(labels), owned, 4, False, 5, network, 8, edges)
 
 
 def test_drawn_labels_are_of_the_family_and_never_gold() -> None:
@@ -32,7 +35,7 @@ def test_drawn_labels_are_of_the_family_and_never_gold() -> None:
         gold[row, taxonomy.indices(labels).tolist()] = True
     seen: list[set[tuple[str, str, str]]] = [set() for _ in rows]
     for _ in range(200):
-        drawn = head.draw(gold)
+        drawn = {which: found[:, 0] for which, found in head.draw(gold).items()}  # of the only branch
         assert drawn["has_positive"].tolist() == [True, True, True, True, False]
         assert drawn["has_other"].tolist() == [True, True, False, True, True]
         for row, labels in enumerate(rows[:4]):
@@ -59,11 +62,11 @@ def test_drawn_labels_are_of_the_family_and_never_gold() -> None:
 @pytest.mark.parametrize("there", [True, False])
 def test_the_losses_are_hinges_over_mean_squares(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     head = head_of(tiny_taxonomy())
-    texts, labels = torch.zeros(2, 8), torch.zeros(7, 8)
+    texts, labels = torch.zeros(2, 1, 8), torch.zeros(7, 8)
     for label, square in enumerate((0.05, 0.01, 0.02, 0.3)):
         labels[label] = square**0.5  # d = square
-    row = torch.tensor([0, 0])
-    yes = torch.tensor([True, False])
+    row = torch.tensor([[0], [0]])
+    yes = torch.tensor([[True], [False]])
     drawn = {"positive": row, "parent": row + 1, "sibling": row + 2, "other": row + 3, "has_positive": yes}
     drawn |= {"has_sibling": yes & there, "has_other": yes}
     monkeypatch.setattr(head, "draw", lambda gold: drawn)
@@ -97,6 +100,52 @@ def test_labels_are_encoded_in_training_only() -> None:
     head.loss(features, targets).backward()
     assert all(parameter.grad is not None for parameter in [*head.of_text.parameters(), *head.of_label.parameters()])
     assert head.network.up.grad is not None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_branches_draw_among_their_own_labels_and_share_no_weights(masked: bool) -> None:
+    taxonomy = tiny_taxonomy()
+    graph = LabelGraph.split(taxonomy, "root")  # fish is below both roots
+    graph = graph.masked() if masked else graph
+    labels, branch, owned, edges = (
+        torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned, graph.edges)
+    )
+    index = BranchIndex(branch, graph.count)
+    network = GatedGcn(4, edges, torch.ones(edges.shape[1]), index)
+    head = MatchingHead(Still(), index, labels, owned, 4, True, 5, network, 8, edges)
+    rows = [["animals", "fish", "food"], ["animals", "cats"], []]
+    gold = torch.zeros(3, 7, dtype=torch.bool)
+    for row, names in enumerate(rows):
+        gold[row, taxonomy.indices(names).tolist()] = True
+    for _ in range(100):
+        drawn = head.draw(gold[:, labels])
+        assert drawn["has_positive"].tolist() == [[True, True], [True, False], [False, False]]
+        for row, number in [(0, 0), (0, 1), (1, 0)]:  # where a label of the branch is gold
+            chosen = {which: int(drawn[which][row, number]) for which in ("positive", "parent", "sibling", "other")}
+            for which, node in chosen.items():
+                if which == "parent" or drawn[f"has_{which}"][row, number]:
+                    assert owned[node]
+                    assert int(branch[node]) == number
+                    assert which == "parent" or bool(gold[row, labels[node]]) == (which == "positive")
+            if drawn["has_sibling"][row, number]:
+                positive, sibling = (int(labels[chosen[which]]) for which in ("positive", "sibling"))
+                assert sibling in taxonomy.siblings(positive)
+    head.label_texts.normal_()
+    vectors = torch.randn(2, len(graph), 4)
+    features = TextFeatures(torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool), torch.randn(2, 5), vectors)
+    cats = int(taxonomy.indices(["cats"])[0])
+    head.loss(features, Targets(torch.tensor([cats]), torch.tensor([0, 1, 1]), 7)).backward()  # in one branch alone
+    for layer in (head.project, head.of_text.first, head.of_text.second, head.of_label.first, head.of_label.second):
+        moved = [bool(weight.any()) for weight in layer.weight.grad]
+        assert sorted(moved) == [False, True]
+
+
+class Still(Head):
+    def loss(self, features: TextFeatures, targets: Targets) -> torch.Tensor:
+        return torch.zeros(())
+
+    def scores(self, features: TextFeatures) -> HeadScores:
+        raise NotImplementedError
 
 
 class Nothing(nn.Module):

@@ -108,52 +108,61 @@ class Himatch(NeuralSystem):
     search_space: ClassVar[Mapping[str, Any]] = Hiagm.search_space
 
     def whole_head(self, head: Head, context: parts.LabelContext) -> Head:
-        """The head of the logits with the losses of the matching; without documents it never encodes labels."""
-        import torch
+        """The head of the logits with the losses of the matching."""
+        return matched(self, head, self.settings.matching, context)
 
-        from taxotext.nn.heads import LogitHead
-        from taxotext.nn.matching import MatchingHead
 
-        if not isinstance(head, LogitHead):
-            raise TypeError(f"{type(head).__name__} gives no logits")
-        chosen, graph, labels = self.settings.matching, context.graph, len(self.taxonomy)
-        whole = MatchingHead(
-            head,
-            labels,
-            self.settings.structure.width,
-            labels <= MANY,
-            context.width,
-            graph_network(self.settings.structure, context),
-            chosen.hidden,
-            torch.from_numpy(graph.edges.copy()),
-            (chosen.sibling_margin, chosen.other_margin),
-            chosen.refresh,
-        )
-        if context.train is not None:
-            named = self.taxonomy.has_names or self.taxonomy.has_descriptions
-            if chosen.text == "names" or (chosen.text == "auto" and named):
-                texts = names_of_labels(self.taxonomy)
-            else:
-                texts = words_of_labels(self.taxonomy, context.train, chosen.words)
-            windows = self.windows(texts)
-            whole.encode = lambda: self._encoded(windows, whole.label_texts.device)
-        return whole
+def matched(system: NeuralSystem, head: Head, chosen: MatchingSettings, context: parts.LabelContext) -> Head:
+    """A head with the losses of the matching in each branch; without documents it never encodes labels."""
+    import torch
 
-    def _encoded(self, windows: Windows, device: Any) -> Tensor:
-        """What the encoder, without dropout, makes of texts now: (N, D), the mean over the windows of each."""
-        import numpy as np
-        import torch
+    from taxotext.nn.branches import BranchIndex
+    from taxotext.nn.matching import MatchingHead
 
-        from taxotext.nn.pooling import join_windows
+    graph, taxonomy, structure = context.graph, system.taxonomy, system.settings.structure
+    labels, branch, owned, edges = (
+        torch.from_numpy(array.copy()) for array in (graph.labels, graph.branch, graph.owned, graph.edges)
+    )
+    whole = MatchingHead(
+        head,
+        BranchIndex(branch, graph.count),
+        labels,
+        owned,
+        structure.width,
+        graph.count * int(graph.sizes.max()) <= MANY,
+        context.width,
+        graph_network(structure, context),
+        chosen.hidden,
+        edges,
+        (chosen.sibling_margin, chosen.other_margin),
+        chosen.refresh,
+    )
+    if context.train is not None:
+        named = taxonomy.has_names or taxonomy.has_descriptions
+        if chosen.text == "names" or (chosen.text == "auto" and named):
+            texts = names_of_labels(taxonomy)
+        else:
+            texts = words_of_labels(taxonomy, context.train, chosen.words)
+        windows = system.windows(texts)
+        whole.encode = lambda: _encoded(system, windows, whole.label_texts.device)
+    return whole
 
-        encoder = self.built.module
-        was_training = encoder.training
-        encoder.eval()
-        found = []
-        with torch.no_grad():
-            for part in block_starts(len(windows), ENCODED_TOGETHER):
-                batch = self.batch(windows, np.arange(part.start, part.stop)).to(device)
-                pooled = encoder(batch.ids, batch.mask).pooled.float()
-                found.append(join_windows(pooled, batch.owner, batch.documents, "mean"))
-        encoder.train(was_training)
-        return torch.cat(found)
+
+def _encoded(system: NeuralSystem, windows: Windows, device: Any) -> Tensor:
+    """What the encoder, without dropout, makes of texts now: (N, D), the mean over the windows of each."""
+    import numpy as np
+    import torch
+
+    from taxotext.nn.pooling import join_windows
+
+    encoder = system.built.module
+    was_training = encoder.training
+    encoder.eval()
+    found = []
+    with torch.no_grad():
+        for part in block_starts(len(windows), ENCODED_TOGETHER):
+            batch = system.batch(windows, np.arange(part.start, part.stop)).to(device)
+            pooled = encoder(batch.ids, batch.mask).pooled.float()
+            found.append(join_windows(pooled, batch.owner, batch.documents, "mean"))
+    encoder.train(was_training)
+    return torch.cat(found)

@@ -14,6 +14,7 @@ roots is in both branches, and both heads learn it.
 
 ``branches.weights=learned`` gives each branch a weight that is learned, ``branches.gradients`` chooses what of the
 branches the encoder learns from: routing (the paper's related work) or gradient surgery (:mod:`taxotext.nn.steering`).
+``matching={}`` makes each branch HiMatch: label texts and matching losses among the labels of the branch.
 
 All branches are computed in one pass: the branches are one graph whose parts are not connected, and layers with weights
 of their own for each branch are padded batched products (:mod:`taxotext.nn.branches`).
@@ -40,9 +41,10 @@ from taxotext.composition import parts
 from taxotext.composition.base import Preset, SystemSettings
 from taxotext.composition.neural import NeuralSystem
 from taxotext.composition.neural_settings import HeadPart, NeuralSettings, StructurePart
-from taxotext.composition.structures import GcnSettings, LabelVectorsHeadSettings
+from taxotext.composition.structures import GcnSettings, GraphSettings, LabelVectorsHeadSettings
 from taxotext.errors import ConfigError
 from taxotext.labels.branches import SPLIT, LabelGraph
+from taxotext.models.himatch import MatchingSettings, matched
 from taxotext.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,6 +108,9 @@ class HimtlSettings(NeuralSettings):
     structure: StructurePart = Field(GcnSettings(), description="structure encoder of each branch")
     head: HeadPart = Field(LabelVectorsHeadSettings(), description="label head of each branch")
     branches: BranchSettings = Field(BranchSettings(), description="how the taxonomy is split")
+    matching: MatchingSettings | None = Field(
+        None, description="texts and labels in one space, in each branch (HiMatch); null: no matching"
+    )
 
     @property
     def owns_loss(self) -> bool:
@@ -118,6 +123,19 @@ class HimtlSettings(NeuralSettings):
             raise ValueError(
                 f"head: {self.head.name} has a loss over all labels and does not work on branches; "
                 "choose label_vectors, layers or linear"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _matching_of_branches(self) -> Self:
+        if self.matching is None:
+            return self
+        if not isinstance(self.structure, GraphSettings):
+            raise ValueError("structure: with matching, labels go along the edges; choose gcn, treelstm or gat")
+        if self.branches.gradients != "sum":
+            raise ValueError(
+                f"branches.gradients: {self.branches.gradients} is about the losses of the heads, and matching has "
+                "others; set it to sum, or matching to null"
             )
         return self
 
@@ -166,7 +184,8 @@ class Himtl(NeuralSystem):
         chosen = self.settings.branches
         cell_loss = {"bce": BinaryCrossEntropy, "focal": FocalLoss, "asymmetric": AsymmetricLoss}[chosen.loss]()
         how = (chosen.reduction, chosen.merge, chosen.weights, chosen.gradients, cell_loss)
-        return BranchesHead(head, labels, branch, owned, len(self.taxonomy), *how)
+        whole = BranchesHead(head, labels, branch, owned, len(self.taxonomy), *how)
+        return whole if self.settings.matching is None else matched(self, whole, self.settings.matching, context)
 
     def facts(self) -> dict[str, Any]:
         """Those of all composed systems, and the sizes of the branches.

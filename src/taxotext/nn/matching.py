@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from taxotext.nn.batch import Targets
+from taxotext.nn.branches import BranchIndex, BranchLinear
 from taxotext.nn.features import TextFeatures
 from taxotext.nn.graph_networks import GraphNetwork
-from taxotext.nn.heads import Head, HeadScores, LogitHead
+from taxotext.nn.heads import Head, HeadScores
 from taxotext.nn.label_heads import of_labels
 from taxotext.nn.losses import mean_over_documents
 
@@ -26,21 +26,24 @@ class MatchingHead(Head):
         d(T, G) = mean over the numbers of (T − G)²
         joint   = d(T, G_pos) + max(0, d(T, G_parent) − 0.01 / H)
         intra   = Σ_neg max(0, m_neg − d(T, G_neg) + d(T, G_pos))                 neg: sibling, other
-        L       = L(logits) + joint + intra
+        L       = L(logits) + joint + intra                                      each branch: joint + intra of its own
 
     For each document one gold label is drawn ("pos"), one of its parents (at the top: itself), one of its siblings and
     one other label; siblings and others that are gold are never drawn. Labels are encoded anew every ``refresh`` steps.
-    Scores are those of the logits: prediction costs nothing more.
+    Scores are those of the logits: prediction costs nothing more. Branches draw among the labels that they own, and
+    share no weights.
 
     Args:
         inner: the head of logits, with its criterion.
-        labels: N.
+        index: the branches of the M nodes.
+        labels: (M,) int64, the label of each node.
+        owned: (M,) bool, nodes that their branch predicts.
         width: d of the label vectors.
-        flat: whether T reads all N label vectors side by side, N d numbers, or their mean.
+        flat: whether T reads the label vectors of a branch side by side, or their mean.
         inputs: D of the encoded texts of labels.
-        network: (1, N, d) -> (1, N, d').
+        network: (1, M, d) -> (1, M, d').
         hidden: H, numbers of T and G.
-        edges: (2, E) int64, parents above children.
+        edges: (2, E) int64, nodes of parents above nodes of children.
         margins: of siblings and of others.
         refresh: steps between two encodings of the labels.
     """
@@ -48,11 +51,15 @@ class MatchingHead(Head):
     label_texts: Tensor
     steps: Tensor
     family: Tensor
+    labels: Tensor
+    members: Tensor
 
     def __init__(
         self,
-        inner: LogitHead,
-        labels: int,
+        inner: Head,
+        index: BranchIndex,
+        labels: Tensor,
+        owned: Tensor,
         width: int,
         flat: bool,
         inputs: int,
@@ -63,24 +70,23 @@ class MatchingHead(Head):
         refresh: int = 50,
     ) -> None:
         super().__init__()
-        self.inner, self.labels, self.margins, self.refresh, self.hidden = inner, labels, margins, refresh, hidden
-        self.project = nn.Linear(inputs, network.width)
-        self.network = network
-        self.flat = flat
-        self.of_text = _mlp(width * labels if flat else width, hidden)
-        self.of_label = _mlp(network.width, hidden)
+        self.inner, self.index, self.flat, self.network = inner, index, flat, network
+        self.margins, self.refresh, self.hidden = margins, refresh, hidden
+        count = index.count
+        self.whole = BranchIndex(torch.arange(count), count)  # one node for each branch
+        self.project = BranchLinear(inputs, network.width, count)
+        self.of_text = BranchMlp(width * index.longest if flat else width, hidden, count)
+        self.of_label = BranchMlp(network.width, hidden, count)
         self.encode: LabelTexts | None = None
-        roots = torch.ones(labels, dtype=torch.bool)
-        roots[edges[1]] = False
-        tops = torch.nonzero(roots).flatten()
-        top = torch.stack([torch.full_like(tops, labels), tops])  # labels at the top are siblings
-        self.register_buffer("family", torch.cat([edges, top], 1), persistent=False)  # (2, E + roots)
-        self.register_buffer("label_texts", torch.zeros(labels, inputs))
+        top = owned.clone()
+        top[edges[1]] = False
+        tops = torch.nonzero(top).flatten()
+        above = torch.stack([index.nodes + index.branch[tops], tops])  # labels at the top of a branch are siblings
+        members = owned & (index.branch == torch.arange(count).unsqueeze(1))  # (G, M)
+        for name, tensor in (("family", torch.cat([edges, above], 1)), ("labels", labels), ("members", members)):
+            self.register_buffer(name, tensor, persistent=False)
+        self.register_buffer("label_texts", torch.zeros(int(labels.max()) + 1, inputs))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-
-    def logits(self, features: TextFeatures) -> Tensor:
-        """Return the logits of all documents, (B, N)."""
-        return self.inner.logits(features)
 
     def loss(self, features: TextFeatures, targets: Targets) -> Tensor:
         """Return the loss of the logits and those of the matching."""
@@ -89,19 +95,26 @@ class MatchingHead(Head):
                 self.label_texts.copy_(self.encode())
             self.steps += 1
         loss = self.inner.loss(features, targets)
-        vectors = of_labels(features)  # (W, N, d)
-        found = self.of_text(vectors.flatten(1) if self.flat else vectors.mean(1))  # (W, H)
-        texts = features.joined(found, "mean").float()  # (B, H)
-        nodes = self.network(self.project(self.label_texts).unsqueeze(0))[0]  # (N, d')
-        labels = self.of_label(nodes).float()  # (N, H)
-        return loss + mean_over_documents(self.matching(texts, labels, targets.dense()), targets.weights)
+        found = self.of_text(self._of_branches(of_labels(features)), self.whole)  # (W, G, H)
+        texts = features.joined(found.flatten(1), "mean").float().view(-1, self.index.count, self.hidden)  # (B, G, H)
+        nodes = self.project(self.label_texts[self.labels].unsqueeze(0), self.index)  # (1, M, d)
+        labels = self.of_label(self.network(nodes), self.index)[0].float()  # (M, H)
+        gold = targets.dense()[:, self.labels]  # (B, M)
+        return loss + mean_over_documents(self.matching(texts, labels, gold), targets.weights)
+
+    def _of_branches(self, vectors: Tensor) -> Tensor:
+        """Label vectors (W, M, d) -> what T reads of each branch, (W, G, P d) or (W, G, d)."""
+        padded = self.index.padded(vectors).transpose(0, 1)  # (W, G, P, d)
+        if self.flat:
+            return padded.flatten(2)
+        return padded.sum(2) / self.index.sizes.unsqueeze(1)
 
     def matching(self, texts: Tensor, labels: Tensor, gold: Tensor) -> Tensor:
-        """Joint and intra loss of each document: (B, H), (N, H), (B, N) in {0, 1} -> (B,); 0 without gold labels."""
+        """Joint and intra loss of each document: (B, G, H), (M, H), (B, M) in {0, 1} -> (B,); 0 without gold labels."""
         drawn = self.draw(gold > 0.5)
 
         def distance(which: str) -> Tensor:
-            return (texts - labels[drawn[which]]).pow(2).mean(1)  # (B,)
+            return (texts - labels[drawn[which]]).pow(2).mean(2)  # (B, G)
 
         def there(which: str) -> Tensor:
             return drawn[f"has_{which}"].to(texts.dtype)
@@ -110,20 +123,26 @@ class MatchingHead(Head):
         loss = positive + torch.relu(distance("parent") - 0.01 / self.hidden)
         for which, margin in zip(("sibling", "other"), self.margins, strict=True):
             loss = loss + there(which) * torch.relu(margin - distance(which) + positive)
-        return there("positive") * loss
+        return (there("positive") * loss).sum(1)
 
     def draw(self, gold: Tensor) -> Mapping[str, Tensor]:
-        """Draw labels for each document: (B,) each of positive, parent, sibling, other, and whether there is one."""
+        """Draw nodes for each document and branch: (B, M) bool -> (B, G) each.
+
+        Returns:
+            ``positive``, ``parent``, ``sibling``, ``other``, and whether there is one: ``has_positive``,
+            ``has_sibling``, ``has_other``.
+        """
         above, below = self.family
-        positive, has_positive = _any_of(gold)
-        # A document without gold labels has no family; its row is not used.
-        parent_edge, _ = _any_of(below == positive.unsqueeze(1))  # (B,)
-        parent = above[parent_edge]  # N at the top
-        edge, has_sibling = _any_of((above == parent.unsqueeze(1)) & ~gold[:, below])
-        other, has_other = _any_of(~gold)
+        gold = gold.unsqueeze(1)  # (B, 1, M)
+        positive, has_positive = _any_of(gold & self.members)
+        # A row without gold labels has no family, and is not used.
+        parent_edge, _ = _any_of(below == positive.unsqueeze(2))  # (B, G)
+        parent = above[parent_edge]  # M and more at the top
+        edge, has_sibling = _any_of((above == parent.unsqueeze(2)) & ~gold[..., below])
+        other, has_other = _any_of(~gold & self.members)
         return {
             "positive": positive,
-            "parent": torch.where(parent == self.labels, positive, parent),
+            "parent": torch.where(parent >= self.index.nodes, positive, parent),
             "sibling": below[edge],
             "other": other,
             "has_positive": has_positive,
@@ -136,11 +155,20 @@ class MatchingHead(Head):
         return self.inner.scores(features)
 
 
+class BranchMlp(nn.Module):
+    """Two linear layers with a ReLU between them, for each branch: (W, M, D) -> (W, M, H)."""
+
+    def __init__(self, inputs: int, hidden: int, count: int) -> None:
+        super().__init__()
+        self.first, self.second = BranchLinear(inputs, hidden, count), BranchLinear(hidden, hidden, count)
+
+    def forward(self, nodes: Tensor, index: BranchIndex) -> Tensor:
+        """(W, M, D) nodes of the branches of ``index`` -> (W, M, H)."""
+        found: Tensor = self.second(torch.relu(self.first(nodes, index)), index)
+        return found
+
+
 def _any_of(choices: Tensor) -> tuple[Tensor, Tensor]:
-    """A random True column of each row (B, C), and whether there is one."""
+    """A random True column of each row (..., C), and whether there is one."""
     keys = torch.rand(choices.shape, device=choices.device).masked_fill(~choices, -1.0)
-    return keys.argmax(1), choices.any(1)
-
-
-def _mlp(inputs: int, hidden: int) -> Any:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+    return keys.argmax(-1), choices.any(-1)
