@@ -151,8 +151,9 @@ def activations(network: Any, windows: int, tokens: int, bf16: bool) -> int:
 def structure_activations(network: Any, windows: int, tokens: int) -> int:
     """Bytes that the structure encoder keeps for the gradient of a batch, in 32 bits; 0 without one.
 
-    One and three windows go through it, and what they leave is counted: a part that is there once and one for each
-    window. Weights, running means and random numbers stay as they are.
+    Two and three windows go through it, and what they leave is counted: a part that is there once and one for each
+    window. A single window is counted as it is, since it needs fewer copies. Weights, running means and random numbers
+    stay as they are.
 
     Args:
         network: before or after its training.
@@ -161,8 +162,10 @@ def structure_activations(network: Any, windows: int, tokens: int) -> int:
     """
     if not any(True for _ in network.structure.parameters()):
         return 0
-    one, three = (_kept(network, count, tokens) for count in (1, 3))
-    return one + (three - one) * (windows - 1) // 2
+    if windows == 1:
+        return _kept(network, 1, tokens)
+    two, three = (_kept(network, count, tokens) for count in (2, 3))
+    return two + (three - two) * (windows - 2)
 
 
 def _kept(network: Any, windows: int, tokens: int) -> int:
