@@ -191,8 +191,8 @@ class Himtl(NeuralSystem):
         """Those of all composed systems, and the sizes of the branches.
 
         ``branches``, ``branch_labels``: how many, and how many outputs count. ``branch_parameters``: numbers in
-        structure encoders and heads, θ_G of the paper. ``squared_branches``: Σ_i |V^(i)|², which equation 4 says they
-        grow with; ``squared_labels``: |V|², with which they grow without branches.
+        structure encoders and heads (with those of the matching), θ_G of the paper. ``squared_branches``: Σ_i |V^(i)|²,
+        which equation 4 says they grow with; ``squared_labels``: |V|², with which they grow without branches.
         """
         graph, network = self.label_graph(), self.network
         own = sum(part.numel() for module in (network.structure, network.head) for part in module.parameters())
