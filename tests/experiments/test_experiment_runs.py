@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import yaml
 from lab import Lab, Notes
 from taxotext.errors import ConfigError
 from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
-from taxotext.experiments.cells import Cell
+from taxotext.experiments.cells import Cell, key_of
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, state_of, write_json
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
@@ -95,6 +97,23 @@ def test_a_changed_cell_is_run_anew_with_a_sentence_and_the_old_result_stays(lab
     outcome = run_experiment(lab.settings(systems=systems, seeds=[1], speed=False), output, seen, resume=True)
     assert outcome.reused == 1
     assert seen.ends == []
+
+
+def test_results_from_before_an_optional_setting_existed_are_kept(lab: Lab, output: Path) -> None:
+    given: dict[str, Any] = {"systems": {"linear": lab.values()["systems"]["linear"]}, "seeds": [1], "speed": False}
+    folder = lab.compute(output, [FIT], **given)
+    (cell,) = lab.cells(**given)
+    earlier = deepcopy(cell.identity)
+    section = earlier["settings"]["features"]
+    del section[next(key for key, value in section.items() if value is None)]
+    old = replace(cell, identity=earlier, key=key_of(earlier))
+    folder.folder_of(cell).path.rename(output / "cells" / old.folder_name)
+    write_json(folder.folder_of(old).cell, {"cell": old.to_dict(), "speed": {}, "jobs": 1})
+    seen = Notes()
+    assert run_experiment(lab.settings(**given), output, seen, resume=True).reused == 1
+    assert not any("changed" in note for note in seen.notes)
+    assert [path.name for path in (output / "cells").iterdir()] == [cell.folder_name]
+    assert (read_json_or_none(folder.folder_of(cell).cell) or {})["cell"]["key"] == cell.key
 
 
 def test_cells_with_one_change_are_named_in_one_sentence(lab: Lab, output: Path) -> None:

@@ -98,6 +98,7 @@ def run_experiment(
     with folder.start(settings, cells, resume=resume, threads=threads):
         if text is not None:
             write_text_atomically(folder.path / SOURCE, text)
+        _take_over(cells, folder, before)
         for sentence in changed_sentences(cells, folder, before):
             observer.note(sentence)
         planned = _PlannedCells(folder, cells, settings)
@@ -124,6 +125,17 @@ def run_experiment(
             planned.tidy(cell)
         observer.show(experiment_status(folder))
         return Outcome(cells, planned.failures(), reused)
+
+
+def _take_over(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> None:
+    """Results from before an optional setting was added (null now) are those of the cells that have it."""
+    names = {(cell.system, cell.corpus, cell.seed): cell for cell in cells}
+    for old in before:
+        now = names.get((old.system, old.corpus, old.seed))
+        if now is not None and not differences(old.identity, now.identity):
+            place = folder.folder_of(now).path
+            if not place.exists():
+                folder.folder_of(old).path.rename(place)
 
 
 def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> list[str]:
