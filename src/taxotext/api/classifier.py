@@ -16,6 +16,7 @@ from taxotext.api.finishing import finish
 from taxotext.api.fitting import fit_system
 from taxotext.api.inputs import check_corpus_alone, checked_texts, corpus_of, nested
 from taxotext.api.scoring import score_texts
+from taxotext.api.starting import with_start
 from taxotext.api.tuning import tune_thresholds
 from taxotext.composition.base import System, SystemSettings
 from taxotext.data import Corpus
@@ -175,9 +176,9 @@ class Classifier:
             validation = corpus_of(
                 X_validation, y_validation, train.taxonomy, "validation texts", columns, train.closure, unknown
             )
-        system, manifest = fit_system(
-            find(self.model), self.settings_(), train, validation, run=run, reporter=reporter or Silent()
-        )
+        kind, where = find(self.model), f"Classifier({self.model!r})"
+        settings = parse_settings(kind.Settings, with_start(self.model, nested(self._given, where))[1], where)
+        system, manifest = fit_system(kind, settings, train, validation, run=run, reporter=reporter or Silent())
         manifest.trained_on["matrix_columns"] = columns
         finish(system, manifest, tune=tune, reporter=reporter)
         self._system, self._manifest, self._columns = system, manifest, columns

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from taxotext.api.starting import read_start
 from taxotext.composition.base import System, SystemSettings
 from taxotext.cost.memory import check_memory
 from taxotext.data import Columns, Corpus, split_stratified
@@ -46,10 +48,15 @@ def fit_system(
     train = replace(train, source=Path(train.source).name)
     if validation is not None:
         validation = replace(validation, source=public_name(validation.source))
-    documents, given = train, validation
+    documents, given, start = train, validation, read_start(settings)
     if validation is None and not kind.cross_fits:
-        train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
+        fresh = None if start is None else start.fresh(train.texts)
+        train, validation = held_out_part(train, settings.validation.fraction, settings.seed, fresh)
     system = kind(settings, train.taxonomy)
+    if start is not None:
+        system.start_from(start.system)  # type: ignore[attr-defined]  # only networks have the setting
+        if validation is not None:
+            start.warn(validation.texts, reporter)
     system.check_source(train.report.feature_vectors, train.source)
     if settings.runtime.check_memory:  # what is known before anything is loaded; recipes look again later
         check_memory([need for need in system.memory(train, validation) if not need.on_device])
@@ -85,8 +92,16 @@ def fit_system(
     return system, manifest
 
 
-def held_out_part(corpus: Corpus, fraction: float, seed: int) -> tuple[Corpus, Corpus]:
+def held_out_part(
+    corpus: Corpus, fraction: float, seed: int, fresh: NDArray[np.bool_] | None = None
+) -> tuple[Corpus, Corpus]:
     """Split a corpus into training and validation documents, stratified by label and keeping groups together.
+
+    Args:
+        corpus: D documents.
+        fraction: of the documents that are held out.
+        seed: of the split.
+        fresh: (D,) documents that may be held out, at most half of them; None, or where there are fewer than two: all.
 
     Raises:
         DataError: fewer than two documents.
@@ -95,6 +110,16 @@ def held_out_part(corpus: Corpus, fraction: float, seed: int) -> tuple[Corpus, C
         raise DataError(
             f"{corpus.source}: has {len(corpus)} document; at least 2 are needed to hold one out for validation."
         )
-    rest, held_out = split_stratified(corpus.known_targets, [1 - fraction, fraction], seed, corpus.groups)
-    source = f"{fraction:.0%} of {corpus.source}, stratified, seed {seed}"
-    return corpus.subset(rest), replace(corpus.subset(held_out), source=source)
+    rows = np.arange(len(corpus))
+    if fresh is not None:
+        if corpus.groups is not None:
+            known = {group for group, new in zip(corpus.groups, fresh, strict=True) if not new}
+            apart = [group is None or group not in known for group in corpus.groups]
+            fresh = fresh & np.asarray(apart, dtype=np.bool_)
+        rows = np.flatnonzero(fresh) if fresh.sum() > 1 else rows
+    share = fraction if len(rows) == len(corpus) else min(fraction * len(corpus) / len(rows), 0.5)
+    few = corpus.subset(rows)
+    _, held_out = split_stratified(few.known_targets, [1 - share, share], seed, few.groups)
+    rest = np.setdiff1d(np.arange(len(corpus)), rows[held_out])
+    source = f"{share * len(rows) / len(corpus):.0%} of {corpus.source}, stratified, seed {seed}"
+    return corpus.subset(rest), replace(corpus.subset(rows[held_out]), source=source)

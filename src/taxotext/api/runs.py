@@ -17,6 +17,7 @@ from taxotext.api.finishing import finish, summary
 from taxotext.api.first_model import Given, held_out_share, train_first
 from taxotext.api.fitting import fit_system, held_out_part
 from taxotext.api.identity import Chosen, compared, fingerprints_of, identity, open_identity
+from taxotext.api.starting import read_start, with_start
 from taxotext.api.trials import HIGH, LOW, memory_sentence, span, try_fit
 from taxotext.composition.base import SystemSettings
 from taxotext.composition.named_files import named_files
@@ -130,11 +131,12 @@ def parse_run(values: Mapping[str, Any], where: str) -> RunConfig:
     Raises:
         ConfigError: all problems of all parts together.
     """
-    given = {key: value for key, value in values.items() if key not in {"model", "data"}}
+    name, given = with_start(
+        values.get("model"), {key: value for key, value in values.items() if key not in {"model", "data"}}
+    )
     problems: list[str] = []
     data: DataSettings | None = None
     chosen: Chosen | None = None
-    name = values.get("model")
     try:
         section = {} if values.get("data") is None else values["data"]
         if not isinstance(section, Mapping):
@@ -351,6 +353,8 @@ def _timed(chosen: Chosen, train: Corpus, validation: Corpus | None) -> str:
     if validation is None:
         train, validation = held_out_part(train, settings.validation.fraction, settings.seed)
     system: Any = chosen.kind(settings, train.taxonomy)
+    if (start := read_start(settings)) is not None:
+        system.start_from(start.system)
     system.check_source(train.report.feature_vectors, train.source)
     epoch, epochs = measure(system, train).epoch(len(train), len(validation)) / 60, settings.training.epochs
     return (

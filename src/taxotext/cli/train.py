@@ -55,6 +55,9 @@ def train(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Model folder of a network whose settings and weights the training starts from.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
     budget: Annotated[float, typer.Option(help="Minutes for bert where no system is named.")] = 30.0,
@@ -87,6 +90,7 @@ def train(
       taxotext train --model bert --train news.jsonl --taxonomy topics.tsv --output model training.epochs=5
       taxotext train bert.yaml seed=2 --output runs/bert-2
       taxotext train bert.yaml seed=2 --output runs/bert-2 --resume
+      taxotext train --start model --train more.jsonl --taxonomy topics.tsv --output newer
     """
     from taxotext.cli.reporter import make_reporter
     from taxotext.errors import ConfigError
@@ -95,6 +99,7 @@ def train(
     files = {"train": train, "validation": validation, "taxonomy": taxonomy, "names": names}
     fields = {"text": text or None, "labels": labels or None, "label_separator": label_separator, "id": id}
     _merge(values, "data", {**files, **fields, "label_columns": label_columns, "quotes": quotes})
+    _merge(values, "training", {"start": start})
     _merge(values, "runtime", {"device": device, "precision": precision, "threads": threads})
     values.update({key: value for key, value in (("model", model), ("seed", seed)) if value is not None})
     reporter = make_reporter()

@@ -17,6 +17,7 @@ from taxotext.composition.base import Progress, System, SystemSettings, block_st
 from taxotext.composition.neural_settings import NeuralSettings
 from taxotext.composition.score_collector import ScoreCollector
 from taxotext.composition.space import Around
+from taxotext.composition.starting import LabelRows, sentence, take_weights
 from taxotext.composition.weights import limited_by, load_weights, save_weights, within_memory
 from taxotext.composition.words import WordSettings
 from taxotext.data.batches import sorted_plan
@@ -72,12 +73,16 @@ class NeuralSystem(System):
         self._built: BuiltEncoder | None = None
         self._network: TextClassifier | None = None
         self._records: dict[str, parts.Record] = {}
+        self._earlier: NeuralSystem | None = None
+        self._start_note: str | None = None
 
     # -- building ----------------------------------------------------------------------------------------------
 
     @property
     def first_step(self) -> str:
         """What :meth:`build` does first, as a sentence."""
+        if self._earlier is not None:
+            return "Taking over the weights of the model that it starts from."
         if isinstance(self.settings.encoder, WordSettings):
             return "Making the vocabulary and the first word vectors."
         return "Loading the pretrained encoder."
@@ -89,10 +94,50 @@ class NeuralSystem(System):
             train: whose texts a vocabulary is learned from, and what the parts take from the labels.
         """
         with within_memory(checked=self.settings.runtime.check_memory):
-            self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), train)
+            if self._earlier is None:
+                self._assemble(parts.build("encoder", self.settings.encoder, texts=train.texts), train)
+            else:
+                self._build_from(self._earlier, train)
+
+    def start_from(self, earlier: System) -> None:
+        """Let :meth:`build` begin with the weights of another system, of any labels; it is of no use afterwards.
+
+        Raises:
+            ConfigError: it is not one network, or has another encoder, or this one is trained level by level.
+        """
+        own = self.settings
+        if not isinstance(earlier, NeuralSystem):
+            raise ConfigError(
+                f"training.start: a training of {earlier.name} always starts anew; name a model of one network, such "
+                "as bert."
+            )
+        if own.head.level_wise or earlier.settings.head.level_wise:
+            raise ConfigError("training.start: a training level by level starts anew; leave it out.")
+        if own.encoder.name != earlier.settings.encoder.name:
+            raise ConfigError(
+                f"training.start: the encoder of that model is {earlier.settings.encoder.name}, not "
+                f"{own.encoder.name}; leave the section encoder out."
+            )
+        self._earlier = earlier
+
+    def _build_from(self, earlier: NeuralSystem, train: Corpus) -> None:
+        """The network with the vocabulary of the earlier system, and the weights that fit."""
+        labels = LabelRows.of(earlier.taxonomy, self.taxonomy)
+        whole = {
+            part: labels.equal
+            and self.name == earlier.name
+            and getattr(self.settings, part) == getattr(earlier.settings, part)
+            for part in ("structure", "head")
+        }
+        built = parts.restore_encoder(self.settings.encoder, earlier.built.record, earlier.tokenizer)
+        records = {part: earlier._records.get(part) if whole[part] else None for part in whole}
+        self._assemble(replace(built, pretrained=None), train, {**records, "loss": None})
+        rows = len(self.label_vectors()) > 0 and len(earlier.label_vectors()) > 0
+        found = take_weights(self.network, earlier.network, labels, whole=whole, rows=rows)
+        self._start_note, self._earlier = sentence(self.settings.training.start or "", labels, found), None
 
     def _assemble(self, built: BuiltEncoder, train: Corpus | None, records: Mapping[str, Any] | None = None) -> None:
-        """Build structure, head and loss from the training documents, or from what a folder keeps of them."""
+        """Build structure, head and loss from the training documents, or from what was kept of earlier ones."""
         import torch
 
         from taxotext.nn.heads import LogitHead
@@ -196,8 +241,9 @@ class NeuralSystem(System):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about the built encoder."""
-        return self._built.notes if self._built is not None else ()
+        """What the user should know about the built network."""
+        given = self._built.notes if self._built is not None else ()
+        return given if self._start_note is None else (self._start_note, *given)
 
     # -- use ---------------------------------------------------------------------------------------------------
 

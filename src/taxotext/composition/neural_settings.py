@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from taxotext.composition import parts
 from taxotext.composition.base import SystemSettings
+from taxotext.composition.named_files import NamesFile
 from taxotext.data.spill import IN_MEMORY
 from taxotext.data.tokens import Ragged, TextTokenizer
 from taxotext.data.windows import Windows, make_windows
@@ -68,6 +69,9 @@ class TrainingSettings(Settings):
     averaging_start: float = Field(0.5, ge=0, lt=1, description="share of the epochs before averaging begins")
     max_minutes: float | None = Field(
         None, gt=0, description="no epoch begins that would end later, by the time of the epochs before; null: no limit"
+    )
+    start: Annotated[str | None, NamesFile()] = Field(
+        None, min_length=1, description="model folder whose weights the training starts from; null: it starts anew"
     )
     checkpoint_minutes: float = Field(5.0, ge=0, description="time between checkpoints; 0: at each step")
 

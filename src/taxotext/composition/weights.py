@@ -143,7 +143,7 @@ def within_memory(*, checked: bool) -> AbstractContextManager[None]:
 def misfit(path: Path, problems: Sequence[str] = ()) -> ModelFolderError:
     """The error of weights that are those of another configuration or taxonomy."""
     return ModelFolderError(
-        f"{path}: the weights do not fit the configuration and the taxonomy of the folder: it was mixed from two models, "
-        "or an earlier version saved it, whose network had other weights. Save the model again, or train it again.",
+        f"{path}: the weights do not fit the configuration and the taxonomy of the folder: it was mixed from two "
+        "models, or an earlier version saved it, whose network had other weights. Save it again, or train it again.",
         sorted(problems),
     )

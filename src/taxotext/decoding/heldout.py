@@ -84,13 +84,18 @@ class HeldOut:
         salt = self.salt or salt_of(texts)
         return replace(self, salt=salt, trained=np.sort(fingerprints(texts, salt)))
 
+    def was_trained_on(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of the texts, (D,), are those of training documents."""
+        if not self.salt or self.trained is None:
+            return np.zeros(len(texts), dtype=np.bool_)
+        return np.isin(fingerprints(texts, self.salt), self.trained)
+
     def known(self, texts: Sequence[str]) -> tuple[int, int]:
         """How many of the texts are those of training documents, and how many others those of validation or tuning."""
         if not self.salt:
             return 0, 0
-        found = fingerprints(texts, self.salt)
+        found, trained = fingerprints(texts, self.salt), self.was_trained_on(texts)
         none = np.zeros(0, dtype=np.uint64)
-        trained = np.isin(found, none if self.trained is None else self.trained)
         chosen = np.concatenate([none if kept is None else kept for kept in (self.fingerprints, self.tuned)])
         return int(trained.sum()), int((np.isin(found, chosen) & ~trained).sum())
 
