@@ -15,6 +15,7 @@ from command import Command
 from models.harness import all_scores
 from taxotext import Classifier, Corpus, Taxonomy
 from taxotext.api.fitting import held_out_part
+from taxotext.api.runs import parse_run
 from taxotext.composition.starting import LabelRows
 from taxotext.errors import ConfigError
 from tiny import EDGES, Notes, tiny_corpus, tiny_documents, tiny_settings, tiny_taxonomy
@@ -181,6 +182,8 @@ def test_what_cannot_be_started_from_is_refused(earlier: Path, tmp_path: Path) -
     Classifier("linear").fit(tiny_corpus()).save(tmp_path / "linear")
     with pytest.raises(ConfigError, match="is a model of linear, whose training always starts anew"):
         Classifier("bert", training={"start": str(tmp_path / "linear")}).fit(tiny_corpus())
+    with pytest.raises(ConfigError, match="the system is linear, whose training always starts anew"):
+        parse_run({"model": "linear", "training": {"start": str(earlier)}}, "test")
     with pytest.raises(ConfigError, match="no such model folder"):
         Classifier("bert", training={"start": str(tmp_path / "nothing")}).fit(tiny_corpus())
     with pytest.raises(ConfigError, match=r"the encoder of that model is kim_cnn, not textcnn; leave the section"):

@@ -57,7 +57,7 @@ def read_start(settings: SystemSettings) -> Start | None:
     Raises:
         ModelFolderError: it is missing or damaged.
     """
-    name = _named(settings.model_dump().get("training"))
+    name = getattr(getattr(settings, "training", None), "start", None)
     if name is None:
         return None
     system, manifest = read_folder(Path(name), {"device": "cpu"})
@@ -74,26 +74,23 @@ def with_start(model: Any, given: Mapping[str, Any]) -> tuple[Any, Mapping[str, 
     Raises:
         ConfigError: the model is missing or damaged, or of a system without a network.
     """
-    name = _named(given.get("training"))
-    if name is None:
+    training = given.get("training")
+    name = training.get("start") if isinstance(training, Mapping) else None
+    if not name or not isinstance(name, str):
         return model, given
     try:
         config = read_config(Path(name))
     except ModelFolderError as error:
         raise ConfigError(f"training.start: {error.message}", error.problems) from None
     earlier, settings = config["model"], config["settings"]
-    if not issubclass(find(earlier, saved=True), NeuralSystem):
-        raise ConfigError(
-            f"training.start: {name} is a model of {earlier}, whose training always starts anew; train {earlier} on "
-            "all documents, or name a model of one network, such as bert."
-        )
+    for chosen, what in ((earlier, f"{name} is a model of {earlier}"), (model, f"the system is {model}")):
+        if chosen is not None and not issubclass(find(str(chosen), saved=True), NeuralSystem):
+            raise ConfigError(
+                f"training.start: {what}, whose training always starts anew; train {chosen} on all documents without "
+                "it, or choose a model of one network, such as bert."
+            )
     if model in (None, earlier):
         kept = {key: value for key, value in settings.items() if key not in OF_THE_RUN and value is not None}
     else:
         kept = {key: settings[key] for key in READS if key in settings}
     return earlier if model is None else model, overlaid(kept, given)
-
-
-def _named(training: Any) -> str | None:
-    name = training.get("start") if isinstance(training, Mapping) else None
-    return name if isinstance(name, str) and name else None
