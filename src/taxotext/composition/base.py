@@ -202,7 +202,7 @@ class System(ABC):
         return []
 
     def device_free(self) -> int | None:
-        """Free bytes of the GPU that the system is trained on; None where it is trained on the processor."""
+        """Free bytes of the GPU that the system is trained on; None where it is trained on the CPU."""
         return None
 
     @classmethod

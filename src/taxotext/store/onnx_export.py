@@ -49,7 +49,7 @@ def export_onnx(
 
     Args:
         folder: to write.
-        system: fitted, on the processor.
+        system: fitted, on the CPU.
         manifest: of the model.
         int8: weights of linear layers and embeddings in 8 bits; what they are multiplied with is quantised on the way.
         documents: labelled, on which the export is compared with the model; None: on random words only.
