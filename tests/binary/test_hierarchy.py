@@ -527,19 +527,6 @@ def _metadata(path: Path) -> str:
         return str(file.metadata()["progress"])
 
 
-def test_average_precision_is_that_of_scikit_learn() -> None:
-    import numpy as np
-    import torch
-    from sklearn.metrics import average_precision_score
-
-    from taxotext.binary.fit import _average_precision
-
-    rng = np.random.default_rng(1)
-    scores, gold = torch.from_numpy(rng.normal(size=50)), torch.from_numpy(rng.random(50) < 0.2)
-    assert _average_precision(scores, gold) == pytest.approx(average_precision_score(gold, scores))
-    assert _average_precision(scores, torch.zeros(50, dtype=torch.bool)) == 0.0
-
-
 def test_a_batch_whose_documents_all_weigh_nothing_teaches_nothing() -> None:
     import torch
 

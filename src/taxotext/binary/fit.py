@@ -31,6 +31,7 @@ from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import TrainingError
 from taxotext.files import write_atomically
+from taxotext.metrics.average_precision import average_precision
 from taxotext.nn.batch import gather_states
 from taxotext.nn.label_networks import TABLE, LabelNetwork
 from taxotext.nn.losses import mean_over_documents
@@ -314,7 +315,7 @@ class _Fit:
         said = logits > 0
         hits = int((said & gold).sum())
         f1 = 2 * hits / max(int(said.sum()) + int(gold.sum()), 1)
-        return f1, _average_precision(logits, gold), loss
+        return f1, average_precision(logits.numpy(), gold.numpy()), loss
 
     def _logits(self, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
         """(B,) logits of the documents ``rows``."""
@@ -338,13 +339,6 @@ class _Fit:
             logits, gold, pos_weight=torch.tensor(self.weight, device=logits.device), reduction="none"
         )
         return mean_over_documents(each, weights)
-
-
-def _average_precision(scores: Tensor, gold: Tensor) -> float:
-    """Mean, over the documents that bear the label, of the precision down to each: (D,), (D,) bool; 0 without any."""
-    hits = gold[torch.argsort(scores, descending=True, stable=True)].double()
-    precisions = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
-    return float((precisions * hits).sum() / hits.sum().clamp(min=1))
 
 
 def _split(
