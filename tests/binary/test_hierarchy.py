@@ -483,6 +483,24 @@ def test_children_start_from_the_epoch_of_least_loss_when_asked(
     assert differs, "the epoch of least loss is another one than the kept one, for some label"
 
 
+def test_a_fit_goes_on_with_all_of_its_moments_on_the_device_of_the_weights() -> None:
+    """A fused Adam on a GPU reads the step there, too."""
+    import torch
+
+    from taxotext.binary.fit import MEAN, SQUARE, moments_of
+
+    stored = {"steps": torch.ones(1), f"{MEAN}w": torch.zeros(2), f"{SQUARE}w": torch.zeros(2)}
+    found = moments_of(stored, "w", torch.device("meta"))
+    assert {name: (value.device.type, value.ndim) for name, value in found.items()} == {
+        "step": ("meta", 0),
+        "exp_avg": ("meta", 1),
+        "exp_avg_sq": ("meta", 1),
+    }
+    here = [moments_of(stored, "w", torch.device("cpu"))["step"] for _ in range(2)]
+    here[0] += 1
+    assert [float(step) for step in here] == [2.0, 1.0]
+
+
 def test_epochs_are_kept_by_what_is_monitored() -> None:
     from taxotext.binary.fit import Progress
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -269,11 +269,7 @@ class _Fit:
         self.best, self.least = _under(BEST, stored), _under(LEAST, stored)
         for name, parameter in self.own.items():
             if MEAN + name in stored:
-                self.optimiser.state[parameter] = {
-                    "step": stored["steps"].reshape(()).clone(),  # each parameter counts for itself
-                    "exp_avg": stored[MEAN + name].to(parameter.device),
-                    "exp_avg_sq": stored[SQUARE + name].to(parameter.device),
-                }
+                self.optimiser.state[parameter] = moments_of(stored, name, parameter.device)
         return progress
 
     # -- epochs --------------------------------------------------------------------------------------------------
@@ -376,6 +372,21 @@ def kept_states(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     with explaining_damage(path):
         stored = load_file(path)
     return _under(BEST, stored), _under(LEAST, stored)
+
+
+def moments_of(stored: Mapping[str, Tensor], name: str, device: torch.device) -> dict[str, Tensor]:
+    """Adam's state of one parameter, from those of a state file; also its step, which a fused optimiser reads there.
+
+    Args:
+        stored: tensors of the file.
+        name: of the parameter.
+        device: where the parameter is.
+    """
+    return {
+        "step": stored["steps"].reshape(()).to(device, copy=True),  # each parameter counts for itself
+        "exp_avg": stored[MEAN + name].to(device),
+        "exp_avg_sq": stored[SQUARE + name].to(device),
+    }
 
 
 def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:
