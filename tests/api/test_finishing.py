@@ -17,6 +17,7 @@ from taxotext.api.runs import train_run
 from taxotext.data import write_jsonl
 from taxotext.decoding import Decoder, Decoding
 from taxotext.decoding.heldout import HeldOut
+from taxotext.errors import ConfigError
 from taxotext.labels import Taxonomy
 from taxotext.metrics import SetMetrics
 from taxotext.models.registry import find
@@ -59,6 +60,8 @@ def test_a_rule_of_the_settings_is_kept_and_tuned_with() -> None:
     ("name", "settings", "reason"),
     [
         ("sgm", {}, "sgm decides on label sets itself"),
+        ("sgm", {"head": {"name": "linear"}}, ""),
+        ("kim_cnn", {"head": {"name": "sequence"}}, "kim_cnn decides on label sets itself"),
         ("hitin", {"preset": "paper"}, "the preset of a paper keeps its threshold"),
         ("hitin", {}, ""),
     ],
@@ -182,3 +185,21 @@ def test_the_metric_before_is_called_optimistic_where_it_is() -> None:
     assert report.before_tuned_here
     assert "before, with thresholds that were tuned on these documents;" in explain(report)[0]
     assert len(explain(report)) == 1
+
+
+def test_label_sets_of_a_head_that_decides_are_what_is_predicted() -> None:
+    corpus = tiny_corpus()
+    encoder = {"embedding_width": 8, "filters": 4, "vocabulary": {"min_count": 1}}
+    model = Classifier(
+        "kim_cnn",
+        encoder=encoder,
+        head={"name": "sequence"},
+        training={"epochs": 1},
+        decoding={"source": "system"},
+        runtime={"device": "cpu"},
+    ).fit(corpus, validation=corpus)
+    sets = [block.sets.toarray() for block in model.system.scores(corpus.texts) if block.sets is not None]
+    found = np.concatenate([predicted.toarray() for predicted, _ in model.decode_stream(corpus.texts)])
+    assert (found == np.concatenate(sets)).all()
+    with pytest.raises(ConfigError, match=r"decoding.source is system, but the system decides no label sets itself"):
+        Classifier("sgm", head={"name": "linear"}, decoding={"source": "system"}).fit(corpus, validation=corpus)

@@ -483,6 +483,24 @@ def test_children_start_from_the_epoch_of_least_loss_when_asked(
     assert differs, "the epoch of least loss is another one than the kept one, for some label"
 
 
+def test_a_fit_goes_on_with_all_of_its_moments_on_the_device_of_the_weights() -> None:
+    """A fused Adam on a GPU reads the step there, too."""
+    import torch
+
+    from taxotext.binary.fit import MEAN, SQUARE, moments_of
+
+    stored = {"steps": torch.ones(1), f"{MEAN}w": torch.zeros(2), f"{SQUARE}w": torch.zeros(2)}
+    found = moments_of(stored, "w", torch.device("meta"))
+    assert {name: (value.device.type, value.ndim) for name, value in found.items()} == {
+        "step": ("meta", 0),
+        "exp_avg": ("meta", 1),
+        "exp_avg_sq": ("meta", 1),
+    }
+    here = [moments_of(stored, "w", torch.device("cpu"))["step"] for _ in range(2)]
+    here[0] += 1
+    assert [float(step) for step in here] == [2.0, 1.0]
+
+
 def test_epochs_are_kept_by_what_is_monitored() -> None:
     from taxotext.binary.fit import Progress
 
@@ -525,19 +543,6 @@ def _metadata(path: Path) -> str:
 
     with safe_open(path, framework="pt") as file:
         return str(file.metadata()["progress"])
-
-
-def test_average_precision_is_that_of_scikit_learn() -> None:
-    import numpy as np
-    import torch
-    from sklearn.metrics import average_precision_score
-
-    from taxotext.binary.fit import _average_precision
-
-    rng = np.random.default_rng(1)
-    scores, gold = torch.from_numpy(rng.normal(size=50)), torch.from_numpy(rng.random(50) < 0.2)
-    assert _average_precision(scores, gold) == pytest.approx(average_precision_score(gold, scores))
-    assert _average_precision(scores, torch.zeros(50, dtype=torch.bool)) == 0.0
 
 
 def test_a_batch_whose_documents_all_weigh_nothing_teaches_nothing() -> None:

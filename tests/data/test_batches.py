@@ -150,3 +150,18 @@ def test_padding_never_reads_behind_the_last_row(last: int) -> None:
     windows = make_windows(Ragged.from_rows(rows), max_tokens=4)
     batch = make_batch(windows, np.array([0, 1]), 9)
     assert batch.ids.tolist() == [row + [9] * (3 - len(row)) for row in rows]
+
+
+def test_batches_look_at_all_windows_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the batches of an epoch would take time in proportion to the square of the documents."""
+    looks: list[int] = []
+
+    def lengths(self: Ragged) -> np.ndarray:
+        looks.append(len(self))
+        return np.diff(self.offsets)
+
+    windows = make_windows(Ragged.from_rows([[5], [6, 7, 8], [5, 5]]), max_tokens=4)
+    monkeypatch.setattr(Ragged, "lengths", property(lengths))
+    shapes = [make_batch(windows, np.array([document]), 0).ids.shape for document in (0, 1, 2)]
+    assert shapes == [(1, 3)] * 3  # none is wider than the longest window
+    assert looks == [3]

@@ -61,6 +61,16 @@ def test_a_part_that_is_chosen_anew_does_not_inherit_the_settings_of_the_other()
     assert base == {"head": {"name": "linear", "dropout": 0.3}}
 
 
+def test_what_decides_on_label_sets_is_not_tuned() -> None:
+    systems = {
+        "thresholds": {"model": "kim_cnn"},
+        "system": {"model": "sgm"},
+        "head": {"model": "kim_cnn", "settings": {"head": {"name": "sequence"}}},
+    }
+    assert [parsed(systems=systems).is_tuned(name) for name in systems] == [True, False, False]
+    assert parsed(systems=systems, tune={"enabled": True}).is_tuned("system")
+
+
 def test_tuning_and_speed_can_be_switched_off_in_one_word() -> None:
     settings = parsed(tune=False, speed=False)
     assert (settings.tune.enabled, settings.speed.enabled) == (False, False)

@@ -144,3 +144,12 @@ def test_few_and_many_gold_labels_are_counted_alike(compared, monkeypatch):
     gold, scores = case(4, documents=30, labels=50, steps=8)  # many scores are equal
     expected = label_ranking_average_precision_score(gold, scores)
     assert computed(gold, scores, (7, 23))["samples_average_precision"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [None, 4])
+def test_the_average_precision_of_one_list_is_that_of_scikit_learn_in_any_order(steps):
+    gold, scores = (rows[:, 0] for rows in case(3, steps=steps))
+    expected = pytest.approx(average_precision_score(gold, scores))
+    for order in (slice(None), np.argsort(gold), np.argsort(~gold)):
+        assert average_precision.average_precision(scores[order], gold[order]) == expected
+    assert average_precision.average_precision(scores, np.zeros(len(gold), bool)) == 0.0

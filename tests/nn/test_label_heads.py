@@ -215,3 +215,15 @@ def test_another_loss_of_labels_is_summed_over_branches_in_the_same_way() -> Non
         cells = torch.where(y > 0, -0.25 * (1 - p) ** 2 * p.log(), -0.75 * p**2 * (1 - p).log())
         expected = expected + cells.mean() / graph.sizes[branch]
     torch.testing.assert_close(head.loss(features, targets_of(gold)), expected, **CLOSE)
+
+
+def test_losses_of_branches_are_summed_in_32_bits_under_autocast() -> None:
+    head, _ = branches_head("projection", reduction="label_sum")
+    features, targets = features_of(6), targets_of(torch.randint(0, 2, (6, 7)).float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, logits = head.losses(features, targets)[0], head.logits(features)
+    cells = functional.binary_cross_entropy_with_logits(
+        logits.float(), targets.dense()[:, head.labels], reduction="none"
+    )
+    expected = torch.stack([cells[:, head.branch == branch].sum(1).mean() for branch in range(2)])
+    torch.testing.assert_close(found, expected, **CLOSE)

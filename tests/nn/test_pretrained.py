@@ -15,6 +15,7 @@ import torch
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.nn.encoders import pretrained
 from taxotext.nn.encoders.pretrained import (
+    SHIFTED,
     load_tokenizer,
     load_transformer,
     position_limit,
@@ -22,6 +23,7 @@ from taxotext.nn.encoders.pretrained import (
     restore_transformer,
     weights_hash,
 )
+from taxotext.nn.encoders.transformer import TransformerEncoder
 from tiny import POSITIONS, WIDTH, make_encoder, tiny_words
 
 
@@ -121,6 +123,41 @@ def test_a_record_of_no_known_encoder_is_refused(record: dict[str, Any], tiny_en
 )
 def test_the_longest_input_follows_from_the_configuration(config: dict[str, Any], limit: int | None) -> None:
     assert position_limit(SimpleNamespace(**config)) == limit
+
+
+@pytest.mark.parametrize("kind", [*sorted(SHIFTED), "squeezebert"])
+def test_an_encoder_reads_as_many_tokens_as_its_limit_says(kind: str) -> None:
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    special = {
+        "longformer": {"attention_window": [4]},
+        "luke": {"entity_vocab_size": 5, "entity_emb_size": 8},
+        "squeezebert": {"embedding_size": 16},
+        "xmod": {"languages": ["en"], "default_language": "en"},
+    }
+    config = AutoConfig.for_model(
+        kind, **sizes, vocab_size=60, max_position_embeddings=24, pad_token_id=1, **special.get(kind, {})
+    )
+    encoder = TransformerEncoder(AutoModel.from_config(config)).eval()
+    limit = position_limit(config)
+    assert limit == (22 if kind in SHIFTED else 24)
+    ids = torch.arange(2 * limit).view(2, limit) + 5
+    with torch.no_grad():
+        features = encoder(ids, torch.ones_like(ids, dtype=torch.bool))
+    assert features.tokens.shape == (2, limit, 16)
+    assert features.pooled.isfinite().all()
+
+
+def test_an_encoder_that_reads_padding_is_refused(tmp_path: Path) -> None:
+    """FNet takes no mask: the scores of a text would depend on the texts beside it."""
+    from transformers import FNetConfig, FNetModel
+
+    source = make_encoder(tmp_path / "source", tiny_words())
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "vocab_size": 60}
+    FNetModel(FNetConfig(**sizes)).save_pretrained(source)
+    with pytest.raises(ConfigError, match=r"is a model of type 'fnet', which is not among the encoders"):
+        load_transformer(str(source), "mean")
 
 
 def test_code_that_comes_with_an_encoder_is_never_trusted(

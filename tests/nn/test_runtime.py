@@ -35,6 +35,14 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_runtime("auto", "float32").device == torch.device("cuda")
 
 
+def test_threads_of_one_system_are_not_those_of_the_next() -> None:
+    resolve_runtime("cpu", "float32")  # what systems of other tests have set is gone
+    before = torch.get_num_threads()
+    for asked, expected in ((before + 2, before + 2), (before + 1, before + 1), (None, before), (None, before)):
+        resolve_runtime("cpu", "float32", threads=asked)
+        assert torch.get_num_threads() == expected
+
+
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [

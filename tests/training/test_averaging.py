@@ -132,6 +132,21 @@ def test_statistics_of_batch_normalisation_are_those_of_the_mean_weights() -> No
     assert all(torch.equal(before[name], after[name]) for name in before), "taken twice, they differ"
 
 
+def test_levels_of_a_label_tree_are_averaged_with_an_encoder_that_normalises() -> None:
+    corpus = tiny_corpus()
+    classifier = Classifier(
+        "attention_xml",
+        encoder={"name": "textcnn", "filters": 8, "kernel": 3, "hidden": 8, "vocabulary": {"min_count": 1}},
+        head={"name": "label_levels", "tree": {"cluster_size": 2, "branching": 2}, "beam": 2, "hidden": (8,)},
+        training={"epochs": 2, "batch_size": 20, "averaging": "swa", "averaging_start": 0.0, "patience": 2},
+        runtime={"device": "cpu"},
+    ).fit(corpus, validation=corpus)
+    norms = [module for module in classifier.system.network.modules() if isinstance(module, nn.BatchNorm1d)]  # type: ignore[attr-defined]
+    # Taken anew from the three batches of an epoch, not over the six of the training.
+    assert [int(norm.num_batches_tracked) for norm in norms] == [3] * len(norms)
+    assert len(norms) >= 2
+
+
 def test_a_cut_training_goes_on_to_the_same_mean(tiny_encoder: Path, tmp_path: Path) -> None:
     training = {"epochs": 3, "averaging": "swa", "averaging_start": 0.3, "learning_rate": 4e-3}
     check_resume("bert", tiny_settings("bert", tiny_encoder, training=training), tmp_path)

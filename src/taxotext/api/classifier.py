@@ -204,7 +204,7 @@ class Classifier:
     @decoding.setter
     def decoding(self, decoding: Decoding) -> None:
         system, manifest = self._fitted()
-        system.check_decoding(decoding)
+        system.check_decoding(decoding, system.settings)
         Decoder(decoding, system.taxonomy)  # unknown labels are found here
         manifest.decoding = decoding
 

@@ -62,7 +62,7 @@ def tune_fitted(system: System, manifest: Manifest) -> TuningReport:
 def why_untuned(system: System, manifest: Manifest) -> str:
     """Why a fitted model keeps the decoding of its settings, in words; empty where thresholds are to be tuned."""
     decoding, held_out = manifest.decoding, manifest.held_out
-    if system.decides_sets and decoding.source != "threshold":
+    if system.decides(system.settings) and decoding.source != "threshold":
         return f"{system.name} decides on label sets itself"
     if str(getattr(system.settings, "preset", "")).startswith("paper"):
         return "the preset of a paper keeps its threshold"

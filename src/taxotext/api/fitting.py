@@ -42,7 +42,7 @@ def fit_system(
     """
     if len(train.taxonomy) == 0:
         raise DataError(f"{train.source}: no document has a label; there is nothing to learn.")
-    kind.check_decoding(settings.decoding)
+    kind.check_decoding(settings.decoding, settings)
     Decoder(settings.decoding, train.taxonomy)  # labels that the rules name and the taxonomy lacks: say so now
     # Model folders are passed on: they name files, not the folders of this machine.
     train = replace(train, source=Path(train.source).name)

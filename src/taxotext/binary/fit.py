@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from taxotext.data.batches import make_batch, shuffled_plan, sorted_plan
 from taxotext.data.tokens import TextTokenizer
 from taxotext.errors import TrainingError
 from taxotext.files import write_atomically
+from taxotext.metrics.average_precision import average_precision
 from taxotext.nn.batch import gather_states
 from taxotext.nn.label_networks import TABLE, LabelNetwork
 from taxotext.nn.losses import mean_over_documents
@@ -268,11 +269,7 @@ class _Fit:
         self.best, self.least = _under(BEST, stored), _under(LEAST, stored)
         for name, parameter in self.own.items():
             if MEAN + name in stored:
-                self.optimiser.state[parameter] = {
-                    "step": stored["steps"].reshape(()).clone(),  # each parameter counts for itself
-                    "exp_avg": stored[MEAN + name].to(parameter.device),
-                    "exp_avg_sq": stored[SQUARE + name].to(parameter.device),
-                }
+                self.optimiser.state[parameter] = moments_of(stored, name, parameter.device)
         return progress
 
     # -- epochs --------------------------------------------------------------------------------------------------
@@ -314,7 +311,7 @@ class _Fit:
         said = logits > 0
         hits = int((said & gold).sum())
         f1 = 2 * hits / max(int(said.sum()) + int(gold.sum()), 1)
-        return f1, _average_precision(logits, gold), loss
+        return f1, average_precision(logits.numpy(), gold.numpy()), loss
 
     def _logits(self, documents: Documents, rows: NDArray[np.int64]) -> Tensor:
         """(B,) logits of the documents ``rows``."""
@@ -338,13 +335,6 @@ class _Fit:
             logits, gold, pos_weight=torch.tensor(self.weight, device=logits.device), reduction="none"
         )
         return mean_over_documents(each, weights)
-
-
-def _average_precision(scores: Tensor, gold: Tensor) -> float:
-    """Mean, over the documents that bear the label, of the precision down to each: (D,), (D,) bool; 0 without any."""
-    hits = gold[torch.argsort(scores, descending=True, stable=True)].double()
-    precisions = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
-    return float((precisions * hits).sum() / hits.sum().clamp(min=1))
 
 
 def _split(
@@ -382,6 +372,21 @@ def kept_states(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     with explaining_damage(path):
         stored = load_file(path)
     return _under(BEST, stored), _under(LEAST, stored)
+
+
+def moments_of(stored: Mapping[str, Tensor], name: str, device: torch.device) -> dict[str, Tensor]:
+    """Adam's state of one parameter, from those of a state file; also its step, which a fused optimiser reads there.
+
+    Args:
+        stored: tensors of the file.
+        name: of the parameter.
+        device: where the parameter is.
+    """
+    return {
+        "step": stored["steps"].reshape(()).to(device, copy=True),  # each parameter counts for itself
+        "exp_avg": stored[MEAN + name].to(device),
+        "exp_avg_sq": stored[SQUARE + name].to(device),
+    }
 
 
 def _under(prefix: str, stored: dict[str, Tensor]) -> dict[str, Tensor]:

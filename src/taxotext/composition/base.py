@@ -142,7 +142,8 @@ class System(ABC):
     reaches_unseen: ClassVar[bool] = False
     """Whether labels without training documents are predicted, too."""
     decides_sets: ClassVar[bool] = False
-    """Whether the blocks of :meth:`scores` bring label sets (beam search); else thresholds decide."""
+    """Whether the blocks of :meth:`scores` bring label sets (beam search); else thresholds decide, unless the head
+    decides (:meth:`decides`)."""
 
     def __init__(self, settings: Any, taxonomy: Taxonomy) -> None:
         self.settings = settings
@@ -201,7 +202,7 @@ class System(ABC):
         return []
 
     def device_free(self) -> int | None:
-        """Free bytes of the GPU that the system is trained on; None where it is trained on the processor."""
+        """Free bytes of the GPU that the system is trained on; None where it is trained on the CPU."""
         return None
 
     @classmethod
@@ -256,13 +257,18 @@ class System(ABC):
         raise ConfigError(f"beams: {self.name} has no beam search; leave it out.")
 
     @classmethod
-    def check_decoding(cls, decoding: Decoding) -> None:
+    def decides(cls, settings: Any) -> bool:
+        """Whether a system with these settings decides on label sets itself: by its class, or by its head."""
+        return cls.decides_sets or bool(getattr(getattr(settings, "head", None), "decides_sets", False))
+
+    @classmethod
+    def check_decoding(cls, decoding: Decoding, settings: Any) -> None:
         """Refuse rules that want label sets of a system that decides on none.
 
         Raises:
-            ConfigError: ``decoding.source`` is ``system``, and :attr:`decides_sets` is false.
+            ConfigError: ``decoding.source`` is ``system``, and a system with these settings decides on none.
         """
-        if decoding.source == "system" and not cls.decides_sets:
+        if decoding.source == "system" and not cls.decides(settings):
             raise ConfigError(UNDECIDED)
 
     def count_cut(self, texts: Sequence[str]) -> int:

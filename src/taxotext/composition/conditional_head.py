@@ -48,9 +48,11 @@ def conditional_prior(taxonomy: Taxonomy, train: Corpus | None, softmax: bool) -
         total = np.bincount(group, positives + 1, labels + 1)[group]
         return np.asarray(np.log((positives + 1) / total), dtype=np.float32)
     asked = np.full(labels, len(train))
-    for label in np.unique(children).tolist():
+    asked[children] = positives[parents]
+    for label in np.flatnonzero(np.bincount(children, minlength=labels) > 1).tolist():
         above = taxonomy.parents(label)
-        asked[label] = (np.asarray(gold[:, above].sum(axis=1)).ravel() == len(above)).sum()
+        documents = [gold.indices[gold.indptr[parent] : gold.indptr[parent + 1]] for parent in above.tolist()]
+        asked[label] = (np.unique_counts(np.concatenate(documents)).counts == len(above)).sum()
     return np.asarray(np.log((positives + 1) / (asked - positives + 1)), dtype=np.float32)
 
 

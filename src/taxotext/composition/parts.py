@@ -238,6 +238,8 @@ class HeadSettings(Settings):
     """What it reads: the text features, or what a structure encoder gives (:attr:`StructureSettings.gives`)."""
     level_wise: ClassVar[bool] = False
     """Whether it has a network for each level of a label tree, which the recipe ``levels`` trains one by one."""
+    decides_sets: ClassVar[bool] = False
+    """Whether it decides on label sets itself (:attr:`taxotext.nn.heads.HeadScores.sets`)."""
     name: str = Field("", description="kind of head")
 
     def scored(self, labels: int) -> int:

@@ -48,6 +48,8 @@ MARGIN = 2
 class _SearchingHeadSettings(HeadSettings):
     """What heads that search for label sequences have in common."""
 
+    decides_sets: ClassVar[bool] = True
+
     def searching(self, beams: int | str) -> Mapping[str, Any]:
         """So many beams."""
         return {"beams": beams}

@@ -108,9 +108,9 @@ def edge_prior(graph: LabelGraph, train: Corpus | None) -> NDArray[np.float32]:
     parents, children = graph.edges
     counts = np.zeros(len(parents))
     if train is not None and len(parents):
-        gold = graph.taxonomy.close(train.known_targets).tocsc()
-        both = gold[:, graph.labels[parents]].multiply(gold[:, graph.labels[children]])
-        counts = np.asarray(both.sum(axis=0), dtype=np.float64).ravel()
+        # Of closed label sets: where the child is, its parents are.
+        documents = graph.taxonomy.close(train.known_targets).sum(axis=0)  # (N,)
+        counts = np.asarray(documents, dtype=np.float64).ravel()[graph.labels[children]]
     total = np.bincount(parents, counts, len(graph))[parents]
     siblings = np.bincount(parents, minlength=len(graph))[parents]
     shares = np.where(total > 0, counts / np.maximum(total, 1), 1 / np.maximum(siblings, 1))

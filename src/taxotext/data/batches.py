@@ -91,10 +91,10 @@ def make_batch(windows: Windows, documents: NDArray[np.int64], pad_id: int) -> B
     owner = np.repeat(np.arange(len(documents)), counts)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     rows = np.repeat(windows.first[documents], counts) + within
-    all_lengths = windows.tokens.lengths
-    starts, lengths = windows.tokens.offsets[rows], all_lengths[rows]
+    starts = windows.tokens.offsets[rows]
+    lengths = windows.tokens.offsets[rows + 1] - starts
     # Never wider than the longest window: the encoder has no positions beyond.
-    width = min(-(-int(lengths.max()) // WIDTH_STEP) * WIDTH_STEP, int(all_lengths.max()))
+    width = min(-(-int(lengths.max()) // WIDTH_STEP) * WIDTH_STEP, windows.tokens.longest)
     positions = np.arange(width)
     mask = positions < lengths[:, None]
     # Padding positions are read at the start of their row and overwritten below: no index leaves the array.

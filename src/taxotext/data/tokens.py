@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +58,11 @@ class Ragged:
     def lengths(self) -> NDArray[np.int64]:
         """Length of each row (rows,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def longest(self) -> int:
+        """Length of the longest row, 0 without rows; looked for once."""
+        return int(self.lengths.max(initial=0))
 
 
 class TextTokenizer:

@@ -170,8 +170,11 @@ class ExperimentSettings(Settings):
 
     def is_tuned(self, system: str) -> bool:
         """Whether thresholds are tuned for a system: unless said otherwise, for all that decide on no label sets."""
-        enabled = self.tune.enabled
-        return not find(self.systems[system].model).decides_sets if enabled is None else enabled
+        if self.tune.enabled is not None:
+            return self.tune.enabled
+        entry = self.systems[system]
+        kind = find(entry.model)
+        return not kind.decides(parse_settings(kind.Settings, entry.settings, system))
 
     def settings_of(self, system: str, corpus: str, seed: int) -> dict[str, Any]:
         """The settings that a cell is trained with, as the user gave them, seed included."""

@@ -77,7 +77,7 @@ def _weights(system: NeuralSystem, text: str, labels: NDArray[np.int64]) -> NDAr
 def _positions(system: NeuralSystem, tokens: int) -> NDArray[np.int64]:
     """The number of the token at each position of a document, -1 on special tokens and padding."""
     windows = system.windows_of(Ragged.from_rows([np.arange(SHIFT, SHIFT + tokens, dtype=np.int32)])).tokens
-    longest = int(windows.lengths.max())
+    longest = windows.longest
     found = np.full((len(windows), longest), -1, dtype=np.int64)
     for window in range(len(windows)):
         own = windows[window].astype(np.int64) - SHIFT

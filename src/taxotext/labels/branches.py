@@ -108,13 +108,6 @@ class LabelGraph:
         """Nodes of each branch, int64 (count,)."""
         return np.bincount(self.branch, minlength=self.count)
 
-    def levels(self, *, upwards: bool = False) -> Int64Array:
-        """Longest path of each node from a node without parents, int64 (M,), 0 there; ``upwards``: without children."""
-        from taxotext.labels.graph import longest_levels
-
-        edges = self.edges[::-1] if upwards else self.edges
-        return longest_levels(len(self), edges).astype(np.int64) - 1
-
     def branch_taxonomy(self, branch: int) -> Taxonomy:
         """The labels that a branch owns, and its edges."""
         nodes = np.flatnonzero((self.branch == branch) & self.owned)

@@ -16,26 +16,21 @@ GAIN = 1e-4
 """A node is done when the mean similarity to the centroids rises by less."""
 
 
-def label_features(
-    targets: csr_array, features: csr_array, names: csr_array | None = None, share: float = 0.5
-) -> csr_array:
+def label_features(targets: csr_array, features: csr_array, names: csr_array | None = None) -> csr_array:
     """Describe each label by its documents ("positive instance feature aggregation", Prabhu et al. 2018, Parabel).
 
-        v_l = x_l / |x_l|,  x_l = Σ_i y_il x_i
+        v_l = x_l / |x_l|,  x_l = Σ_i y_il x_i; with names n_l, v_l + n_l brought to length 1
 
     Args:
         targets: csr bool (D, N).
         features: csr (D, V), rows of length 1.
         names: csr (N, V), rows of length 1 or empty, features of the names of the labels; None: left out.
-        share: of the names; a label with neither documents nor a name has no features.
 
     Returns:
-        csr float32 (N, V), rows of length 1 or empty.
+        csr float32 (N, V), rows of length 1; those of labels with neither documents nor a name are empty.
     """
     sums = unit_rows(csr_array(targets.astype(np.float32).T @ features.astype(np.float32)))
-    if names is None:
-        return sums
-    return unit_rows(csr_array((1 - share) * sums + share * names.astype(np.float32)))
+    return sums if names is None else unit_rows(csr_array(sums + names.astype(np.float32)))
 
 
 def unit_rows(rows: csr_array) -> csr_array:

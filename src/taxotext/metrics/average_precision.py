@@ -37,6 +37,16 @@ COMPARED = 40
 """Gold labels of a document, on average, up to which each is compared with all labels."""
 
 
+def average_precision(scores: NDArray[np.floating[Any]], gold: NDArray[np.bool_]) -> float:
+    """Return the average precision of one list of items, scores (D,) and gold (D,); 0 without gold items.
+
+    >>> average_precision(np.array([0.9, 0.5, 0.5]), np.array([True, True, False]))
+    0.8333333333333333
+    """
+    found = _terms(np.sort(scores), np.sort(scores[gold]))
+    return float(found.mean()) if found.size else 0.0
+
+
 class AveragePrecision:
     """Accumulates the average precisions over batches of documents; see the module for the definitions.
 
@@ -209,7 +219,7 @@ def _binned(every: NDArray[Any], gold: NDArray[Any]) -> FloatArray:
     return np.asarray(gold * (gold_at_least / np.maximum(at_least, 1)))
 
 
-def _terms(every: NDArray[np.float32], gold: NDArray[np.float32]) -> FloatArray:
+def _terms(every: NDArray[np.floating[Any]], gold: NDArray[np.floating[Any]]) -> FloatArray:
     """The precision among the items that are at least as high as each gold item; both ascending, (gold items,)."""
     return np.asarray((gold.size - np.searchsorted(gold, gold)) / (every.size - np.searchsorted(every, gold)))
 

@@ -56,5 +56,4 @@ class BertSgm(NeuralSystem):
 
     name: ClassVar[str] = "bert_sgm"
     Settings: ClassVar[type[SystemSettings]] = BertSgmSettings
-    decides_sets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

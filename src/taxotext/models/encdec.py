@@ -68,5 +68,4 @@ class EncDec(NeuralSystem):
 
     name: ClassVar[str] = "encdec"
     Settings: ClassVar[type[SystemSettings]] = EncDecSettings
-    decides_sets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

@@ -55,7 +55,6 @@ class HiLap(NeuralSystem):
 
     name: ClassVar[str] = "hilap"
     Settings: ClassVar[type[SystemSettings]] = HiLapSettings
-    decides_sets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {
         **{path: choice for path, choice in NeuralSystem.search_space.items() if not path.startswith("loss.")},
         "head.objective": ["supervised", "self_critical"],

@@ -84,5 +84,4 @@ class Sgm(NeuralSystem):
 
     name: ClassVar[str] = "sgm"
     Settings: ClassVar[type[SystemSettings]] = SgmSettings
-    decides_sets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = SEARCH_SPACE

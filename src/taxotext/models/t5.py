@@ -52,7 +52,6 @@ class T5(NeuralSystem):
 
     name: ClassVar[str] = "t5"
     Settings: ClassVar[type[SystemSettings]] = T5Settings
-    decides_sets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Any]] = {
         path: choice for path, choice in SEARCH_SPACE.items() if path != "head.dropout"
     }

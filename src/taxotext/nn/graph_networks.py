@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from taxotext.labels.graph import longest_levels
 from taxotext.nn.branches import BranchIndex, BranchLinear
 from taxotext.nn.dropout import Dropout
 
@@ -70,8 +71,8 @@ class GatedGcn(nn.Module):
         bias = torch.cat([self.gate_bias, torch.zeros_like(self.gate_bias[:1])])  # (3, M)
         opened = torch.sigmoid(opened + bias.unsqueeze(1)).unsqueeze(-1)  # (3, W, M, 1)
         messages = (up + self.up_bias, down + self.down_bias, nodes)
-        found = sum((self.dropout(gate * message) for gate, message in zip(opened, messages, strict=True)), 0 * nodes)
-        return functional.leaky_relu(found, SLOPE)
+        first, second, own = (self.dropout(gate * message) for gate, message in zip(opened, messages, strict=True))
+        return functional.leaky_relu(first + second + own, SLOPE)
 
 
 class GraphAttention(nn.Module):
@@ -151,7 +152,7 @@ class ChildSumLstm(nn.Module):
         self.given = BranchLinear(inputs, 4 * hidden, index.count)  # i, o, u, f
         self.inner = BranchLinear(hidden, 3 * hidden, index.count, bias=False)
         self.forget = BranchLinear(hidden, hidden, index.count, bias=False)
-        levels = _levels(edges, index.nodes)
+        levels = torch.from_numpy(longest_levels(index.nodes, edges.numpy()) - 1)
         order = torch.argsort(levels, stable=True)
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
@@ -238,13 +239,3 @@ class TreeLstm(nn.Module):
     def forward(self, nodes: Tensor) -> Tensor:
         """(W, M, d) -> (W, M, d)."""
         return torch.cat([self.upwards(nodes), self.downwards(nodes)], 2)
-
-
-def _levels(edges: Tensor, nodes: int) -> Tensor:
-    """Longest path from a node without incoming edges, (M,)."""
-    levels = torch.zeros(nodes, dtype=torch.long)
-    while True:
-        longer = levels.scatter_reduce(0, edges[1], levels[edges[0]] + 1, "amax") if edges.shape[1] else levels
-        if torch.equal(longer, levels):
-            return levels
-        levels = longer

@@ -199,8 +199,8 @@ class BranchesHead(Head):
         by_branch = self._by_branch(cells * self.cell)  # (B, G)
         own = by_branch * (self._by_branch(gold) > 0)
         weights = torch.ones_like(by_branch[:, 0]) if targets.weights is None else targets.weights
-        share = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)  # (B,)
-        return share @ by_branch, share @ own
+        share = (weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)).unsqueeze(1)  # (B, 1)
+        return (share * by_branch).sum(0), (share * own).sum(0)  # autocast would multiply matrices in 16 bits
 
     def weighted(self, losses: Tensor) -> Tensor:
         """(G,) -> (G,), each multiplied by the weight of its branch, which learns nothing from it."""

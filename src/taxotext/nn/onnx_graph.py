@@ -88,7 +88,7 @@ class ScoresGraph(nn.Module):
 def write_graph(network: TextClassifier, path: Path, *, max_tokens: int, several_windows: bool) -> None:
     """Trace a network and write it as an ONNX file with all its weights.
 
-    The network is moved to the processor, and left in the mode that it was in.
+    The network is moved to the CPU, and left in the mode that it was in.
 
     Args:
         network: whose head has a score for each label.

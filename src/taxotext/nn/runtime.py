@@ -18,6 +18,8 @@ ALLOCATOR_VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMA
 """Environment variables by which a user sets glibc's allocator."""
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of <malloc.h>
 _NEVER_TRIM = 2**31 - 1
+_THREADS_BEFORE: list[int] = []
+"""CPU threads of the process before the settings of a system changed them; empty where none has."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,18 @@ def resolve_runtime(
 ) -> Runtime:
     """Turn settings into what this machine has; sets the number of CPU threads of the process.
 
+    Args:
+        threads: None: as many as before an earlier call set another number.
+
     Raises:
         ConfigError: when the device is unknown or not there.
     """
     if threads is not None:
+        if not _THREADS_BEFORE:
+            _THREADS_BEFORE.append(torch.get_num_threads())
         torch.set_num_threads(threads)
+    elif _THREADS_BEFORE:
+        torch.set_num_threads(_THREADS_BEFORE.pop())
     chosen = _device(device)
     if chosen.type == "cpu":
         keep_memory()

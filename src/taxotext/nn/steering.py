@@ -86,7 +86,8 @@ def pcgrad(gradients: Tensor, order: Tensor) -> Tensor:
     found = gradients.clone()
     squares = gradients.pow(2).sum(1)
     for other in order.tolist():
-        against = (found @ gradients[other]).clamp(max=0)  # (G,); 0 or more for the task itself, until others change it
+        # (G,); 0 or more for the task itself, until others change it. Autocast would multiply matrices in 16 bits.
+        against = (found * gradients[other]).sum(1).clamp(max=0)
         against[other] = 0
         found = found - torch.outer(
             against / squares[other].clamp(min=torch.finfo(squares.dtype).tiny), gradients[other]

@@ -108,12 +108,12 @@ def _sentences(one: Measured) -> list[str]:
     """What a reader should know first."""
     labels, support = one.per_label, one.per_label["support"]
     sentences = [f"Measured on {counted(len(one), 'document')} of {one.source}, with {len(labels):,} labels."]
-    tuned = one.classifier.decoding.tuned_on
+    tuned, system = one.classifier.decoding.tuned_on, one.classifier.system
     if one.held_out:
         sentences.append("They are held out of the training; the folder keeps their scores, not their texts.")
         if tuned is not None:
             sentences.append("Thresholds were tuned on them, so the metrics are somewhat optimistic.")
-    elif tuned is None and one.classifier.decoding.source != "system" and not one.classifier.system.decides_sets:
+    elif tuned is None and one.classifier.decoding.source != "system" and not system.decides(system.settings):
         sentences.append("Thresholds are not tuned; the command tune finds better ones.")
     hits = one.gold.multiply(one.predicted).tocsr()
     incomplete = int((np.diff(one.gold.indptr) != np.diff(hits.indptr)).sum())

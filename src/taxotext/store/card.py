@@ -141,7 +141,7 @@ def _members(system: System) -> list[tuple[str, str]]:
 
 def _decoding(system: System, manifest: Manifest) -> list[str]:
     decoding = manifest.decoding
-    if decoding.source == "system" or (decoding.source == "auto" and system.decides_sets):
+    if decoding.source == "system" or (decoding.source == "auto" and system.decides(system.settings)):
         return ["The system decides the label sets itself.", f"Consistency: {decoding.consistency}."]
     if decoding.tuned_on:
         origin = f"Tuned for {decoding.metric} on: {decoding.tuned_on}."

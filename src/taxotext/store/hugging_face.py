@@ -59,7 +59,7 @@ def _exportable(system: System) -> NeuralSystem:
     reason = None
     if not isinstance(system, NeuralSystem) or not isinstance(system.settings.encoder, TransformerSettings):
         reason = f"{system.name} is not a pretrained transformer"
-    elif system.settings.structure.name != "none" or system.settings.head.name != "linear" or system.decides_sets:
+    elif system.settings.structure.name != "none" or system.settings.head.name != "linear":
         reason = f"{system.name} has more than a linear layer over its encoder"
     elif system.settings.encoder.name != "transformer":
         reason = f"the encoder {system.settings.encoder.name} is not a plain transformer"

@@ -41,7 +41,7 @@ class TaxotextForSequenceClassification(PreTrainedModel):
         values = dict(config.encoder)
         self.encoder = AutoModel.from_config(AutoConfig.for_model(values.pop("model_type"), **values))
         if config.pooling != "pooler" and getattr(self.encoder, "pooler", None) is not None:
-            self.encoder.pooler = None
+            self.encoder.pooler = nn.Identity()
         self.classifier = nn.Linear(self.encoder.config.hidden_size, config.num_labels or 0)
         self.post_init()
 

@@ -31,8 +31,6 @@ TOLERANCE = 1e-3
 QUANTISED = ("MatMul", "Gather")
 """Operators whose weights become 8-bit integers: linear layers and tables of embeddings. Convolutions in integers are
 slower than in float32 on a CPU, and recurrent ones lose too much."""
-ONE_BY_ONE = frozenset({"sequence", "policy", "label_tokens"})
-"""Heads that search for a sequence of labels."""
 SMALLEST_SHARE = 0.995
 """Share of equal decisions below which the export says so."""
 
@@ -51,7 +49,7 @@ def export_onnx(
 
     Args:
         folder: to write.
-        system: fitted, on the processor.
+        system: fitted, on the CPU.
         manifest: of the model.
         int8: weights of linear layers and embeddings in 8 bits; what they are multiplied with is quantised on the way.
         documents: labelled, on which the export is compared with the model; None: on random words only.
@@ -115,7 +113,7 @@ def exportable(system: System) -> NeuralSystem:
         reason = f"{system.name} is made of other models; export those"
     elif isinstance(system, BinarySystem) or not isinstance(system, NeuralSystem):
         reason = f"{system.name} is not a single network that scores all labels"
-    elif system.decides_sets or system.settings.head.name in ONE_BY_ONE:
+    elif system.decides(system.settings):
         reason = f"{system.name} predicts labels one after the other, with a search that is no part of the network"
     elif system.settings.head.name == "label_tree" or system.settings.head.level_wise:
         reason = f"{system.name} scores candidates that a search along a label tree finds"

@@ -86,11 +86,13 @@ def refresh_norms(
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches, each the same
         norm.train()
-    scores: Any = network.scores
+    # A level of a label tree has no scores without the nodes above, and no norms behind the features.
+    parts: Any = network
+    read = parts.scores if any(module in norms for module in parts.head.modules()) else parts.features
     plan = shuffled_plan(windows.costs, batch_size, seed=seed, epoch=0)
     with torch.no_grad(), runtime.autocast(training=True):
         for documents in plan[: max(1, REFRESHED // batch_size)]:
-            scores(TokenBatch.gather(windows, documents, pad_id).to(runtime.device))
+            read(TokenBatch.gather(windows, documents, pad_id).to(runtime.device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(was_training)

@@ -86,9 +86,12 @@ class TrainingLoader:
         mine = documents[number::processes]
         if not len(mine):
             return self.batch(documents[:1], share=0.0)
-        weights = np.ones(len(self._windows)) if self._weights is None else self._weights.astype(np.float64)
-        part = float(weights[mine].sum() / max(weights[documents].sum(), 1e-12))
+        part = self._weight(mine) / max(self._weight(documents), 1e-12)
         return self.batch(mine, share=processes * part)
+
+    def _weight(self, documents: NDArray[np.int64]) -> float:
+        """What documents weigh together."""
+        return float(len(documents) if self._weights is None else self._weights[documents].astype(np.float64).sum())
 
     def batch(self, documents: NDArray[np.int64], share: float = 1.0) -> TrainingBatch:
         """Gather documents into one padded batch."""

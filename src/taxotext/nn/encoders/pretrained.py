@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 
 ENCODERS = (
     "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
-    "electra", "ernie", "eurobert", "flaubert", "fnet", "funnel", "ibert", "jina_embeddings_v3", "longformer",
-    "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "nomic_bert", "nystromformer", "reformer",
-    "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert", "xlm", "xlm-roberta",
-    "xlm-roberta-xl", "xmod",
+    "electra", "ernie", "eurobert", "flaubert", "funnel", "ibert", "jina_embeddings_v3", "longformer", "luke",
+    "megatron-bert", "mobilebert", "modernbert", "mpnet", "nomic_bert", "nystromformer", "rembert", "roberta",
+    "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert", "xlm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
-"""Model types that a model folder may name: encoders of text that neither fetch nor compile anything."""
+"""Model types that a model folder may name: encoders of text that neither fetch nor compile anything.
+
+Not ``fnet``, which takes no mask, so that the scores of a text would depend on the padding of its batch, nor
+``reformer``, whose states are twice as wide as its configuration says.
+"""
+SHIFTED = frozenset(
+    {
+        *("camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm"),
+        *("xlm-roberta", "xlm-roberta-xl", "xmod"),
+    }
+)
+"""The RoBERTa family: it counts positions from that of the padding + 1, so that two of them hold no token."""
 OWN_KEYS = frozenset({"model_type", "auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype"})
 """Keys of a configuration that a model folder does not decide about: where code comes from, and how it is run."""
 FORM_KEYS = frozenset(
@@ -204,15 +214,7 @@ def position_limit(config: Any) -> int | None:
     limit = getattr(config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0:
         return None
-    # The RoBERTa family counts positions from padding_idx + 1.
-    shifted = getattr(config, "model_type", "") in {
-        "roberta",
-        "xlm-roberta",
-        "camembert",
-        "mpnet",
-        "longformer",
-    }
-    return limit - 2 if shifted else limit
+    return limit - 2 if getattr(config, "model_type", "") in SHIFTED else limit
 
 
 def weights_hash(model: PreTrainedModel) -> str:

@@ -35,7 +35,7 @@ class TransformerEncoder(nn.Module):
         if pooling == "pooler" and getattr(model, "pooler", None) is None:
             raise ValueError("this encoder has no pooler; choose pooling mean or cls")
         if pooling != "pooler" and getattr(model, "pooler", None) is not None:
-            model.pooler = None  # unused weights would be saved, hashed and decayed all the same
+            model.pooler = nn.Identity()  # unused weights would be saved, hashed and decayed all the same
         self.model = model
         self.pooling = pooling
         self.trainable = trainable

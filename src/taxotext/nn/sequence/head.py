@@ -47,8 +47,9 @@ class SequenceHead(Head):
 
     with a drawn sequence s and the greedy one g, both up to EOS, and F1 of their label sets (1 for two empty ones).
 
-    The scores are max_t p_t(l) over the steps of the best sequence (paper 003, Algorithm 2); the label sets are those
-    of the best sequence itself. A document without labels is the sequence EOS.
+    The scores are max_t p_t(l) over the steps of the best sequence (*BERT for Sequence-to-Sequence Multi-Label Text
+    Classification*, Algorithm 2); the label sets are those of the best sequence itself. A document without labels is
+    the sequence EOS.
 
     Args:
         decoder: the block.
