@@ -162,8 +162,8 @@ class SearchFolder:
         """
         check_free(self.folder / MODEL, overwrite=True)
         with replacing_folder(self.folder / MODEL) as temporary:
-            for path in (self.run_folder(number) / MODEL).iterdir():
-                path.rename(temporary / path.name)
+            temporary.rmdir()
+            (self.run_folder(number) / MODEL).rename(temporary)  # at once: a trial cannot replace half a model
 
     def check_trials(self, space: Space) -> None:
         """Compare what was tried with what may be tried.
