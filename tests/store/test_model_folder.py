@@ -21,6 +21,7 @@ from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
 from taxotext.models.saved import write_taxonomy
 from taxotext.store import FORMAT_VERSION, check_free, read_folder, save_folder, update_folder
+from taxotext.store.fingerprint import fingerprint
 from tiny import tiny_corpus, tiny_taxonomy
 
 SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
@@ -311,3 +312,13 @@ def test_a_pipe_or_device_is_never_replaced_by_a_model(tmp_path: Path, overwrite
         with pytest.raises(ModelFolderError, match=r"is a device, pipe or socket, which is never replaced"):
             check_free(tmp_path / name, overwrite=overwrite)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_folders_are_told_apart_whatever_bytes_their_names_have(tmp_path: Path) -> None:
+    found = set()
+    for name in (b"caf\xe9.txt", b"caf\xe8.txt"):  # Latin-1, which is no UTF-8
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text("a", encoding="utf-8")
+        found.add(fingerprint(folder))
+    assert len(found) == 2
