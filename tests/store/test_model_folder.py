@@ -279,9 +279,11 @@ def test_the_card_shows_evaluations_and_the_first_labels_only(monkeypatch: pytes
     classifier = Classifier("linear", **SETTINGS).fit(tiny_corpus())
     metrics = classifier.evaluate(tiny_corpus())
     classifier.manifest.metrics["evaluations"] = {"test|1": metrics}
+    classifier.manifest.trained_on["matrix_columns"] = classifier.taxonomy.ids  # as after a fit on a matrix
     classifier.save(tmp_path / "model")
     card = (tmp_path / "model/README.md").read_text(encoding="utf-8")
     assert "... and 4 more in taxonomy.json." in card
+    assert "matrix columns" not in card
     assert f"| test\\|1 | {metrics['micro_f1']:.4f} | {metrics['macro_f1']:.4f} |" in card
 
 
