@@ -104,12 +104,16 @@ def test_the_comma_is_refused_and_either_advice_works(command: Command) -> None:
 def test_quotes_that_mean_nothing_are_an_option_that_is_kept_with_the_model(command: Command) -> None:
     table("a.tsv", "text\tlabels", "fruit", "cars", sign="\t")
     Path("a.tsv").write_text(Path("a.tsv").read_text().replace("plum apple", '"plum apple'))
-    command("data", "convert", "a.tsv", "a.jsonl").refused("--no-quotes (data.quotes=false)")
+    command("data", "convert", "a.tsv", "a.jsonl").refused("or give --no-quotes where a quote")
     command("data", "convert", "a.tsv", "a.jsonl", "--no-quotes").ok()
     assert read_corpus("a.jsonl").texts[1] == '"plum apple'
     command("train", "--model=linear", "--train=a.tsv", "--output=m", "--no-quotes", "--threads=1").ok()
     assert len(command("predict", "m", "a.tsv").ok().lines) == 8
     assert json.loads(command("evaluate", "m", "a.tsv", "--json").ok().out)["documents"] == 8
+    command("train", "--model=linear", "--train=a.jsonl", "--output=n", "--threads=1").ok()
+    outcome = command("predict", "n", "a.tsv")  # which has no such option: files are read as that of the training
+    outcome.refused("opens a quote")
+    assert "quotes" not in outcome.err
 
 
 def test_an_option_that_is_given_twice_and_keeps_one_value_is_an_error(command: Command) -> None:
