@@ -210,3 +210,9 @@ def test_the_fields_of_a_file_may_have_other_names_than_in_training(verb: list[s
     assert json.loads(found.out)["documents"] == 2
     command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=n").ok()
     command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=missing").refused("missing")
+
+
+def test_broken_json_is_told_with_the_option_of_the_command(command: Command) -> None:
+    Path("bad.json").write_text('[{"text": "a", "labels": ["x"]},\n{"text"', encoding="utf-8")
+    command("data", "check", "bad.json").refused("at line 2", "give --input-format jsonl if each line")
+    command("train", "--train", "bad.json", "--output", "w").refused("give data.format=jsonl if each line")
