@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
 from taxotext.models.saved import write_taxonomy
-from taxotext.store import FORMAT_VERSION, check_free, read_folder, save_folder, update_folder
+from taxotext.store import FORMAT_VERSION, check_free, read_folder, record_evaluation, save_folder, update_folder
+from taxotext.store import folder as store_folder
 from taxotext.store.fingerprint import fingerprint
 from tiny import tiny_corpus, tiny_taxonomy
 
@@ -250,6 +252,38 @@ def test_settings_of_the_runtime_are_replaced_at_loading(first: Classifier, tmp_
         taxotext.load(tmp_path / "model", treads=2)
     with pytest.raises(ConfigError, match=r"runtime.threads: .*greater than or equal to 1 \(got 0\)"):
         taxotext.load(tmp_path / "model", threads=0)
+
+
+def test_evaluations_that_are_recorded_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False).save(tmp_path / "model")
+    models = [read_folder(tmp_path / "model") for _ in range(6)]
+
+    def record(number: int) -> None:
+        found = {"micro_f1": number / 10, "data_fingerprint": f"{number}" * 8}
+        record_evaluation(tmp_path / "model", *models[number], f"test-{number}", found)
+
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    evaluations = read_folder(tmp_path / "model")[1].metrics["evaluations"]
+    assert {name: found["micro_f1"] for name, found in evaluations.items()} == {f"test-{n}": n / 10 for n in range(6)}
+
+
+def test_a_kill_while_new_thresholds_are_written_leaves_no_evaluation_of_others(tmp_path: Path) -> None:
+    model = Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False)
+    model.manifest.metrics["evaluations"] = {"test": model.evaluate(tiny_corpus())}
+    model.save(tmp_path / "model")
+    model.tune(metric="macro_f1")
+    for file in ("metrics.json", "decoding.json"):
+        with cut_at(
+            store_folder, "write_text_atomically", when=lambda path, _, name=file: path.name == name, after=True
+        ):
+            model.update(tmp_path / "model")
+        found = read_folder(tmp_path / "model")[1]
+        assert "evaluations" not in found.metrics or found.decoding.tuned_on is None
+    assert found.decoding == model.decoding
 
 
 def test_the_card_states_the_facts(first: Classifier, tmp_path: Path) -> None:
