@@ -1,14 +1,16 @@
-"""How threads wait for each other is said once, before torch is loaded, and not over the user's head."""
+"""What processes are started with: how threads wait, said once and not over the user's head; package and threads."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from taxotext.processes import TURNS, WAITING_VARIABLES, wait_briefly
+import taxotext
+from taxotext.processes import THREAD_VARIABLES, TURNS, WAITING_VARIABLES, child_environment, wait_briefly
 
 
 @pytest.mark.parametrize("given", [None, *WAITING_VARIABLES])
@@ -39,3 +41,16 @@ def test_the_command_line_says_it_before_torch_is_there() -> None:
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == str(TURNS)
+
+
+def test_child_processes_have_this_very_package_and_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    own = child_environment()
+    source, *others = own["PYTHONPATH"].split(os.pathsep)
+    assert Path(source, "taxotext", "processes.py").is_file()
+    assert others == ["mine"]
+    assert own["OMP_NUM_THREADS"] == "7"
+    assert {child_environment(2)[name] for name in THREAD_VARIABLES} == {"2"}
+    monkeypatch.setattr(taxotext, "__path__", ["/usr/lib/python3/site-packages/taxotext"])
+    assert child_environment()["PYTHONPATH"] == "mine"  # site-packages would come before the standard library

@@ -8,9 +8,21 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
+import taxotext
+
 PR_SET_PDEATHSIG = 1
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+"""What numeric libraries read when they start."""
 WAITING_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Environment variables by which a user says how threads wait for each other."""
 TURNS = 3000
@@ -53,6 +65,19 @@ def end_group_with_parent(parent: int, pipe: int) -> None:
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
     end_with_parent(parent)
+
+
+def child_environment(threads: int | None = None) -> dict[str, str]:
+    """The environment of a Python process that computes for this one: this very package, and its threads.
+
+    Args:
+        threads: None: as the environment of this process says.
+    """
+    own = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+    source = Path(taxotext.__path__[0]).resolve().parent
+    if source.name not in {"site-packages", "dist-packages"}:  # which would come before the standard library
+        own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(source), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **own}
 
 
 def wait_briefly() -> None:

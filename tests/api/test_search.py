@@ -218,6 +218,17 @@ def test_a_search_that_is_cut_off_ends_as_if_nothing_had_happened(
     same_ends(small(values, folder, resume=True), folder, undisturbed)
 
 
+def test_a_kill_while_the_model_of_a_trial_moves_leaves_a_search_that_goes_on(
+    values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(listed(path))))  # one of the orders that there are
+    folder, moved = tmp_path / "found", {"model", "config.json"}  # without the latter a folder is no model
+    with cut_at(Path, "rename", when=lambda path, _: path.name in moved and "trials" in path.parts, after=True):
+        small(values, folder)
+    same_ends(small(values, folder, resume=True), folder, undisturbed)
+
+
 def test_real_kills_are_survived(
     files: dict[str, str], values: dict[str, Any], undisturbed: tuple[Any, Path], tmp_path: Path
 ) -> None:

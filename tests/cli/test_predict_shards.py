@@ -16,6 +16,8 @@ import pytest
 import taxotext
 from command import SAMPLE, Command
 from hierarchies import wait_for
+from interrupted import cut_at
+from taxotext.api import shards
 from taxotext.work import Workers
 from taxotext.work.local import InProcess
 from taxotext.work.requests import Outcome, Request
@@ -178,9 +180,51 @@ def test_bad_lines_are_told_before_anything_is_predicted(
     Path("bad.jsonl").write_text('{"text": "my password is gone"}\n{"text": 7}\n', encoding="utf-8")
     command("predict", sample_model, "bad.jsonl", "-o", "out", "--shards", 2).refused("bad.jsonl:2")
     assert asked == []
+    assert not Path("out").exists()  # a corrected file needs no other command
     Path("bad.jsonl").write_text('{"text": "my password is gone"}\n{"text": "seven"}\n', encoding="utf-8")
-    command("predict", sample_model, "bad.jsonl", "-o", "out", "--shards", 2, "--overwrite").ok()
+    command("predict", sample_model, "bad.jsonl", "-o", "out", "--shards", 2).ok()
     assert len(joined("out").splitlines()) == 2
+
+
+@pytest.mark.parametrize("again", [(), ("--resume",), ("--overwrite",)])
+def test_a_kill_right_at_the_start_is_in_nobodys_way(
+    command: Command, sample_model: Path, asked: list[str], again: tuple[str, ...]
+) -> None:
+    call = ("predict", sample_model, SAMPLE / "test.jsonl", "-o", "out", "--shards", 2)
+    with cut_at(shards, "write_text_atomically", 1):
+        command(*call)
+    Path("out/.shards.json.host.1.0a.tmp").write_text("half", encoding="utf-8")
+    command(*call, *again).ok()
+    assert len(joined("out").splitlines()) == len((SAMPLE / "test.jsonl").read_bytes().splitlines())
+
+
+def test_a_kill_while_old_shards_are_removed_leaves_a_folder_that_is_overwritten(
+    command: Command, sample_model: Path, asked: list[str]
+) -> None:
+    call = ("predict", sample_model, SAMPLE / "test.jsonl", "-o", "out", "--shards", 2)
+    command(*call).ok()
+    whole = joined("out")
+    with cut_at(shutil, "rmtree", when=lambda path, **_: Path(path).name == "done", after=True):
+        command(*call, "--overwrite")
+    command(*call).refused("out: holds shards already", "--overwrite")
+    command(*call, "--overwrite").ok()
+    assert joined("out") == whole
+
+
+def test_who_comes_second_does_not_take_the_shards_of_the_first_for_its_own(
+    command: Command, sample_model: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("predict", sample_model, SAMPLE / "test.jsonl", "-o", "out", "--shards", 2)
+    own = shards.load
+
+    def slow(*given: object, **settings: object) -> object:
+        """Reads the model, while another process begins and ends."""
+        monkeypatch.setattr(shards, "load", own)
+        command(*call, "--top-k", 1).ok()
+        return own(*given, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shards, "load", slow)
+    command(*call).refused("out: holds shards already")
 
 
 @pytest.fixture

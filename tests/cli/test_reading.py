@@ -104,12 +104,16 @@ def test_the_comma_is_refused_and_either_advice_works(command: Command) -> None:
 def test_quotes_that_mean_nothing_are_an_option_that_is_kept_with_the_model(command: Command) -> None:
     table("a.tsv", "text\tlabels", "fruit", "cars", sign="\t")
     Path("a.tsv").write_text(Path("a.tsv").read_text().replace("plum apple", '"plum apple'))
-    command("data", "convert", "a.tsv", "a.jsonl").refused("--no-quotes (data.quotes=false)")
+    command("data", "convert", "a.tsv", "a.jsonl").refused("or give --no-quotes where a quote")
     command("data", "convert", "a.tsv", "a.jsonl", "--no-quotes").ok()
     assert read_corpus("a.jsonl").texts[1] == '"plum apple'
     command("train", "--model=linear", "--train=a.tsv", "--output=m", "--no-quotes", "--threads=1").ok()
     assert len(command("predict", "m", "a.tsv").ok().lines) == 8
     assert json.loads(command("evaluate", "m", "a.tsv", "--json").ok().out)["documents"] == 8
+    command("train", "--model=linear", "--train=a.jsonl", "--output=n", "--threads=1").ok()
+    outcome = command("predict", "n", "a.tsv")  # which has no such option: files are read as that of the training
+    outcome.refused("opens a quote")
+    assert "quotes" not in outcome.err
 
 
 def test_an_option_that_is_given_twice_and_keeps_one_value_is_an_error(command: Command) -> None:
@@ -206,3 +210,9 @@ def test_the_fields_of_a_file_may_have_other_names_than_in_training(verb: list[s
     assert json.loads(found.out)["documents"] == 2
     command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=n").ok()
     command(*verb, "new.csv", "--json", "--text=t", *labels, "--id=missing").refused("missing")
+
+
+def test_broken_json_is_told_with_the_option_of_the_command(command: Command) -> None:
+    Path("bad.json").write_text('[{"text": "a", "labels": ["x"]},\n{"text"', encoding="utf-8")
+    command("data", "check", "bad.json").refused("at line 2", "give --input-format jsonl if each line")
+    command("train", "--train", "bad.json", "--output", "w").refused("give data.format=jsonl if each line")

@@ -131,10 +131,11 @@ def test_several_models_are_compared_in_the_summary(command: Command, tmp_path: 
 def test_a_run_and_an_experiment_stand_for_their_models(command: Command, sample_model: Path) -> None:
     shutil.copytree(sample_model, "model")
     Path("model.run").mkdir()
-    shutil.copytree(sample_model, "study/cells/linear_sample_13_0123456789abcdef/model")
-    Path("study/experiment.json").write_text("{}")
+    for key in ("0123456789abcdef", "fedcba9876543210"):  # the latter with settings that the file had before
+        shutil.copytree(sample_model, f"study/cells/linear_sample_13_{key}/model")
+    Path("study/experiment.json").write_text('{"cells": [{"key": "0123456789abcdef"}]}')
     command("report", "model.run", "study", "--output", "report.html", "--worst", "0").ok()
-    assert [row[0] for row in Page("report.html").rows[1:3]] == ["model", "linear_sample_13"]
+    assert [row[0] for row in Page("report.html").rows[1:4]] == ["model", "linear_sample_13", "level"]
 
 
 @pytest.mark.parametrize(

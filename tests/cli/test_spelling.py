@@ -14,7 +14,7 @@ from taxotext.cli.app import app
 from taxotext.cli.spelling import spelling_of
 from taxotext.data import Columns
 from taxotext.errors import DataError
-from taxotext.messages import parameter, spelled
+from taxotext.messages import NO_VALUE, parameter, spelled
 
 
 def test_python_names_its_parameters() -> None:
@@ -38,6 +38,9 @@ def test_python_names_its_parameters() -> None:
         (["train", "--train", "c.csv"], "input_format", "tsv", "data.format=tsv"),
         (["train", "--train", "c.csv"], "resume", True, "--resume"),
         (["search", "--train", "c.csv"], "on_bad_line", "skip", "data.on_bad_line=skip"),
+        (["data", "check", "c.csv"], "no_quotes", NO_VALUE, "--no-quotes"),
+        (["train", "--train", "c.csv"], "no_quotes", NO_VALUE, "--no-quotes"),
+        (["search", "--train", "c.csv"], "no_quotes", NO_VALUE, "data.quotes=false"),
         (["compare", "a", "b"], "test", "bootstrap", "--test bootstrap"),
     ],
 )

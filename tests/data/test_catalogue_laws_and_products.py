@@ -220,6 +220,12 @@ def test_matrices_that_do_not_fit_or_hold_objects_are_refused(release: Release) 
     release.put({"Y.trn.npz": buffer.getvalue()})
     with pytest.raises(DataError, match="is not a sparse matrix"):
         release.prepare("wiki10-31k")
+    parts = dict(np.load(io.BytesIO(matrix([[1, 1], [1, 1]]))))
+    buffer = io.BytesIO()
+    np.savez(buffer, **{**parts, "indptr": np.asarray([0, 50_000_000, 4], np.int32)})  # rows in foreign memory
+    release.put({"Y.trn.npz": buffer.getvalue()})
+    with pytest.raises(DataError, match="is not a sparse matrix"):
+        release.prepare("wiki10-31k")
 
 
 def test_several_corpora_in_raw_and_lines_of_another_form_are_refused(release: Release) -> None:

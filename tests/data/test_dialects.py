@@ -109,7 +109,7 @@ def test_a_byte_order_mark_in_the_middle_of_json_lines_is_dropped() -> None:
 
 def test_quotes_can_mean_nothing() -> None:
     content = 'text\tlabels\n"Quoted" she said\ta\n5" screen\tb\n"open\tc\n'
-    assert "or give --no-quotes (data.quotes=false)" in problem_of(content, "tsv")
+    assert "or give columns.quotes=False where a quote" in problem_of(content, "tsv")
     texts = [document.text for document in read(content, "tsv", quotes=False)]
     assert texts == ['"Quoted" she said', '5" screen', '"open']
 

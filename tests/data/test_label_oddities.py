@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from taxotext.data import Corpus, check_corpus
-from taxotext.data.label_oddities import label_oddities
+from taxotext.data.label_oddities import label_oddities, uncut_labels
 from taxotext.labels import Taxonomy
 
 
@@ -82,3 +84,10 @@ def test_missing_values_in_paths_and_behind_columns_are_pointed_out() -> None:
     assert len(found) == 2
     assert "2 documents have the label 'a/nan'" in found[0]
     assert "1 document has the label 'l1=None'" in found[1]
+
+
+def test_signs_of_equal_numbers_come_in_the_order_of_the_labels() -> None:
+    for first, second in permutations("#~^$", 2):  # in a set their order would change from run to run
+        labels = [f"a{number}{first}b{number}{second}c{number}" for number in range(10)]
+        found = [oddity.sentence for oddity in uncut_labels(labels, (), one_each=True)]
+        assert [sentence.partition("contain ")[2][:3] for sentence in found] == [repr(first), repr(second)]

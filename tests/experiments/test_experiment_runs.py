@@ -210,6 +210,15 @@ def test_states_follow_from_files_and_locks(lab: Lab, output: Path) -> None:
     assert (read_json_or_none(place.fit) or {})["attempts"] == 2  # the one that did nothing counts
 
 
+def test_a_loss_that_is_no_number_does_not_hide_what_a_cell_has_taken(lab: Lab, output: Path) -> None:
+    place, _ = prepared(lab, output)
+    with Heartbeat(place, FIT) as heartbeat, heartbeat.task("Training", 9) as task:
+        task.show(loss=float("nan"))
+    with Heartbeat(place, FIT) as again:
+        assert again.resources()["attempts"] == 2
+        assert again.resources()["seconds"] > 0
+
+
 def test_a_failure_is_kept_with_its_sentence_and_forgotten_by_the_next_attempt(
     lab: Lab, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,17 @@ def test_comparisons_are_kept_and_made_anew_when_the_draws_change(lab: Lab, outp
     assert again["difference"] == first["corpora"][0]["rows"][1]["against_baseline"]["micro_f1"]["difference"]
 
 
+def test_cells_that_were_computed_again_are_compared_again(lab: Lab, output: Any) -> None:
+    folder = lab.compute(output, ["fit"], speed=False)
+    before = summarise(folder)["corpora"][0]["rows"][1]["against_baseline"]["micro_f1"]
+    assert before["difference"]
+    for path in folder.cells.glob("loose_*"):  # with other code, say, they predict what the baseline does
+        seed = path.name.split("_")[2]
+        (same,) = folder.cells.glob(f"linear_tiny_{seed}_*")
+        (path / "answers.safetensors").write_bytes((same / "answers.safetensors").read_bytes())
+    assert summarise(folder)["corpora"][0]["rows"][1]["against_baseline"]["micro_f1"]["difference"] == 0
+
+
 def test_systems_that_saw_other_gold_labels_are_not_compared(lab: Lab, output: Any) -> None:
     folder = lab.compute(output, ["fit"], speed=False)
     path = next(folder.cells.glob("loose_*")) / "answers.safetensors"

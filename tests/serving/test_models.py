@@ -12,6 +12,7 @@ import pytest
 import taxotext
 from serving.client import serving
 from taxotext.errors import ConfigError, ModelFolderError
+from taxotext.serving import models
 from taxotext.serving.metrics import Metrics
 from taxotext.serving.models import Models, version_of
 
@@ -78,6 +79,28 @@ def test_a_damaged_new_version_leaves_the_old_one(tmp_path: Path) -> None:
         assert client.texts("a b", top_k=1).json()["results"][0]["labels"][0]["id"] == "dog"
 
 
+def test_whatever_goes_wrong_with_a_new_version_the_folder_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "m"
+    save(folder, "cat")
+    with serving(folder, watch=0.02) as client:
+
+        def unreadable(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", str(folder / "weights.safetensors"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(models, "load", unreadable)
+            save(folder, "dog")
+            client.until(lambda: "problem" in client.get("/models").json()["models"][0])
+        assert "weights.safetensors" in client.get("/models").json()["models"][0]["problem"]
+        assert client.texts("a b").status_code == 200
+        save(folder, "dog")
+        client.until(lambda: "problem" not in client.get("/models").json()["models"][0])
+        assert client.texts("a b", top_k=1).json()["results"][0]["labels"][0]["id"] == "dog"
+    assert [record.exc_info is not None for record in caplog.records if "cannot be read" in record.message] == [True]
+
+
 def test_a_folder_that_is_gone_for_a_while_changes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "m"
     save(folder, "cat")
@@ -106,6 +129,13 @@ def test_a_model_that_cannot_be_read_at_the_start_ends_the_server(model: Path) -
     with serving(model) as client:
         assert isinstance(client.service.models.failure, ModelFolderError)
         assert "decoding.json" in str(client.service.models.failure)
+
+
+def test_a_server_whose_model_fails_in_any_other_way_ends_too(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "load", lambda *_, **__: 1 / 0)
+    with serving(model) as client:
+        client.until(lambda: client.service.models.failure is not None)
+        assert isinstance(client.service.models.failure, ZeroDivisionError)
 
 
 def test_names_are_those_of_folders_or_given(sample_model: Path, tmp_path: Path) -> None:

@@ -98,7 +98,11 @@ def test_models_are_listed_and_described(client: Client, sample_model: Path) -> 
         ({"texts": ["a"], "top_k": 0}, 422, "top_k: input should be greater than or equal to 1"),
         ({"texts": ["a"], "threshold": 1.5}, 422, "threshold: input should be less than or equal to 1"),
         ({"texts": ["a"], "threshold": "0.5"}, 422, "threshold: input should be a valid number"),
-        ({"texts": ["a"], "explain": ["wfii"]}, 422, "wifi"),
+        (
+            {"texts": ["a"], "explain": ["wfii"]},
+            422,
+            "no label 'wfii' to explain. Did you mean 'wifi'? /models/model/tax",
+        ),
         ({"texts": ["a"], "model": "secnd"}, 404, "Did you mean 'second'?"),
         ({"texts": ["a"] * 51}, 413, "send 50 at most"),
         ({"texts": ["a", "b" * 2001]}, 413, "Text 1 has 2,001 characters; send 2,000 at most."),
@@ -128,6 +132,14 @@ def test_a_body_that_is_no_json_is_refused(client: Client, content: bytes, kind:
     response = client.post("/predict", content=content, headers={"content-type": kind})
     assert response.status_code == 422
     assert isinstance(response.json()["detail"], str)
+
+
+def test_json_that_is_sent_as_something_else_needs_its_header(client: Client) -> None:
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):  # the first is that of curl
+        said = client.post("/predict", content=b'{"texts": ["a"]}', headers={"content-type": kind}).json()["detail"]
+        assert said == "Send JSON, with the header Content-Type: application/json."
+        sound = {"content-type": said.partition("Content-Type: ")[2].rstrip(".")}
+        assert client.post("/predict", content=b'{"texts": ["a"]}', headers=sound).status_code == 200
 
 
 def test_unknown_addresses_and_methods_are_refused(client: Client) -> None:

@@ -67,6 +67,9 @@ def until_ready(address: str) -> None:
 def test_a_server_that_is_told_to_stop_answers_what_it_took(sample_model: Path) -> None:
     with process(sample_model, "--threads", 1, "--batch-wait-ms", 1500) as (running, address):
         until_ready(address)
+        look = urllib.request.Request(f"{address}/health", method="HEAD")  # as some that watch over servers do
+        with urllib.request.urlopen(look, timeout=60) as response:
+            assert (response.status, response.read()) == (200, b"")
         found: list[Any] = []
         asking = threading.Thread(target=lambda: found.append(ask(address, {"texts": ["the printer"], "top_k": 3})))
         asking.start()

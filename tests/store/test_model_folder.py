@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from taxotext import Classifier, __version__
 from taxotext.errors import ConfigError, ModelFolderError
 from taxotext.files import recover_folder
 from taxotext.models.saved import write_taxonomy
-from taxotext.store import FORMAT_VERSION, check_free, read_folder, save_folder, update_folder
+from taxotext.store import FORMAT_VERSION, check_free, read_folder, record_evaluation, save_folder, update_folder
+from taxotext.store import folder as store_folder
+from taxotext.store.fingerprint import fingerprint
 from tiny import tiny_corpus, tiny_taxonomy
 
 SETTINGS: dict[str, Any] = {"features__min_documents": 1, "runtime__threads": 1}
@@ -251,6 +254,38 @@ def test_settings_of_the_runtime_are_replaced_at_loading(first: Classifier, tmp_
         taxotext.load(tmp_path / "model", threads=0)
 
 
+def test_evaluations_that_are_recorded_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False).save(tmp_path / "model")
+    models = [read_folder(tmp_path / "model") for _ in range(6)]
+
+    def record(number: int) -> None:
+        found = {"micro_f1": number / 10, "data_fingerprint": f"{number}" * 8}
+        record_evaluation(tmp_path / "model", *models[number], f"test-{number}", found)
+
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    evaluations = read_folder(tmp_path / "model")[1].metrics["evaluations"]
+    assert {name: found["micro_f1"] for name, found in evaluations.items()} == {f"test-{n}": n / 10 for n in range(6)}
+
+
+def test_a_kill_while_new_thresholds_are_written_leaves_no_evaluation_of_others(tmp_path: Path) -> None:
+    model = Classifier("linear", **SETTINGS).fit(tiny_corpus(), tune=False)
+    model.manifest.metrics["evaluations"] = {"test": model.evaluate(tiny_corpus())}
+    model.save(tmp_path / "model")
+    model.tune(metric="macro_f1")
+    for file in ("metrics.json", "decoding.json"):
+        with cut_at(
+            store_folder, "write_text_atomically", when=lambda path, _, name=file: path.name == name, after=True
+        ):
+            model.update(tmp_path / "model")
+        found = read_folder(tmp_path / "model")[1]
+        assert "evaluations" not in found.metrics or found.decoding.tuned_on is None
+    assert found.decoding == model.decoding
+
+
 def test_the_card_states_the_facts(first: Classifier, tmp_path: Path) -> None:
     save_folder(tmp_path / "news", first.system, first.manifest)
     card = (tmp_path / "news/README.md").read_text(encoding="utf-8")
@@ -278,9 +313,11 @@ def test_the_card_shows_evaluations_and_the_first_labels_only(monkeypatch: pytes
     classifier = Classifier("linear", **SETTINGS).fit(tiny_corpus())
     metrics = classifier.evaluate(tiny_corpus())
     classifier.manifest.metrics["evaluations"] = {"test|1": metrics}
+    classifier.manifest.trained_on["matrix_columns"] = classifier.taxonomy.ids  # as after a fit on a matrix
     classifier.save(tmp_path / "model")
     card = (tmp_path / "model/README.md").read_text(encoding="utf-8")
     assert "... and 4 more in taxonomy.json." in card
+    assert "matrix columns" not in card
     assert f"| test\\|1 | {metrics['micro_f1']:.4f} | {metrics['macro_f1']:.4f} |" in card
 
 
@@ -311,3 +348,13 @@ def test_a_pipe_or_device_is_never_replaced_by_a_model(tmp_path: Path, overwrite
         with pytest.raises(ModelFolderError, match=r"is a device, pipe or socket, which is never replaced"):
             check_free(tmp_path / name, overwrite=overwrite)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_folders_are_told_apart_whatever_bytes_their_names_have(tmp_path: Path) -> None:
+    found = set()
+    for name in (b"caf\xe9.txt", b"caf\xe8.txt"):  # Latin-1, which is no UTF-8
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text("a", encoding="utf-8")
+        found.add(fingerprint(folder))
+    assert len(found) == 2

@@ -306,7 +306,6 @@ def dry_run(
     values: Mapping[str, Any],
     *,
     where: str = "settings",
-    batches: int = 3,
     budget: float = BUDGET,
     reporter: Reporter,
 ) -> str:
@@ -314,10 +313,10 @@ def dry_run(
     config = parse_run(values, where)
     train, validation = read_data(config.data, where)
     if config.chosen is not None:
-        return f"Dry run of {_tried(config.chosen, train, validation, batches, reporter)}"
+        return f"Dry run of {_tried(config.chosen, train, validation, reporter)}"
     kind = find("linear")
     linear = Chosen(kind, parse_settings(kind.Settings, config.given, where))
-    said = f"Dry run without --model: {_tried(linear, train, validation, batches, reporter)}"
+    said = f"Dry run without --model: {_tried(linear, train, validation, reporter)}"
     why_not = why_not_bert(train)
     if why_not:
         return f"{said} {why_not}"
@@ -329,14 +328,14 @@ def dry_run(
     return f"{said} {plan(rest, len(held_out), config.given, budget).reason}"
 
 
-def _tried(chosen: Chosen, train: Corpus, validation: Corpus | None, batches: int, reporter: Reporter) -> str:
+def _tried(chosen: Chosen, train: Corpus, validation: Corpus | None, reporter: Reporter) -> str:
     """What a trial of one system says about its whole training."""
     kind, settings = chosen.kind, chosen.settings
     trainable = getattr(getattr(settings, "encoder", None), "trainable", True)
     level_wise = getattr(getattr(settings, "head", None), "level_wise", False)
     if kind.recipe in {"gradient", "levels"} and not level_wise and trainable:
         return _timed(chosen, train, validation)
-    trial = try_fit(kind, settings, train, validation, batches=batches, reporter=reporter)
+    trial = try_fit(kind, settings, train, validation, reporter=reporter)
     low, high = trial.minutes()
     return (
         f"{kind.name}: {trial.documents} of {trial.all_documents} training documents in "

@@ -23,7 +23,14 @@ from pydantic import FiniteFloat
 
 from taxotext.composition.space import Space
 from taxotext.errors import ConfigError, ModelFolderError
-from taxotext.files import check_contents, check_target, remove_stale, replacing_folder, write_text_atomically
+from taxotext.files import (
+    check_contents,
+    check_target,
+    holds_more,
+    remove_stale,
+    replacing_folder,
+    write_text_atomically,
+)
 from taxotext.files.json_files import checked, json_text, read_json_or_none
 from taxotext.messages import parameter
 from taxotext.store import check_free, check_outside_models
@@ -162,8 +169,8 @@ class SearchFolder:
         """
         check_free(self.folder / MODEL, overwrite=True)
         with replacing_folder(self.folder / MODEL) as temporary:
-            for path in (self.run_folder(number) / MODEL).iterdir():
-                path.rename(temporary / path.name)
+            temporary.rmdir()
+            (self.run_folder(number) / MODEL).rename(temporary)  # at once: a trial cannot replace half a model
 
     def check_trials(self, space: Space) -> None:
         """Compare what was tried with what may be tried.
@@ -226,10 +233,8 @@ def check_place(folder: Path, *, resume: bool, overwrite: bool) -> None:
     check_outside_models(folder)
     check_target(folder, "folder for the search", ModelFolderError)
     check_contents(folder, ModelFolderError)
-    if folder.is_dir() and not record.is_file():
-        others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(".tmp")]
-        if others:
-            raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
+    if folder.is_dir() and not record.is_file() and holds_more(folder, {LOCK}):
+        raise ModelFolderError(f"{folder}: is not empty and holds no search; choose another folder.")
     if record.is_file() and not (resume or overwrite):
         raise ModelFolderError(
             f"{folder}: holds a search already. Continue with {parameter('resume', True)}, or start over with "

@@ -18,8 +18,8 @@ import hashlib
 import json
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,8 +31,17 @@ from taxotext.api.classifier import load
 from taxotext.api.lines import DocumentStream
 from taxotext.api.scoring import SCORED_TOGETHER, warn_of_blank
 from taxotext.decoding import Decoder, Decoding
-from taxotext.errors import ConfigError, DataError
-from taxotext.files import FolderLock, check_contents, check_target, real, replacing, sha256, write_text_atomically
+from taxotext.errors import ConfigError, DataError, TaxotextError
+from taxotext.files import (
+    FolderLock,
+    check_contents,
+    check_target,
+    holds_more,
+    real,
+    replacing,
+    sha256,
+    write_text_atomically,
+)
 from taxotext.files.json_files import checked, read_json_or_none
 from taxotext.messages import counted, parameter
 from taxotext.processes import usable_cores
@@ -44,6 +53,8 @@ from taxotext.work import Graph, Ledger, Node, Request, Result, Workers, run_gra
 
 VERSION = 1
 RECORD, CUT, LOCK = "shards.json", "cut.json", ".lock"
+_BEGUN = {LOCK, "work"}
+"""What a run that was killed right at its start leaves."""
 ADVICE = "lower --jobs (processes at a time), or runtime.batch_size of the model"
 """What to do when a shard has no memory left."""
 
@@ -150,7 +161,11 @@ def predict_shards(
         "shards": shards,
     }
     with folder.opened(identity, resume=resume, overwrite=overwrite):
-        documents = folder.documents() or _cut(stream, folder, shards, reporter)
+        try:
+            documents = folder.documents() or _cut(stream, folder, shards, reporter)
+        except TaxotextError:
+            folder.abandon()  # else a corrected input would be told that there are shards already
+            raise
         kept = folder.complete(documents, reporter)
         if len(kept) < len(documents.counts) and not folder.has_documents(documents):
             documents = _cut(stream, folder, shards, reporter)
@@ -316,37 +331,43 @@ class _Folder:
         for path in inputs:
             if real(path).is_relative_to(real(self.path)):
                 raise ConfigError(f"{path}: lies in the output folder {self.path}; choose another output folder.")
-        if not self.path.is_dir() or not any(self.path.iterdir()):
-            return
-        if not self.record.is_file():
+        if self.path.is_dir() and not self.record.is_file() and holds_more(self.path, _BEGUN):
             raise ConfigError(f"{self.path}: is not empty and holds no shards; name a new or an empty folder.")
         check_contents(self.path, ConfigError)
-        if not resume and not overwrite:
+        self._check_kept(resume=resume, overwrite=overwrite)
+
+    def _check_kept(self, *, resume: bool, overwrite: bool) -> None:
+        if self.record.is_file() and not resume and not overwrite:
             raise ConfigError(
                 f"{self.path}: holds shards already. Continue with {parameter('resume', True)} (complete shards are "
                 f"kept), or start over with {parameter('overwrite', True)}."
             )
 
-    def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> FolderLock:
-        """Make the folder, or enter it again, and keep others out as long as the lock is held."""
-        there = self.record.is_file()
-        if there and resume:
+    @contextmanager
+    def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Make the folder, or enter it again, and keep others out until the end of the block."""
+        lock = FolderLock(self.path / LOCK)
+        with lock:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                if not lock.acquire(wait=2.0):  # the one that was just killed may take a moment
+                    raise ConfigError(f"{self.path}: another prediction is at work there; wait for it, or stop it.")
+                self._check_kept(resume=resume, overwrite=overwrite)  # somebody may have been faster
+                self._enter(identity, overwrite=overwrite)
+            except OSError as error:
+                raise ConfigError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
+            yield
+
+    def _enter(self, identity: Mapping[str, Any], *, overwrite: bool) -> None:
+        if self.record.is_file() and overwrite:
+            self._remove()
+        elif self.record.is_file():
             check_identity(self.record, dict(identity), "its shards were computed from something else")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(self.path / LOCK)
-            if not lock.acquire(wait=2.0):  # the one that was just killed may take a moment
-                raise ConfigError(f"{self.path}: another prediction is at work there; wait for it, or stop it.")
-            if there and overwrite:
-                self._remove()
-            for left in self.path.glob(".shard-*.tmp"):  # of processes and machines that were killed
-                left.unlink(missing_ok=True)
-            self.work.mkdir(exist_ok=True)
-            if not self.record.is_file():
-                write_text_atomically(self.record, json.dumps(identity, indent=2, sort_keys=True))
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
-        return lock
+        for left in self.path.glob(".shard-*.tmp"):  # of processes and machines that were killed
+            left.unlink(missing_ok=True)
+        self.work.mkdir(exist_ok=True)
+        if not self.record.is_file():
+            write_text_atomically(self.record, json.dumps(identity, indent=2, sort_keys=True))
 
     def documents(self) -> Documents | None:
         """How the documents were cut; None where they were not, or the record is damaged."""
@@ -392,10 +413,17 @@ class _Folder:
         """Remove what only the work needed."""
         shutil.rmtree(self.work, ignore_errors=True)
 
+    def abandon(self) -> None:
+        """Forget a prediction that has no documents yet."""
+        if holds_more(self.path, {RECORD, *_BEGUN}):  # how they were cut has been lost, or of somebody else
+            return
+        self.clean()
+        self.record.unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
+        self.path.rmdir()
+
     def _remove(self) -> None:
-        self.record.unlink()  # first: without it the rest counts for nothing
-        (self.path / CUT).unlink(missing_ok=True)
         for folder in (self.done, self.work):
             shutil.rmtree(folder, ignore_errors=True)
-        for path in self.path.glob("shard-*.jsonl"):
-            path.unlink()
+        for path in (*self.path.glob("shard-*.jsonl"), self.path / CUT, self.record):
+            path.unlink(missing_ok=True)  # the record last: without it the rest is not known to be shards

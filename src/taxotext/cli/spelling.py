@@ -10,6 +10,8 @@ from taxotext.messages import NO_VALUE, Spelling
 
 DATA_KEYS = {"input_format": "format"}
 """Keys below ``data`` that have another name than the option of other commands."""
+DATA_SWITCHES = {"no_quotes": "data.quotes=false"}
+"""Options without a value as keys below ``data``."""
 
 
 def spelling_of(command: Any, arguments: Sequence[str]) -> Spelling:
@@ -32,7 +34,7 @@ def spelling_of(command: Any, arguments: Sequence[str]) -> Spelling:
         option = options.get(name)
         if option is not None:
             return option if value is NO_VALUE or value is True else f"{option} {shlex.quote(str(value))}"
-        return _key(DATA_KEYS.get(name, name), value) if takes_keys else None
+        return DATA_SWITCHES.get(name) or _key(DATA_KEYS.get(name, name), value) if takes_keys else None
 
     return spelling
 

@@ -59,7 +59,7 @@ def check_corpus(
     facts = statistics or corpus_statistics(corpus, token_counter=token_counter, max_tokens=max_tokens, other=other)
     found = [
         *_label_findings(corpus, facts),
-        *_structure_findings(corpus, facts),
+        *_structure_findings(facts),
         *_text_findings(corpus, facts),
         *_reading_findings(corpus),
         *_overlap_findings(corpus, facts, other),
@@ -156,7 +156,7 @@ def _folded(label: str) -> str:
     return re.sub(r"\s*([^\w\s])\s*", r"\1", INVISIBLE.sub("", lookup.fold(label)))
 
 
-def _structure_findings(corpus: Corpus, facts: CorpusStatistics) -> Iterable[Finding]:
+def _structure_findings(facts: CorpusStatistics) -> Iterable[Finding]:
     violations = facts.closure_violations
     if violations is not None and violations["pairs"]:
         yield Finding(

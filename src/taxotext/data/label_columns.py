@@ -161,7 +161,7 @@ class LabelColumn:
         if self.shape == "positions":
             return self._of_positions(value)
         if self.shape == "numbers":
-            items = items_of(value, None)
+            items = items_of(value, strict=False)
             found = [value] if items is None else items
             return [self.prefix + self._of_number(item, value) for item in found if not self._is_no_class(item)]
         if isinstance(value, (list, tuple)):
@@ -289,7 +289,7 @@ class LabelColumn:
         return not self._names or len(self._names) == self._width
 
     def _are_numbers(self, values: list[Any]) -> bool:
-        items = [item for value in values for item in items_of(value, values) or ()]
+        items = [item for value in values for item in items_of(value) or ()]
         if not all(item is None or is_whole(item) for item in items) or all(item is None for item in items):
             return False
         return (

@@ -53,7 +53,7 @@ def uncut_labels(labels: Sequence[str], known: Collection[str], one_each: bool =
     found: Counter[str] = Counter()
     for label in labels:
         # The separator in a run of signs: ", " is a comma, " " a blank.
-        for sign in {run.strip() or run[:1] for run in _SIGN.findall(without_entities(label))}:
+        for sign in dict.fromkeys(run.strip() or run[:1] for run in _SIGN.findall(without_entities(label))):
             found[sign] += bool(sign) and len(_parts(label, sign)) > 1
     for sign, count in found.most_common(8):
         if not count:

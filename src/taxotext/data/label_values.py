@@ -43,19 +43,23 @@ def printed_in(text: str, *, strict: bool = True) -> Printed | None:
         raise
 
 
-def items_of(value: Any, sample: object) -> list[Any] | None:
-    """The items of a list, a printed list, or a single value; None where a printed list cannot be read."""
+def items_of(value: Any, *, strict: bool = True) -> list[Any] | None:
+    """The items of a list, a printed list, or a single value; None where a printed list cannot be read.
+
+    Args:
+        strict: as of :func:`printed_in`.
+    """
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, str) and looks_printed(value):
-        found = printed_in(value, strict=sample is not None)
+        found = printed_in(value, strict=strict)
         return None if found is None or found.values else found.items
     return [value]
 
 
 def binary_items(value: Any) -> list[int] | None:
     """The 0 and 1 of a vector; None when it is none."""
-    items = items_of(value, ())
+    items = items_of(value)
     if isinstance(value, str) and items == [value]:
         items = re.split(r"[\s,;|]+", value.strip())
     if not items or not all(item in ("0", "1") if isinstance(item, str) else item in (0, 1) for item in items):

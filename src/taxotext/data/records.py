@@ -12,6 +12,8 @@ from taxotext.labels.building import id_problem
 
 LARGEST_WEIGHT = 3.4e38
 """Weights are kept as 32-bit floats; beyond this they would become infinite."""
+SHOWN = 60
+"""Characters of a value that a sentence repeats."""
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -27,10 +29,10 @@ class MissingFieldError(BadRecordError):
         self.name = name
 
 
-def short(value: object, limit: int = 60) -> str:
+def short(value: object) -> str:
     """Return the value as it stands in a sentence: its ``repr``, cut."""
-    text = repr(value[: limit + 1] if isinstance(value, str) else value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 def kind(value: object) -> str:

@@ -14,11 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import taxotext
 from taxotext.experiments.folder import CellFolder, write_json
-from taxotext.experiments.measuring import THREAD_VARIABLES
 from taxotext.files.json_files import read_json_or_none
 from taxotext.messages import counted
+from taxotext.processes import child_environment
 from taxotext.work import Outcome, Request
 
 FIT, SPEED, PROBE = STAGES = ("fit", "speed", "probe")
@@ -158,7 +157,7 @@ def run_cell(*, folder: str, stage: str, threads: int) -> dict[str, Any]:
         process.wait()
     finally:  # this task may be given up
         process.close()
-    return _report(process)
+    return {"failure": process.failure()}
 
 
 def _process(*, folder: str, stage: str, threads: int) -> CellProcess:
@@ -176,11 +175,4 @@ def reason_of(folder: CellFolder) -> str:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """The environment of a cell: its threads, and this very package."""
-    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    environment.setdefault("TOKENIZERS_PARALLELISM", "false" if threads == 1 else "true")
-    source = Path(taxotext.__path__[0]).resolve().parent
-    if source.name not in {"site-packages", "dist-packages"}:
-        paths = [str(source), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return environment
+    return {"TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true", **child_environment(threads)}

@@ -34,6 +34,7 @@ from taxotext.files import (
     FolderLock,
     check_contents,
     check_target,
+    holds_more,
     is_locked,
     named,
     temporary_of,
@@ -138,7 +139,7 @@ class ExperimentFolder:
                     f"{self.path}: holds an experiment already. Continue with {parameter('resume', True)} (finished "
                     "cells are kept), or name another folder."
                 )
-            if not there and self.path.is_dir() and {found.name for found in self.path.iterdir()} - _OWN:
+            if not there and self.path.is_dir() and holds_more(self.path, _OWN):
                 raise ConfigError(f"{self.path}: is not empty and holds no experiment; name a new or an empty folder.")
             self.cells.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(self.path / LOCK)

@@ -17,15 +17,6 @@ from taxotext import __version__
 from taxotext.processes import usable_cores
 
 PACKAGES = ("torch", "transformers", "tokenizers", "lightning", "scikit-learn", "numpy", "scipy")
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
-"""What numeric libraries read when they start."""
 BATCHES = (1, 32)
 WARM_UP = 3
 LEAST = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from taxotext.cost.memory import available
-from taxotext.experiments.cell_process import PROBE, CellProcess
+from taxotext.experiments.cell_process import PROBE, run_cell
 from taxotext.experiments.cells import Cell, make_cells
 from taxotext.experiments.folder import FINISHED, CellFolder, ExperimentFolder, state_of
 from taxotext.experiments.measuring import machine_load
@@ -178,12 +178,8 @@ def _estimate(system: str, corpus: str, count: int, cell: Cell, threads: int) ->
     with tempfile.TemporaryDirectory(prefix="taxotext-plan-") as name:
         folder = CellFolder(Path(name) / "cell")
         folder.prepare(cell, {})
-        process = CellProcess(folder, PROBE, threads)
-        try:
-            process.wait()
-        finally:
-            process.close()
-        found, reason = read_json_or_none(folder.probe), process.failure()
+        reason = run_cell(folder=str(folder.path), stage=PROBE, threads=threads)["failure"]
+        found = read_json_or_none(folder.probe)
     if found is None:
         return Estimate(system, corpus, count, None, None, 0, 0, 0, reason or "its process wrote no estimate.")
     return Estimate(system, corpus, count, reason="", **found)

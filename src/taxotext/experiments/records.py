@@ -83,7 +83,7 @@ class Progress(_Record):
     done: Amount = 0
     first: Amount = 0
     total: Amount | None = None
-    fields: dict[str, FiniteFloat | str] = {}
+    fields: dict[str, float | str] = {}  # a loss may be NaN
     seconds: Amount = 0
     attempts: Amount = 0
     peak_memory: Amount = 0

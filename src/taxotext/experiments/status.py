@@ -83,7 +83,7 @@ def experiment_status(folder: ExperimentFolder | Path) -> Status:
     took = _taken(cells, folders)
     found = [_cell_status(cell, folders[cell.key], states[cell.key], took) for cell in cells]
     left = _seconds_left(found, settings.jobs)
-    done = sum(_share(status, speed) for status in found)
+    done = sum(map(_share, found))
     return Status(
         settings.name,
         is_locked(folder.path / LOCK),
@@ -164,7 +164,7 @@ def _seconds_left(cells: Sequence[CellStatus], jobs: int) -> float | None:
     return max(max(each), sum(each) / jobs)
 
 
-def _share(status: CellStatus, speed: bool) -> float:
+def _share(status: CellStatus) -> float:
     if status.state in {FINISHED, FAILED}:
         return 1.0
     if status.state in {TRAINED, MEASURING}:

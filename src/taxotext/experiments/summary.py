@@ -24,6 +24,7 @@ from taxotext.experiments.folder import (
 from taxotext.experiments.predictions import CellPredictions
 from taxotext.experiments.records import Comparisons, Speed, read_record
 from taxotext.experiments.settings import ExperimentSettings
+from taxotext.files import sha256
 from taxotext.files.json_files import read_json_or_none
 
 COSTS: dict[str, tuple[str, int]] = {
@@ -244,11 +245,16 @@ class _Comparisons:
     def compare(self, cells: Sequence[Cell], baseline: Sequence[Cell]) -> dict[str, Any]:
         """System less baseline for each metric: difference, interval, p-value; or why there is none."""
         drawn = self._settings.model_dump(mode="json", exclude={"metrics"})
-        named = {"first": [cell.key for cell in cells], "second": [cell.key for cell in baseline]}
-        key = key_of({**named, **drawn, "metrics": self._metrics})
+        answers = {"first": self._digests(cells), "second": self._digests(baseline)}
+        key = key_of({**answers, **drawn, "metrics": self._metrics})
         before = self._before.get(key, {})
         self._made[key] = before if set(before) == set(self._metrics) else self._compute(cells, baseline)
         return {metric: dict(found) for metric, found in self._made[key].items()}
+
+    def _digests(self, cells: Sequence[Cell]) -> list[str]:
+        """What the cells predicted; those that were computed again keep their keys and may have other answers."""
+        paths = [self._folders[cell.key].predictions for cell in cells]
+        return [sha256(path) if path.is_file() else "" for path in paths]
 
     def save(self) -> None:
         """Keep them for the next time, where the folder can be written."""

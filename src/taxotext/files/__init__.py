@@ -16,13 +16,14 @@ from taxotext.files.folders import (
     write_text_atomically,
 )
 from taxotext.files.locks import FolderLock, is_locked
-from taxotext.files.targets import check_contents, check_no_device, check_target, target_fault
+from taxotext.files.targets import check_contents, check_no_device, check_target, holds_more, target_fault
 
 __all__ = [
     "FolderLock",
     "check_contents",
     "check_no_device",
     "check_target",
+    "holds_more",
     "is_locked",
     "named",
     "public_name",

@@ -26,19 +26,23 @@ class FolderLock:
     def acquire(self, wait: float = 0.0) -> bool:
         """Take the lock; False when another process has it for longer than ``wait`` seconds."""
         until = time.monotonic() + wait
-        file = self.path.open("a+b")
-        while not take_lock(file):
-            if time.monotonic() >= until:
-                file.close()
-                return False
-            time.sleep(ASK_EVERY)
-        self._file = file
-        return True
+        while True:
+            self._file = self.path.open("a+b")
+            while not take_lock(self._file):
+                if time.monotonic() >= until:
+                    self.release()
+                    return False
+                time.sleep(ASK_EVERY)
+            if self.holds():
+                return True
+            self.release()  # its holder has removed the file meanwhile: whoever comes next locks another one
 
     def holds(self) -> bool:
         """Whether this object has the lock, and the file at its path is still the one that it locked."""
-        file = self._file
-        return file is not None and self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        try:
+            return self._file is not None and os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Give it back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +63,11 @@ def check_contents(folder: Path, error: type[TaxotextError], also: Path | None =
                     raise error(f"{shown}: is a link that leads out of the folder; replace it by a copy of {target}.")
             elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
                 raise error(f"{shown}: is a device, pipe or socket; remove it from the folder.")
+
+
+def holds_more(folder: Path, own: Collection[str]) -> bool:
+    """Whether there is more in a folder than files and folders of these names, and what a killed process half wrote."""
+    return any(path.name not in own and not path.name.endswith(".tmp") for path in folder.iterdir())
 
 
 def check_replaceable(path: Path) -> None:

@@ -27,6 +27,7 @@ from scipy.sparse import csr_array
 from taxotext.errors import ModelFolderError, TrainingError
 from taxotext.files import sha256
 from taxotext.models.label_tree_worker import library
+from taxotext.processes import child_environment
 
 SETTINGS, TREES = "settings.json", "tree*.cbor"
 """What omikuji writes and reads."""
@@ -77,10 +78,7 @@ def train(
     Raises:
         TrainingError: omikuji gave up.
     """
-    import taxotext
-
     library()
-    paths = [str(Path(taxotext.__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     arguments = [str(os.getpid()), str(examples), str(folder), str(threads), json.dumps(dict(hyper_parameters))]
     process = subprocess.Popen(
         # -P: files of the current folder do not take the place of libraries
@@ -88,7 +86,7 @@ def train(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=child_environment(),
     )
     assert process.stderr is not None
     told, done = b"", 0

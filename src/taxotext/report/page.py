@@ -73,7 +73,7 @@ def page(
         explanations: of each model: row of a document to its explanation.
     """
     title = f"Report on {models[0].name}" if len(models) == 1 else f"Report on {len(models)} models"
-    body = [f"<h1>{escape(title)}</h1>", *_summary(models, worst)]
+    body = [f"<h1>{escape(title)}</h1>", *_summary(models)]
     if len(models) > 1:
         links = (f'<a href="#model-{number}">{escape(one.name)}</a>' for number, one in enumerate(models))
         body.append(f"<nav>{''.join(links)}</nav>")
@@ -81,7 +81,7 @@ def page(
     for number, one in enumerate(models):
         if len(models) > 1:
             body.append(f'<h1 id="model-{number}">{escape(one.name)}</h1>')
-        body += _model(one, worst[number], explanations[number], number)
+        body += _model(one, worst[number], explanations[number])
     body.append(f'<p class="soft">Written by Taxotext {escape(__version__)}.</p>')
     return document(title, body, STYLE)
 
@@ -89,7 +89,7 @@ def page(
 # -- the summary -----------------------------------------------------------------------------------------------------
 
 
-def _summary(models: Sequence[Measured], worst: Sequence[Sequence[WorstDocument]]) -> list[str]:
+def _summary(models: Sequence[Measured]) -> list[str]:
     flat = all(one.classifier.taxonomy.is_flat for one in models)
     shown = [key for key in SHOWN if not (flat and key.startswith("hierarchical"))]
     keys = [key for key in shown if any(key in one.metrics for one in models)]
@@ -185,9 +185,7 @@ def _charts(charts: Sequence[Any]) -> str:
 # -- one model -------------------------------------------------------------------------------------------------------
 
 
-def _model(
-    one: Measured, worst: Sequence[WorstDocument], explanations: dict[int, Explanation], number: int
-) -> list[str]:
+def _model(one: Measured, worst: Sequence[WorstDocument], explanations: dict[int, Explanation]) -> list[str]:
     own = threshold_curves(one.scores, one.gold)
     body = ["<h2>Learning, thresholds, calibration</h2>", _charts([*_learning(one), *_curves(one, own)])]
     body += _levels(one)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taxotext.errors import ModelFolderError
+from taxotext.files.json_files import read_json_or_none
 from taxotext.store.manifest import is_model_folder
 from taxotext.training.run import SUFFIX
 
@@ -23,7 +24,7 @@ def model_folders(given: Sequence[Path]) -> list[tuple[str, Path]]:
         if is_model_folder(path):
             found.append((path.name or str(path), path))
         elif (path / EXPERIMENT).is_file():
-            cells = sorted(cell for cell in (path / "cells").glob("*") if is_model_folder(cell / "model"))
+            cells = sorted(cell for cell in _cells(path) if is_model_folder(cell / "model"))
             if not cells:
                 raise ModelFolderError(
                     f"{path}: no cell of this experiment has a model yet; `taxotext experiment status {path}` says how "
@@ -43,3 +44,10 @@ def model_folders(given: Sequence[Path]) -> list[tuple[str, Path]]:
             )
             raise ModelFolderError(f"{path}: {missing}; name a folder that `taxotext train` or `experiment` wrote.")
     return found
+
+
+def _cells(experiment: Path) -> list[Path]:
+    """Folders of the cells of an experiment, not those of settings before a change, which have the same names."""
+    cells = (read_json_or_none(experiment / EXPERIMENT) or {}).get("cells")
+    keys = {cell.get("key") for cell in cells if isinstance(cell, dict)} if isinstance(cells, list) else set()
+    return [folder for folder in (experiment / "cells").glob("*") if folder.name.rpartition("_")[2] in keys]

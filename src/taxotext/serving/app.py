@@ -95,6 +95,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """One sentence for each field; values are not repeated, they may be whole texts."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
+    if "json" not in request.headers.get("content-type", "") and any(one["loc"] == ("body",) for one in found):
+        return _response(request.scope, Refused(422, "Send JSON, with the header Content-Type: application/json."))
     return _response(request.scope, Refused(422, " ".join(_sentence(one) for one in found)))
 
 

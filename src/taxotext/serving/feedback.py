@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ class Feedback:
             raise DataError(f"{path}: the folder {path.parent} does not exist; make it first.")
         self.path = path
         self._lock = threading.Lock()
-        self._ids = {row.get("id") for row in self._rows()} - {None}
+        self._ids = set(map(_id, self._rows())) - {None}
 
     def keep(self, documents: Iterable[tuple[str | None, str, Sequence[str]]]) -> None:
         """Write documents: id, text, labels.
@@ -45,9 +47,9 @@ class Feedback:
         new = {row["id"] for row in rows if "id" in row}
         with self._lock:
             if new & self._ids:
-                self._keep_only(lambda row: row.get("id") not in new)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+                write_text_atomically(self.path, _lines([*self._without(new), *rows]))
+            else:
+                self._append(_lines(rows).encode())
             self._ids |= new
 
     def remove(self, ids: Iterable[str]) -> int:
@@ -59,13 +61,23 @@ class Feedback:
         with self._lock:
             gone = set(ids) & self._ids
             if gone:
-                self._keep_only(lambda row: row.get("id") not in gone)
+                write_text_atomically(self.path, _lines(self._without(gone)))
                 self._ids -= gone
         return len(gone)
 
-    def _keep_only(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows() if wanted(row)]
-        write_text_atomically(self.path, "".join(kept))
+    def _append(self, lines: bytes) -> None:
+        """Add lines behind the last one, whether or not that has an end; all of them, or none on a full disk."""
+        with self.path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            if file.read(1) not in (b"", b"\n"):
+                lines = b"\n" + lines
+            if file.write(lines) < len(lines):
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def _without(self, ids: Collection[str]) -> list[dict[str, Any]]:
+        return [row for row in self._rows() if _id(row) not in ids]
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():
@@ -79,6 +91,18 @@ class Feedback:
             except ValueError:
                 row = None
             if not isinstance(row, dict):
-                raise DataError(f"{self.path}:{number}: is not a JSON object; name a file of JSON lines.")
+                raise DataError(
+                    f"{self.path}:{number}: is not a JSON object; fix or remove the line, or name a file of JSON lines."
+                )
             rows.append(row)
         return rows
+
+
+def _id(row: Mapping[str, Any]) -> str | None:
+    """The id of a document; None of one that cannot come again: ours are texts."""
+    found = row.get("id")
+    return found if isinstance(found, str) else None
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

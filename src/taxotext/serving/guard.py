@@ -56,6 +56,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # what watches over servers may send it; uvicorn leaves the body out
+            scope = {**scope, "method": "GET"}
         started, status = time.monotonic(), 500
 
         async def send_with_headers(message: Message) -> None:

@@ -86,7 +86,7 @@ class Models:
         self._served = _by_name(given)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self.failure: TaxotextError | None = None
+        self.failure: Exception | None = None
 
     @property
     def all(self) -> list[Served]:
@@ -143,7 +143,7 @@ class Models:
         for served in self.all:
             try:
                 self._read(served)
-            except TaxotextError as error:
+            except Exception as error:
                 self.failure = error
                 on_failure()
                 return
@@ -155,9 +155,11 @@ class Models:
     def _read_again(self, served: Served) -> None:
         try:
             self._read(served)
-        except TaxotextError as error:
-            served.problem = str(error)
-            logger.warning("%s: the new version cannot be read, the one before answers on: %s", served.name, error)
+        except Exception as error:  # files that vanish or may not be read, no memory: this thread goes on looking
+            served.problem = str(error) or type(error).__name__
+            own = None if isinstance(error, TaxotextError) else error
+            sentence = "%s: the new version cannot be read, the one before answers on: %s"
+            logger.warning(sentence, served.name, served.problem, exc_info=own)
         else:
             logger.info("%s: the folder was replaced; the new version answers now.", served.name)
 
@@ -173,7 +175,7 @@ class Models:
                 raise ModelFolderError(f"{served.folder}: changed while it was read, {READING_TRIES} times in a row.")
             warm = "1:1" if loaded.classifier.system.reads_vectors() else "a text"
             answers(loaded, [warm], [Choice()])  # the first text of a network takes much longer than later ones
-        except TaxotextError:
+        except Exception:
             self._metrics.loads.labels(served.name, "failed").inc()
             raise
         served.current, served.loaded_at, served.problem = loaded, time.time(), None
@@ -190,7 +192,8 @@ def version_of(folder: Path) -> str:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name not in ABOUT:
                 found = path.stat()
-                digest.update(f"{path}\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
+                digest.update(os.fsencode(path))
+                digest.update(f"\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
     except OSError:  # it is being replaced
         return ""
     return digest.hexdigest() if (folder / "config.json").is_file() else ""

@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from taxotext.errors import LabelError, TaxotextError
+from taxotext.errors import TaxotextError
 from taxotext.explain.explanation import Explanation
+from taxotext.labels import lookup
 from taxotext.serving.answers import Answer, Choice, Loaded
 from taxotext.serving.feedback import Feedback
 from taxotext.serving.limits import Limits, Refused
@@ -58,10 +59,12 @@ class Service:
         most = self.limits.explained_texts
         if len(texts) > most:
             raise Refused(413, f"{len(texts):,} texts are to be explained; send {most:,} at most in one request.")
-        try:
-            loaded.classifier.taxonomy.indices([label for own in labels for label in own])
-        except LabelError as error:
-            raise Refused(422, str(error)) from None
+        taxonomy = loaded.classifier.taxonomy
+        unknown = next((label for own in labels for label in own if label not in taxonomy), None)
+        if unknown is not None:
+            (hint,) = lookup.hints([unknown], taxonomy.positions)
+            sentence = f"There is no label {unknown!r} to explain.{hint} /models/{name}/taxonomy lists all."
+            raise Refused(422, sentence)
         request = ExplanationRequest(labels, self.limits.explained_words)
         return await self._asked(self.models.served(name), loaded, texts, request)
 

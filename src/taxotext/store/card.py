@@ -130,7 +130,7 @@ def _hub_metrics(metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    facts = {**manifest.trained_on, **manifest.facts}
+    facts = {**manifest.trained_on, **manifest.facts, "matrix_columns": None}  # the labels, which come below
     return [(key.replace("_", " "), _cell(value)) for key, value in facts.items() if value is not None]
 
 

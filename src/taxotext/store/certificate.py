@@ -74,7 +74,7 @@ def compare(
     return result
 
 
-def random_texts(tokenizer: TextTokenizer, longest: int, seed: int = 13) -> list[str]:
+def random_texts(tokenizer: TextTokenizer, longest: int) -> list[str]:
     """Texts of random words of a vocabulary, from one word to more than a system reads.
 
     They hold no meaning, but they hold every length: an exported graph may be right for the length of its trace only.
@@ -82,9 +82,8 @@ def random_texts(tokenizer: TextTokenizer, longest: int, seed: int = 13) -> list
     Args:
         tokenizer: of the system.
         longest: tokens of the longest text, about.
-        seed: of the random numbers.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(13)
     words = [word.removeprefix("##") for word in tokenizer.vocabulary if any(letter.isalpha() for letter in word)]
     words = [word for word in words if not word.startswith(("[", "<"))] or ["a"]
     return [" ".join(words[at] for at in rng.integers(0, len(words), size)) for size in _lengths(longest, rng)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from taxotext.files import sha256
@@ -36,5 +37,5 @@ def fingerprint(path: Path, leaving_out: frozenset[str] = frozenset()) -> str:
         name = below.relative_to(path)
         if str(name) in leaving_out or any(part.startswith(".") for part in name.parts) or not below.is_file():
             continue
-        found.update(f"{name.as_posix()}\0{sha256(below)}\n".encode())
+        found.update(os.fsencode(name.as_posix()) + f"\0{sha256(below)}\n".encode())
     return found.hexdigest()

@@ -14,7 +14,9 @@ the system's files    ``weights.safetensors``, ``tokenizer.json``, ``encoder.jso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from taxotext.files import (
     write_text_atomically,
 )
 from taxotext.files.json_files import json_text
+from taxotext.files.locks import ASK_EVERY, take_lock
 from taxotext.labels import CLOSURE_POLICIES, Taxonomy
 from taxotext.messages import parameter
 from taxotext.models.saved import (
@@ -111,14 +114,13 @@ def update_folder(folder: Path, system: System, manifest: Manifest) -> None:
     Raises:
         ModelFolderError: the folder cannot be written.
     """
-    try:
+    with _alone(folder):
         if manifest.held_out is not None and manifest.held_out.tuned is not None:
             write_atomically(folder / HELD_OUT, manifest.held_out.save)
-        write_text_atomically(folder / "decoding.json", json_text(manifest.decoding.to_dict()))
+        # Before the thresholds: after a kill in between no evaluation is there that was made with others.
         write_text_atomically(folder / "metrics.json", json_text(manifest.metrics))
+        write_text_atomically(folder / "decoding.json", json_text(manifest.decoding.to_dict()))
         write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
-    except OSError as error:
-        raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
 
 
 def record_evaluation(folder: Path, system: System, manifest: Manifest, name: str, found: dict[str, Any]) -> None:
@@ -132,20 +134,30 @@ def record_evaluation(folder: Path, system: System, manifest: Manifest, name: st
     """
     name = public_name(name)
     found = {**found, "data": name}
-    decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
-    if decoding != manifest.decoding:
-        raise ModelFolderError(
-            f"{folder}: was tuned while it was evaluated; the metrics are of other thresholds and are not recorded."
-        )
-    metrics = parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
-    evaluations = metrics.setdefault("evaluations", {})
-    if evaluations.get(name, found).get("data_fingerprint") != found["data_fingerprint"]:
-        name = f"{name} ({found['data_fingerprint'][:8]})"
-    evaluations[name] = found
-    manifest.metrics = metrics
-    try:
+    with _alone(folder):
+        decoding = parsed(folder / "decoding.json", lambda content: _decoding(content, folder, system.taxonomy))
+        if decoding != manifest.decoding:
+            raise ModelFolderError(
+                f"{folder}: was tuned while it was evaluated; the metrics are of other thresholds and are not recorded."
+            )
+        metrics = parsed(folder / "metrics.json", _metrics) if (folder / "metrics.json").is_file() else {}
+        evaluations = metrics.setdefault("evaluations", {})
+        if evaluations.get(name, found).get("data_fingerprint") != found["data_fingerprint"]:
+            name = f"{name} ({found['data_fingerprint'][:8]})"
+        evaluations[name] = found
+        manifest.metrics = metrics
         write_text_atomically(folder / "metrics.json", json_text(metrics))
         write_text_atomically(folder / "README.md", model_card(_place(folder).name, system, manifest))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Change thresholds and metrics of a folder while no other process does; what cannot be written is a sentence."""
+    try:
+        with (folder / "config.json").open("rb") as file:  # which stays the same file as long as the model does
+            while not take_lock(file):
+                time.sleep(ASK_EVERY)
+            yield
     except OSError as error:
         raise ModelFolderError(f"{folder}: cannot be written ({error.strerror or error}).") from error
 

@@ -15,13 +15,13 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+from taxotext.processes import child_environment
 from taxotext.work.requests import Outcome, Request, compute
 
 log = logging.getLogger("taxotext")
 
 TRIES = 3
 """Workers that may die over one request before it counts as failed."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class InProcess:
@@ -131,13 +131,8 @@ class Processes:
             return worker
 
 
-def _start(own_log: Path, number: int) -> subprocess.Popen[bytes]:
-    import taxotext
-
+def _start(own_log: Path, threads: int) -> subprocess.Popen[bytes]:
     own_log.parent.mkdir(parents=True, exist_ok=True)
-    source = str(Path(taxotext.__file__).resolve().parents[1])
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    threads = dict.fromkeys(THREAD_VARIABLES, str(number))
     with own_log.open("ab") as file:
         return subprocess.Popen(
             # -P: files of the current folder do not take the place of libraries
@@ -145,7 +140,7 @@ def _start(own_log: Path, number: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
-            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)},
+            env=child_environment(threads),
         )
 
 

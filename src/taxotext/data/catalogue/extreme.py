@@ -95,6 +95,7 @@ def load_rows(data: bytes, where: str) -> tuple[Callable[[int], list[str]], int]
 
     try:
         matrix: Any = csr_array(load_npz(io.BytesIO(data)))
+        matrix.check_format(full_check=True)  # an index out of range would read foreign memory
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{where}: is not a sparse matrix of SciPy ({error}); fetch the file again.") from None
     matrix.sum_duplicates()

@@ -42,12 +42,12 @@ def read(dataset: Dataset, raw: Raw, options: Mapping[str, str], findings: Findi
     if text == "tokens" and not tokens:
         raise raw.missing("every file of texts, newsML.xml or lyrl2004_tokens,")
     if text == "xml":
-        documents = _from_xml(raw, findings)
+        documents = _from_xml(raw)
     else:
         findings.notes.append("Texts are the tokens of LYRL2004: stemmed, without stop words, not readable prose.")
         documents = _from_tokens(raw, tokens, findings)
     return Content(
-        _records(documents, topics, text == "xml", raw, findings),
+        _records(documents, topics, raw, findings),
         taxonomy=lambda used: Taxonomy.from_edges(edges),
         names=names,
         total=len(topics),
@@ -109,7 +109,6 @@ def read_hierarchy(raw: Raw) -> tuple[list[tuple[str | None, str]], dict[str, st
 def _records(
     documents: Iterator[tuple[int, str, str]],
     topics: Mapping[int, Collection[str]],
-    xml: bool,
     raw: Raw,
     findings: Findings,
 ) -> Iterator[tuple[str, Record]]:
@@ -129,7 +128,7 @@ def _records(
     findings.add("documents of the topics file without a text in RAW", max(0, len(topics) - found))
 
 
-def _from_xml(raw: Raw, findings: Findings) -> Iterator[tuple[int, str, str]]:
+def _from_xml(raw: Raw) -> Iterator[tuple[int, str, str]]:
     for path, data in raw.walk(_NEWS):
         root = parse_xml(data, path)
         number = root.get("itemid", "")

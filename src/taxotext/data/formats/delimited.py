@@ -31,7 +31,6 @@ ROWS_FOR_ADVICE = 200
 """Rows that are looked at to say which columns are labels."""
 
 _SPREADSHEET = re.compile(r'(?:\ufeff)?"?sep=(.)"?[,;]*', re.IGNORECASE)
-_OR_NO_QUOTES = ", or give --no-quotes (data.quotes=false) where a quote is a character like any other"
 
 Row = tuple[int, Record | BadRecordError | None]
 """The line where a row begins, and its cells by column."""
@@ -71,9 +70,9 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
             if feed.ended:
                 raise DataError(
                     f'{name}:{start}: the record that begins here opens a quote (") that is never closed; '
-                    f'close it, or double it (""){_OR_NO_QUOTES}'
+                    f'close it, or double it (""){_or_no_quotes(request)}'
                 ) from error
-            reason = _why_no_csv(error, start, feed.number)
+            reason = _why_no_csv(error, start, feed.number, request)
             if header is None:
                 raise DataError(f"{name}:{feed.number}: the header is not valid CSV: {reason}") from error
             yield feed.number, BadRecordError(f"this is not valid CSV: {reason}")
@@ -93,7 +92,7 @@ def _rows(lines: Lines, request: Request, promised: str) -> Iterator[Row]:
             _check_header(header, f"{name}:{start}", rows, request)
             continue
         if delimiter == "\t" and len(feed.tabs) > 1 and _seems_swallowed(row, feed.tabs, len(header)):
-            yield start, BadRecordError(_swallowed(start, feed.number))
+            yield start, BadRecordError(_swallowed(start, feed.number) + _or_no_quotes(request))
             continue
         row = _without_empty_end(row, len(header), report)
         if len(row) != len(header):
@@ -259,12 +258,19 @@ class _CsvLines:
         return line.decode("utf-8", "surrogateescape")
 
 
-def _why_no_csv(error: csv.Error, first: int, last: int) -> str:
+def _why_no_csv(error: csv.Error, first: int, last: int, request: Request) -> str:
     if "new-line character" in str(error):
         return "lines end in CR alone; save the file with LF (or CR LF) line ends"
     begun = "" if first == last else f", in the record that begins in line {first}; check the quotes from there on"
     problem = str(error).replace("'\t'", "a tab")
-    return f"{problem}{begun or '; fix it'}{_OR_NO_QUOTES}"
+    return f"{problem}{begun or '; fix it'}{_or_no_quotes(request)}"
+
+
+def _or_no_quotes(request: Request) -> str:
+    """What else to do about quotes; a model reads files as that of its training, whatever they hold."""
+    if request.columns.id_optional:
+        return ""
+    return f", or give {parameter('no_quotes')} where a quote is a character like any other"
 
 
 def _seems_swallowed(row: list[str], tabs: list[int], columns: int) -> bool:
@@ -277,7 +283,6 @@ def _swallowed(first: int, last: int) -> str:
     return (
         f'lines {first} to {last} make one row, because a cell begins with a quote ("), but seem to be several: put '
         'a cell that begins with a quote into quotes and double its own ("""so"" it begins"), or use JSONL or CSV'
-        f"{_OR_NO_QUOTES}"
     )
 
 

@@ -15,6 +15,7 @@ from taxotext.data.formats.jsonl import JSONL
 from taxotext.data.records import BadRecordError, kind, short
 from taxotext.data.sources import BYTE_ORDER_MARK, open_lines
 from taxotext.errors import DataError
+from taxotext.messages import parameter
 
 
 def read_json(request: Request) -> Reading:
@@ -45,7 +46,7 @@ def _of_content(request: Request, content: bytes, tool: Tool | None) -> Iterator
             raise DataError(f"{request.name}:{error.lineno}: {fault}") from error
         raise DataError(
             f"{request.name}: this is not valid JSON, at line {error.lineno}, column {error.colno}: {error.msg}; "
-            "fix it, or give --input-format jsonl if each line is an object"
+            f"fix it, or give {parameter('input_format', 'jsonl')} if each line is an object"
         ) from error
     lists = [key for key, part in value.items() if _are_objects(part)] if isinstance(value, dict) else []
     if len(lists) > 1 and len(lists) == len(value):

@@ -41,7 +41,7 @@ def _read(request: Request) -> Reading:
     names: dict[str, tuple[str, ...]] = {}
     for part, place in parts:
         names |= _check_schema(_open(arrow, part, place), request, place)
-    return _rows(arrow, parts, request), request.parser(names=names)
+    return _rows(arrow, parts), request.parser(names=names)
 
 
 def _arrow(name: str) -> Any:
@@ -115,7 +115,7 @@ def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     return names_of_features(features)
 
 
-def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]], request: Request) -> Iterator[Item]:
+def _rows(arrow: Any, parts: list[tuple[Path | BinaryIO, str]]) -> Iterator[Item]:
     for part, name in parts:
         number = 0
         with _open(arrow, part, name) as plain:
