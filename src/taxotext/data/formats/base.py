@@ -77,7 +77,7 @@ class Request:
             names or beside,
             cells,
             names_file=file,
-            known=self.taxonomy is not None,
+            taxonomy=self.taxonomy,
             blank_texts=self.blank_texts,
         )
 
