@@ -20,16 +20,18 @@ def test_the_names_and_suffixes_of_formats_are_different() -> None:
     assert [parse_format(name)[0].name for name in FORMATS] == list(FORMATS)
 
 
+@pytest.mark.parametrize("rows", [[0, 1], [1, 0]], ids=["labels first", "no labels first"])
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_written_corpus_is_recognised_and_read_back(name: str, tmp_path: Path) -> None:
+def test_a_written_corpus_is_recognised_and_read_back(name: str, rows: list[int], tmp_path: Path) -> None:
     if name == "parquet":
         pytest.importorskip("pyarrow")
-    suffix = {"annif-tsv": "tsv", "libmultilabel": "txt"}.get(name, name)
+    corpus = CORPUS.subset(rows)
+    suffix = {"annif-tsv": "tsv", "libmultilabel": "txt", "fasttext": "txt"}.get(name, name)
     path = tmp_path / f"corpus.{suffix}"
-    write_corpus(CORPUS, path, format=name)
+    write_corpus(corpus, path, format=name)
     assert resolve_format(path, None)[0].name == name
     again = read_corpus(path)
-    assert (again.texts, again.label_lists()) == (CORPUS.texts, CORPUS.label_lists())
+    assert (again.texts, again.label_lists()) == (corpus.texts, corpus.label_lists())
 
 
 @pytest.mark.parametrize(
@@ -68,13 +70,17 @@ def test_a_folder_without_a_corpus_is_taken_only_for_a_format_of_folders(tmp_pat
         ("a b\tsome text", "txt", "libmultilabel"),
         ("__label__a\tsome text", "txt", "fasttext"),
         (" __label__a some text", "train", "fasttext"),
+        ("a text\nanother one\n__label__a a third", "txt", "fasttext"),
+        ("a text\nanother one", "txt", "text"),
+        ("a text\t\nanother one\t <http://e.org/a>", "tsv", "annif-tsv"),
+        ("text\t\nanother one\t", "tsv", "tsv"),
         ('{"text": "t", "labels": []}', "json", "jsonl"),
         ("[", "json", "json"),
         ('{"text": {"0": "t"}, "labels": {"0": []}}', "json", "json"),
         ('{"text": "t", "cats": {"a": 1}}', "jsonl", "spacy"),
     ],
 )
-def test_a_file_is_recognised_by_its_first_line(line: str, suffix: str, format: str, tmp_path: Path) -> None:
+def test_a_file_is_recognised_by_its_first_lines(line: str, suffix: str, format: str, tmp_path: Path) -> None:
     path = tmp_path / f"corpus.{suffix}"
     path.write_text(f"\n{line}\n", encoding="utf-8")
     assert resolve_format(path, None)[0].name == format

@@ -11,6 +11,7 @@ import pytest
 
 from taxotext.data import Columns, Corpus, ReadReport, read_corpus, read_documents
 from taxotext.errors import DataError
+from taxotext.labels import Taxonomy
 
 
 def table(rows: list[dict[str, Any]]) -> io.BytesIO:
@@ -72,6 +73,10 @@ def problem_of(call: Any, *arguments: Any, **settings: Any) -> str:
         (["a, b\nc", "c"], [["a, b", "c"], ["c"]]),
         (["a b\tc", "c\r\n"], [["a b", "c"], ["c"]]),
         (["1.0", "0.0", "2.0"], [["1"], ["0"], ["2"]]),
+        (["[004, 510]", "[4]"], [["004", "510"], ["4"]]),
+        (["[004 510]", "[004]"], [["004", "510"], ["004"]]),
+        (["[9007199254740993, 7]", "[9007199254740992]"], [["9007199254740993", "7"], ["9007199254740992"]]),
+        (["9007199254740993.0", "9007199254740992.0"], [["9007199254740993"], ["9007199254740992"]]),
     ],
 )  # fmt: skip
 def test_lists_and_identifiers_that_programs_print_are_read(cells: list[str], expected: list[list[str]] | None) -> None:
@@ -211,6 +216,36 @@ def test_class_numbers_of_several_columns_are_kept_apart() -> None:
     rows = [{"y1": "3", "y2": "3"}, {"y1": "4", "y2": "12"}]
     corpus = read_corpus(table(rows), columns=Columns(labels=("y1", "y2")), format="csv")
     assert corpus.label_lists() == [["y1=3", "y2=3"], ["y1=4", "y2=12"]]
+
+
+def test_zeros_in_front_of_digits_belong_to_the_label() -> None:
+    rows = [{"l1": "000", "l2": "004"}, {"l1": "500", "l2": "510"}]
+    corpus = read_corpus(table(rows), columns=Columns(labels=("l1", "l2")), format="csv")
+    assert corpus.label_lists() == [["000", "004"], ["500", "510"]]
+    assert "found a number in it: 400; write \"400\"" in problem_of(of_values, [[400], ["0400"]])
+    assert "is '0400', where other rows have class numbers" in problem_of(of_values, [[400]] * 1001 + ["0400"])
+
+
+def test_large_class_numbers_stay_apart() -> None:
+    assert of_values([[2**53 + 1], [2**53]]) == [["9007199254740993"], ["9007199254740992"]]
+    message = problem_of(of_values, [[2.0**60], [1]])
+    assert "has the number 1.152921504606847e+18, which a program has rounded; write such numbers as strings" in message
+
+
+@pytest.mark.parametrize(("form", "expected"), [("names", ["2", "25"]), ("paths", ["2", "2/25"]), ("prefixed", None)])
+def test_class_numbers_of_levels_are_codes_where_the_user_says_so(form: str, expected: list[str] | None) -> None:
+    columns = Columns(labels=("l1", "l2"), label_columns=form)
+    corpus = read_corpus(table([{"l1": "2", "l2": "25"}, {"l1": "5", "l2": "51"}]), columns=columns, format="csv")
+    assert corpus.label_lists()[0] == (expected or ["l1=2", "l2=25"])
+
+
+def test_class_numbers_of_levels_are_the_codes_of_the_taxonomy() -> None:
+    rows, columns = [{"l1": "2", "l2": "25"}, {"l1": "5", "l2": "51"}], Columns(labels=("l1", "l2"))
+    codes = Taxonomy.from_edges([(None, "2"), ("2", "25"), (None, "5"), ("5", "51")])
+    assert read_corpus(table(rows), codes, columns=columns, format="csv").label_lists() == [["2", "25"], ["5", "51"]]
+    apart = Taxonomy.flat(["l1=2", "l1=5", "l2=25", "l2=51"])
+    found = read_corpus(table(rows), apart, columns=columns, format="csv").label_lists()
+    assert found == [["l1=2", "l2=25"], ["l1=5", "l2=51"]]
 
 
 def test_columns_of_0_and_1_beside_class_numbers_are_class_numbers() -> None:

@@ -136,6 +136,18 @@ def test_scores_are_sparse_by_default_where_there_are_very_many_labels(monkeypat
     assert not next(dense.scores(["cat"])).is_sparse
 
 
+@pytest.mark.parametrize(
+    ("text", "analyzer", "noted"),
+    [("股市今天大幅下跌", "word", True), ("股市今天大幅下跌", "char_wb", False), ("Shares fall", "word", False)],
+)
+def test_texts_without_spaces_between_words_are_noticed(text: str, analyzer: str, noted: bool) -> None:
+    corpus, notes = Corpus.from_lists([text] * 8, [["a"], []] * 4), Notes()
+    settings = LinearSettings.model_validate({"features": {"analyzer": analyzer, "ngrams": [1, 2]}})
+    fit_system(Linear, settings, corpus, corpus, reporter=notes)
+    advice = "set features.analyzer=char_wb and features.ngrams=[2,4]."
+    assert any(sentence.endswith(advice) for sentence in notes.sentences) == noted
+
+
 def test_positives_may_weigh_by_the_inverse_propensity_of_their_label() -> None:
     corpus = tiny_corpus()
     values = {**SETTINGS, "classifier": {"balance": "propensity"}}

@@ -11,37 +11,16 @@ from taxotext.cli import options
 
 FIRST = ("micro_f1", "macro_f1", "samples_f1", "set_accuracy", "p@1", "p@5", "ndcg@5")
 """Shown without ``--all``, with one more: violations of the taxonomy, or what flat labels have instead."""
-SHOWN = (
-    "micro_f1",
-    "macro_f1",
-    "macro_f1_seen",
-    "weighted_f1",
-    "samples_f1",
-    "set_accuracy",
-    "hamming_accuracy",
-    "hierarchical_micro_f1",
-    "hierarchical_macro_f1",
-    "constrained_micro_f1",
-    "path_micro_f1",
-    "violation_rate",
-    "p@1",
-    "p@3",
-    "p@5",
-    "r@5",
-    "f1@5",
-    "ndcg@5",
-    "psp@5",
-    "micro_average_precision",
-    "macro_average_precision",
-    "head_macro_f1",
-    "middle_macro_f1",
-    "tail_macro_f1",
-    "brier",
-    "ece",
-    "ece_top",
-    "aurc",
-    "candidate_recall",
+FACTS = (
+    "documents",
+    "labels",
+    "unknown_labels",
+    "cut_texts",
+    "closure",
+    "thresholds_tuned_on",
+    "documents_per_second",
 )
+"""About the evaluation, below the metrics."""
 
 
 def evaluate(
@@ -110,18 +89,10 @@ def evaluate(
     if as_json:
         write_json(result)
         return
-    facts = (
-        "documents",
-        "labels",
-        "unknown_labels",
-        "cut_texts",
-        "closure",
-        "thresholds_tuned_on",
-        "documents_per_second",
-    )
     one_more = "micro_average_precision" if classifier.taxonomy.is_flat else "violation_rate"
-    names = SHOWN if everything else (*FIRST, one_more)
-    print_table(("metric", "value"), [(name, result[name]) for name in (*names, *facts) if name in result])
+    every = [name for name, value in result.items() if isinstance(value, float) and name not in ("seconds", *FACTS)]
+    names = every if everything else (*FIRST, one_more)
+    print_table(("metric", "value"), [(name, result[name]) for name in (*names, *FACTS) if name in result])
     if per_label:
         rows = sorted(result["per_label"], key=lambda row: -row["support"])
         print_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -154,6 +154,10 @@ class System(ABC):
         """Sentences for the user about what is going to be fitted."""
         return ()
 
+    def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Sentences for the user about the texts that it is going to be fitted to."""
+        return ()
+
     @abstractmethod
     def scores(self, texts: Sequence[str], *, progress: Progress | None = None) -> Iterator[ScoreBlock]:
         """Yield probabilities in blocks (b, N), in the order of ``texts``; dense or sparse, the same for all texts."""

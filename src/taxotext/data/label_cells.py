@@ -22,6 +22,8 @@ _DTYPE = re.compile(r",\s*(?:dtype|name|length)=[^\[\]]*$")
 _QUOTED = re.compile(r"""[uU]?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 _BARE = re.compile(r"[^,]*", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_CODE = re.compile(r"0\d+")
+"""Digits in which zeros count, such as 004 in the Dewey classification."""
 _ANGLED = re.compile(r"(?:<[^<>]+>[\s,;|]*)+")
 _ADDRESS = r"(?:[A-Za-z][A-Za-z0-9+.-]*://|urn:)"
 _ADDRESSES = re.compile(rf"{_ADDRESS}\S+(?:[\s,;|]+{_ADDRESS}\S+)*")
@@ -110,6 +112,8 @@ def parse_printed(text: str) -> Printed | None:
 
     >>> parse_printed("['a' 'b, c']").items, parse_printed("[0 2]").items, parse_printed("{'a', 'b'}").items
     (['a', 'b, c'], [0, 2], ['a', 'b'])
+    >>> parse_printed("[004, 510]").items
+    ['004', 510]
     >>> parse_printed("[np.str_('a'), None]").items, parse_printed("(php, file upload)")
     (['a', None], Printed(items=['php', 'file upload'], values=[], bare=True))
     """
@@ -199,6 +203,6 @@ def _bare(text: str) -> Any:
         return None
     if text in ("True", "true", "False", "false"):
         return text in ("True", "true")
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and not _CODE.fullmatch(text):
         return int(text) if text.lstrip("+-").isdecimal() else float(text)
     return text

@@ -37,6 +37,7 @@ from taxotext.data.label_values import (
     items_of,
     name_in,
     printed_in,
+    whole_number,
     word_of,
 )
 from taxotext.data.records import BadRecordError, kind, short
@@ -385,7 +386,7 @@ class LabelColumn:
     def _of_number(self, item: Any, value: Any) -> str:
         if not is_whole(item):
             raise BadRecordError(f"the field {self.name!r} is {short(value)}, where other rows have class numbers")
-        number = int(float(str(item).replace(",", ".")))
+        number = whole_number(item, self.name)
         if not self._names:
             return str(number)
         if not 0 <= number < len(self._names):
@@ -437,8 +438,11 @@ class LabelColumn:
             return self._of_mapping(printed.items, printed.values)
         items = [item for item in printed.items if item is not None]
         self._report.empty_labels += len(printed.items) - len(items)
-        whole = [str(int(item)) if is_whole(item) and not isinstance(item, str) else item for item in items]
-        return self._of_list(whole)
+        return self._of_list([self._without_decimals(item) for item in items])
+
+    def _without_decimals(self, item: Any) -> Any:
+        is_number = not isinstance(item, str) and is_whole(item)
+        return str(whole_number(item, self.name)) if is_number else item
 
     def _without_edges(self, labels: list[str], text: str) -> list[str]:
         """Labels without empty ones at the edges, which are counted."""

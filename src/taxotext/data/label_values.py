@@ -10,8 +10,11 @@ from typing import Any
 from taxotext.data.label_cells import Printed, looks_printed, parse_printed
 from taxotext.data.records import BadRecordError, short
 
-WHOLE = re.compile(r"[-+]?\d+")
-WHOLE_FLOAT = re.compile(r"[-+]?\d+[.,]0+")
+WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d*)")
+"""A whole number; digits that begin with 0 (``004``) are a code, in which the zeros count."""
+WHOLE_FLOAT = re.compile(r"([-+]?(?:0|[1-9]\d*))[.,]0+")
+LARGEST_EXACT = 2**53
+"""Beyond it, a number with decimals no longer tells neighbours apart."""
 
 
 def is_nothing(value: Any) -> bool:
@@ -74,6 +77,23 @@ def is_whole(item: Any) -> bool:
     if isinstance(item, str):
         return bool(WHOLE.fullmatch(item) or WHOLE_FLOAT.fullmatch(item))
     return isinstance(item, numbers.Real) and float(item).is_integer()
+
+
+def whole_number(item: Any, field: str) -> int:
+    """The number that ``is_whole`` has found, exactly.
+
+    Raises:
+        BadRecordError: a number with decimals that is so large that it stands for several whole ones.
+    """
+    if isinstance(item, str):
+        decimals = WHOLE_FLOAT.fullmatch(item)
+        return int(decimals[1] if decimals else item)
+    if not isinstance(item, numbers.Integral) and abs(item) > LARGEST_EXACT:
+        raise BadRecordError(
+            f"the field {field!r} has the number {short(item)}, which a program has rounded; write such numbers as "
+            "strings"
+        )
+    return int(item)
 
 
 def name_in(item: Mapping[str, Any], field: str) -> Any:

@@ -18,6 +18,7 @@ from taxotext.data.records import (
     not_a_string,
 )
 from taxotext.data.several_columns import SeveralColumns
+from taxotext.labels import Taxonomy
 from taxotext.labels.building import are_sound
 
 
@@ -31,7 +32,7 @@ class RecordParser:
         names: of class numbers by field, where the file stores them.
         cells: whether numbers stand as text, as in a table.
         names_file: the file beside it that has these names; empty where they are in the file itself.
-        known: whether a taxonomy says what the labels are.
+        taxonomy: what the labels are, where that is known.
         blank_texts: whether a text may be empty or null, so that every record has its place in what is predicted.
     """
 
@@ -44,7 +45,7 @@ class RecordParser:
         cells: bool = False,
         *,
         names_file: str = "",
-        known: bool = False,
+        taxonomy: Taxonomy | None = None,
         blank_texts: bool = False,
     ) -> None:
         self._columns = columns
@@ -63,7 +64,8 @@ class RecordParser:
             for name in columns.labels
             if labelled
         ]
-        self._several = SeveralColumns(columns, self._label_columns, known=known)
+        self._taxonomy = taxonomy
+        self._several = SeveralColumns(columns, self._label_columns, known=taxonomy is not None)
 
     def look(self, records: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Decide by the first records and their places how label fields are read.
@@ -80,7 +82,7 @@ class RecordParser:
             for column in self._label_columns:
                 column.shape = "numbers" if column.may_be_numbers else column.shape
         numbered = [column for column in self._label_columns if column.shape == "numbers"]
-        if len(numbered) > 1:  # class 3 of one column is not class 3 of another
+        if len(numbered) > 1 and self._are_apart(numbered):
             for column in numbered:
                 column.prefix = f"{column.name}="
         for column in self._label_columns:
@@ -126,6 +128,13 @@ class RecordParser:
         self._report.duplicate_labels += duplicates
         self._report.empty_label_sets += not labels
         return document
+
+    def _are_apart(self, numbered: Sequence[LabelColumn]) -> bool:
+        """Whether class 3 of one column is not class 3 of another: the columns are no levels of one code."""
+        if self._columns.label_columns is not None:
+            return self._columns.label_columns == "prefixed"
+        starts = tuple(f"{column.name}=" for column in numbered)
+        return self._taxonomy is None or any(label.startswith(starts) for label in self._taxonomy.ids)
 
     def _text(self, record: Mapping[str, Any]) -> str:
         names = self._columns.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,9 @@ _IDEOGRAPHIC = (
     "\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff6f\uff71-\uff9d\U00016fe4\U00017000-\U00018cff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
+_UNSPACED = re.compile(rf"[{_IDEOGRAPHIC}\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17d3]")
+"""Ideographs, kana, Thai, Lao, Tibetan, Burmese, Khmer."""
+_SAMPLED = 500
 _KANA_MARKS = "\u3099\u309a\u309d\u309e\u30fc-\u30fe\uff70\uff9e\uff9f"
 _JOINERS = "\u200c\u200d"
 _APOSTROPHES = "'\u2019\u02bc"
@@ -43,6 +47,17 @@ def word_spans(text: str) -> NDArray[np.int64]:
     """
     found = [match.span() for match in (_ASCII if text.isascii() else _pattern()).finditer(text)]
     return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+
+
+def are_unspaced(texts: Sequence[str]) -> bool:
+    """Whether most letters of some of the texts belong to scripts without spaces between words.
+
+    >>> are_unspaced(["记者获悉，股市下跌。", "OK"]), are_unspaced(["The word 北京", "서울 소식"])
+    (True, False)
+    """
+    sample = texts[:: max(1, len(texts) // _SAMPLED)]
+    unspaced = sum(len(_UNSPACED.findall(text)) for text in sample if not text.isascii())
+    return unspaced > 0 and 2 * unspaced > sum(char.isalpha() for text in sample for char in text)
 
 
 @cache

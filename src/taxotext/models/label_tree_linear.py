@@ -209,6 +209,10 @@ class LabelTreeLinear(System):
             Need("vectors of the labels", int(4 * entries * per_document), shrink, "training"),
         ]
 
+    def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """That words cannot be told apart at spaces, where that is so."""
+        return self._features.notes_on(texts)
+
     def reads_vectors(self) -> bool:
         """Whether ``features.analyzer`` is ``given``."""
         return self.settings.features.analyzer == "given"

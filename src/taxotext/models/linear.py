@@ -227,6 +227,10 @@ class Linear(System):
             ),
         ]
 
+    def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """That words cannot be told apart at spaces, where that is so."""
+        return self._features.notes_on(texts)
+
     def reads_vectors(self) -> bool:
         """Whether ``features.analyzer`` is ``given``."""
         return self.settings.features.analyzer == "given"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 
+from taxotext.data.words import are_unspaced
 from taxotext.errors import DataError, ModelFolderError
 from taxotext.files.json_files import read_json
 from taxotext.models.given import GivenFeatures
@@ -109,6 +110,15 @@ class Tfidf:
         """What cuts a text into its features, those that are not among the V included."""
         found: Callable[[str], list[str]] = self._checked().build_analyzer()
         return found
+
+    def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """That the texts have no spaces between words, where words are the features."""
+        if self._settings.analyzer != "word" or not are_unspaced(texts):
+            return ()
+        return (
+            "Most texts have no spaces between words, so that whole clauses are taken for words; set "
+            "features.analyzer=char_wb and features.ngrams=[2,4].",
+        )
 
     def count_entries(self, texts: Sequence[str]) -> int:
         """About how many entries the vectors of ``texts`` have in sum, counted in :data:`SAMPLED` of them."""

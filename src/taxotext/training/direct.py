@@ -17,7 +17,7 @@ STATES = ()
 def fit(system: Any, train: Corpus, validation: Corpus | None, run: RunFolder, reporter: Reporter) -> FitResult:
     """Call ``system.fit(train, validation)``; nothing is kept in ``run``: the fit is short and starts again."""
     started = time.monotonic()
-    for note in system.notes:
+    for note in (*system.notes, *system.notes_on(train.texts)):
         reporter.note(note)
     total = system.fits(train, validation is not None)
     with reporter.task(f"Fitting {system.name}", total, unit="classifiers") as task:

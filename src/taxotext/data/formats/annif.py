@@ -244,6 +244,11 @@ def _is_tsv(line: bytes) -> bool:
     return len(cells) == 2 and _URIS.fullmatch(cells[1].strip()) is not None
 
 
+def _has_no_subjects(line: bytes) -> bool:
+    text, *cells = line.split(b"\t")
+    return bool(text.strip()) and len(cells) == 1 and not cells[0].strip()
+
+
 def _is_jsonl(line: bytes) -> bool:
     value = object_in(line)
     subjects = value.get("subjects")
@@ -262,6 +267,7 @@ TSV = Format(
     "annif-tsv",
     from_lines(_tsv, fixed_fields=True),
     first_line=_is_tsv,
+    undecided=_has_no_subjects,
     looked_into=("tsv", "tab"),
     write=write_annif_tsv,
 )

@@ -77,7 +77,7 @@ class Request:
             names or beside,
             cells,
             names_file=file,
-            known=self.taxonomy is not None,
+            taxonomy=self.taxonomy,
             blank_texts=self.blank_texts,
         )
 
@@ -159,6 +159,8 @@ class Format:
     # whether a file is of this format by its first line that is not blank; asked for files with one of `looked_into`
     first_line: Callable[[bytes], bool] | None = None
     looked_into: tuple[str, ...] = ()  # suffixes of the files whose first line is looked at
+    # whether a line may be a document without labels, which does not tell the format: the next one is asked
+    undecided: Callable[[bytes], bool] | None = None
     # whether a folder is a corpus of this format by the names of what is in it
     files: Callable[[frozenset[str]], bool] | None = None
     is_folder: bool = False  # whether its corpora are folders

@@ -62,5 +62,6 @@ FASTTEXT = Format(
     suffixes=("ft", "fasttext"),
     first_line=lambda line: bool(_FIRST_LINE.match(line)),
     looked_into=("txt", "train", "valid", "test"),
+    undecided=lambda line: b"\t" not in line and not _FIRST_LINE.match(line),
     write=write_fasttext,
 )

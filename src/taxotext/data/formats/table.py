@@ -42,7 +42,9 @@ WRITTEN = tuple(format.name for format in TABLE if format.write is not None)
 SPREADSHEETS = ("xlsx", "xlsm", "xls", "ods")
 
 LOOKED_AT = 2**22
-"""Bytes of the first line of a file that are looked at."""
+"""Bytes of the first lines of a file that are looked at."""
+LINES_LOOKED_AT = 1000
+"""Lines of a file that are looked at, until one has labels."""
 
 _BY_NAME = {format.name: format for format in TABLE}
 _BY_SUFFIX = {suffix: format for format in TABLE for suffix in format.suffixes}
@@ -107,11 +109,12 @@ def resolve_format(source: Path | str | BinaryIO, format: str | None) -> tuple[F
     if suffix in SPREADSHEETS:
         raise DataError(f"{path}: this is a spreadsheet; export the sheet as CSV in UTF-8 and give that file")
     # What a pipe gives is gone: its start must not be lost to a look at it.
-    line: bytes | None = b"" if _is_live(path) else None
+    lines: list[bytes] | None = [b""] if _is_live(path) else None
     for entry in reversed(TABLE):
         if entry.first_line is not None and suffix in entry.looked_into:
-            line = _first_line(path, compressed) if line is None else line
-            if entry.first_line(line):
+            lines = _first_lines(path, compressed) if lines is None else lines
+            telling = next((line for line in lines if entry.undecided is None or not entry.undecided(line)), b"")
+            if entry.first_line(telling):
                 return entry, compressed
     return format_of_path(path)
 
@@ -173,14 +176,19 @@ def _folder_format(path: Path) -> Format | None:
     return next((entry for entry in reversed(TABLE) if entry.files is not None and entry.files(names)), None)
 
 
-def _first_line(path: Path, compressed: bool) -> bytes:
-    """The first line that is not blank; nothing when the file cannot be read: the reader will say why."""
+def _first_lines(path: Path, compressed: bool) -> list[bytes]:
+    """The first lines that are not blank; an empty one when the file cannot be read: the reader will say why."""
+    found: list[bytes] = []
+    left = LOOKED_AT
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
-            for _ in range(100):
-                line = stream.readline(LOOKED_AT)
-                if not line or line.strip():
-                    return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+            for _ in range(LINES_LOOKED_AT):
+                line = stream.readline(left)
+                left -= len(line)
+                if not line:
+                    break
+                if line.strip():
+                    found.append(line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
     except (OSError, EOFError, zlib.error, ValueError):
         pass
-    return b""
+    return found or [b""]
