@@ -100,20 +100,31 @@ def test_a_changed_cell_is_run_anew_with_a_sentence_and_the_old_result_stays(lab
 
 
 def test_results_from_before_an_optional_setting_existed_are_kept(lab: Lab, output: Path) -> None:
-    given: dict[str, Any] = {"systems": {"linear": lab.values()["systems"]["linear"]}, "seeds": [1], "speed": False}
+    linear = lab.values()["systems"]["linear"]
+    mixed = {"model": "mixed", "members": ["linear", "loose"]}
+    systems = {"linear": linear, "loose": lab.values()["systems"]["loose"], "mixed": mixed}
+    given: dict[str, Any] = {"systems": systems, "seeds": [1], "speed": False}
     folder = lab.compute(output, [FIT], **given)
-    (cell,) = lab.cells(**given)
-    earlier = deepcopy(cell.identity)
-    section = earlier["settings"]["features"]
-    del section[next(key for key, value in section.items() if value is None)]
-    old = replace(cell, identity=earlier, key=key_of(earlier))
-    folder.folder_of(cell).path.rename(output / "cells" / old.folder_name)
-    write_json(folder.folder_of(old).cell, {"cell": old.to_dict(), "speed": {}, "jobs": 1})
+    cells = lab.cells(**given)
+    keys: dict[str, str] = {}
+    for cell in cells:  # as an earlier version would have left them
+        earlier = deepcopy(cell.identity)
+        for section in earlier["settings"].values():
+            for key in [key for key, value in section.items() if value is None] if isinstance(section, dict) else []:
+                del section[key]
+        members = tuple(keys[key] for key in cell.members)
+        earlier |= {"members": list(members)} if members else {}
+        old = replace(cell, identity=earlier, key=key_of(earlier), members=members)
+        keys[cell.key] = old.key
+        assert old.key != cell.key
+        folder.folder_of(cell).path.rename(output / "cells" / old.folder_name)
+        write_json(folder.folder_of(old).cell, {"cell": old.to_dict(), "speed": {}, "jobs": 1})
     seen = Notes()
-    assert run_experiment(lab.settings(**given), output, seen, resume=True).reused == 1
+    assert run_experiment(lab.settings(**given), output, seen, resume=True).reused == 3
     assert not any("changed" in note for note in seen.notes)
-    assert [path.name for path in (output / "cells").iterdir()] == [cell.folder_name]
-    assert (read_json_or_none(folder.folder_of(cell).cell) or {})["cell"]["key"] == cell.key
+    assert {path.name for path in (output / "cells").iterdir()} == {cell.folder_name for cell in cells}
+    for cell in cells:
+        assert (read_json_or_none(folder.folder_of(cell).cell) or {})["cell"]["key"] == cell.key
 
 
 def test_cells_with_one_change_are_named_in_one_sentence(lab: Lab, output: Path) -> None:

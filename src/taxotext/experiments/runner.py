@@ -130,12 +130,16 @@ def run_experiment(
 def _take_over(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> None:
     """Results from before an optional setting was added (null now) are those of the cells that have it."""
     names = {(cell.system, cell.corpus, cell.seed): cell for cell in cells}
-    for old in before:
+    keys: dict[str, str] = {}  # before -> now
+    for old in sorted(before, key=lambda cell: len(cell.members)):  # mixtures behind what they are made of
         now = names.get((old.system, old.corpus, old.seed))
-        if now is not None and not differences(old.identity, now.identity):
-            place = folder.folder_of(now).path
-            if not place.exists():
-                folder.folder_of(old).path.rename(place)
+        identity = {**old.identity, "members": [keys.get(key, key) for key in old.members] or None}
+        if now is None or differences(identity, now.identity):
+            continue
+        keys[old.key] = now.key
+        place = folder.folder_of(now).path
+        if not place.exists():
+            folder.folder_of(old).path.rename(place)
 
 
 def changed_sentences(cells: Sequence[Cell], folder: ExperimentFolder, before: Sequence[Cell]) -> list[str]:
