@@ -6,10 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from taxotext.messages import NO_VALUE, Spelling
-
-DATA_KEYS = {"input_format": "format"}
-"""Keys below ``data`` that have another name than the option of other commands."""
+from taxotext.messages import DATA_KEYS, NO_VALUE, Spelling
 
 
 def spelling_of(command: Any, arguments: Sequence[str]) -> Spelling:
