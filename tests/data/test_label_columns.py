@@ -222,7 +222,7 @@ def test_zeros_in_front_of_digits_belong_to_the_label() -> None:
     rows = [{"l1": "000", "l2": "004"}, {"l1": "500", "l2": "510"}]
     corpus = read_corpus(table(rows), columns=Columns(labels=("l1", "l2")), format="csv")
     assert corpus.label_lists() == [["000", "004"], ["500", "510"]]
-    assert "found a number in it: 400; write \"400\"" in problem_of(of_values, [[400], ["0400"]])
+    assert 'found a number in it: 400; write "400"' in problem_of(of_values, [[400], ["0400"]])
     assert "is '0400', where other rows have class numbers" in problem_of(of_values, [[400]] * 1001 + ["0400"])
 
 
