@@ -20,6 +20,9 @@ PYTHON = {
 } | {role: f"columns.{role}" for role in ("text", "labels", "id", "weight", "group")}
 """Parameters that Python has under another name than the command line and configurations."""
 
+DATA_KEYS = {"input_format": "format"}
+"""Keys below ``data`` that have another name than the option of other commands."""
+
 _spelling: ContextVar[Spelling | None] = ContextVar("spelling", default=None)
 
 

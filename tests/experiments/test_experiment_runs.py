@@ -19,12 +19,12 @@ import yaml
 
 from lab import Lab, Notes
 from taxotext.errors import ConfigError
-from taxotext.experiments.cell_process import FIT, SPEED, CellProcess
+from taxotext.experiments.cell_process import FIT, PROBE, SPEED, CellProcess
 from taxotext.experiments.cells import Cell, key_of
 from taxotext.experiments.folder import CellFolder, ExperimentFolder, state_of, write_json
 from taxotext.experiments.runner import run_experiment
 from taxotext.experiments.status import Status, experiment_status
-from taxotext.experiments.worker import DONE, FAILED, Heartbeat, run_stage
+from taxotext.experiments.worker import DONE, FAILED, Heartbeat, run_stage, spelling_in
 from taxotext.files import FolderLock, is_locked
 from taxotext.files.json_files import read_json_or_none
 from torture.experiment_torture import Disturbed
@@ -247,6 +247,16 @@ def test_a_failure_is_kept_with_its_sentence_and_forgotten_by_the_next_attempt(
     ] == "an error inside the program: ZeroDivisionError: by chance"
     assert run_stage(place, FIT) == DONE
     assert not place.failure.exists()
+
+
+def test_a_failure_names_keys_as_the_file_of_the_experiment_has_them(lab: Lab, output: Path) -> None:
+    bad = {"bad": {**lab.values()["corpora"]["tiny"], "labels": "topics"}}
+    place = CellFolder(output)
+    place.prepare(lab.cells(corpora=bad)[0], {})
+    assert run_stage(place, PROBE) == FAILED
+    reason = (read_json_or_none(place.failure) or {})["reason"]
+    assert "Say with corpora.bad.text, corpora.bad.labels and corpora.bad.id which one is what" in reason
+    assert spelling_in("bad", "beams", 3) is None
 
 
 def test_new_cut_offs_are_evaluated_without_a_new_training(lab: Lab, output: Path) -> None:

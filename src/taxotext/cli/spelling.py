@@ -6,10 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from taxotext.messages import NO_VALUE, Spelling
+from taxotext.messages import DATA_KEYS, NO_VALUE, Spelling
 
-DATA_KEYS = {"input_format": "format"}
-"""Keys below ``data`` that have another name than the option of other commands."""
 DATA_SWITCHES = {"no_quotes": "data.quotes=false"}
 """Options without a value as keys below ``data``."""
 

@@ -6,6 +6,7 @@ done it does not do again; what it leaves is written completely or not at all.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from taxotext.experiments.measuring import folder_size, machine, measure_speed, 
 from taxotext.experiments.records import Progress, read_record
 from taxotext.experiments.source import source_digest
 from taxotext.files import FolderLock, remove_stale
-from taxotext.messages import printable
+from taxotext.messages import DATA_KEYS, NO_VALUE, printable, spelled
 from taxotext.processes import end_group_with_parent
 from taxotext.progress import Reporter, Task
 
@@ -57,7 +59,7 @@ def run_stage(folder: CellFolder, stage: str) -> int:
     content = need_json(folder.cell)
     cell = Cell.from_dict(content["cell"])
     folder.failure.unlink(missing_ok=True)
-    with Heartbeat(folder, stage) as heartbeat:
+    with Heartbeat(folder, stage) as heartbeat, spelled(partial(spelling_in, cell.corpus)):
         try:
             if stage == FIT:
                 fit_cell(folder, cell, int(content["jobs"]), heartbeat)
@@ -74,6 +76,21 @@ def run_stage(folder: CellFolder, stage: str) -> int:
             write_json(folder.failure, {"stage": stage, "reason": sentence, "kind": type(error).__name__})
             return FAILED
     return DONE
+
+
+def spelling_in(corpus: str, name: str, value: Any) -> str | None:
+    """How a parameter of reading is written in the file of the experiment; None where it has no such key.
+
+    >>> spelling_in("news", "label_separator", ";")
+    'corpora.news.label_separator: ";"'
+    """
+    from taxotext.api.runs import DataSettings
+
+    key = DATA_KEYS.get(name, name)
+    if key not in DataSettings.model_fields:
+        return None
+    where = f"corpora.{corpus}.{key}"
+    return where if value is NO_VALUE else f"{where}: {json.dumps(value, ensure_ascii=False)}"
 
 
 def fit_cell(folder: CellFolder, cell: Cell, jobs: int, heartbeat: Heartbeat) -> None:
