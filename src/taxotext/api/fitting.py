@@ -118,7 +118,7 @@ def held_out_part(
             fresh = fresh & np.asarray(apart, dtype=np.bool_)
         rows = np.flatnonzero(fresh) if fresh.sum() > 1 else rows
     share = fraction if len(rows) == len(corpus) else min(fraction * len(corpus) / len(rows), 0.5)
-    few = corpus.subset(rows)
+    few = corpus if len(rows) == len(corpus) else corpus.subset(rows)
     _, held_out = split_stratified(few.known_targets, [1 - share, share], seed, few.groups)
     rest = np.setdiff1d(np.arange(len(corpus)), rows[held_out])
     source = f"{share * len(rows) / len(corpus):.0%} of {corpus.source}, stratified, seed {seed}"
