@@ -101,7 +101,7 @@ def test_models_are_listed_and_described(client: Client, sample_model: Path) -> 
         (
             {"texts": ["a"], "explain": ["wfii"]},
             422,
-            "no label 'wfii' to explain. Did you mean 'wifi'? /models/model/tax",
+            "Unknown label 'wfii'. Did you mean 'wifi'? GET /models/model/tax",
         ),
         ({"texts": ["a"], "model": "secnd"}, 404, "Did you mean 'second'?"),
         ({"texts": ["a"] * 51}, 413, "send 50 at most"),

@@ -41,13 +41,13 @@ class Start:
         return np.asarray(~self.held_out.was_trained_on(texts))
 
     def warn(self, texts: Sequence[str], reporter: Reporter) -> None:
-        """Say that validation scores will be too good where the model was trained on validation documents."""
+        """Say that validation scores are optimistic where the model was trained on validation documents."""
         seen = int((~self.fresh(texts)).sum())
         if seen:
             reporter.note(
                 f"The model that the training starts from was trained on {seen:,} of "
-                f"{counted(len(texts), 'validation document')}: validation scores will be too good, and thresholds "
-                "too high or too low. Name a validation file that it has not seen."
+                f"{counted(len(texts), 'validation document')}: validation scores will be optimistic, and thresholds "
+                "unreliable. Name a validation file that it has not seen."
             )
 
 

@@ -143,7 +143,7 @@ class Models:
         for served in self.all:
             try:
                 self._read(served)
-            except Exception as error:
+            except Exception as error:  # whatever it was: the process ends with it instead of answering 503 for ever
                 self.failure = error
                 on_failure()
                 return
@@ -175,7 +175,7 @@ class Models:
                 raise ModelFolderError(f"{served.folder}: changed while it was read, {READING_TRIES} times in a row.")
             warm = "1:1" if loaded.classifier.system.reads_vectors() else "a text"
             answers(loaded, [warm], [Choice()])  # the first text of a network takes much longer than later ones
-        except Exception:
+        except Exception:  # whatever it was, it is counted and passed on
             self._metrics.loads.labels(served.name, "failed").inc()
             raise
         served.current, served.loaded_at, served.problem = loaded, time.time(), None

@@ -63,7 +63,7 @@ class Service:
         unknown = next((label for own in labels for label in own if label not in taxonomy), None)
         if unknown is not None:
             (hint,) = lookup.hints([unknown], taxonomy.positions)
-            sentence = f"There is no label {unknown!r} to explain.{hint} /models/{name}/taxonomy lists all."
+            sentence = f"Unknown label {unknown!r}.{hint} GET /models/{name}/taxonomy lists all labels."
             raise Refused(422, sentence)
         request = ExplanationRequest(labels, self.limits.explained_words)
         return await self._asked(self.models.served(name), loaded, texts, request)
